@@ -1,0 +1,142 @@
+// What an emitted program is to the runtime: a description and three functions.
+#pragma once
+
+#include "mpar/device.h"
+#include "mpar/optimizer.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace mpar {
+
+enum class ElementType { f32, i32, boolean };
+
+/// How a parameter is first filled, as PyTorch fills it from its default generator. `a`, `b`:
+/// constant(a), uniform(a, b), normal(mean a, standard deviation b), kaiming_uniform(fan a),
+/// xavier_uniform(fan-in a, fan-out b). zeros, ones and constant draw nothing.
+struct Initializer {
+  enum class Kind { zeros, ones, constant, uniform, normal, kaiming_uniform, xavier_uniform };
+  Kind kind;
+  double a = 0;
+  double b = 0;
+};
+
+/// A parameter, in the order in which the program declares them: the order in which they draw.
+struct ParameterDescription {
+  std::string name; // PyTorch's path: "layer1.weight"
+  std::vector<int64_t> shape;
+  int device;     // logical
+  int64_t offset; // floats into the parameter (and gradient, and state) region of its device
+  Initializer initializer;
+};
+
+/// An input, the target or the output: one row of it.
+struct PortDescription {
+  std::string name;
+  ElementType type;
+  std::vector<int64_t> shape; // without the batch
+};
+
+/// Where training takes its rows from.
+struct DataSource {
+  enum class Kind { none, csv, npy };
+  Kind kind = Kind::none;
+  std::string path;           // csv: the file; npy: the inputs
+  std::string targets;        // npy: the targets; empty: the inputs are their own
+  int64_t input_columns = -1; // csv: -1, from the model's signature
+  int64_t target_columns = -1;
+  double test = 0; // the last int(rows · test) rows are the test set
+};
+
+/// The entries of a `train` block that the command line may override, as the program was written.
+struct TrainingDefaults {
+  DataSource data;
+  DataSource test_data;
+  int64_t epochs = 10;
+  int64_t batch = 32;
+  bool shuffle = true;
+  uint64_t seed = 0;
+  OptimizerSettings optimizer;
+};
+
+struct ModelDescription {
+  std::string name;   // "Autoencoder"
+  std::string source; // "autoencoder.mp"
+  std::vector<DeviceDescription> devices;
+  std::vector<ParameterDescription> parameters;
+  std::vector<PortDescription> inputs;
+  PortDescription target;
+  PortDescription output;
+  int64_t classes = 0; // with cross_entropy: targets lie in [0, classes) and accuracy is printed; else 0
+  TrainingDefaults training;
+};
+
+/// Rows to work on. The pointers are read, not kept; each holds `rows` rows, contiguous.
+struct Batch {
+  int64_t rows = 0;
+  std::vector<const void *> inputs; // as many as the model has, of their ports' types
+  const void *target = nullptr;     // not read by `predict`
+};
+
+/// What the command line, or a program that embeds a model, decides.
+struct Settings {
+  std::string devices = "auto";
+  int threads = 1;
+  int64_t batch = 0; // the most rows of one call; 0: what the program says
+  uint64_t seed = 0;
+  OptimizerSettings optimizer; // kind none: what the program says
+};
+
+/// The base of every emitted model: owns devices, parameters and the optimiser's state. Not thread-safe.
+class Model {
+public:
+  Model(ModelDescription description, const Settings &settings);
+  virtual ~Model() = default;
+
+  /// One step on at most `largest_batch()` rows: forward, backward, update. Returns the loss of the rows.
+  virtual float train_step(const Batch &batch) = 0;
+  /// The loss of the rows in evaluation mode. `output` is set to the model's output, which lives until the next call.
+  virtual float evaluate(const Batch &batch, const void *&output) = 0;
+  /// The output in evaluation mode, which lives until the next call.
+  virtual const void *predict(const Batch &batch) = 0;
+
+  /// Fills the parameters as PyTorch would after `torch.manual_seed(seed)`, and resets the optimiser.
+  void initialize(uint64_t seed);
+  /// Writes the parameters under their names as safetensors, to a temporary file that is then renamed.
+  void save(const std::string &path) const;
+  /// Reads parameters by name; refuses missing, extra and misshapen ones, changing nothing.
+  void load(const std::string &path);
+
+  const ModelDescription &description() const { return description_; }
+  Machine &machine() { return machine_; }
+  int64_t largest_batch() const { return largest_batch_; }
+  float *parameter(size_t index);
+  float *gradient(size_t index);
+  OptimizerSettings &optimizer() { return optimizer_; }
+  /// Steps taken: what Adam's bias correction and dropout's key count.
+  int64_t &step() { return step_; }
+  uint64_t seed() const { return seed_; }
+
+protected:
+  Device &device(int index) { return machine_.device(index); }
+  /// To be called first by each of the three functions: refuses a batch with no rows or too many.
+  void check(const Batch &batch) const;
+
+private:
+  ModelDescription description_;
+  OptimizerSettings optimizer_;
+  int64_t largest_batch_;
+  uint64_t seed_ = 0;
+  int64_t step_ = 0;
+  Machine machine_;
+};
+
+using ModelFactory = std::unique_ptr<Model> (*)(const Settings &);
+
+/// The `main` of an emitted program: reads the command line (see docs/language.md), trains, prints. Returns the
+/// exit status: 0 done, 1 a failure of the run, said in one line on standard error, 2 wrong use.
+int run_program(int argc, char **argv, const ModelDescription &description, ModelFactory make);
+
+} // namespace mpar

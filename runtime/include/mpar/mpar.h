@@ -1,0 +1,11 @@
+// All of the runtime that an emitted program uses.
+#pragma once
+
+#include "mpar/device.h"
+#include "mpar/linear.h"
+#include "mpar/map.h"
+#include "mpar/model.h"
+#include "mpar/optimizer.h"
+#include "mpar/reduce.h"
+#include "mpar/scalar.h"
+#include "mpar/shape.h"
