@@ -2,6 +2,7 @@
 #pragma once
 
 #include "mpar/device.h"
+#include "mpar/errors.h"
 #include "mpar/linear.h"
 #include "mpar/map.h"
 #include "mpar/model.h"
