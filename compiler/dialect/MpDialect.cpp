@@ -1,0 +1,109 @@
+// Registration of the mp dialect and what its phases ask of types, attributes and locations.
+#include "dialect/MpDialect.h"
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+
+namespace mparc::mp {
+
+std::optional<int64_t> getDevice(Operation *op) {
+  if (auto device = op->getAttrOfType<IntegerAttr>(kDevice))
+    return device.getInt();
+  return std::nullopt;
+}
+
+void setDevice(Operation *op, int64_t device) {
+  op->setAttr(kDevice, Builder(op->getContext()).getI64IntegerAttr(device));
+}
+
+ArrayRef<Dimension> getDimensions(Type tensor) {
+  auto encoding = cast<RankedTensorType>(tensor).getEncoding();
+  return cast<Dimensions>(encoding).getDimensions();
+}
+
+RankedTensorType getTensorType(MLIRContext *context, ArrayRef<Dimension> dimensions, Type element) {
+  SmallVector<int64_t> shape;
+  for (Dimension dimension : dimensions)
+    shape.push_back(dimension.getSize());
+  return RankedTensorType::get(shape, element, Dimensions::get(context, dimensions));
+}
+
+RankedTensorType getScalarType(MLIRContext *context, Type element) {
+  return getTensorType(context, {}, element);
+}
+
+Dimension getDimension(MLIRContext *context, StringRef name, int64_t size) {
+  return Dimension::get(context, name, {Factor::get(context, name, size)});
+}
+
+bool haveSameShape(Type a, Type b) {
+  auto shapedA = dyn_cast<RankedTensorType>(a), shapedB = dyn_cast<RankedTensorType>(b);
+  if (!shapedA || !shapedB)
+    return !shapedA && !shapedB;
+  if (shapedA.getShape() != shapedB.getShape())
+    return false;
+  // Two dimensions with the batch are equal where the rest of their factors multiply to the same.
+  for (auto [x, y] : llvm::zip(getDimensions(a), getDimensions(b)))
+    if (x.getStaticSize() != y.getStaticSize())
+      return false;
+  return true;
+}
+
+ElementCount getElementCount(Type tensor) {
+  ElementCount elements{1, false};
+  for (Dimension dimension : getDimensions(tensor)) {
+    elements.count *= dimension.getStaticSize();
+    elements.perRow |= dimension.hasBatch();
+  }
+  return elements;
+}
+
+int64_t getElementBytes(Type element) { return element.isInteger(1) ? 1 : element.getIntOrFloatBitWidth() / 8; }
+
+StringRef getSourceName(Location location) {
+  if (auto name = dyn_cast<NameLoc>(location))
+    return name.getName();
+  if (auto fused = dyn_cast<FusedLoc>(location))
+    for (Location part : fused.getLocations())
+      if (StringRef name = getSourceName(part); !name.empty())
+        return name;
+  return {};
+}
+
+std::optional<FileLineColLoc> getSourceLocation(Location location) {
+  if (auto place = dyn_cast<FileLineColLoc>(location))
+    return place;
+  if (auto name = dyn_cast<NameLoc>(location))
+    return getSourceLocation(name.getChildLoc());
+  if (auto call = dyn_cast<CallSiteLoc>(location))
+    return getSourceLocation(call.getCaller());
+  if (auto fused = dyn_cast<FusedLoc>(location))
+    for (Location part : fused.getLocations())
+      if (auto place = getSourceLocation(part))
+        return place;
+  return std::nullopt;
+}
+
+bool isPlaceless(Value value) {
+  Operation *op = value.getDefiningOp();
+  return !op || isa<ConstantOp, ExtentOp, IotaOp>(op);
+}
+
+void MpDialect::initialize() {
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "dialect/MpAttributes.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "dialect/MpOps.cpp.inc"
+      >();
+}
+
+} // namespace mparc::mp
+
+#include "dialect/MpDialect.cpp.inc"
+#include "dialect/MpEnums.cpp.inc"

@@ -1,0 +1,69 @@
+// The mp dialect: operations, attributes, and what all phases ask of them.
+#pragma once
+
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/IR/TensorEncoding.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#include <optional>
+#include <string>
+
+#include "dialect/MpDialect.h.inc"
+#include "dialect/MpEnums.h.inc"
+#include "dialect/MpInterfaces.h.inc"
+
+#define GET_ATTRDEF_CLASSES
+#include "dialect/MpAttributes.h.inc"
+
+#define GET_OP_CLASSES
+#include "dialect/MpOps.h.inc"
+
+namespace mparc::mp {
+
+/// Names of the discardable attributes that phases add to operations of any kind.
+inline constexpr llvm::StringLiteral kDevice = "mp.device";
+inline constexpr llvm::StringLiteral kLayer = "mp.layer";
+inline constexpr llvm::StringLiteral kOrder = "mp.order";
+inline constexpr llvm::StringLiteral kStream = "mp.stream";
+inline constexpr llvm::StringLiteral kWaits = "mp.waits";
+inline constexpr llvm::StringLiteral kBuffer = "mp.buffer";
+
+/// The logical device of an operation, where it has one.
+std::optional<int64_t> getDevice(mlir::Operation *op);
+void setDevice(mlir::Operation *op, int64_t device);
+
+/// The dimensions of a tensor type of the dialect.
+llvm::ArrayRef<Dimension> getDimensions(mlir::Type tensor);
+/// A tensor type from dimensions; a dimension with the batch is dynamic.
+mlir::RankedTensorType getTensorType(mlir::MLIRContext *context, llvm::ArrayRef<Dimension> dimensions,
+                                     mlir::Type element);
+/// A scalar tensor type, `tensor<f32, #mp.dims<>>`.
+mlir::RankedTensorType getScalarType(mlir::MLIRContext *context, mlir::Type element);
+/// A dimension of one factor: `name` may be empty. `size` kDynamic: the batch.
+Dimension getDimension(mlir::MLIRContext *context, llvm::StringRef name, int64_t size);
+
+/// Whether two tensor types have the same sizes; names and element types may differ.
+bool haveSameShape(mlir::Type a, mlir::Type b);
+/// Elements a row of the batch (`perRow` true) or altogether.
+struct ElementCount {
+  int64_t count;
+  bool perRow;
+};
+ElementCount getElementCount(mlir::Type tensor);
+/// The bytes of one element: f32 and i32 4, bool 1.
+int64_t getElementBytes(mlir::Type element);
+
+/// The name the source gave the value of this location, or empty; and its place in the source.
+llvm::StringRef getSourceName(mlir::Location location);
+std::optional<mlir::FileLineColLoc> getSourceLocation(mlir::Location location);
+
+/// Whether a value needs no place: a constant, an iota, an extent, or an input of the program.
+bool isPlaceless(mlir::Value value);
+
+} // namespace mparc::mp

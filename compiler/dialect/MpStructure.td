@@ -1,0 +1,165 @@
+//===- MpStructure.td - models, parameters, programs ----------------------------------------------===//
+
+#ifndef MP_STRUCTURE
+#define MP_STRUCTURE
+
+include "dialect/MpBase.td"
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/IR/RegionKindInterface.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+def Mp_ModelOp : Mp_Op<"model", [Symbol, SymbolTable, NoTerminator, SingleBlock]> {
+  let summary = "a model: its layers, parameters, training and programs";
+  let description = [{
+    `devices` is the number of logical devices; known from the phase placed on.
+
+    ```mlir
+    mp.model @Net { ... }
+    ```
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, OptionalAttr<I64Attr>:$devices);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "$sym_name (`devices` $devices^)? attr-dict-with-keyword $body";
+}
+
+def Mp_LayerOp : Mp_Op<"layer"> {
+  let summary = "a layer of the model, as its author declared it";
+  let description = [{
+    For those who read: the emitted program's comments and reports. The location is the declaration's.
+
+    ```mlir
+    mp.layer "layer1" declared "layer1 = Linear(12, 256)"
+    ```
+  }];
+  let arguments = (ins StrAttr:$path, StrAttr:$text);
+  let assemblyFormat = "$path `declared` $text attr-dict";
+}
+
+def Mp_ParameterOp : Mp_Op<"parameter", [Symbol]> {
+  let summary = "a tensor that is trained";
+  let description = [{
+    The symbol is PyTorch's path. `arguments` are the initialiser's, in the order of the language. Parameters draw in the
+    order in which they stand. In the phase calls `mp.buffer` says where it lies.
+
+    ```mlir
+    mp.parameter @"layer1.weight" : tensor<256x12xf32, #mp.dims<out=256, in=12>> init kaiming_uniform [1.2e1]
+    ```
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttr:$type,
+                       Mp_InitializerKindAttr:$initializer, DenseF64ArrayAttr:$arguments);
+  let assemblyFormat = "$sym_name `:` $type `init` $initializer $arguments attr-dict";
+  let extraClassDeclaration = [{
+    ::mlir::RankedTensorType getTensorType() { return ::llvm::cast<::mlir::RankedTensorType>(getType()); }
+  }];
+}
+
+def Mp_TrainingOp : Mp_Op<"training"> {
+  let summary = "what the train block says";
+  let description = [{
+    `optimizer` is `sgd`, `adam` or `adamw`, `settings` its hyper-parameters as f64 by name. `loss` names the layer that
+    computes the loss. `classes` is the number of classes where the target is one, else 0. `data` and `test_data` are
+    dictionaries with `kind` (`csv`, `npy`), `path`, and where given `targets_path`, `inputs`, `targets`, `test`.
+
+    ```mlir
+    mp.training optimizer "adam" {lr = 1.0e-3 : f64} loss "mse" epochs 10 batch 32 shuffle true seed 0 classes 0
+      data {kind = "csv", path = "sunspots.csv", test = 2.0e-1 : f64} test_data {}
+    ```
+  }];
+  let arguments = (ins StrAttr:$optimizer, DictionaryAttr:$settings, StrAttr:$loss, I64Attr:$epochs,
+                       I64Attr:$batch, BoolAttr:$shuffle, I64Attr:$seed, I64Attr:$classes,
+                       DictionaryAttr:$data, DictionaryAttr:$test_data);
+  let assemblyFormat = [{
+    `optimizer` $optimizer $settings `loss` $loss `epochs` $epochs `batch` $batch `shuffle` $shuffle `seed` $seed
+    `classes` $classes `data` $data `test_data` $test_data attr-dict
+  }];
+}
+
+def Mp_ProgramOp : Mp_Op<"program", [Symbol, SingleBlock, IsolatedFromAbove]> {
+  let summary = "one of the three things a model does: train, evaluate, predict";
+  let description = [{
+    - `@train`: the inputs and the target to the loss; from the phase grad on also gradients and updates.
+    - `@evaluate`: the inputs and the target to the output and the loss, `training` false.
+    - `@predict`: the inputs to the output.
+
+    A model without a train block has `@predict` only. `names` are the arguments' in the source.
+
+    ```mlir
+    mp.program @predict ["x"] {
+    ^bb0(%x: tensor<?x12xf32, #mp.dims<batch, 12>>):
+      mp.return %x : tensor<?x12xf32, #mp.dims<batch, 12>>
+    }
+    ```
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, StrArrayAttr:$names);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "$sym_name $names attr-dict-with-keyword $body";
+  let extraClassDeclaration = [{
+    ::mlir::Block &getBlock() { return getBody().front(); }
+  }];
+}
+
+def Mp_ReturnOp : Mp_Op<"return", [Terminator, ParentOneOf<["ProgramOp"]>]> {
+  let summary = "what a program gives";
+  let description = [{
+    `@train`: the loss; `@evaluate`: output and loss; `@predict`: the output.
+
+    ```mlir
+    mp.return %output, %loss : tensor<?x12xf32, #mp.dims<batch, 12>>, tensor<f32, #mp.dims<>>
+    ```
+  }];
+  let arguments = (ins Variadic<AnyRankedTensor>:$results);
+  let assemblyFormat = "($results^ `:` type($results))? attr-dict";
+}
+
+def Mp_ReadOp : Mp_Op<"read", [Pure]> {
+  let summary = "the value of a parameter before this step's update";
+  let description = [{
+    ```mlir
+    %w = mp.read @"layer1.weight" : tensor<256x12xf32, #mp.dims<out=256, in=12>>
+    ```
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$parameter);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$parameter attr-dict `:` type($result)";
+}
+
+def Mp_GradientOp : Mp_Op<"gradient"> {
+  let summary = "hands a parameter its gradient";
+  let description = [{
+    Once a parameter and step; in the phase calls the operand lies in the parameter's place of the region `gradients`.
+
+    ```mlir
+    mp.gradient @"layer1.weight", %g : tensor<256x12xf32, #mp.dims<out=256, in=12>>
+    ```
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$parameter, AnyRankedTensor:$value);
+  let assemblyFormat = "$parameter `,` $value attr-dict `:` type($value)";
+}
+
+def Mp_UpdateOp : Mp_Op<"update"> {
+  let summary = "one step of the optimiser over all parameters of a device";
+  let description = [{
+    ```mlir
+    mp.update "adam" {mp.device = 0 : i64}
+    ```
+  }];
+  let arguments = (ins StrAttr:$optimizer);
+  let assemblyFormat = "$optimizer attr-dict";
+}
+
+def Mp_TransferOp : Mp_Op<"transfer", [Pure, AllTypesMatch<["input", "result"]>]> {
+  let summary = "the value, readable on the operation's device";
+  let description = [{
+    From device `from` to the operation's `mp.device`. One instruction of the schedule, not a send here and a receive there.
+
+    ```mlir
+    %h_on_1 = mp.transfer %h from 0 {mp.device = 1 : i64} : tensor<?x128xf32, #mp.dims<batch, out=128>>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$input, I64Attr:$from);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$input `from` $from attr-dict `:` type($input)";
+  let builders = [OpBuilder<(ins "::mlir::Value":$input, "int64_t":$from, "int64_t":$to)>];
+}
+
+#endif
