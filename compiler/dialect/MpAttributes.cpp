@@ -1,4 +1,4 @@
-// Dimensions and their factors: text form, sizes, and agreement with the tensor's shape.
+// DimensionsAttr and their factors: text form, sizes, and agreement with the tensor's shape.
 #include "dialect/MpDialect.h"
 
 #include "mlir/IR/DialectImplementation.h"
@@ -11,50 +11,61 @@ using namespace mparc::mp;
 #define GET_ATTRDEF_CLASSES
 #include "dialect/MpAttributes.cpp.inc"
 
-int64_t Dimension::getStaticSize() const {
+void MpDialect::registerAttributes() {
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "dialect/MpAttributes.cpp.inc"
+      >();
+}
+
+int64_t DimensionAttr::getStaticSize() const {
   int64_t size = 1;
-  for (Factor factor : getFactors())
+  for (FactorAttr factor : getFactors())
     if (!ShapedType::isDynamic(factor.getSize()))
       size *= factor.getSize();
   return size;
 }
 
-bool Dimension::hasBatch() const {
-  return llvm::any_of(getFactors(), [](Factor factor) { return ShapedType::isDynamic(factor.getSize()); });
+bool DimensionAttr::hasBatch() const {
+  return llvm::any_of(getFactors(),
+                      [](FactorAttr factor) { return ShapedType::isDynamic(factor.getSize()); });
 }
 
-int64_t Dimension::getSize() const { return hasBatch() ? ShapedType::kDynamic : getStaticSize(); }
+int64_t DimensionAttr::getSize() const {
+  return hasBatch() ? ShapedType::kDynamic : getStaticSize();
+}
 
-std::string Dimension::str() const {
+std::string DimensionAttr::str() const {
   if (!getLabel().empty())
     return getLabel().str();
   std::string text;
-  for (Factor factor : getFactors())
+  for (FactorAttr factor : getFactors())
     text += (text.empty() ? "" : "*") +
             (factor.getName().empty() ? std::to_string(factor.getSize()) : factor.getName().str());
   return text.empty() ? "1" : text;
 }
 
 // factor ::= integer | name `=` integer | name          (a bare name is the batch)
-static FailureOr<Factor> parseFactor(AsmParser &parser) {
+static FailureOr<FactorAttr> parseFactor(AsmParser &parser) {
   int64_t size;
   auto number = parser.parseOptionalInteger(size);
   if (number.has_value())
-    return failed(*number) ? FailureOr<Factor>(failure()) : Factor::get(parser.getContext(), "", size);
+    return failed(*number) ? FailureOr<FactorAttr>(failure())
+                           : FactorAttr::get(parser.getContext(), "", size);
   std::string name;
   if (parser.parseKeywordOrString(&name))
     return failure();
   if (failed(parser.parseOptionalEqual()))
-    return Factor::get(parser.getContext(), name, ShapedType::kDynamic);
+    return FactorAttr::get(parser.getContext(), name, ShapedType::kDynamic);
   if (parser.parseInteger(size))
     return failure();
-  return Factor::get(parser.getContext(), name, size);
+  return FactorAttr::get(parser.getContext(), name, size);
 }
 
 // dimension ::= (label `:`)? factor (`*` factor)*
-static FailureOr<Dimension> parseDimension(AsmParser &parser) {
+static FailureOr<DimensionAttr> parseDimension(AsmParser &parser) {
   StringRef label;
-  SmallVector<Factor> factors;
+  SmallVector<FactorAttr> factors;
   auto first = parseFactor(parser);
   if (failed(first))
     return failure();
@@ -73,15 +84,15 @@ static FailureOr<Dimension> parseDimension(AsmParser &parser) {
   }
   if (label.empty() && factors.size() == 1)
     label = factors.front().getName();
-  return Dimension::get(parser.getContext(), label, factors);
+  return DimensionAttr::get(parser.getContext(), label, factors);
 }
 
-Attribute Dimensions::parse(AsmParser &parser, Type) {
-  SmallVector<Dimension> dimensions;
+Attribute DimensionsAttr::parse(AsmParser &parser, Type) {
+  SmallVector<DimensionAttr> dimensions;
   if (parser.parseLess())
     return {};
   if (succeeded(parser.parseOptionalGreater()))
-    return Dimensions::get(parser.getContext(), dimensions);
+    return DimensionsAttr::get(parser.getContext(), dimensions);
   auto each = [&]() -> ParseResult {
     auto dimension = parseDimension(parser);
     if (failed(dimension))
@@ -91,13 +102,13 @@ Attribute Dimensions::parse(AsmParser &parser, Type) {
   };
   if (parser.parseCommaSeparatedList(each) || parser.parseGreater())
     return {};
-  return Dimensions::get(parser.getContext(), dimensions);
+  return DimensionsAttr::get(parser.getContext(), dimensions);
 }
 
-void Dimensions::print(AsmPrinter &printer) const {
+void DimensionsAttr::print(AsmPrinter &printer) const {
   printer << '<';
-  llvm::interleaveComma(getDimensions(), printer, [&](Dimension dimension) {
-    ArrayRef<Factor> factors = dimension.getFactors();
+  llvm::interleaveComma(getDimensions(), printer, [&](DimensionAttr dimension) {
+    ArrayRef<FactorAttr> factors = dimension.getFactors();
     bool named = factors.size() == 1 && factors.front().getName() == dimension.getLabel();
     if (!dimension.getLabel().empty() && !named) {
       printer.printKeywordOrString(dimension.getLabel());
@@ -107,7 +118,7 @@ void Dimensions::print(AsmPrinter &printer) const {
       printer << 1;
     llvm::interleave(
         factors, printer,
-        [&](Factor factor) {
+        [&](FactorAttr factor) {
           if (!factor.getName().empty())
             printer.printKeywordOrString(factor.getName());
           if (!factor.getName().empty() && !ShapedType::isDynamic(factor.getSize()))
@@ -120,10 +131,11 @@ void Dimensions::print(AsmPrinter &printer) const {
   printer << '>';
 }
 
-LogicalResult Dimensions::verifyEncoding(ArrayRef<int64_t> shape, Type,
-                                         function_ref<InFlightDiagnostic()> emitError) const {
+LogicalResult DimensionsAttr::verifyEncoding(ArrayRef<int64_t> shape, Type,
+                                             function_ref<InFlightDiagnostic()> emitError) const {
   if (shape.size() != getDimensions().size())
-    return emitError() << "expected " << shape.size() << " dimensions, got " << getDimensions().size();
+    return emitError() << "expected " << shape.size() << " dimensions, got "
+                       << getDimensions().size();
   for (auto [size, dimension] : llvm::zip(shape, getDimensions()))
     if (size != dimension.getSize())
       return emitError() << "dimension " << dimension.str() << " is not of the tensor's size";

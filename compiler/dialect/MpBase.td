@@ -8,6 +8,7 @@ include "mlir/IR/AttrTypeBase.td"
 include "mlir/IR/EnumAttr.td"
 include "mlir/IR/BuiltinAttributeInterfaces.td"
 include "mlir/IR/TensorEncoding.td"
+include "dialect/MpInterfaces.td"
 
 def Mp_Dialect : Dialect {
   let name = "mp";
@@ -31,6 +32,7 @@ def Mp_Dialect : Dialect {
     `mp.device`, `mp.layer` (the path of the layer an operation belongs to), `mp.order`, `mp.stream`, `mp.waits`, `mp.buffer`.
   }];
   let useDefaultAttributePrinterParser = 1;
+  let extraClassDeclaration = "void registerAttributes();";
 }
 
 class Mp_Attr<string name, string attrMnemonic, list<Trait> traits = []> : AttrDef<Mp_Dialect, name, traits> {
@@ -57,7 +59,7 @@ def Mp_DimensionAttr : Mp_Attr<"Dimension", "dimension"> {
     Example: `#mp.dimension<"out", <"", 3>, <"heads", 4>>`
   }];
   let parameters = (ins StringRefParameter<"what the layer called it">:$label,
-                        ArrayRefParameter<"Factor">:$factors);
+                        ArrayRefParameter<"FactorAttr">:$factors);
   let assemblyFormat = "`<` $label `,` $factors `>`";
   let extraClassDeclaration = [{
     /// The product of the factors; kDynamic where the batch is one of them.
@@ -80,7 +82,7 @@ def Mp_DimensionsAttr : Mp_Attr<"Dimensions", "dims", [
 
     Example: `tensor<?x192xf32, #mp.dims<batch, qkv: 3*heads=4*dim=16>>`
   }];
-  let parameters = (ins ArrayRefParameter<"Dimension">:$dimensions);
+  let parameters = (ins ArrayRefParameter<"DimensionAttr">:$dimensions);
   let hasCustomAssemblyFormat = 1;
 }
 
@@ -101,17 +103,6 @@ def Mp_BufferAttr : Mp_Attr<"Buffer", "buffer"> {
   }];
   let parameters = (ins EnumParameter<Mp_RegionKind>:$region, "int64_t":$offset);
   let assemblyFormat = "`<` $region `,` $offset `>`";
-}
-
-def Mp_ScalarExpression : OpInterface<"ScalarExpression"> {
-  let cppNamespace = "::mparc::mp";
-  let description = [{
-    An element-wise operation: what it computes of one element each of its operands. It applies to tensors of one shape
-    and, in the body of `mp.map`, to scalars.
-  }];
-  let methods = [InterfaceMethod<[{
-      The C++ expression, over the runtime's scalar.h: `$0`, `$1`, … stand for the operands.
-    }], "std::string", "getExpression">];
 }
 
 def Mp_ReductionKind : I32EnumAttr<"ReductionKind", "how elements are reduced", [

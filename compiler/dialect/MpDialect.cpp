@@ -19,24 +19,25 @@ void setDevice(Operation *op, int64_t device) {
   op->setAttr(kDevice, Builder(op->getContext()).getI64IntegerAttr(device));
 }
 
-ArrayRef<Dimension> getDimensions(Type tensor) {
+ArrayRef<DimensionAttr> getDimensions(Type tensor) {
   auto encoding = cast<RankedTensorType>(tensor).getEncoding();
-  return cast<Dimensions>(encoding).getDimensions();
+  return cast<DimensionsAttr>(encoding).getDimensions();
 }
 
-RankedTensorType getTensorType(MLIRContext *context, ArrayRef<Dimension> dimensions, Type element) {
+RankedTensorType getTensorType(MLIRContext *context, ArrayRef<DimensionAttr> dimensions,
+                               Type element) {
   SmallVector<int64_t> shape;
-  for (Dimension dimension : dimensions)
+  for (DimensionAttr dimension : dimensions)
     shape.push_back(dimension.getSize());
-  return RankedTensorType::get(shape, element, Dimensions::get(context, dimensions));
+  return RankedTensorType::get(shape, element, DimensionsAttr::get(context, dimensions));
 }
 
 RankedTensorType getScalarType(MLIRContext *context, Type element) {
   return getTensorType(context, {}, element);
 }
 
-Dimension getDimension(MLIRContext *context, StringRef name, int64_t size) {
-  return Dimension::get(context, name, {Factor::get(context, name, size)});
+DimensionAttr getDimension(MLIRContext *context, StringRef name, int64_t size) {
+  return DimensionAttr::get(context, name, {FactorAttr::get(context, name, size)});
 }
 
 bool haveSameShape(Type a, Type b) {
@@ -54,14 +55,16 @@ bool haveSameShape(Type a, Type b) {
 
 ElementCount getElementCount(Type tensor) {
   ElementCount elements{1, false};
-  for (Dimension dimension : getDimensions(tensor)) {
+  for (DimensionAttr dimension : getDimensions(tensor)) {
     elements.count *= dimension.getStaticSize();
     elements.perRow |= dimension.hasBatch();
   }
   return elements;
 }
 
-int64_t getElementBytes(Type element) { return element.isInteger(1) ? 1 : element.getIntOrFloatBitWidth() / 8; }
+int64_t getElementBytes(Type element) {
+  return element.isInteger(1) ? 1 : element.getIntOrFloatBitWidth() / 8;
+}
 
 StringRef getSourceName(Location location) {
   if (auto name = dyn_cast<NameLoc>(location))
@@ -93,10 +96,7 @@ bool isPlaceless(Value value) {
 }
 
 void MpDialect::initialize() {
-  addAttributes<
-#define GET_ATTRDEF_LIST
-#include "dialect/MpAttributes.cpp.inc"
-      >();
+  registerAttributes();
   addOperations<
 #define GET_OP_LIST
 #include "dialect/MpOps.cpp.inc"

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/Dialect.h"
@@ -9,6 +10,7 @@
 #include "mlir/IR/OpImplementation.h"
 #include "mlir/IR/SymbolTable.h"
 #include "mlir/IR/TensorEncoding.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
 #include <optional>
@@ -39,14 +41,14 @@ std::optional<int64_t> getDevice(mlir::Operation *op);
 void setDevice(mlir::Operation *op, int64_t device);
 
 /// The dimensions of a tensor type of the dialect.
-llvm::ArrayRef<Dimension> getDimensions(mlir::Type tensor);
+llvm::ArrayRef<DimensionAttr> getDimensions(mlir::Type tensor);
 /// A tensor type from dimensions; a dimension with the batch is dynamic.
-mlir::RankedTensorType getTensorType(mlir::MLIRContext *context, llvm::ArrayRef<Dimension> dimensions,
-                                     mlir::Type element);
+mlir::RankedTensorType getTensorType(mlir::MLIRContext *context,
+                                     llvm::ArrayRef<DimensionAttr> dimensions, mlir::Type element);
 /// A scalar tensor type, `tensor<f32, #mp.dims<>>`.
 mlir::RankedTensorType getScalarType(mlir::MLIRContext *context, mlir::Type element);
 /// A dimension of one factor: `name` may be empty. `size` kDynamic: the batch.
-Dimension getDimension(mlir::MLIRContext *context, llvm::StringRef name, int64_t size);
+DimensionAttr getDimension(mlir::MLIRContext *context, llvm::StringRef name, int64_t size);
 
 /// Whether two tensor types have the same sizes; names and element types may differ.
 bool haveSameShape(mlir::Type a, mlir::Type b);

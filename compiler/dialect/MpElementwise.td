@@ -313,7 +313,7 @@ def Mp_CompareOp : Mp_Elementwise<"compare", "compareExpression(getKind())"> {
     %m = mp.compare gt %a, %b : tensor<?x4xf32, #mp.dims<batch, 4>>, tensor<?x4xf32, #mp.dims<batch, 4>> -> tensor<?x4xi1, #mp.dims<batch, 4>>
     ```
   }];
-  let arguments = (ins Mp_ComparisonKindAttr:$kind, AnyType:$a, AnyType:$b);
+  let arguments = (ins Mp_ComparisonKind:$kind, AnyType:$a, AnyType:$b);
   let assemblyFormat = "$kind $a `,` $b attr-dict `:` type($a) `,` type($b) `->` type($result)";
 }
 

@@ -10,7 +10,8 @@
 using namespace mlir;
 using namespace mparc::mp;
 
-//===- What element-wise operations print ----------------------------------------------------------===//
+//===- What element-wise operations print
+//----------------------------------------------------------===//
 
 /// A double as a C++ literal of the type float that reads back as the same float.
 static std::string literal(const APFloat &value) {
@@ -51,11 +52,14 @@ static std::string castExpression(Type type) {
   return element.isInteger(1) ? "($0 != 0)" : "int32_t($0)";
 }
 
-//===- Shapes ----------------------------------------------------------------------------------------===//
+//===- Shapes
+//----------------------------------------------------------------------------------------===//
 
 static int64_t rank(Value value) { return cast<RankedTensorType>(value.getType()).getRank(); }
-static Dimension dimension(Value value, int64_t index) { return getDimensions(value.getType())[index]; }
-static bool sameSize(Dimension a, Dimension b) {
+static DimensionAttr dimension(Value value, int64_t index) {
+  return getDimensions(value.getType())[index];
+}
+static bool sameSize(DimensionAttr a, DimensionAttr b) {
   return a.hasBatch() == b.hasBatch() && a.getStaticSize() == b.getStaticSize();
 }
 
@@ -113,7 +117,8 @@ OpFoldResult ConstantOp::fold(FoldAdaptor) { return getValue(); }
 /// (B1)–(B3), shared by mp.broadcast and the operands of mp.map.
 static LogicalResult verifyMap(Operation *op, Value operand, ArrayRef<int64_t> map, Value result) {
   if (static_cast<int64_t>(map.size()) != rank(result))
-    return op->emitOpError("expected ") << rank(result) << " entries in the map, got " << map.size();
+    return op->emitOpError("expected ")
+           << rank(result) << " entries in the map, got " << map.size();
   llvm::SmallBitVector seen(rank(operand));
   for (auto [index, source] : llvm::enumerate(map)) {
     if (source == -1)
@@ -121,28 +126,34 @@ static LogicalResult verifyMap(Operation *op, Value operand, ArrayRef<int64_t> m
     if (source < 0 || source >= rank(operand) || seen.test(source))
       return op->emitOpError("expected distinct dimensions of the operand, got ") << source;
     seen.set(source);
-    Dimension from = dimension(operand, source);
+    DimensionAttr from = dimension(operand, source);
     if (!sameSize(from, dimension(result, index)) && from.getSize() != 1)
       return op->emitOpError("dimension ") << source << " does not broadcast to " << index;
   }
   for (int64_t source = 0; source < rank(operand); ++source)
     if (!seen.test(source) && dimension(operand, source).getSize() != 1)
-      return op->emitOpError("dimension ") << source << " of the operand has no place in the result";
+      return op->emitOpError("dimension ")
+             << source << " of the operand has no place in the result";
   return success();
 }
 
-LogicalResult BroadcastOp::verify() { return verifyMap(*this, getInput(), getDimensions(), getResult()); }
+LogicalResult BroadcastOp::verify() {
+  return verifyMap(*this, getInput(), getDimensions(), getResult());
+}
 
 LogicalResult ReshapeOp::verify() {
-  ElementCount from = getElementCount(getInput().getType()), to = getElementCount(getResult().getType());
+  ElementCount from = getElementCount(getInput().getType()),
+               to = getElementCount(getResult().getType());
   if (from.count != to.count || from.perRow != to.perRow)
-    return emitOpError("expected as many elements in ") << getResult().getType() << " as in " << getInput().getType();
+    return emitOpError("expected as many elements in ")
+           << getResult().getType() << " as in " << getInput().getType();
   return success();
 }
 
 LogicalResult PermuteOp::verify() {
   llvm::SmallBitVector seen(rank(getInput()));
-  if (static_cast<int64_t>(getPermutation().size()) != rank(getInput()) || rank(getInput()) != rank(getResult()))
+  if (static_cast<int64_t>(getPermutation().size()) != rank(getInput()) ||
+      rank(getInput()) != rank(getResult()))
     return emitOpError("expected a permutation of ") << rank(getInput()) << " dimensions";
   for (auto [index, source] : llvm::enumerate(getPermutation())) {
     if (source < 0 || source >= rank(getInput()) || seen.test(source))
@@ -170,15 +181,18 @@ LogicalResult SliceOp::verify() {
   if (failed(verifyOthers(*this, getInput(), getResult(), getDimension())))
     return failure();
   int64_t from = getFrom(), to = getTo(), size = dimension(getInput(), getDimension()).getSize();
-  if (from < 0 || from >= to || to > size || dimension(getResult(), getDimension()).getSize() != to - from)
-    return emitOpError("expected positions of a dimension of size ") << size << ", got " << from << " to " << to;
+  if (from < 0 || from >= to || to > size ||
+      dimension(getResult(), getDimension()).getSize() != to - from)
+    return emitOpError("expected positions of a dimension of size ")
+           << size << ", got " << from << " to " << to;
   return success();
 }
 
 LogicalResult PadOp::verify() {
   if (failed(verifyOthers(*this, getInput(), getResult(), getDimension())))
     return failure();
-  int64_t size = dimension(getInput(), getDimension()).getSize() + int64_t(getBefore()) + int64_t(getAfter());
+  int64_t size =
+      dimension(getInput(), getDimension()).getSize() + int64_t(getBefore()) + int64_t(getAfter());
   if (dimension(getResult(), getDimension()).getSize() != size)
     return emitOpError("expected a result of size ") << size;
   return success();
@@ -196,7 +210,8 @@ LogicalResult ConcatOp::verify() {
   return success();
 }
 
-//===- Products and reductions -----------------------------------------------------------------------===//
+//===- Products and reductions
+//-----------------------------------------------------------------------===//
 
 LogicalResult MatmulOp::verify() {
   int64_t ranks = rank(getA());
@@ -206,13 +221,15 @@ LogicalResult MatmulOp::verify() {
     if (!sameSize(dimension(getA(), index), dimension(getB(), index)) ||
         !sameSize(dimension(getA(), index), dimension(getResult(), index)))
       return emitOpError("expected equal leading dimensions");
-  Dimension row = dimension(getA(), ranks - (getTransposeA() ? 1 : 2));
-  Dimension innerA = dimension(getA(), ranks - (getTransposeA() ? 2 : 1));
-  Dimension innerB = dimension(getB(), ranks - (getTransposeB() ? 1 : 2));
-  Dimension column = dimension(getB(), ranks - (getTransposeB() ? 2 : 1));
+  DimensionAttr row = dimension(getA(), ranks - (getTransposeA() ? 1 : 2));
+  DimensionAttr innerA = dimension(getA(), ranks - (getTransposeA() ? 2 : 1));
+  DimensionAttr innerB = dimension(getB(), ranks - (getTransposeB() ? 1 : 2));
+  DimensionAttr column = dimension(getB(), ranks - (getTransposeB() ? 2 : 1));
   if (!sameSize(innerA, innerB))
-    return emitOpError("expected equal inner dimensions, got ") << innerA.str() << " and " << innerB.str();
-  if (!sameSize(dimension(getResult(), ranks - 2), row) || !sameSize(dimension(getResult(), ranks - 1), column))
+    return emitOpError("expected equal inner dimensions, got ")
+           << innerA.str() << " and " << innerB.str();
+  if (!sameSize(dimension(getResult(), ranks - 2), row) ||
+      !sameSize(dimension(getResult(), ranks - 1), column))
     return emitOpError("expected a result of the operands' outer dimensions");
   return success();
 }
@@ -243,15 +260,20 @@ static LogicalResult verifyAlong(Operation *op, Value input, int64_t along, Valu
     return op->emitOpError("expected a result of the operand's shape");
   return success();
 }
-LogicalResult SoftmaxOp::verify() { return verifyAlong(*this, getInput(), getDimension(), getResult()); }
-LogicalResult LogSoftmaxOp::verify() { return verifyAlong(*this, getInput(), getDimension(), getResult()); }
+LogicalResult SoftmaxOp::verify() {
+  return verifyAlong(*this, getInput(), getDimension(), getResult());
+}
+LogicalResult LogSoftmaxOp::verify() {
+  return verifyAlong(*this, getInput(), getDimension(), getResult());
+}
 LogicalResult ArgmaxOp::verify() {
   if (getDimension() >= uint64_t(rank(getInput())) || rank(getResult()) != rank(getInput()) - 1)
     return emitOpError("expected a result without the dimension");
   return success();
 }
 
-//===- Fused -----------------------------------------------------------------------------------------===//
+//===- Fused
+//-----------------------------------------------------------------------------------------===//
 
 LogicalResult LinearOp::verify() {
   if (rank(getX()) != 2 || rank(getWeight()) != 2 || rank(getResult()) != 2)
@@ -261,7 +283,8 @@ LogicalResult LinearOp::verify() {
   if (!sameSize(dimension(getX(), 0), dimension(getResult(), 0)) ||
       !sameSize(dimension(getWeight(), 0), dimension(getResult(), 1)))
     return emitOpError("expected a result of the operands' outer dimensions");
-  if (getBias() && (rank(getBias()) != 1 || !sameSize(dimension(getBias(), 0), dimension(getWeight(), 0))))
+  if (getBias() &&
+      (rank(getBias()) != 1 || !sameSize(dimension(getBias(), 0), dimension(getWeight(), 0))))
     return emitOpError("expected a bias of the output's size");
   return success();
 }

@@ -133,7 +133,7 @@ def Mp_ReduceOp : Mp_Op<"reduce", [Pure]> {
     %s = mp.reduce sum %x [0] : tensor<?x4xf32, #mp.dims<batch, 4>> -> tensor<4xf32, #mp.dims<4>>
     ```
   }];
-  let arguments = (ins Mp_ReductionKindAttr:$kind, AnyRankedTensor:$input, DenseI64ArrayAttr:$dimensions);
+  let arguments = (ins Mp_ReductionKind:$kind, AnyRankedTensor:$input, DenseI64ArrayAttr:$dimensions);
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = "$kind $input $dimensions attr-dict `:` type($input) `->` type($result)";
   let hasVerifier = 1;
@@ -175,7 +175,7 @@ def Mp_ArgmaxOp : Mp_AlongDimension<"argmax"> {
 
 //===- Fused ----------------------------------------------------------------------------------------===//
 
-def Mp_LinearOp : Mp_Op<"linear", [Pure, AttrSizedOperandSegments]> {
+def Mp_LinearOp : Mp_Op<"linear", [Pure]> {
   let summary = "activation(x · weightᵀ + bias)";
   let description = [{
     x [rows, in], weight [out, in], bias [out] where there is one. Bit for bit the product, the addition and the activation
@@ -186,7 +186,7 @@ def Mp_LinearOp : Mp_Op<"linear", [Pure, AttrSizedOperandSegments]> {
     ```
   }];
   let arguments = (ins AnyRankedTensor:$x, AnyRankedTensor:$weight, Optional<AnyRankedTensor>:$bias,
-                       Mp_ActivationKindAttr:$activation);
+                       Mp_ActivationKind:$activation);
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = [{
     $x `,` $weight (`bias` $bias^)? $activation attr-dict `:` type($x) `,` type($weight) (`,` type($bias)^)? `->` type($result)

@@ -46,7 +46,7 @@ def Mp_ParameterOp : Mp_Op<"parameter", [Symbol]> {
     ```
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttr:$type,
-                       Mp_InitializerKindAttr:$initializer, DenseF64ArrayAttr:$arguments);
+                       Mp_InitializerKind:$initializer, DenseF64ArrayAttr:$arguments);
   let assemblyFormat = "$sym_name `:` $type `init` $initializer $arguments attr-dict";
   let extraClassDeclaration = [{
     ::mlir::RankedTensorType getTensorType() { return ::llvm::cast<::mlir::RankedTensorType>(getType()); }
