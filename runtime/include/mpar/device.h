@@ -11,9 +11,10 @@ namespace mpar {
 
 /// What one logical device needs, known when the program was compiled.
 ///
-/// Its arena is, in this order: parameters, gradients, `optimizer_slots` times the optimiser's state, each of
-/// `parameter_floats` floats and contiguous, so that a step of the optimiser is one pass; then the activations:
-/// `fixed_bytes`, and `row_bytes` for each row of the largest batch, the rows rounded up to a multiple of 64.
+/// Its arena is, in this order: parameters, gradients, `optimizer_slots` times the optimiser's
+/// state, each of `parameter_floats` floats and contiguous, so that a step of the optimiser is one
+/// pass; then the activations: `fixed_bytes`, and `row_bytes` for each row of the largest batch,
+/// the rows rounded up to a multiple of 64. Each of the three regions is padded to 256 bytes.
 struct DeviceDescription {
   int64_t parameter_floats; // all parameters of the device, each padded to 16 floats
   int64_t trained_floats;   // a prefix: those that the loss depends on, which the optimiser updates
@@ -24,16 +25,20 @@ struct DeviceDescription {
 /// One logical device and its arena. Not thread-safe: a device is worked by one thread at a time.
 class Device {
 public:
-  /// Allocates the arena, zeroed and aligned to 256 bytes. Fails (see errors.h) where memory does not suffice.
+  /// Allocates the arena, zeroed and aligned to 256 bytes. Fails (see errors.h) where memory does
+  /// not suffice. `threads`: how many the kernels may use, at least 1.
   Device(int index, int physical, const DeviceDescription &description, int optimizer_slots,
-         int64_t largest_batch);
+         int64_t largest_batch, int threads = 1);
   Device(const Device &) = delete;
   Device &operator=(const Device &) = delete;
   ~Device();
 
   int index() const { return index_; }
-  /// Devices of the same physical number share memory and thread: transfers between them copy nothing.
+  /// Devices of the same physical number share memory and thread: transfers between them copy
+  /// nothing.
   int physical() const { return physical_; }
+  /// Threads that the kernels of this device may use.
+  int threads() const { return threads_; }
   const DeviceDescription &description() const { return description_; }
 
   float *parameters() const { return parameters_; }
@@ -46,33 +51,40 @@ public:
 
   /// An activation: `fixed` bytes into the region of constant size.
   template <typename T> T *fixed(int64_t offset) const {
-    return reinterpret_cast<T *>(activations_ + offset);
+    return reinterpret_cast<T *>(fixed_ + offset);
   }
   /// An activation: `offset` bytes a row into the region that grows with the batch.
   template <typename T> T *rows(int64_t offset) const {
-    return reinterpret_cast<T *>(activations_ + description_.fixed_bytes + offset * rounded_rows_);
+    return reinterpret_cast<T *>(rows_ + offset * rounded_rows_);
   }
 
 private:
   int index_;
   int physical_;
+  int threads_;
   DeviceDescription description_;
   int64_t rounded_rows_;
   int64_t arena_bytes_;
-  float *parameters_ = nullptr;
-  std::byte *activations_ = nullptr;
+  float *parameters_ = nullptr; // where the arena begins
+  std::byte *fixed_ = nullptr;
+  std::byte *rows_ = nullptr;
 };
 
 /// The bytes `Device` allocates for this description: what the head of an emitted file states.
-int64_t arena_bytes(const DeviceDescription &description, int optimizer_slots, int64_t largest_batch);
+/// Fails where they do not fit in 64 bits.
+int64_t arena_bytes(const DeviceDescription &description, int optimizer_slots,
+                    int64_t largest_batch);
 
 /// The logical devices of one program, mapped to physical ones by `--devices`.
 class Machine {
 public:
-  /// `devices`: "auto" or "cpu" (all logical devices are the calling thread). Other forms are refused by name.
-  /// `threads`: threads inside a matrix product, at least 1.
-  Machine(const std::string &devices, int threads, const std::vector<DeviceDescription> &descriptions,
-          int optimizer_slots, int64_t largest_batch);
+  /// `devices`: "auto" or "cpu" (all logical devices are the calling thread). Other forms are
+  /// refused by name. `threads`: threads inside a matrix product, 1 to 1024. Fails, naming the
+  /// device and its bytes, where the arenas together need more memory than the system, or the
+  /// control group the process runs in, has left.
+  Machine(const std::string &devices, int threads,
+          const std::vector<DeviceDescription> &descriptions, int optimizer_slots,
+          int64_t largest_batch);
 
   int count() const { return static_cast<int>(devices_.size()); }
   Device &device(int index) { return *devices_[index]; }
@@ -84,13 +96,18 @@ private:
   int threads_;
 };
 
-/// Makes `count` elements at `source` on `from` readable on `to`: where both share memory, the very pointer (the
-/// memory plan keeps the source alive as long as the copy); else a copy into `buffer`, which lies on `to`.
+/// Makes `count` elements at `source` on `from` readable on `to`: where both share memory, the very
+/// pointer (the memory plan keeps the source alive as long as the copy); else a copy into `buffer`,
+/// which lies on `to`.
 template <typename T>
 const T *transfer(Device &from, const T *source, Device &to, T *buffer, int64_t count);
 
-/// Flushes denormals to zero on the calling thread (FTZ and DAZ): moments of dead units become denormal under Adam
-/// and would slow the optimiser many times over.
+/// The part of `transfer` that copies, between devices that do not share memory.
+void copy_between_devices(Device &from, const void *source, Device &to, void *buffer,
+                          int64_t bytes);
+
+/// Flushes denormals to zero on the calling thread (FTZ and DAZ): moments of dead units become
+/// denormal under Adam and would slow the optimiser many times over.
 void flush_denormals();
 
 } // namespace mpar

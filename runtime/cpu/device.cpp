@@ -1,0 +1,211 @@
+// Logical devices and their arenas.
+#include "mpar/device.h"
+#include "mpar/errors.h"
+
+#include <omp.h>
+#include <sys/mman.h>
+
+#include <cstring>
+#include <fstream>
+#include <limits>
+#include <sstream>
+
+#if defined(__SSE2__)
+#include <pmmintrin.h>
+#include <xmmintrin.h>
+#endif
+
+namespace mpar {
+namespace {
+
+constexpr int64_t alignment = 256;
+constexpr int64_t rows_rounded_to = 64; // so that any offset a row of at least 4 bytes is aligned
+constexpr int largest_thread_count = 1024;
+
+[[noreturn]] void fail_too_large() { fail("an arena does not fit in 64-bit sizes"); }
+
+int64_t add(int64_t a, int64_t b) {
+  int64_t sum;
+  if (__builtin_add_overflow(a, b, &sum))
+    fail_too_large();
+  return sum;
+}
+
+int64_t multiply(int64_t a, int64_t b) {
+  int64_t product;
+  if (__builtin_mul_overflow(a, b, &product))
+    fail_too_large();
+  return product;
+}
+
+int64_t round_up(int64_t value, int64_t multiple) {
+  return add(value, multiple - 1) / multiple * multiple;
+}
+
+/// The three regions of an arena, in bytes.
+struct Regions {
+  int64_t parameters; // and gradients, and the optimiser's state
+  int64_t fixed;
+  int64_t rows;
+  int64_t total() const { return add(add(parameters, fixed), rows); }
+};
+
+Regions regions(const DeviceDescription &description, int optimizer_slots, int64_t largest_batch) {
+  const int64_t copies = 2 + optimizer_slots;
+  const int64_t parameter_bytes = multiply(description.parameter_floats, sizeof(float));
+  return {round_up(multiply(copies, parameter_bytes), alignment),
+          round_up(description.fixed_bytes, alignment),
+          round_up(multiply(description.row_bytes, round_up(largest_batch, rows_rounded_to)),
+                   alignment)};
+}
+
+/// The value in bytes of a line `name: 123 kB` of /proc/meminfo; -1 where there is none.
+int64_t meminfo(const std::string &name) {
+  std::ifstream file("/proc/meminfo");
+  std::string line;
+  while (std::getline(file, line)) {
+    if (line.compare(0, name.size(), name) == 0) {
+      std::istringstream words(line.substr(name.size()));
+      int64_t kibibytes = -1;
+      words >> kibibytes;
+      return kibibytes < 0 ? -1 : kibibytes * 1024;
+    }
+  }
+  return -1;
+}
+
+int64_t number_in(const std::string &path) {
+  std::ifstream file(path);
+  int64_t value = -1;
+  file >> value; // "max", or no such file: no limit
+  return file ? value : -1;
+}
+
+/// The memory that this process may still take, in bytes. A kernel that overcommits grants any
+/// request and kills the process when it writes; so the request is held against this first.
+int64_t available_memory() {
+  int64_t available = std::numeric_limits<int64_t>::max();
+  const int64_t free = meminfo("MemAvailable:");
+  if (free >= 0)
+    available = free + std::max<int64_t>(0, meminfo("SwapFree:"));
+  // The control group's own limit, as containers set it (version 2, then 1).
+  const char *const groups[][2] = {{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"},
+                                   {"/sys/fs/cgroup/memory/memory.limit_in_bytes",
+                                    "/sys/fs/cgroup/memory/memory.usage_in_bytes"}};
+  for (const auto &group : groups) {
+    const int64_t limit = number_in(group[0]);
+    const int64_t used = number_in(group[1]);
+    if (limit >= 0 && used >= 0)
+      available = std::min(available, std::max<int64_t>(0, limit - used));
+  }
+  return available;
+}
+
+[[noreturn]] void fail_to_allocate(int index, int64_t bytes, int64_t available) {
+  fail("device " + std::to_string(index) + ": its arena takes " + std::to_string(bytes) +
+       " bytes, " + std::to_string(available) + " are left");
+}
+
+/// Zeroed memory, aligned to a page.
+std::byte *allocate(int index, int64_t bytes) {
+  if (bytes == 0)
+    return nullptr;
+  void *memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED)
+    fail("device " + std::to_string(index) + ": cannot allocate " + std::to_string(bytes) +
+         " bytes: " + std::strerror(errno));
+  return static_cast<std::byte *>(memory);
+}
+
+/// Refuses, by name, what `--devices` may not be in this version.
+void check_devices(const std::string &devices, int count) {
+  if (devices == "auto")
+    return;
+  int entries = 0;
+  std::istringstream list(devices);
+  for (std::string name; std::getline(list, name, ',');) {
+    ++entries;
+    if (name == "cpu")
+      continue;
+    if (name.compare(0, 4, "cpu:") == 0)
+      fail("`" + name + "`: worker threads are not supported by this version");
+    if (name == "cuda" || name.compare(0, 5, "cuda:") == 0)
+      fail("`" + name + "`: GPUs are not supported by this version");
+    fail("`" + name + "`: no such device; expected `auto` or `cpu`");
+  }
+  if (entries == 0 || devices.back() == ',')
+    fail("`" + devices + "`: a device is missing; expected `auto` or `cpu`");
+  if (entries != 1 && entries != count)
+    fail("`" + devices + "`: " + std::to_string(entries) + " devices for a program of " +
+         std::to_string(count));
+}
+
+} // namespace
+
+int64_t arena_bytes(const DeviceDescription &description, int optimizer_slots,
+                    int64_t largest_batch) {
+  return regions(description, optimizer_slots, largest_batch).total();
+}
+
+Device::Device(int index, int physical, const DeviceDescription &description, int optimizer_slots,
+               int64_t largest_batch, int threads)
+    : index_(index), physical_(physical), threads_(threads), description_(description),
+      rounded_rows_(round_up(largest_batch, rows_rounded_to)),
+      arena_bytes_(mpar::arena_bytes(description, optimizer_slots, largest_batch)) {
+  const Regions region = regions(description, optimizer_slots, largest_batch);
+  const int64_t available = available_memory();
+  if (arena_bytes_ > available)
+    fail_to_allocate(index, arena_bytes_, available);
+  std::byte *arena = allocate(index, arena_bytes_);
+  parameters_ = reinterpret_cast<float *>(arena);
+  fixed_ = arena + region.parameters;
+  rows_ = fixed_ + region.fixed;
+}
+
+Device::~Device() {
+  if (parameters_)
+    munmap(parameters_, arena_bytes_);
+}
+
+Machine::Machine(const std::string &devices, int threads,
+                 const std::vector<DeviceDescription> &descriptions, int optimizer_slots,
+                 int64_t largest_batch)
+    : threads_(threads) {
+  check_devices(devices, static_cast<int>(descriptions.size()));
+  if (threads < 1 || threads > largest_thread_count)
+    fail("threads: " + std::to_string(threads) + " is not in 1 to " +
+         std::to_string(largest_thread_count));
+  // Memory is taken as it is written, so what earlier devices will write counts against what is
+  // left.
+  int64_t available = available_memory();
+  for (size_t index = 0; index < descriptions.size(); ++index) {
+    const int64_t bytes = mpar::arena_bytes(descriptions[index], optimizer_slots, largest_batch);
+    if (bytes > available)
+      fail_to_allocate(static_cast<int>(index), bytes, available);
+    available -= bytes;
+  }
+  for (size_t index = 0; index < descriptions.size(); ++index)
+    devices_.push_back(std::make_unique<Device>(static_cast<int>(index), 0, descriptions[index],
+                                                optimizer_slots, largest_batch, threads));
+  if (threads > 1) {
+#pragma omp parallel num_threads(threads)
+    flush_denormals();
+  }
+}
+
+void copy_between_devices(Device &, const void *source, Device &, void *buffer, int64_t bytes) {
+  std::memcpy(buffer, source, bytes);
+}
+
+void flush_denormals() {
+#if defined(__SSE2__)
+  _MM_SET_FLUSH_ZERO_MODE(_MM_FLUSH_ZERO_ON);
+  _MM_SET_DENORMALS_ZERO_MODE(_MM_DENORMALS_ZERO_ON);
+#elif defined(__aarch64__)
+  uint64_t control;
+  __asm__ volatile("mrs %0, fpcr" : "=r"(control));
+  __asm__ volatile("msr fpcr, %0" : : "r"(control | (uint64_t(1) << 24)));
+#endif
+}
+
+} // namespace mpar

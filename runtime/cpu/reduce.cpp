@@ -1,0 +1,238 @@
+// Reductions over any dimensions.
+//
+// The order of a sum, fixed by the sizes: elements are taken in blocks of 1,024; in a block,
+// element i is added to partial sum i mod 32, in ascending order, and the 32 are added by halves (i
+// and i + 16, …); the blocks' sums are added in double, in ascending order, and rounded once. Sums
+// over the rows of a matrix are taken in blocks of 64 rows, each added in ascending order, and the
+// blocks' sums in double likewise.
+#include "mpar/reduce.h"
+
+#include "multiversion.h"
+#include "parallel.h"
+
+#include <limits>
+#include <vector>
+
+namespace mpar {
+namespace {
+
+constexpr int64_t lanes = 32;
+constexpr int64_t block = 1024;
+constexpr int64_t block_rows = 64;
+constexpr int64_t tile = 128; // columns whose partial sums are held at once
+constexpr int64_t grain = 16384;
+
+// What two elements become. A NaN stays: it compares unequal to itself and is neither above nor
+// below anything.
+template <Reduction reduction> MPAR_INLINE float combine(float a, float b) {
+  switch (reduction) {
+  case Reduction::maximum:
+    return b > a || b != b ? b : a;
+  case Reduction::minimum:
+    return b < a || b != b ? b : a;
+  default:
+    return a + b;
+  }
+}
+
+template <Reduction reduction> MPAR_INLINE float first_value() {
+  switch (reduction) {
+  case Reduction::maximum:
+    return -std::numeric_limits<float>::infinity();
+  case Reduction::minimum:
+    return std::numeric_limits<float>::infinity();
+  default:
+    return 0;
+  }
+}
+
+/// One block of contiguous elements.
+template <Reduction reduction> MPAR_INLINE float reduce_block(const float *x, int64_t count) {
+  float partial[lanes];
+  for (int64_t lane = 0; lane < lanes; ++lane)
+    partial[lane] = first_value<reduction>();
+  int64_t i = 0;
+  for (; i + lanes <= count; i += lanes)
+    for (int64_t lane = 0; lane < lanes; ++lane)
+      partial[lane] = combine<reduction>(partial[lane], x[i + lane]);
+  for (int64_t lane = 0; i + lane < count; ++lane)
+    partial[lane] = combine<reduction>(partial[lane], x[i + lane]);
+  for (int64_t half = lanes / 2; half > 0; half /= 2)
+    for (int64_t lane = 0; lane < half; ++lane)
+      partial[lane] = combine<reduction>(partial[lane], partial[lane + half]);
+  return partial[0];
+}
+
+/// y[i] = the reduction of x[i · count] … for `rows` rows of `count` contiguous elements.
+template <Reduction reduction>
+MPAR_INLINE void reduce_rows(int64_t rows, int64_t count, const float *x, float divisor, float *y) {
+  for (int64_t row = 0; row < rows; ++row, x += count) {
+    if (reduction == Reduction::maximum || reduction == Reduction::minimum) {
+      y[row] = reduce_block<reduction>(x, count);
+      continue;
+    }
+    double sum = 0;
+    for (int64_t i = 0; i < count; i += block)
+      sum += reduce_block<reduction>(x + i, count - i < block ? count - i : block);
+    const float rounded = static_cast<float>(sum);
+    y[row] = reduction == Reduction::mean ? rounded / divisor : rounded;
+  }
+}
+
+/// y[j] = the reduction over i of x[i · stride + j], for at most `tile` columns.
+template <Reduction reduction>
+MPAR_INLINE void reduce_columns(int64_t rows, int64_t stride, int64_t columns, const float *x,
+                                float divisor, float *y) {
+  float partial[tile];
+  double sum[tile];
+  for (int64_t j = 0; j < columns; ++j)
+    sum[j] = 0;
+  for (int64_t begin = 0; begin < rows; begin += block_rows) {
+    const int64_t end = begin + block_rows < rows ? begin + block_rows : rows;
+    for (int64_t j = 0; j < columns; ++j)
+      partial[j] = first_value<reduction>();
+    for (int64_t i = begin; i < end; ++i)
+      for (int64_t j = 0; j < columns; ++j)
+        partial[j] = combine<reduction>(partial[j], x[i * stride + j]);
+    for (int64_t j = 0; j < columns; ++j) {
+      if (reduction == Reduction::maximum || reduction == Reduction::minimum)
+        y[j] = begin == 0 ? partial[j] : combine<reduction>(y[j], partial[j]);
+      else
+        sum[j] += partial[j];
+    }
+  }
+  if (reduction == Reduction::maximum || reduction == Reduction::minimum)
+    return;
+  for (int64_t j = 0; j < columns; ++j) {
+    const float rounded = static_cast<float>(sum[j]);
+    y[j] = reduction == Reduction::mean ? rounded / divisor : rounded;
+  }
+}
+
+/// [outer, extent, inner] → [outer, inner]; the tiles [begin, end) of the outer · ⌈inner / tile⌉
+/// there are.
+template <Reduction reduction>
+MPAR_INLINE void reduce_tiles(int64_t begin, int64_t end, int64_t extent, int64_t inner,
+                              const float *x, float divisor, float *y) {
+  const int64_t tiles = (inner + tile - 1) / tile;
+  for (int64_t i = begin; i < end; ++i) {
+    const int64_t outer = i / tiles;
+    const int64_t column = i % tiles * tile;
+    const int64_t columns = inner - column < tile ? inner - column : tile;
+    const float *from = x + outer * extent * inner + column;
+    float *to = y + outer * inner + column;
+    if (columns == tile) // a constant count of columns is unrolled into registers
+      reduce_columns<reduction>(extent, inner, tile, from, divisor, to);
+    else
+      reduce_columns<reduction>(extent, inner, columns, from, divisor, to);
+  }
+}
+
+struct Part {
+  Reduction reduction;
+  int64_t extent;
+  int64_t inner;
+  const float *x;
+  float divisor;
+  float *y;
+};
+
+MPAR_MULTIVERSION void run_rows(const Part &p, int64_t begin, int64_t end) {
+  const float *x = p.x + begin * p.extent;
+  float *y = p.y + begin;
+  switch (p.reduction) {
+  case Reduction::sum:
+    return reduce_rows<Reduction::sum>(end - begin, p.extent, x, p.divisor, y);
+  case Reduction::mean:
+    return reduce_rows<Reduction::mean>(end - begin, p.extent, x, p.divisor, y);
+  case Reduction::maximum:
+    return reduce_rows<Reduction::maximum>(end - begin, p.extent, x, p.divisor, y);
+  case Reduction::minimum:
+    return reduce_rows<Reduction::minimum>(end - begin, p.extent, x, p.divisor, y);
+  }
+}
+
+MPAR_MULTIVERSION void run_tiles(const Part &p, int64_t begin, int64_t end) {
+  switch (p.reduction) {
+  case Reduction::sum:
+    return reduce_tiles<Reduction::sum>(begin, end, p.extent, p.inner, p.x, p.divisor, p.y);
+  case Reduction::mean:
+    return reduce_tiles<Reduction::mean>(begin, end, p.extent, p.inner, p.x, p.divisor, p.y);
+  case Reduction::maximum:
+    return reduce_tiles<Reduction::maximum>(begin, end, p.extent, p.inner, p.x, p.divisor, p.y);
+  case Reduction::minimum:
+    return reduce_tiles<Reduction::minimum>(begin, end, p.extent, p.inner, p.x, p.divisor, p.y);
+  }
+}
+
+/// Reduces the middle of [outer, extent, inner].
+void reduce_middle(Device &device, Reduction reduction, int64_t outer, int64_t extent,
+                   int64_t inner, const float *x, float divisor, float *y) {
+  const Part part{reduction, extent, inner, x, divisor, y};
+  if (inner == 1) {
+    const int64_t rows_a_grain = std::max<int64_t>(1, grain / extent);
+    parallel_parts(device, outer, rows_a_grain,
+                   [&](int64_t begin, int64_t end) { run_rows(part, begin, end); });
+    return;
+  }
+  const int64_t tiles = outer * ((inner + tile - 1) / tile);
+  const int64_t tiles_a_grain = std::max<int64_t>(1, grain / (extent * std::min(inner, tile)));
+  parallel_parts(device, tiles, tiles_a_grain,
+                 [&](int64_t begin, int64_t end) { run_tiles(part, begin, end); });
+}
+
+} // namespace
+
+void reduce(Device &device, Reduction reduction, const Shape &shape, uint32_t dimensions,
+            const float *x, float *y) {
+  // Neighbouring dimensions that are both reduced or both kept become one.
+  Shape merged;
+  bool is_reduced[max_rank];
+  int64_t reduced_count = 1;
+  for (int dimension = 0; dimension < shape.rank; ++dimension) {
+    const bool reduced = dimensions >> dimension & 1;
+    if (reduced)
+      reduced_count *= shape[dimension];
+    if (shape[dimension] == 1)
+      continue;
+    if (merged.rank == 0 || is_reduced[merged.rank - 1] != reduced) {
+      is_reduced[merged.rank] = reduced;
+      merged[merged.rank++] = 1;
+    }
+    merged[merged.rank - 1] *= shape[dimension];
+  }
+  int groups = 0;
+  for (int dimension = 0; dimension < merged.rank; ++dimension)
+    groups += is_reduced[dimension];
+  if (groups == 0) {
+    std::copy(x, x + shape.count(), y);
+    return;
+  }
+
+  // Groups of reduced dimensions one by one from the innermost, which leaves ever less; the
+  // division is the last's.
+  std::vector<float> temporaries[2];
+  for (int dimension = merged.rank - 1; dimension >= 0; --dimension) {
+    if (!is_reduced[dimension])
+      continue;
+    const bool last = --groups == 0;
+    int64_t outer = 1;
+    int64_t inner = 1;
+    for (int other = 0; other < dimension; ++other)
+      outer *= merged[other];
+    for (int other = dimension + 1; other < merged.rank; ++other)
+      inner *= merged[other];
+    float *to = y;
+    if (!last) {
+      temporaries[groups % 2].resize(outer * inner);
+      to = temporaries[groups % 2].data();
+    }
+    const Reduction step = reduction == Reduction::mean && !last ? Reduction::sum : reduction;
+    reduce_middle(device, step, outer, merged[dimension], inner, x,
+                  static_cast<float>(reduced_count), to);
+    x = to;
+    merged[dimension] = 1;
+  }
+}
+
+} // namespace mpar
