@@ -65,21 +65,21 @@ template <typename T> MPAR_HOST_DEVICE inline T clamp(T x, detail::same<T> lo, d
 /// 1 / √x.
 template <typename T> MPAR_HOST_DEVICE inline T rsqrt(T x) { return T(1) / std::sqrt(x); }
 
-/// xᵖ. The powers that torch computes by other means round as they do there.
-template <typename T> MPAR_HOST_DEVICE inline T pow(T x, detail::same<T> p) {
-  if (p == T(2))
+/// xᵖ in the type of x. The powers that torch computes by other means round as they do there.
+template <typename T, typename P> MPAR_HOST_DEVICE inline T pow(T x, P p) {
+  if (p == P(2))
     return x * x;
-  if (p == T(3))
+  if (p == P(3))
     return x * x * x;
-  if (p == T(0.5))
+  if (p == P(0.5))
     return std::sqrt(x);
-  if (p == T(-0.5))
+  if (p == P(-0.5))
     return T(1) / std::sqrt(x);
-  if (p == T(-1))
+  if (p == P(-1))
     return T(1) / x;
-  if (p == T(-2))
+  if (p == P(-2))
     return T(1) / (x * x);
-  return std::pow(x, p);
+  return std::pow(x, static_cast<T>(p));
 }
 
 /// 1 / (1 + e⁻ˣ).
@@ -103,8 +103,7 @@ template <typename T> MPAR_HOST_DEVICE inline T gelu(T x) {
 /// Φ(x) + x · φ(x).
 template <typename T> MPAR_HOST_DEVICE inline T gelu_derivative(T x) {
   const T distribution = T(0.5) * (T(1) + std::erf(x * detail::sqrt_half<T>));
-  const T density =
-      std::exp(x * x * T(-0.5)) * (T(0.5) * detail::sqrt_two_over_pi<T> * detail::sqrt_half<T>);
+  const T density = std::exp(x * x * T(-0.5)) * (T(0.5) * detail::sqrt_two_over_pi<T>);
   return distribution + x * density;
 }
 
@@ -155,8 +154,8 @@ template <typename T>
 MPAR_HOST_DEVICE inline T dropout_scale(uint64_t seed, uint64_t step, uint64_t key, int64_t index,
                                         T p) {
   using detail::mix;
-  const uint64_t stream =
-      mix(mix(mix(seed + detail::golden_ratio) ^ step) + detail::golden_ratio ^ key);
+  const uint64_t of_step = mix(mix(seed + detail::golden_ratio) ^ step);
+  const uint64_t stream = mix((of_step + detail::golden_ratio) ^ key);
   const uint64_t bits = mix(stream + (static_cast<uint64_t>(index) + 1) * detail::golden_ratio);
   const T uniform = static_cast<T>(static_cast<int32_t>(bits >> 40)) * T(1.0 / 16777216);
   return uniform < p ? T(0) : T(1) / (T(1) - p);

@@ -1,0 +1,120 @@
+// Devices: the layout of an arena, and what is refused.
+#include "kernels.h"
+
+#include "mpar/errors.h"
+
+#include <string>
+
+using namespace mpar;
+
+namespace {
+
+const DeviceDescription some_device{48, 32, 1000, 12};
+
+std::string message_of(void (*action)()) {
+  try {
+    action();
+  } catch (const Error &error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST(Device, LaysOutItsRegionsInOrder) {
+  Device device(3, 0, some_device, 2, 65);
+  EXPECT_EQ(device.index(), 3);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(device.parameters()) % 256, 0u);
+  EXPECT_EQ(device.gradients(), device.parameters() + 48);
+  EXPECT_EQ(device.state(0), device.parameters() + 96);
+  EXPECT_EQ(device.state(1), device.parameters() + 144);
+  // 4 · 48 floats are 768 bytes, a multiple of 256; 1,000 bytes round to 1,024; 65 rows to 128.
+  const char *begin = reinterpret_cast<const char *>(device.parameters());
+  EXPECT_EQ(device.fixed<char>(0), begin + 768);
+  EXPECT_EQ(device.rows<char>(0), begin + 768 + 1024);
+  EXPECT_EQ(device.rows<char>(4), begin + 768 + 1024 + 4 * 128);
+  EXPECT_EQ(device.arena_bytes(), 768 + 1024 + 12 * 128);
+  EXPECT_EQ(device.arena_bytes(), arena_bytes(some_device, 2, 65));
+}
+
+TEST(Device, ArenaIsZeroed) {
+  Device device(0, 0, some_device, 1, 3);
+  const char *begin = reinterpret_cast<const char *>(device.parameters());
+  for (int64_t i = 0; i < device.arena_bytes(); ++i)
+    ASSERT_EQ(begin[i], 0);
+}
+
+TEST(Device, SaysWhatMemoryItLacks) {
+  const std::string message =
+      message_of([] { Device(2, 0, {0, 0, 0, int64_t(1) << 40}, 0, 1 << 20); });
+  EXPECT_EQ(message.find("device 2: its arena takes 1152921504606846976 bytes, "), 0u) << message;
+}
+
+TEST(Device, RefusesSizesPast64Bits) {
+  EXPECT_EQ(message_of([] { arena_bytes({0, 0, 0, int64_t(1) << 60}, 0, 1 << 20); }),
+            "an arena does not fit in 64-bit sizes");
+}
+
+TEST(Machine, CountsAllArenasAgainstWhatIsLeft) {
+  // Each would fit alone; written, they would not.
+  const std::string message = message_of([] {
+    const DeviceDescription large{0, 0, int64_t(1) << 36, 0};
+    Machine("cpu", 1, std::vector<DeviceDescription>(1 << 12, large), 0, 1);
+  });
+  EXPECT_NE(message.find("its arena takes 68719476736 bytes, "), std::string::npos) << message;
+}
+
+TEST(Machine, MapsAllLogicalDevicesToTheCallingThread) {
+  for (const char *devices : {"auto", "cpu", "cpu,cpu,cpu"}) {
+    Machine machine(devices, 2, std::vector<DeviceDescription>(3, some_device), 0, 4);
+    ASSERT_EQ(machine.count(), 3);
+    EXPECT_EQ(machine.threads(), 2);
+    EXPECT_EQ(machine.device(2).index(), 2);
+    EXPECT_EQ(machine.device(2).physical(), machine.device(0).physical());
+    EXPECT_EQ(machine.device(1).threads(), 2);
+  }
+}
+
+TEST(Machine, RefusesOtherDevicesByName) {
+  const auto refused = [](const char *devices) -> std::string {
+    try {
+      Machine(devices, 1, std::vector<DeviceDescription>(2, some_device), 0, 4);
+    } catch (const Error &error) {
+      return error.what();
+    }
+    return "no error";
+  };
+  EXPECT_EQ(refused("cpu:0"), "`cpu:0`: worker threads are not supported by this version");
+  EXPECT_EQ(refused("cpu,cpu:1"), "`cpu:1`: worker threads are not supported by this version");
+  EXPECT_EQ(refused("cuda"), "`cuda`: GPUs are not supported by this version");
+  EXPECT_EQ(refused("cuda:0,cuda:1"), "`cuda:0`: GPUs are not supported by this version");
+  EXPECT_EQ(refused("tpu"), "`tpu`: no such device; expected `auto` or `cpu`");
+  EXPECT_EQ(refused("cpu,cpu,cpu"), "`cpu,cpu,cpu`: 3 devices for a program of 2");
+  EXPECT_EQ(refused(""), "``: a device is missing; expected `auto` or `cpu`");
+  EXPECT_EQ(refused("cpu,"), "`cpu,`: a device is missing; expected `auto` or `cpu`");
+}
+
+TEST(Machine, RefusesThreadCountsOutOfRange) {
+  EXPECT_EQ(message_of([] { Machine("cpu", 0, {some_device}, 0, 1); }),
+            "threads: 0 is not in 1 to 1024");
+  EXPECT_EQ(message_of([] { Machine("cpu", 1025, {some_device}, 0, 1); }),
+            "threads: 1025 is not in 1 to 1024");
+}
+
+TEST(Transfer, SharesMemoryWithinOnePhysicalDevice) {
+  Device a(0, 0, some_device, 0, 4), b(1, 0, some_device, 0, 4), elsewhere(2, 1, some_device, 0, 4);
+  for (int i = 0; i < 12; ++i)
+    a.rows<float>(0)[i] = static_cast<float>(i);
+  EXPECT_EQ(transfer(a, a.rows<float>(0), b, b.rows<float>(0), 12), a.rows<float>(0));
+  const float *copied = transfer(a, a.rows<float>(0), elsewhere, elsewhere.rows<float>(0), 12);
+  ASSERT_EQ(copied, elsewhere.rows<float>(0));
+  for (int i = 0; i < 12; ++i)
+    EXPECT_EQ(copied[i], i);
+}
+
+TEST(Denormals, AreFlushed) {
+  volatile float tiny = 1e-38f;
+  flush_denormals();
+  EXPECT_EQ(tiny * 0.01f, 0.0f);
+}
+
+} // namespace

@@ -1,0 +1,34 @@
+// What the tests of the kernels share: devices, random tensors, comparison.
+#pragma once
+
+#include "mpar/device.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <random>
+#include <vector>
+
+namespace mpar::test {
+
+/// A device without parameters, for kernels that only want its threads.
+inline Device plain_device(int threads = 1) { return Device(0, 0, {0, 0, 0, 0}, 0, 1, threads); }
+
+/// Standard normal values from a fixed seed.
+inline std::vector<float> random_values(int64_t count, uint32_t seed = 1) {
+  std::mt19937 generator(seed);
+  std::normal_distribution<float> distribution;
+  std::vector<float> values(count);
+  for (float &value : values)
+    value = distribution(generator);
+  return values;
+}
+
+/// Whether two ranges are the same bytes.
+inline bool same_bits(const std::vector<float> &a, const std::vector<float> &b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+} // namespace mpar::test
