@@ -45,8 +45,8 @@ struct Report {
 class Diagnostics {
 public:
   /// Both must outlive this object.
-  Diagnostics(mlir::MLIRContext &context, const llvm::SourceMgr &sources)
-      : context(context), sources(sources) {}
+  Diagnostics(mlir::MLIRContext &mlirContext, const llvm::SourceMgr &sourceMgr)
+      : context(mlirContext), sources(sourceMgr) {}
   /// Emits what is still pending.
   ~Diagnostics() { emit(); }
   Diagnostics(const Diagnostics &) = delete;

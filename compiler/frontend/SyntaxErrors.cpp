@@ -1,0 +1,386 @@
+//===- SyntaxErrors.cpp - What the parser says and where it goes on -------===//
+
+#include "frontend/SyntaxErrors.h"
+#include "frontend/Diagnostics.h"
+
+#include "MpParser.h"
+
+namespace mparc {
+
+using MpParser = grammar::MpParser;
+
+namespace {
+
+bool has(const antlr4::misc::IntervalSet &set, size_t kind) { return set.contains(kind); }
+
+bool isTopLevelKeyword(size_t kind) {
+  switch (kind) {
+  case MpParser::IMPORT:
+  case MpParser::EXTERN:
+  case MpParser::LAYER:
+  case MpParser::MODEL:
+  case MpParser::TRAIN:
+    return true;
+  default:
+    return false;
+  }
+}
+
+/// Keywords are classified by position, so one of these is a safe place to go on.
+bool isStatementKeyword(size_t kind) {
+  switch (kind) {
+  case MpParser::FORWARD:
+  case MpParser::PARAM:
+  case MpParser::BUFFER:
+  case MpParser::RETURN:
+  case MpParser::IF:
+  case MpParser::FOR:
+    return true;
+  default:
+    return isTopLevelKeyword(kind);
+  }
+}
+
+/// Whether a rule ends in a `;` of its own.
+bool endsInSemicolon(size_t rule) {
+  switch (rule) {
+  case MpParser::RuleImportDecl:
+  case MpParser::RuleExternDecl:
+  case MpParser::RuleTrainEntry:
+  case MpParser::RuleParamStmt:
+  case MpParser::RuleReturnStmt:
+  case MpParser::RuleSimpleStmt:
+    return true;
+  default:
+    return false;
+  }
+}
+
+/// Whether a rule has a header before a `{`.
+bool hasHeader(size_t rule) {
+  switch (rule) {
+  case MpParser::RuleLayerDecl:
+  case MpParser::RuleTrainDecl:
+  case MpParser::RuleForwardDecl:
+  case MpParser::RuleIfStmt:
+  case MpParser::RuleElseBranch:
+  case MpParser::RuleForStmt:
+    return true;
+  default:
+    return false;
+  }
+}
+
+/// What ends in the missing `;`.
+llvm::StringRef statementName(size_t rule) {
+  switch (rule) {
+  case MpParser::RuleImportDecl:
+    return "the import";
+  case MpParser::RuleExternDecl:
+    return "the declaration";
+  case MpParser::RuleTrainEntry:
+    return "the entry";
+  case MpParser::RuleParamStmt:
+    return "the declaration";
+  default:
+    return "the statement";
+  }
+}
+
+/// What stands between the brackets that the rule opens.
+llvm::StringRef itemName(size_t rule) {
+  switch (rule) {
+  case MpParser::RuleParameterList:
+  case MpParser::RuleExternDecl:
+    return "the parameter";
+  case MpParser::RuleForwardDecl:
+    return "the input";
+  case MpParser::RuleSuffix:
+  case MpParser::RuleAnnotation:
+    return "the argument";
+  case MpParser::RuleDimensions:
+    return "the dimension";
+  case MpParser::RuleList:
+    return "the element";
+  case MpParser::RuleResults:
+    return "the type";
+  default:
+    return "the expression";
+  }
+}
+
+} // namespace
+
+std::string SyntaxErrorStrategy::describe(size_t at) const {
+  if (tokens[at].kind == static_cast<unsigned>(antlr4::Token::EOF))
+    return "the end of the file";
+  return quote(textOf(at));
+}
+
+SourceRange SyntaxErrorStrategy::rangeOf(size_t at) const {
+  const Token &token = tokens[at];
+  if (token.kind == static_cast<unsigned>(antlr4::Token::EOF))
+    return rangeBefore(at);
+  Position end{token.endOffset(), token.begin.line, token.begin.column + token.length};
+  return {buffer, token.begin, end};
+}
+
+SourceRange SyntaxErrorStrategy::rangeBefore(size_t at) const {
+  if (at == 0)
+    return {buffer, tokens[0].begin, tokens[0].begin};
+  const Token &token = tokens[at - 1];
+  Position end{token.endOffset(), token.begin.line, token.begin.column + token.length};
+  return {buffer, end, end};
+}
+
+//===----------------------------------------------------------------------===//
+// Words
+//===----------------------------------------------------------------------===//
+
+bool SyntaxErrorStrategy::reportSlip(size_t at, const antlr4::misc::IntervalSet &expected) {
+  unsigned kind = tokens[at].kind;
+  llvm::StringRef spelling = textOf(at);
+  bool expectsOperator =
+      has(expected, MpParser::SEMICOLON) || has(expected, MpParser::RIGHT_PAREN) ||
+      has(expected, MpParser::RIGHT_BRACKET) || has(expected, MpParser::LEFT_BRACE);
+  if (kind == MpParser::AT && expectsOperator && !isOnNewLine(at)) {
+    diagnostics.error(rangeOf(at), "there is no infix `@`; a matrix product is `matmul(a, b)`");
+  } else if (kind == MpParser::RANGE && !has(expected, MpParser::NAME)) {
+    diagnostics.error(rangeOf(at), "a range stands in a `for` or an annotation only");
+  } else if (kind == MpParser::ELLIPSIS && has(expected, MpParser::INTEGER)) {
+    diagnostics.error(rangeOf(at), "`...` stands in a list of dimensions only");
+  } else if (kind == MpParser::ASSIGN && has(expected, MpParser::LEFT_BRACE)) {
+    diagnostics.error(rangeOf(at), "`=` binds a name; equality is `==`");
+  } else if (kind == MpParser::ASSIGN && has(expected, MpParser::INTEGER) && at > 0 &&
+             tokens[at - 1].endOffset() == tokens[at].begin.offset &&
+             llvm::StringRef("+-*/%").contains(textOf(at - 1))) {
+    diagnostics.error(rangeOf(at - 1), "there is no `" + textOf(at - 1) + "=`; write `x = x " +
+                                           textOf(at - 1) + " …`");
+  } else if (kind == MpParser::NAME && expectsOperator && !isOnNewLine(at) && spelling == "and") {
+    diagnostics.error(rangeOf(at), "there is no `and`; write `&&`");
+  } else if (kind == MpParser::NAME && expectsOperator && !isOnNewLine(at) && spelling == "or") {
+    diagnostics.error(rangeOf(at), "there is no `or`; write `||`");
+  } else if (kind == MpParser::ELSE) {
+    diagnostics.error(rangeOf(at), "`else` without an `if` before it");
+  } else if (kind != static_cast<unsigned>(antlr4::Token::EOF) && at > 0 &&
+             tokens[at - 1].kind == MpParser::NAME && textOf(at - 1) == "not" && expectsOperator &&
+             !isOnNewLine(at)) {
+    diagnostics.error(rangeOf(at - 1), "there is no `not`; write `!`");
+  } else {
+    return false;
+  }
+  return true;
+}
+
+void SyntaxErrorStrategy::reportUnclosed(size_t at, unsigned closing, const llvm::Twine &message) {
+  unsigned opening = closing == MpParser::RIGHT_PAREN     ? MpParser::LEFT_PAREN
+                     : closing == MpParser::RIGHT_BRACKET ? MpParser::LEFT_BRACKET
+                                                          : MpParser::LEFT_BRACE;
+  Report &report = diagnostics.error(rangeBefore(at), message);
+  // The innermost bracket of the kind that is open here.
+  size_t closed = 0;
+  for (size_t i = at; i-- > 0;) {
+    if (tokens[i].kind == closing) {
+      ++closed;
+    } else if (tokens[i].kind == opening && closed-- == 0) {
+      if (tokens[i].begin.line != report.range.begin.line)
+        report.note(rangeOf(i), "to close this");
+      return;
+    }
+  }
+}
+
+void SyntaxErrorStrategy::report(size_t at, const antlr4::misc::IntervalSet &expected,
+                                 antlr4::ParserRuleContext *context) {
+  if (tokens[at].isReported || reportSlip(at, expected))
+    return;
+  size_t rule = context->getRuleIndex();
+  auto may = [&](size_t kind) { return has(expected, kind); };
+  std::string got = ", got " + describe(at);
+  bool wasComma = at > 0 && tokens[at - 1].kind == MpParser::COMMA;
+  bool isClosing =
+      tokens[at].kind == MpParser::RIGHT_PAREN || tokens[at].kind == MpParser::RIGHT_BRACKET;
+
+  if (may(MpParser::INTEGER) && wasComma && isClosing)
+    diagnostics.error(rangeOf(at - 1), "a `,` with nothing after it");
+  else if (may(MpParser::INTEGER))
+    diagnostics.error(rangeOf(at), "expected an expression" + got);
+  else if (may(MpParser::FORWARD))
+    diagnostics.error(rangeOf(at), "expected a statement after the annotation" + got);
+  else if (may(MpParser::LAYER))
+    diagnostics.error(rangeOf(at), "expected a layer or a model after the annotation" + got);
+  else if (may(MpParser::ASSIGN) && !may(MpParser::RIGHT_PAREN) && rule == MpParser::RuleTrainEntry)
+    diagnostics.error(rangeBefore(at), "expected `=` and a value after the name of the entry");
+  else if (may(MpParser::ASSIGN) && rule == MpParser::RuleSimpleStmt &&
+           tokens[at - 1].kind == MpParser::NAME)
+    diagnostics.error(rangeBefore(at), "expected `=` and a value after the name");
+  else if (may(MpParser::SEMICOLON))
+    diagnostics.error(rangeBefore(at), "expected `;` after " + statementName(rule));
+  else if (may(MpParser::RIGHT_PAREN) && !may(MpParser::NAME))
+    reportUnclosed(at, MpParser::RIGHT_PAREN, "expected `,` or `)` after " + itemName(rule));
+  else if (may(MpParser::RIGHT_BRACKET) && rule == MpParser::RuleSuffix)
+    reportUnclosed(at, MpParser::RIGHT_BRACKET, "expected `]` after the index");
+  else if (may(MpParser::RIGHT_BRACKET) && !may(MpParser::NAME))
+    reportUnclosed(at, MpParser::RIGHT_BRACKET,
+                   rule == MpParser::RuleType ? llvm::Twine("expected `]` after the type")
+                                              : "expected `,` or `]` after " + itemName(rule));
+  else if (may(MpParser::RIGHT_BRACE))
+    reportUnclosed(at, MpParser::RIGHT_BRACE, "expected `}`" + got);
+  else if (may(MpParser::NAME) && may(MpParser::LEFT_BRACKET))
+    diagnostics.error(rangeOf(at), "expected a type" + got);
+  else if (may(MpParser::LEFT_BRACE))
+    diagnostics.error(rangeBefore(at), "expected `{`" + got);
+  else if (may(MpParser::NAME) && rule == MpParser::RuleAnnotation)
+    diagnostics.error(rangeOf(at), "expected the name of an annotation after `@`" + got);
+  else if (may(MpParser::NAME))
+    diagnostics.error(rangeOf(at), "expected a name" + got);
+  else if (may(MpParser::COLON))
+    diagnostics.error(rangeBefore(at), "expected `:` and a type after the name");
+  else if (may(MpParser::ARROW))
+    diagnostics.error(rangeBefore(at), "expected `->` and the type of the result");
+  else if (may(MpParser::IN))
+    diagnostics.error(rangeBefore(at), "expected `in` after the name of the loop");
+  else if (may(MpParser::RANGE))
+    diagnostics.error(rangeBefore(at), "expected `..` and the end of the range");
+  else if (may(MpParser::LEFT_PAREN))
+    diagnostics.error(rangeBefore(at), "expected `(`" + got);
+  else if (may(MpParser::OP))
+    diagnostics.error(rangeBefore(at), "expected `op` after the name of the header");
+  else
+    diagnostics.error(rangeOf(at), describe(at) + " has no place here");
+}
+
+//===----------------------------------------------------------------------===//
+// Recovery
+//===----------------------------------------------------------------------===//
+
+void SyntaxErrorStrategy::reportError(antlr4::Parser *parser,
+                                      const antlr4::RecognitionException &error) {
+  if (inErrorRecoveryMode(parser))
+    return;
+  beginErrorCondition(parser);
+  report(error.getOffendingToken()->getTokenIndex(), error.getExpectedTokens(),
+         parser->getContext());
+}
+
+void SyntaxErrorStrategy::reportMissingToken(antlr4::Parser *parser) {
+  if (inErrorRecoveryMode(parser))
+    return;
+  beginErrorCondition(parser);
+  report(parser->getCurrentToken()->getTokenIndex(), getExpectedTokens(parser),
+         parser->getContext());
+}
+
+antlr4::Token *SyntaxErrorStrategy::recoverInline(antlr4::Parser *parser) {
+  if (inErrorRecoveryMode(parser))
+    throw antlr4::InputMismatchException(parser);
+  antlr4::misc::IntervalSet expected = getExpectedTokens(parser);
+  size_t at = parser->getCurrentToken()->getTokenIndex();
+  unsigned kind = tokens[at].kind;
+  bool isBoundary =
+      kind == MpParser::SEMICOLON || kind == MpParser::LEFT_BRACE || kind == MpParser::RIGHT_BRACE;
+  // The parser goes on as if the mark stood there when what follows looks like the next thing.
+  bool insert;
+  if (has(expected, MpParser::SEMICOLON))
+    insert = isOnNewLine(at) || kind == MpParser::RIGHT_BRACE || isStatementKeyword(kind);
+  else if (has(expected, MpParser::RIGHT_PAREN) || has(expected, MpParser::RIGHT_BRACKET))
+    insert = isBoundary;
+  else
+    insert = !has(expected, MpParser::RIGHT_BRACE) && singleTokenInsertion(parser);
+  if (!insert)
+    throw antlr4::InputMismatchException(parser);
+  reportMissingToken(parser);
+  return getMissingSymbol(parser);
+}
+
+void SyntaxErrorStrategy::skip(antlr4::Parser *parser, bool stopAtBrace) {
+  size_t open = 0;
+  while (true) {
+    size_t at = parser->getCurrentToken()->getTokenIndex();
+    unsigned kind = tokens[at].kind;
+    if (kind == static_cast<unsigned>(antlr4::Token::EOF) || isTopLevelKeyword(kind))
+      return;
+    if (open == 0) {
+      bool startsLine = isOnNewLine(at) && at + 1 < tokens.size() &&
+                        (kind == MpParser::AT ||
+                         (kind == MpParser::NAME && tokens[at + 1].kind == MpParser::ASSIGN));
+      if (kind == MpParser::SEMICOLON || kind == MpParser::RIGHT_BRACE ||
+          isStatementKeyword(kind) || startsLine || (kind == MpParser::LEFT_BRACE && stopAtBrace))
+        return;
+    }
+    parser->consume();
+    if (kind == MpParser::LEFT_BRACE)
+      ++open;
+    else if (kind == MpParser::RIGHT_BRACE && --open == 0)
+      return;
+  }
+}
+
+void SyntaxErrorStrategy::recover(antlr4::Parser *parser, std::exception_ptr) {
+  antlr4::ParserRuleContext *context = parser->getContext();
+  size_t rule = context->getRuleIndex();
+  bool stopAtBrace = true;
+  for (antlr4::tree::ParseTree *node = context; node; node = node->parent) {
+    size_t nodeRule = static_cast<antlr4::ParserRuleContext *>(node)->getRuleIndex();
+    if (endsInSemicolon(nodeRule)) {
+      stopAtBrace = false;
+      break;
+    }
+    if (hasHeader(nodeRule))
+      break;
+  }
+  skip(parser, stopAtBrace);
+  if (endsInSemicolon(rule) && parser->getCurrentToken()->getType() == MpParser::SEMICOLON)
+    parser->consume();
+}
+
+void SyntaxErrorStrategy::sync(antlr4::Parser *parser) {
+  // Only loops over statements, entries and declarations can skip what does not belong there.
+  size_t rule = parser->getContext()->getRuleIndex();
+  bool isFile = rule == MpParser::RuleFile;
+  if (!isFile && rule != MpParser::RuleLayerDecl && rule != MpParser::RuleBlock &&
+      rule != MpParser::RuleTrainDecl)
+    return;
+  const antlr4::atn::ATN &atn = parser->getATN();
+  const antlr4::misc::IntervalSet &next = atn.nextTokens(atn.states[parser->getState()]);
+  bool isLoop = isFile || (has(next, MpParser::RIGHT_BRACE) && has(next, MpParser::NAME));
+  if (!isLoop)
+    return;
+  while (true) {
+    size_t at = parser->getCurrentToken()->getTokenIndex();
+    unsigned kind = tokens[at].kind;
+    bool isEnd =
+        kind == static_cast<unsigned>(antlr4::Token::EOF) || (!isFile && isTopLevelKeyword(kind));
+    if (isEnd)
+      return;
+    if (has(next, kind)) {
+      endErrorCondition(parser);
+      return;
+    }
+    bool isSaid = inErrorRecoveryMode(parser) || tokens[at].isReported;
+    beginErrorCondition(parser);
+    if (!isSaid && !reportSlip(at, next)) {
+      if (isFile && kind == MpParser::RIGHT_BRACE)
+        diagnostics.error(rangeOf(at), "this `}` closes nothing");
+      else
+        diagnostics.error(rangeOf(at),
+                          llvm::Twine("expected ") +
+                              (isFile ? "`layer`, `model`, `train` or `import`"
+                               : rule == MpParser::RuleTrainDecl ? "an entry `name = value;`"
+                                                                 : "a statement") +
+                              ", got " + describe(at));
+    }
+    // The offending token itself may be one at which skipping would stop.
+    if (kind != MpParser::LEFT_BRACE)
+      parser->consume();
+    bool skipped = kind == MpParser::SEMICOLON || kind == MpParser::RIGHT_BRACE;
+    if (!skipped) {
+      skip(parser, false);
+      if (parser->getCurrentToken()->getType() == MpParser::SEMICOLON)
+        parser->consume();
+    }
+    endErrorCondition(parser);
+  }
+}
+
+} // namespace mparc

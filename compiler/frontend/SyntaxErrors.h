@@ -1,0 +1,66 @@
+//===- SyntaxErrors.h - What the parser says and where it goes on ---------===//
+//
+// Private to the front end. Replaces ANTLR's error strategy: own words, the narrowest place, and
+// recovery at the ends of statements and blocks, so that one mistake is one error and what follows
+// is still read.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MPARC_FRONTEND_SYNTAXERRORS_H
+#define MPARC_FRONTEND_SYNTAXERRORS_H
+
+#include "frontend/Tokens.h"
+
+#include "antlr4-runtime.h"
+#include "llvm/ADT/Twine.h"
+
+namespace mparc {
+
+class SyntaxErrorStrategy final : public antlr4::DefaultErrorStrategy {
+public:
+  /// `parserTokens` are the parser's, index by index; `contents` are those of buffer number
+  /// `number`.
+  SyntaxErrorStrategy(const std::vector<Token> &parserTokens, llvm::StringRef contents,
+                      unsigned number, Diagnostics &reports)
+      : tokens(parserTokens), text(contents), buffer(number), diagnostics(reports) {}
+
+  void reportError(antlr4::Parser *parser, const antlr4::RecognitionException &error) override;
+  void recover(antlr4::Parser *parser, std::exception_ptr error) override;
+  antlr4::Token *recoverInline(antlr4::Parser *parser) override;
+  void sync(antlr4::Parser *parser) override;
+
+private:
+  void reportMissingToken(antlr4::Parser *parser) override;
+
+  /// Says what is wrong at token `at`, where `expected` could have stood.
+  void report(size_t at, const antlr4::misc::IntervalSet &expected,
+              antlr4::ParserRuleContext *context);
+  /// Says it if a person's usual slip explains token `at`; false otherwise.
+  bool reportSlip(size_t at, const antlr4::misc::IntervalSet &expected);
+  void reportUnclosed(size_t at, unsigned closing, const llvm::Twine &message);
+
+  /// Skips to where a statement or declaration may end or begin; over whole `{ … }` unless
+  /// `stopAtBrace`.
+  void skip(antlr4::Parser *parser, bool stopAtBrace);
+
+  llvm::StringRef textOf(size_t at) const {
+    return text.substr(tokens[at].begin.offset, tokens[at].length);
+  }
+  /// Token `at` as a message names it.
+  std::string describe(size_t at) const;
+  SourceRange rangeOf(size_t at) const;
+  /// The empty range right after the token before `at`.
+  SourceRange rangeBefore(size_t at) const;
+  bool isOnNewLine(size_t at) const {
+    return at == 0 || tokens[at].begin.line != tokens[at - 1].begin.line;
+  }
+
+  const std::vector<Token> &tokens;
+  llvm::StringRef text;
+  unsigned buffer;
+  Diagnostics &diagnostics;
+};
+
+} // namespace mparc
+
+#endif // MPARC_FRONTEND_SYNTAXERRORS_H
