@@ -90,6 +90,16 @@ std::optional<FileLineColLoc> getSourceLocation(Location location) {
   return std::nullopt;
 }
 
+uint64_t getDropoutKey(StringRef path, int64_t call) {
+  uint64_t hash = 0xcbf29ce484222325ULL;
+  auto add = [&](uint8_t byte) { hash = (hash ^ byte) * 0x100000001b3ULL; };
+  for (char character : path)
+    add(static_cast<uint8_t>(character));
+  for (int shift = 0; shift < 64; shift += 8)
+    add(static_cast<uint8_t>(static_cast<uint64_t>(call) >> shift));
+  return hash;
+}
+
 bool isPlaceless(Value value) {
   Operation *op = value.getDefiningOp();
   return !op || isa<ConstantOp, ExtentOp, IotaOp>(op);

@@ -65,6 +65,10 @@ int64_t getElementBytes(mlir::Type element);
 llvm::StringRef getSourceName(mlir::Location location);
 std::optional<mlir::FileLineColLoc> getSourceLocation(mlir::Location location);
 
+/// What the numbers of a dropout mask are keyed by, beside seed, step and index: a hash (FNV-1a) of the
+/// layer's path and the number of the call in it. The same in every backend.
+uint64_t getDropoutKey(llvm::StringRef path, int64_t call);
+
 /// Whether a value needs no place: a constant, an iota, an extent, or an input of the program.
 bool isPlaceless(mlir::Value value);
 

@@ -62,6 +62,25 @@ template <typename T> MPAR_HOST_DEVICE inline T clamp(T x, detail::same<T> lo, d
   return above > hi ? hi : above;
 }
 
+/// −1, 0 or 1; NaN for NaN.
+template <typename T> MPAR_HOST_DEVICE inline T sign(T x) {
+  return x > T(0) ? T(1) : (x < T(0) ? T(-1) : x);
+}
+
+/// a − b · ⌊a / b⌋: zero or of the sign of b, as torch.remainder.
+template <typename T> MPAR_HOST_DEVICE inline T remainder(T a, detail::same<T> b) {
+  const T rest = std::fmod(a, b);
+  return rest != T(0) && (rest < T(0)) != (b < T(0)) ? rest + b : rest;
+}
+
+/// The same of integers; 0 where b is, rather than a trap.
+MPAR_HOST_DEVICE inline int32_t remainder(int32_t a, int32_t b) {
+  if (b == 0 || b == -1)
+    return 0;
+  const int32_t rest = a % b;
+  return rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest;
+}
+
 /// 1 / √x.
 template <typename T> MPAR_HOST_DEVICE inline T rsqrt(T x) { return T(1) / std::sqrt(x); }
 
