@@ -66,6 +66,13 @@ int64_t getElementBytes(Type element) {
   return element.isInteger(1) ? 1 : element.getIntOrFloatBitWidth() / 8;
 }
 
+uint64_t getDropoutKey(DropoutMaskOp op) {
+  uint64_t key = 0xcbf29ce484222325;
+  for (char byte : (op.getPath() + "#" + llvm::Twine(op.getCall())).str())
+    key = (key ^ static_cast<uint8_t>(byte)) * 0x100000001b3;
+  return key;
+}
+
 StringRef getSourceName(Location location) {
   if (auto name = dyn_cast<NameLoc>(location))
     return name.getName();

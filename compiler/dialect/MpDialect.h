@@ -61,6 +61,10 @@ ElementCount getElementCount(mlir::Type tensor);
 /// The bytes of one element: f32 and i32 4, bool 1.
 int64_t getElementBytes(mlir::Type element);
 
+/// What names a call of dropout to the runtime's `dropout_scale`: FNV-1a of its layer's path and the
+/// number of the call in it.
+uint64_t getDropoutKey(DropoutMaskOp op);
+
 /// The name the source gave the value of this location, or empty; and its place in the source.
 llvm::StringRef getSourceName(mlir::Location location);
 std::optional<mlir::FileLineColLoc> getSourceLocation(mlir::Location location);
