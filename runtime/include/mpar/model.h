@@ -3,6 +3,7 @@
 
 #include "mpar/device.h"
 #include "mpar/optimizer.h"
+#include "mpar/random.h"
 
 #include <cstdint>
 #include <memory>
@@ -69,7 +70,8 @@ struct ModelDescription {
   std::vector<PortDescription> inputs;
   PortDescription target;
   PortDescription output;
-  int64_t classes = 0; // with cross_entropy: targets lie in [0, classes) and accuracy is printed; else 0
+  /// With cross_entropy: targets lie in [0, classes) and accuracy is printed. Else 0.
+  int64_t classes = 0;
   TrainingDefaults training;
 };
 
@@ -89,35 +91,45 @@ struct Settings {
   OptimizerSettings optimizer; // kind none: what the program says
 };
 
-/// The base of every emitted model: owns devices, parameters and the optimiser's state. Not thread-safe.
+/// The base of every emitted model: owns devices, parameters and the optimiser's state. Not
+/// thread-safe.
 class Model {
 public:
   Model(ModelDescription description, const Settings &settings);
   virtual ~Model() = default;
 
-  /// One step on at most `largest_batch()` rows: forward, backward, update. Returns the loss of the rows.
+  /// One step on at most `largest_batch()` rows: forward, backward, update. Returns the loss of the
+  /// rows.
   virtual float train_step(const Batch &batch) = 0;
-  /// The loss of the rows in evaluation mode. `output` is set to the model's output, which lives until the next call.
+  /// The loss of the rows in evaluation mode. `output` is set to the model's output, which lives
+  /// until the next call.
   virtual float evaluate(const Batch &batch, const void *&output) = 0;
   /// The output in evaluation mode, which lives until the next call.
   virtual const void *predict(const Batch &batch) = 0;
 
-  /// Fills the parameters as PyTorch would after `torch.manual_seed(seed)`, and resets the optimiser.
+  /// Fills the parameters as PyTorch would after `torch.manual_seed(seed)`, and resets the
+  /// optimiser.
   void initialize(uint64_t seed);
-  /// Writes the parameters under their names as safetensors, to a temporary file that is then renamed.
+  /// Writes the parameters under their names as safetensors, to a temporary file that is then
+  /// renamed.
   void save(const std::string &path) const;
   /// Reads parameters by name; refuses missing, extra and misshapen ones, changing nothing.
   void load(const std::string &path);
 
   const ModelDescription &description() const { return description_; }
   Machine &machine() { return machine_; }
+  const Machine &machine() const { return machine_; }
   int64_t largest_batch() const { return largest_batch_; }
   float *parameter(size_t index);
   float *gradient(size_t index);
   OptimizerSettings &optimizer() { return optimizer_; }
   /// Steps taken: what Adam's bias correction and dropout's key count.
   int64_t &step() { return step_; }
+  int64_t step() const { return step_; }
   uint64_t seed() const { return seed_; }
+  /// PyTorch's default generator: seeded by `initialize`, it goes on with what loaders draw.
+  Generator &generator() { return generator_; }
+  const Generator &generator() const { return generator_; }
 
 protected:
   Device &device(int index) { return machine_.device(index); }
@@ -130,13 +142,15 @@ private:
   int64_t largest_batch_;
   uint64_t seed_ = 0;
   int64_t step_ = 0;
+  Generator generator_;
   Machine machine_;
 };
 
 using ModelFactory = std::unique_ptr<Model> (*)(const Settings &);
 
-/// The `main` of an emitted program: reads the command line (see docs/language.md), trains, prints. Returns the
-/// exit status: 0 done, 1 a failure of the run, said in one line on standard error, 2 wrong use.
+/// The `main` of an emitted program: reads the command line (see docs/language.md), trains, prints.
+/// Returns the exit status: 0 done, 1 a failure of the run, said in one line on standard error, 2
+/// wrong use.
 int run_program(int argc, char **argv, const ModelDescription &description, ModelFactory make);
 
 } // namespace mpar

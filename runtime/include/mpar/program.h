@@ -1,0 +1,39 @@
+// The command line of an emitted program.
+#pragma once
+
+#include "mpar/model.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace mpar {
+
+/// What the command line says; what it leaves open is empty and comes from the program or from a
+/// checkpoint.
+struct Options {
+  std::string data, targets, test_data, test_targets;
+  std::optional<int64_t> epochs, batch;
+  std::optional<bool> shuffle;
+  std::optional<uint64_t> seed;
+  std::optional<double> lr, momentum, eps, weight_decay;
+  std::optional<std::pair<double, double>> betas;
+  std::string devices = "auto";
+  int threads = 1;
+  std::string save, load, checkpoint, resume;
+  int64_t every = 0;
+  std::string predict, output;
+  std::string history, plot;
+  std::string dump_losses, dump_gradients;
+  int64_t benchmark_steps = 0;
+  bool quiet = false;
+};
+
+/// Reads the command line. Returns no value where the program is to run, else its exit status: 0
+/// after --help and --version, 2 after wrong use, which has been said in one line on standard
+/// error.
+std::optional<int> parse_command_line(int argc, char **argv, const ModelDescription &model,
+                                      Options &options);
+
+} // namespace mpar

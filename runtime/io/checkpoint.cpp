@@ -1,0 +1,252 @@
+#include "mpar/checkpoint.h"
+
+#include "mpar/csv.h"
+#include "mpar/errors.h"
+
+#include <fast_float/fast_float.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <functional>
+
+namespace mpar {
+
+namespace {
+
+using Kind = OptimizerSettings::Kind;
+
+constexpr char format_key[] = "mparc.checkpoint";
+constexpr char format_version[] = "1";
+constexpr char words_name[] = "generator/words";
+constexpr char history_name[] = "history/losses";
+constexpr int64_t history_columns = 3;
+
+int64_t element_count(const std::vector<int64_t> &shape) {
+  int64_t count = 1;
+  for (int64_t extent : shape)
+    count *= extent;
+  return count;
+}
+
+bool is_trained(const ModelDescription &model, const ParameterDescription &parameter) {
+  return parameter.offset < model.devices[parameter.device].trained_floats;
+}
+
+// Takes the texts of the metadata apart; every one of them must be there and be what it should.
+class MetadataReader {
+public:
+  explicit MetadataReader(const SafetensorsReader &reader) : reader_(reader) {}
+
+  std::string text(const std::string &key) const {
+    auto found = reader_.metadata().find("mparc." + key);
+    if (found == reader_.metadata().end())
+      fail(reader_.path() + ": not a whole checkpoint: it does not say the " + key);
+    return found->second;
+  }
+
+  template <typename Integer> Integer integer(const std::string &key, Integer least) const {
+    std::string value = text(key);
+    Integer number{};
+    auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+    if (error != std::errc() || end != value.data() + value.size() || number < least)
+      broken(key, value);
+    return number;
+  }
+
+  double number(const std::string &key) const {
+    std::string value = text(key);
+    double number = 0;
+    auto [end, error] = fast_float::from_chars(value.data(), value.data() + value.size(), number);
+    if (error != std::errc() || end != value.data() + value.size() || !std::isfinite(number))
+      broken(key, value);
+    return number;
+  }
+
+  bool truth(const std::string &key) const {
+    std::string value = text(key);
+    if (value != "true" && value != "false")
+      broken(key, value);
+    return value == "true";
+  }
+
+private:
+  [[noreturn]] void broken(const std::string &key, const std::string &value) const {
+    fail(reader_.path() + ": not a checkpoint: its " + key + " is \"" + printable(value) + '"');
+  }
+
+  const SafetensorsReader &reader_;
+};
+
+} // namespace
+
+std::vector<std::string> optimizer_state_names(const OptimizerSettings &settings) {
+  if (settings.kind == Kind::adam || settings.kind == Kind::adamw)
+    return {"exp_avg", "exp_avg_sq"};
+  if (optimizer_slots(settings) == 1)
+    return {"momentum_buffer"};
+  return {};
+}
+
+std::string optimizer_name(Kind kind) {
+  switch (kind) {
+  case Kind::none:
+    return "none";
+  case Kind::sgd:
+    return "sgd";
+  case Kind::adam:
+    return "adam";
+  case Kind::adamw:
+    return "adamw";
+  }
+  return "";
+}
+
+void write_checkpoint(const std::string &path, const Model &model, const TrainingSettings &settings,
+                      const TrainingState &state) {
+  const ModelDescription &description = model.description();
+  const OptimizerSettings &optimizer = settings.optimizer;
+  const Generator::State &generator = model.generator().state();
+  SafetensorsContent content;
+  content.metadata = {
+      {format_key, format_version},
+      {"mparc.model", description.name},
+      {"mparc.optimizer", optimizer_name(optimizer.kind)},
+      {"mparc.lr", shortest(optimizer.lr)},
+      {"mparc.momentum", shortest(optimizer.momentum)},
+      {"mparc.beta1", shortest(optimizer.beta1)},
+      {"mparc.beta2", shortest(optimizer.beta2)},
+      {"mparc.eps", shortest(optimizer.eps)},
+      {"mparc.weight_decay", shortest(optimizer.weight_decay)},
+      {"mparc.epochs", std::to_string(settings.epochs)},
+      {"mparc.batch", std::to_string(settings.batch)},
+      {"mparc.shuffle", settings.shuffle ? "true" : "false"},
+      {"mparc.seed", std::to_string(settings.seed)},
+      {"mparc.step", std::to_string(model.step())},
+      {"mparc.epoch", std::to_string(state.epoch)},
+      {"mparc.epoch_batch", std::to_string(state.batch)},
+      {"mparc.sampler_seed", std::to_string(state.sampler_seed)},
+      {"mparc.loss_sum", shortest(state.loss_sum)},
+      {"mparc.train_rows", std::to_string(state.train_rows)},
+      {"mparc.generator_next", std::to_string(generator.next)},
+      {"mparc.generator_kept",
+       generator.kept_normal ? shortest(*generator.kept_normal) : std::string("none")},
+  };
+
+  std::vector<double> losses;
+  for (const EpochResult &result : state.history)
+    losses.insert(losses.end(), {result.train_loss, result.test_loss, result.test_accuracy});
+  content.tensors.push_back({history_name,
+                             "F64",
+                             {static_cast<int64_t>(state.history.size()), history_columns},
+                             losses.data()});
+  content.tensors.push_back({words_name, "U32", {Generator::state_size}, generator.words.data()});
+  std::vector<std::string> slots = optimizer_state_names(optimizer);
+  for (const ParameterDescription &parameter : description.parameters) {
+    const Device &device = model.machine().device(parameter.device);
+    content.tensors.push_back(
+        {parameter.name, "F32", parameter.shape, device.parameters() + parameter.offset});
+    if (is_trained(description, parameter))
+      for (size_t slot = 0; slot < slots.size(); ++slot)
+        content.tensors.push_back({parameter.name + "/" + slots[slot], "F32", parameter.shape,
+                                   device.state(static_cast<int>(slot)) + parameter.offset});
+  }
+  write_safetensors(path, content);
+}
+
+Checkpoint::Checkpoint(const std::string &path, const ModelDescription &description)
+    : reader_(path) {
+  MetadataReader metadata(reader_);
+  auto format = reader_.metadata().find(format_key);
+  if (format == reader_.metadata().end())
+    fail(path + " is not a checkpoint; expected a file that --checkpoint wrote");
+  if (format->second != format_version)
+    fail(path + " is a checkpoint of version " + printable(format->second) +
+         " of the format; expected version " + format_version);
+  std::string model = metadata.text("model");
+  if (model != description.name)
+    fail(path + " is a checkpoint of the model " + printable(model) + "; expected " +
+         description.name);
+  std::string optimizer = metadata.text("optimizer");
+  std::string expected = optimizer_name(description.training.optimizer.kind);
+  if (optimizer != expected)
+    fail(path + " is a checkpoint of a run with the optimizer " + printable(optimizer) +
+         "; expected " + expected);
+
+  settings_.optimizer.kind = description.training.optimizer.kind;
+  settings_.optimizer.lr = metadata.number("lr");
+  settings_.optimizer.momentum = metadata.number("momentum");
+  settings_.optimizer.beta1 = metadata.number("beta1");
+  settings_.optimizer.beta2 = metadata.number("beta2");
+  settings_.optimizer.eps = metadata.number("eps");
+  settings_.optimizer.weight_decay = metadata.number("weight_decay");
+  settings_.epochs = metadata.integer<int64_t>("epochs", 0);
+  settings_.batch = metadata.integer<int64_t>("batch", 1);
+  settings_.shuffle = metadata.truth("shuffle");
+  settings_.seed = metadata.integer<uint64_t>("seed", 0);
+  step_ = metadata.integer<int64_t>("step", 0);
+  state_.epoch = metadata.integer<int64_t>("epoch", 0);
+  state_.batch = metadata.integer<int64_t>("epoch_batch", 0);
+  state_.sampler_seed = metadata.integer<int64_t>("sampler_seed", 0);
+  state_.loss_sum = metadata.number("loss_sum");
+  state_.train_rows = metadata.integer<int64_t>("train_rows", 1);
+  generator_.next = metadata.integer<uint32_t>("generator_next", 0);
+  if (metadata.text("generator_kept") != "none")
+    generator_.kept_normal = metadata.number("generator_kept");
+
+  auto words = reader_.tensors().find(words_name);
+  auto history = reader_.tensors().find(history_name);
+  if (generator_.next > Generator::state_size || words == reader_.tensors().end() ||
+      words->second.type != "U32" ||
+      words->second.shape != std::vector<int64_t>{Generator::state_size})
+    fail(path + ": not a whole checkpoint: the generator's state is missing");
+  if (history == reader_.tensors().end() || history->second.type != "F64" ||
+      history->second.shape != std::vector<int64_t>{state_.epoch, history_columns})
+    fail(path + ": not a whole checkpoint: the history is missing");
+  reader_.read(words->second, generator_.words.data());
+  std::vector<double> losses(static_cast<size_t>(state_.epoch * history_columns));
+  reader_.read(history->second, losses.data());
+  for (size_t i = 0; i < losses.size(); i += history_columns)
+    state_.history.push_back({losses[i], losses[i + 1], losses[i + 2]});
+}
+
+void Checkpoint::restore(Model &model) const {
+  const ModelDescription &description = model.description();
+  std::vector<std::string> slots = optimizer_state_names(model.optimizer());
+  std::vector<std::pair<const TensorEntry *, float *>> places;
+  auto place = [&](const std::string &name, const std::vector<int64_t> &shape, float *to) {
+    auto found = reader_.tensors().find(name);
+    if (found == reader_.tensors().end())
+      fail(reader_.path() + " does not fit " + description.name + ": " + name + " is missing");
+    if (found->second.shape != shape || found->second.type != "F32")
+      fail(reader_.path() + " does not fit " + description.name + ": " + name + " is " +
+           printable(found->second.type) + shape_text(found->second.shape) + ", expected F32" +
+           shape_text(shape));
+    places.emplace_back(&found->second, to);
+  };
+  for (const ParameterDescription &parameter : description.parameters) {
+    const Device &device = model.machine().device(parameter.device);
+    place(parameter.name, parameter.shape, device.parameters() + parameter.offset);
+    if (is_trained(description, parameter))
+      for (size_t slot = 0; slot < slots.size(); ++slot)
+        place(parameter.name + "/" + slots[slot], parameter.shape,
+              device.state(static_cast<int>(slot)) + parameter.offset);
+  }
+  size_t others = reader_.tensors().size() - places.size() - 2; // generator and history
+  if (others > 0)
+    fail(reader_.path() + " does not fit " + description.name + ": it has " +
+         std::to_string(others) + " tensors that the model has not");
+
+  // All is read before anything is changed: a read error must leave the model as it was.
+  std::vector<std::vector<float>> values;
+  for (const auto &[entry, to] : places) {
+    values.emplace_back(static_cast<size_t>(element_count(entry->shape)));
+    reader_.read(*entry, values.back().data());
+  }
+  for (size_t i = 0; i < places.size(); ++i)
+    std::copy(values[i].begin(), values[i].end(), places[i].second);
+  model.step() = step_;
+  model.generator().set_state(generator_);
+}
+
+} // namespace mpar

@@ -1,0 +1,206 @@
+#include "mpar/program.h"
+
+#include "mpar/checkpoint.h"
+#include "mpar/csv.h"
+
+#include <CLI/CLI.hpp>
+
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+
+namespace mpar {
+
+namespace {
+
+using Kind = OptimizerSettings::Kind;
+
+// Wrong use that only shows when flags are looked at together.
+struct WrongUse {
+  std::string what;
+};
+
+std::string data_text(const DataSource &source) {
+  if (source.kind == DataSource::Kind::none)
+    return "none";
+  return source.path.empty() ? "none" : source.path;
+}
+
+// A number in a range that is said in the message: PyTorch refuses the same.
+CLI::Validator in_range(double low, double high, bool with_high, const std::string &range) {
+  return CLI::Validator(
+      [=](std::string &text) -> std::string {
+        double value = 0;
+        if (!CLI::detail::lexical_cast(text, value))
+          return "expected a number, got " + text;
+        bool fits = value >= low && (with_high ? value <= high : value < high);
+        return fits ? std::string() : "expected " + range + ", got " + text;
+      },
+      "");
+}
+
+// Whole numbers are read here and not by CLI11, which takes "1e3", "010" and "-1" for what they are
+// not.
+template <typename Integer> CLI::Validator whole(Integer least) {
+  return CLI::Validator(
+      [=](std::string &text) -> std::string {
+        Integer value{};
+        auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+        if (error != std::errc() || end != text.data() + text.size() || value < least)
+          return "expected a whole number from " + std::to_string(least) + " on, got " + text;
+        text = std::to_string(value);
+        return {};
+      },
+      "");
+}
+
+void add_data_flags(CLI::App &app, const ModelDescription &model, Options &options) {
+  const TrainingDefaults &defaults = model.training;
+  app.add_option("--data", options.data,
+                 "Rows to train on: CSV or .npy (program: " + data_text(defaults.data) + ")")
+      ->group("Data");
+  app.add_option("--targets", options.targets, "With a .npy file: the targets of its rows")
+      ->group("Data");
+  app.add_option("--test-data", options.test_data,
+                 "Rows to test on (program: " + data_text(defaults.test_data) + ")")
+      ->group("Data");
+  app.add_option("--test-targets", options.test_targets,
+                 "With a .npy file: the targets of its rows")
+      ->group("Data");
+}
+
+void add_training_flags(CLI::App &app, const ModelDescription &model, Options &options) {
+  const TrainingDefaults &defaults = model.training;
+  auto program = [](const std::string &text) { return " (program: " + text + ")"; };
+  app.add_option("--epochs", options.epochs,
+                 "Times to go over the data" + program(std::to_string(defaults.epochs)))
+      ->check(whole<int64_t>(0))
+      ->group("Training");
+  app.add_option("--batch", options.batch,
+                 "Rows of one step" + program(std::to_string(defaults.batch)))
+      ->check(whole<int64_t>(1))
+      ->group("Training");
+  app.add_option("--shuffle", options.shuffle,
+                 std::string("true or false") + program(defaults.shuffle ? "true" : "false"))
+      ->check(CLI::IsMember({"true", "false"}))
+      ->group("Training");
+  app.add_option("--seed", options.seed,
+                 "Decides first values and order" + program(std::to_string(defaults.seed)))
+      ->check(whole<uint64_t>(0))
+      ->group("Training");
+  const OptimizerSettings &optimizer = defaults.optimizer;
+  double huge = std::numeric_limits<double>::max();
+  app.add_option("--lr", options.lr, "Learning rate" + program(shortest(optimizer.lr)))
+      ->check(in_range(0, huge, true, "a number of at least 0"))
+      ->group("Training");
+  app.add_option("--momentum", options.momentum, "Of sgd" + program(shortest(optimizer.momentum)))
+      ->check(in_range(0, huge, true, "a number of at least 0"))
+      ->group("Training");
+  app.add_option("--betas", options.betas,
+                 "Of adam and adamw, as 0.9,0.999" +
+                     program(shortest(optimizer.beta1) + "," + shortest(optimizer.beta2)))
+      ->delimiter(',')
+      ->check(in_range(0, 1, false, "a number from 0 on and below 1"))
+      ->group("Training");
+  app.add_option("--eps", options.eps, "Of adam and adamw" + program(shortest(optimizer.eps)))
+      ->check(in_range(0, huge, true, "a number of at least 0"))
+      ->group("Training");
+  app.add_option("--weight-decay", options.weight_decay,
+                 "Of the optimizer" + program(shortest(optimizer.weight_decay)))
+      ->check(in_range(0, huge, true, "a number of at least 0"))
+      ->group("Training");
+}
+
+void add_file_flags(CLI::App &app, Options &options) {
+  auto file = [&](const char *flag, std::string &path, const char *what, const char *group) {
+    app.add_option(flag, path, what)->group(group);
+  };
+  file("--save", options.save, "Write the parameters here at the end (safetensors)", "Files");
+  file("--load", options.load, "Begin with the parameters in this file", "Files");
+  file("--checkpoint", options.checkpoint, "Write everything here after each epoch", "Files");
+  app.add_option("--every", options.every, "With --checkpoint: every so many steps instead")
+      ->check(whole<int64_t>(1))
+      ->group("Files");
+  file("--resume", options.resume, "Go on from this checkpoint, exactly where it stands", "Files");
+  file("--predict", options.predict, "Rows to predict: after training, or, with --load, without it",
+       "Files");
+  file("--output", options.output, "With --predict: where the predictions go (CSV)", "Files");
+  file("--history", options.history, "Write the losses of each epoch here (CSV)", "Files");
+  file("--plot", options.plot, "Write a plot of the losses here (SVG)", "Files");
+  file("--dump-losses", options.dump_losses, "Write the loss of each batch here, a line each",
+       "Looking inside");
+  file("--dump-gradients", options.dump_gradients,
+       "Write the gradients of the first step here (safetensors)", "Looking inside");
+  app.add_option("--benchmark-steps", options.benchmark_steps,
+                 "Train so many steps on the first batch and print the median time of one")
+      ->check(whole<int64_t>(1))
+      ->group("Looking inside");
+}
+
+void check_together(const ModelDescription &model, const Options &options) {
+  Kind kind = model.training.optimizer.kind;
+  std::string optimizer = optimizer_name(kind);
+  if (options.momentum && kind != Kind::sgd)
+    throw WrongUse{"--momentum: the program was compiled for " + optimizer + ", which has none"};
+  if ((options.betas || options.eps) && kind != Kind::adam && kind != Kind::adamw)
+    throw WrongUse{std::string(options.betas ? "--betas" : "--eps") +
+                   ": the program was compiled for " + optimizer + ", which has none"};
+  if (options.every > 0 && options.checkpoint.empty())
+    throw WrongUse{"--every goes with --checkpoint"};
+  if (options.predict.empty() != options.output.empty())
+    throw WrongUse{options.output.empty() ? "--predict needs --output"
+                                          : "--output needs --predict"};
+  if (!options.targets.empty() && options.data.empty())
+    throw WrongUse{"--targets goes with --data"};
+  if (!options.test_targets.empty() && options.test_data.empty())
+    throw WrongUse{"--test-targets goes with --test-data"};
+  if (!options.load.empty() && !options.resume.empty())
+    throw WrongUse{"--load and --resume both say where to begin; give one"};
+  bool trains = !options.data.empty() || model.training.data.kind != DataSource::Kind::none;
+  if (!trains && (options.predict.empty() || (options.load.empty() && options.resume.empty())))
+    throw WrongUse{"no data: give --data FILE"};
+}
+
+} // namespace
+
+std::optional<int> parse_command_line(int argc, char **argv, const ModelDescription &model,
+                                      Options &options) {
+  CLI::App app{model.name + ", compiled from " + model.source + " by mparc"};
+  app.name(argc > 0 ? argv[0] : model.name);
+  app.get_formatter()->column_width(34);
+  app.get_formatter()->label("TEXT", "");
+  app.set_version_flag("--version",
+                       model.name + ", compiled from " + model.source + " by mparc " MPAR_VERSION);
+  std::string trace;
+  try {
+    add_data_flags(app, model, options);
+    add_training_flags(app, model, options);
+    add_file_flags(app, options);
+    app.add_option("--devices", options.devices, "What the program's devices are: auto or cpu")
+        ->group("Running");
+    app.add_option("--threads", options.threads, "Threads inside a matrix product (1)")
+        ->check(whole<int>(1))
+        ->group("Running");
+    app.add_flag("--quiet", options.quiet, "Print nothing but errors")->group("Running");
+    app.add_option("--trace", trace)->group("");
+    app.parse(argc, argv);
+    if (!trace.empty())
+      throw WrongUse{"--trace is not supported by this version"};
+    check_together(model, options);
+  } catch (const CLI::Success &success) {
+    return app.exit(success);
+  } catch (const CLI::Error &error) {
+    std::string text = error.what();
+    for (char &c : text)
+      if (c == '\n')
+        c = ' ';
+    std::fprintf(stderr, "error: %s (--help says what there is)\n", text.c_str());
+    return 2;
+  } catch (const WrongUse &wrong) {
+    std::fprintf(stderr, "error: %s\n", wrong.what.c_str());
+    return 2;
+  }
+  return std::nullopt;
+}
+
+} // namespace mpar

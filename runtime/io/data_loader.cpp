@@ -1,0 +1,199 @@
+#include "mpar/data_loader.h"
+
+#include "mpar/errors.h"
+#include "mpar/npy.h"
+#include "mpar/safetensors.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace mpar {
+
+namespace {
+
+int64_t row_elements(const PortDescription &port) {
+  int64_t elements = 1;
+  for (int64_t extent : port.shape)
+    elements *= extent;
+  return elements;
+}
+
+std::string count_of(int64_t count, const std::string &what) {
+  return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
+}
+
+bool is_own_target(const ModelDescription &model, int64_t input_columns) {
+  return model.classes == 0 && model.inputs.size() == 1 &&
+         model.inputs[0].type == model.target.type && row_elements(model.target) == input_columns;
+}
+
+Dataset load_csv(const DataSource &source, const ModelDescription &model, bool needs_target) {
+  int64_t inputs = 0;
+  for (const PortDescription &port : model.inputs)
+    inputs += row_elements(port);
+  int64_t targets = row_elements(model.target);
+  if (source.input_columns >= 0 && source.input_columns != inputs)
+    fail(source.path + ": " + count_of(source.input_columns, "input") + " asked for, " +
+         model.name + " takes " + std::to_string(inputs));
+  if (source.target_columns >= 0 && source.target_columns != targets)
+    fail(source.path + ": " + count_of(source.target_columns, "target") + " asked for, " +
+         model.name + " has " + std::to_string(targets));
+
+  bool own_target = is_own_target(model, inputs);
+  bool target_there = false;
+  auto plan = [&](int64_t columns) {
+    target_there = columns == inputs + targets;
+    if (!target_there && !(columns == inputs && (own_target || !needs_target))) {
+      std::string expected = count_of(inputs, "input") + " and " + count_of(targets, "target");
+      if (own_target || !needs_target)
+        expected += ", or the " + count_of(inputs, "input") + " alone";
+      fail(source.path + " has " + count_of(columns, "column") + "; " + model.name + " takes " +
+           expected);
+    }
+    std::vector<ColumnRule> rules;
+    for (const PortDescription &port : model.inputs)
+      rules.insert(rules.end(), row_elements(port), ColumnRule{port.type, 0});
+    if (target_there)
+      rules.insert(rules.end(), targets, ColumnRule{model.target.type, model.classes});
+    return rules;
+  };
+  auto table = std::make_shared<const Table>(read_csv(source.path, plan));
+
+  std::vector<Dataset::Port> input_ports, target_port;
+  int64_t column = 0;
+  for (const PortDescription &port : model.inputs) {
+    input_ports.push_back({table, column, row_elements(port), port.type});
+    column += row_elements(port);
+  }
+  if (target_there)
+    target_port.push_back({table, column, targets, model.target.type});
+  else if (needs_target)
+    target_port.push_back(input_ports[0]);
+  return {std::move(input_ports), std::move(target_port)};
+}
+
+std::vector<int64_t> without_ones(std::vector<int64_t> shape) {
+  shape.erase(std::remove(shape.begin(), shape.end(), 1), shape.end());
+  return shape;
+}
+
+// Reads one array for one port: rows of the port's shape, dimensions of 1 aside, or flat rows of as
+// many numbers. Other shapes of the same size would train on numbers in another order than meant.
+Dataset::Port load_array(const std::string &path, const PortDescription &port, int64_t classes) {
+  auto plan = [&](const std::vector<int64_t> &shape) {
+    std::vector<int64_t> row = without_ones({shape.begin() + 1, shape.end()});
+    std::vector<int64_t> wanted = without_ones(port.shape);
+    int64_t count = 1;
+    for (int64_t extent : row)
+      count *= extent;
+    bool flat = (row.size() <= 1 || wanted.size() <= 1) && count == row_elements(port);
+    if (row != wanted && !flat) {
+      std::vector<int64_t> expected = port.shape;
+      expected.insert(expected.begin(), shape[0]);
+      fail(path + " has shape " + shape_text(shape) + "; " + port.name + " takes " +
+           shape_text(expected));
+    }
+    return ColumnRule{port.type, classes};
+  };
+  auto table = std::make_shared<const Table>(read_npy(path, plan));
+  return {table, 0, table->columns, port.type};
+}
+
+Dataset load_npy(const DataSource &source, const ModelDescription &model, bool needs_target) {
+  if (model.inputs.size() != 1)
+    fail(source.path + ": a NumPy file holds one input, " + model.name + " has " +
+         std::to_string(model.inputs.size()));
+  std::vector<Dataset::Port> input = {load_array(source.path, model.inputs[0], 0)};
+  std::vector<Dataset::Port> target;
+  if (needs_target && source.targets.empty()) {
+    if (!is_own_target(model, input[0].width))
+      fail(source.path + ": no targets given, and the inputs cannot be the targets of " +
+           model.name);
+    target = input;
+  } else if (needs_target) {
+    target = {load_array(source.targets, model.target, model.classes)};
+    if (target[0].table->rows != input[0].table->rows)
+      fail(source.targets + " has " + count_of(target[0].table->rows, "row") + ", " + source.path +
+           " " + std::to_string(input[0].table->rows));
+  }
+  return {std::move(input), std::move(target)};
+}
+
+} // namespace
+
+Dataset::Dataset(std::vector<Port> inputs, std::vector<Port> target)
+    : inputs_(std::move(inputs)), target_(std::move(target)), rows_(inputs_[0].table->rows) {}
+
+Dataset Dataset::slice(int64_t first, int64_t count) const {
+  Dataset part = *this;
+  part.first_ += first;
+  part.rows_ = count;
+  return part;
+}
+
+Dataset load_dataset(const DataSource &source, const ModelDescription &model, bool needs_target) {
+  if (model.inputs.empty())
+    fail(model.name + " has no inputs to read");
+  return source.kind == DataSource::Kind::npy ? load_npy(source, model, needs_target)
+                                              : load_csv(source, model, needs_target);
+}
+
+std::pair<Dataset, Dataset> split_dataset(const Dataset &dataset, double fraction) {
+  int64_t test = static_cast<int64_t>(static_cast<double>(dataset.rows()) * fraction);
+  test = std::clamp<int64_t>(test, 0, dataset.rows());
+  int64_t train = dataset.rows() - test;
+  return {dataset.slice(0, train), dataset.slice(train, test)};
+}
+
+DataLoader::DataLoader(Dataset dataset, int64_t batch, bool shuffle)
+    : dataset_(std::move(dataset)), batch_(batch), shuffle_(shuffle) {
+  int64_t rows = std::min(batch_, dataset_.rows());
+  auto buffer = [rows](const Dataset::Port &port) {
+    int64_t row_bytes = port.width * (port.type == ElementType::boolean ? 1 : 4);
+    return Buffer{std::make_unique<std::byte[]>(static_cast<size_t>(rows * row_bytes)), row_bytes};
+  };
+  for (const Dataset::Port &port : dataset_.inputs())
+    input_buffers_.push_back(buffer(port));
+  if (!dataset_.target().empty())
+    target_buffer_ = buffer(dataset_.target()[0]);
+}
+
+void DataLoader::start(Generator &generator) {
+  generator.random_int64(); // the base seed of worker processes
+  restart(shuffle_ ? generator.random_int64() : 0);
+}
+
+void DataLoader::restart(int64_t sampler_seed) {
+  sampler_seed_ = sampler_seed;
+  if (shuffle_)
+    order_ = Generator(static_cast<uint64_t>(sampler_seed)).permutation(dataset_.rows());
+}
+
+const void *DataLoader::gather(const Dataset::Port &port, Buffer &buffer, int64_t from,
+                               int64_t count) {
+  const Table &table = *port.table;
+  for (int64_t i = 0; i < count; ++i) {
+    int64_t row = dataset_.first() + (order_.empty() ? from + i : order_[from + i]);
+    const uint32_t *cells = table.cells.data() + row * table.columns + port.column;
+    std::byte *to = buffer.bytes.get() + i * buffer.row_bytes;
+    if (port.type == ElementType::boolean)
+      for (int64_t k = 0; k < port.width; ++k)
+        to[k] = static_cast<std::byte>(cells[k]);
+    else
+      std::memcpy(to, cells, static_cast<size_t>(buffer.row_bytes));
+  }
+  return buffer.bytes.get();
+}
+
+Batch DataLoader::batch(int64_t index) {
+  int64_t from = index * batch_;
+  Batch batch;
+  batch.rows = std::min(batch_, dataset_.rows() - from);
+  for (size_t i = 0; i < input_buffers_.size(); ++i)
+    batch.inputs.push_back(gather(dataset_.inputs()[i], input_buffers_[i], from, batch.rows));
+  if (!dataset_.target().empty())
+    batch.target = gather(dataset_.target()[0], target_buffer_, from, batch.rows);
+  return batch;
+}
+
+} // namespace mpar

@@ -1,0 +1,294 @@
+// The main of an emitted program, from the command line to the files it leaves.
+#include "mpar/program.h"
+
+#include "mpar/checkpoint.h"
+#include "mpar/data_loader.h"
+#include "mpar/errors.h"
+#include "mpar/history.h"
+#include "mpar/progress.h"
+#include "mpar/safetensors.h"
+#include "mpar/train.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <new>
+
+namespace mpar {
+
+namespace {
+
+bool ends_in(const std::string &text, const std::string &end) {
+  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+// The program's source with the file exchanged for the one of the command line; .npy or not tells
+// the format.
+DataSource choose_source(const DataSource &program, const std::string &path,
+                         const std::string &targets) {
+  if (path.empty())
+    return program;
+  DataSource source = program;
+  source.path = path;
+  source.targets = targets;
+  bool npy =
+      ends_in(path, ".npy") || (program.kind == DataSource::Kind::npy && !ends_in(path, ".csv"));
+  source.kind = npy ? DataSource::Kind::npy : DataSource::Kind::csv;
+  return source;
+}
+
+TrainingSettings choose_settings(const ModelDescription &model, const Options &options,
+                                 const std::optional<Checkpoint> &resumed) {
+  const TrainingDefaults &program = model.training;
+  TrainingSettings settings{program.epochs, program.batch, program.shuffle, program.seed,
+                            program.optimizer};
+  if (resumed)
+    settings = resumed->settings();
+  settings.epochs = options.epochs.value_or(settings.epochs);
+  settings.batch = options.batch.value_or(settings.batch);
+  settings.shuffle = options.shuffle.value_or(settings.shuffle);
+  settings.seed = options.seed.value_or(settings.seed);
+  OptimizerSettings &optimizer = settings.optimizer;
+  optimizer.lr = options.lr.value_or(optimizer.lr);
+  optimizer.momentum = options.momentum.value_or(optimizer.momentum);
+  optimizer.eps = options.eps.value_or(optimizer.eps);
+  optimizer.weight_decay = options.weight_decay.value_or(optimizer.weight_decay);
+  if (options.betas)
+    std::tie(optimizer.beta1, optimizer.beta2) = *options.betas;
+
+  // Inside an epoch the checkpoint stands at a batch, whose rows must stay the same.
+  if (resumed && settings.seed != resumed->settings().seed)
+    fail(options.resume + " was begun with seed " + std::to_string(resumed->settings().seed) +
+         ", which --seed cannot change");
+  if (resumed && resumed->state().batch > 0 && settings.batch != resumed->settings().batch)
+    fail(options.resume + " stands inside an epoch in batches of " +
+         std::to_string(resumed->settings().batch) + " rows, which --batch cannot change");
+  if (resumed && resumed->state().batch > 0 && settings.shuffle != resumed->settings().shuffle)
+    fail(options.resume + " stands inside an epoch, whose order --shuffle cannot change");
+  return settings;
+}
+
+// The rows to train on and to test on. A test file of its own leaves all rows of the first to
+// training.
+struct Data {
+  Dataset train;
+  std::optional<Dataset> test;
+};
+
+Data load_data(const ModelDescription &model, const Options &options) {
+  DataSource train = choose_source(model.training.data, options.data, options.targets);
+  DataSource test =
+      choose_source(model.training.test_data, options.test_data, options.test_targets);
+  Dataset rows = load_dataset(train, model, true);
+  if (test.kind != DataSource::Kind::none)
+    return {rows, load_dataset(test, model, true)};
+  auto [first, last] = split_dataset(rows, train.test);
+  if (first.rows() == 0)
+    fail(train.path + ": no rows are left to train on: all " + std::to_string(rows.rows()) +
+         " are the test set");
+  if (last.rows() == 0)
+    return {first, std::nullopt};
+  return {first, last};
+}
+
+// Prints a line and makes sure that it has arrived.
+void print_line(const std::string &line) {
+  if (std::printf("%s\n", line.c_str()) < 0 || std::fflush(stdout) != 0)
+    fail(std::string("cannot write to standard output: ") + std::strerror(errno));
+}
+
+void dump_gradients(const std::string &path, Model &model) {
+  const ModelDescription &description = model.description();
+  SafetensorsContent content;
+  for (size_t i = 0; i < description.parameters.size(); ++i) {
+    const ParameterDescription &parameter = description.parameters[i];
+    if (parameter.offset < description.devices[parameter.device].trained_floats)
+      content.tensors.push_back({parameter.name, "F32", parameter.shape, model.gradient(i)});
+  }
+  write_safetensors(path, content);
+}
+
+void run_benchmark(Model &model, const Dataset &train, const TrainingSettings &settings,
+                   int64_t steps) {
+  using Clock = std::chrono::steady_clock;
+  DataLoader loader(train, settings.batch, settings.shuffle);
+  loader.start(model.generator());
+  Batch batch = loader.batch(0);
+  // The first steps fault pages in and let libraries choose their kernels.
+  for (int64_t i = 0; i < std::clamp<int64_t>(steps / 10, 3, 100); ++i)
+    model.train_step(batch);
+  std::vector<double> times;
+  for (int64_t i = 0; i < steps; ++i) {
+    Clock::time_point start = Clock::now();
+    model.train_step(batch);
+    times.push_back(std::chrono::duration<double, std::micro>(Clock::now() - start).count());
+  }
+  std::nth_element(times.begin(), times.begin() + times.size() / 2, times.end());
+  char line[64];
+  std::snprintf(line, sizeof line, "median step: %.1f us", times[times.size() / 2]);
+  print_line(line);
+}
+
+// Column names: the output's own, numbered where a row has several values.
+std::string prediction_header(const PortDescription &output, int64_t columns) {
+  std::string name = output.name.empty() ? "output" : output.name;
+  std::string header;
+  for (int64_t i = 0; i < columns; ++i)
+    header += (i ? "," : "") + name + (columns > 1 ? std::to_string(i + 1) : "");
+  return header + "\n";
+}
+
+std::string value_text(const PortDescription &output, const void *values, int64_t index) {
+  switch (output.type) {
+  case ElementType::f32:
+    return shortest(static_cast<const float *>(values)[index]);
+  case ElementType::i32:
+    return std::to_string(static_cast<const int32_t *>(values)[index]);
+  case ElementType::boolean:
+    return static_cast<const bool *>(values)[index] ? "1" : "0";
+  }
+  return "";
+}
+
+void predict(Model &model, const Dataset &rows, const std::string &path) {
+  const PortDescription &output = model.description().output;
+  int64_t columns = 1;
+  for (int64_t extent : output.shape)
+    columns *= extent;
+  OutputFile file(path);
+  file.write(prediction_header(output, columns));
+  DataLoader loader(rows, model.largest_batch(), false);
+  for (int64_t index = 0; index < loader.batches(); ++index) {
+    Batch batch = loader.batch(index);
+    const void *values = model.predict(batch);
+    std::string text;
+    for (int64_t i = 0; i < batch.rows * columns; ++i) {
+      text += value_text(output, values, i);
+      text += (i + 1) % columns == 0 ? '\n' : ',';
+    }
+    file.write(text);
+  }
+  file.commit();
+}
+
+void write_losses(const std::string &path, const std::vector<float> &losses) {
+  OutputFile file(path);
+  for (float loss : losses)
+    file.write(shortest(loss) + "\n");
+  file.commit();
+}
+
+void train_and_report(Model &model, const Data &data, const TrainingSettings &settings,
+                      const Options &options, TrainingState &state) {
+  Progress progress(!options.quiet);
+  std::vector<float> losses;
+  bool gradients_due = !options.dump_gradients.empty();
+  TrainingHooks hooks;
+  hooks.checkpoint = options.checkpoint;
+  hooks.checkpoint_every = options.every;
+  hooks.on_step = [&](int64_t epoch, int64_t batch, int64_t batches, float loss) {
+    progress.update(epoch, settings.epochs, batch, batches, loss);
+    if (!options.dump_losses.empty())
+      losses.push_back(loss);
+    if (gradients_due)
+      dump_gradients(options.dump_gradients, model);
+    gradients_due = false;
+  };
+  hooks.on_epoch = [&](int64_t epoch, const EpochResult &result) {
+    progress.clear();
+    if (!options.quiet)
+      print_line(epoch_line(epoch, result));
+  };
+  train(model, data.train, data.test, settings, hooks, state);
+  if (!options.dump_losses.empty())
+    write_losses(options.dump_losses, losses);
+  if (!options.history.empty())
+    write_history(options.history, state.history);
+  if (!options.plot.empty())
+    write_plot(options.plot, model.description().name, state.history);
+}
+
+void run(const ModelDescription &description, ModelFactory make, const Options &options) {
+  // What cannot be written at the end of a run is said at its start.
+  for (const std::string *path :
+       {&options.save, &options.checkpoint, &options.output, &options.history, &options.plot,
+        &options.dump_losses, &options.dump_gradients})
+    if (!path->empty())
+      check_writable(*path);
+
+  std::optional<Checkpoint> resumed;
+  if (!options.resume.empty())
+    resumed.emplace(options.resume, description);
+  TrainingSettings settings = choose_settings(description, options, resumed);
+
+  // Given parameters and rows to predict, nothing is trained unless the command line asks for it.
+  bool only_predict = !options.predict.empty() && options.data.empty() && !options.epochs &&
+                      (!options.load.empty() || !options.resume.empty());
+  std::optional<Data> data;
+  if (!only_predict)
+    data = load_data(description, options);
+  std::optional<Dataset> prediction_rows;
+  if (!options.predict.empty())
+    prediction_rows = load_dataset(choose_source(description.training.data, options.predict, ""),
+                                   description, false);
+  if (resumed && data && resumed->state().batch > 0 &&
+      resumed->state().train_rows != data->train.rows())
+    fail(options.resume + " stands inside an epoch of " +
+         std::to_string(resumed->state().train_rows) + " rows; the data has " +
+         std::to_string(data->train.rows()));
+
+  int64_t most_rows = 1;
+  if (data)
+    most_rows = std::max(data->train.rows(), data->test ? data->test->rows() : 0);
+  if (prediction_rows)
+    most_rows = std::max(most_rows, prediction_rows->rows());
+  Settings model_settings;
+  model_settings.devices = options.devices;
+  model_settings.threads = options.threads;
+  model_settings.batch = std::min(settings.batch, most_rows);
+  model_settings.seed = settings.seed;
+  model_settings.optimizer = settings.optimizer;
+  std::unique_ptr<Model> model = make(model_settings);
+  if (!options.load.empty())
+    model->load(options.load);
+  if (resumed)
+    resumed->restore(*model);
+
+  if (options.benchmark_steps > 0 && data) {
+    run_benchmark(*model, data->train, settings, options.benchmark_steps);
+    return;
+  }
+  if (data) {
+    TrainingState state = resumed ? resumed->state() : TrainingState{};
+    train_and_report(*model, *data, settings, options, state);
+  }
+  if (!options.save.empty())
+    model->save(options.save);
+  if (prediction_rows)
+    predict(*model, *prediction_rows, options.output);
+}
+
+} // namespace
+
+int run_program(int argc, char **argv, const ModelDescription &description, ModelFactory make) {
+  // A file past a limit on its size is then an error of `write`, as a full disk is.
+  std::signal(SIGXFSZ, SIG_IGN);
+  flush_denormals();
+  try {
+    Options options;
+    if (std::optional<int> status = parse_command_line(argc, argv, description, options))
+      return *status;
+    run(description, make, options);
+    return 0;
+  } catch (const std::bad_alloc &) {
+    std::fprintf(stderr, "error: not enough memory\n");
+  } catch (const std::exception &error) {
+    std::fprintf(stderr, "error: %s\n", error.what());
+  }
+  return 1;
+}
+
+} // namespace mpar

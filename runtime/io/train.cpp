@@ -1,0 +1,121 @@
+#include "mpar/train.h"
+
+#include "mpar/errors.h"
+
+#include <cmath>
+
+namespace mpar {
+
+namespace {
+
+// A loss that is no number would be trained on, and saved, without anyone seeing it.
+void check_loss(float loss, const std::string &where) {
+  if (!std::isfinite(loss))
+    fail(where + ": the loss is " + (std::isnan(loss) ? "nan" : "infinite"));
+}
+
+int64_t element_count(const std::vector<int64_t> &shape) {
+  int64_t count = 1;
+  for (int64_t extent : shape)
+    count *= extent;
+  return count;
+}
+
+void evaluate(Model &model, DataLoader &loader, int64_t rows, int64_t epoch, EpochResult &result) {
+  const ModelDescription &description = model.description();
+  double sum = 0;
+  int64_t correct = 0;
+  loader.start(model.generator());
+  for (int64_t index = 0; index < loader.batches(); ++index) {
+    Batch batch = loader.batch(index);
+    const void *output = nullptr;
+    float loss = model.evaluate(batch, output);
+    check_loss(loss,
+               "epoch " + std::to_string(epoch) + ", test batch " + std::to_string(index + 1));
+    sum += static_cast<double>(loss);
+    if (description.classes > 0)
+      correct += count_correct(description, batch.rows, static_cast<const float *>(output),
+                               static_cast<const int32_t *>(batch.target));
+  }
+  result.test_loss = sum / static_cast<double>(loader.batches());
+  if (description.classes > 0)
+    result.test_accuracy = static_cast<double>(correct) /
+                           static_cast<double>(rows * element_count(description.target.shape));
+}
+
+} // namespace
+
+void train(Model &model, const Dataset &train, const std::optional<Dataset> &test,
+           const TrainingSettings &settings, const TrainingHooks &hooks, TrainingState &state) {
+  DataLoader loader(train, settings.batch, settings.shuffle);
+  std::optional<DataLoader> test_loader;
+  if (test)
+    test_loader.emplace(*test, settings.batch, false);
+  auto checkpoint = [&] {
+    if (!hooks.checkpoint.empty())
+      write_checkpoint(hooks.checkpoint, model, settings, state);
+  };
+
+  state.train_rows = train.rows();
+  while (state.epoch < settings.epochs) {
+    int64_t epoch = state.epoch + 1;
+    if (state.batch == 0) {
+      loader.start(model.generator());
+      state.sampler_seed = loader.sampler_seed();
+      state.loss_sum = 0;
+    } else {
+      loader.restart(state.sampler_seed);
+    }
+    while (state.batch < loader.batches()) {
+      float loss = model.train_step(loader.batch(state.batch));
+      ++state.batch;
+      check_loss(loss, "epoch " + std::to_string(epoch) + ", step " + std::to_string(state.batch));
+      state.loss_sum += static_cast<double>(loss);
+      if (hooks.on_step)
+        hooks.on_step(epoch, state.batch, loader.batches(), loss);
+      if (hooks.checkpoint_every > 0 && model.step() % hooks.checkpoint_every == 0)
+        checkpoint();
+    }
+    EpochResult result;
+    result.train_loss = state.loss_sum / static_cast<double>(loader.batches());
+    if (test)
+      evaluate(model, *test_loader, test->rows(), epoch, result);
+    state.history.push_back(result);
+    state.epoch = epoch;
+    state.batch = 0;
+    // The line first: a run killed in between says it twice, never not at all.
+    if (hooks.on_epoch)
+      hooks.on_epoch(epoch, result);
+    if (hooks.checkpoint_every == 0)
+      checkpoint();
+  }
+  if (hooks.checkpoint_every > 0)
+    checkpoint();
+}
+
+std::string epoch_line(int64_t epoch, const EpochResult &result) {
+  std::string line =
+      "Epoch : " + std::to_string(epoch) + " | train_Loss: " + shortest(result.train_loss);
+  if (!std::isnan(result.test_loss))
+    line += " | test_Loss: " + shortest(result.test_loss);
+  if (!std::isnan(result.test_accuracy))
+    line += " | test_Accuracy: " + shortest(result.test_accuracy);
+  return line;
+}
+
+int64_t count_correct(const ModelDescription &model, int64_t rows, const float *output,
+                      const int32_t *target) {
+  int64_t positions = rows * element_count(model.target.shape);
+  int64_t correct = 0;
+  for (int64_t position = 0; position < positions; ++position) {
+    const float *values = output + position * model.classes;
+    int64_t best = 0;
+    for (int64_t c = 1; c < model.classes; ++c)
+      if (values[c] > values[best] || (std::isnan(values[c]) && !std::isnan(values[best])))
+        best = c;
+    correct += best == target[position];
+  }
+  return correct;
+}
+
+} // namespace mpar
