@@ -209,4 +209,6 @@ MALFORMED_NAME    : [A-Za-z_\u0080-\u00FF] [A-Za-z0-9_\u0080-\u00FF]* ;
 MALFORMED_NUMBER  : (INTEGER | FLOAT) [A-Za-z_\u0080-\u00FF] [A-Za-z0-9_\u0080-\u00FF]* ;
 MALFORMED_STRING  : '"' STRING_CHARACTER* '\\'? ;
 MALFORMED_COMMENT : '/*' (~'*' | '*'+ ~[*/])* '*'* ;
+MALFORMED_HASH    : '#' ~[\r\n]* ;
+MALFORMED_QUOTES  : '\'' ~['\r\n]* '\'' ;
 MALFORMED         : . ;

@@ -9,9 +9,6 @@
 
 namespace mparc {
 
-/// More errors than anyone reads; a large broken file has one a token.
-static constexpr unsigned maxErrors = 1000;
-
 Report &Diagnostics::error(SourceRange where, const llvm::Twine &message) {
   ++errors;
   pending.push_back({true, where, message.str(), {}});

@@ -44,6 +44,9 @@ struct Report {
 
 class Diagnostics {
 public:
+  /// More than anyone reads. A large broken file has one a token.
+  static constexpr unsigned maxErrors = 1000;
+
   /// Both must outlive this object.
   Diagnostics(mlir::MLIRContext &mlirContext, const llvm::SourceMgr &sourceMgr)
       : context(mlirContext), sources(sourceMgr) {}
@@ -63,6 +66,8 @@ public:
   /// Errors recorded so far, emitted or not.
   unsigned errorCount() const { return errors; }
   bool hasErrors() const { return errors != 0; }
+  /// Whether there are more errors than will be shown: looking for others is of no use.
+  bool isFull() const { return errors > maxErrors; }
 
   /// Where a range begins, for operations built from it.
   mlir::FileLineColLoc location(const SourceRange &range) const;

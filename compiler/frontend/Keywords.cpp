@@ -33,6 +33,10 @@ public:
     matchParentheses();
     for (size_t i = 0; i + 1 < tokens.size(); ++i) {
       updateStart(i);
+      if (tokens[i].kind == Lexer::LEFT_BRACE)
+        ++braces;
+      else if (tokens[i].kind == Lexer::RIGHT_BRACE && braces > 0)
+        --braces;
       if (isWord(tokens[i].kind) && tokens[i].kind != Lexer::NAME && !isKeyword(i))
         tokens[i].kind = Lexer::NAME;
     }
@@ -77,13 +81,13 @@ private:
     case Lexer::TRAIN:
     case Lexer::PARAM:
     case Lexer::BUFFER:
-      // Two words in a row are correct nowhere else.
-      return isWord(next);
+      // Two words in a row are correct nowhere else; outside braces nothing begins with a name.
+      return isWord(next) || (atStart && braces == 0 && !isBodyOnly(tokens[i].kind));
     case Lexer::GRAD:
       return isWord(next) && !atStart;
     case Lexer::IMPORT:
     case Lexer::EXTERN:
-      return next == Lexer::STRING;
+      return next == Lexer::STRING || (atStart && braces == 0);
     case Lexer::OP:
       return before == Lexer::STRING && i >= 2 && kindAt(i - 2) == Lexer::EXTERN;
     case Lexer::FORWARD: {
@@ -126,6 +130,8 @@ private:
     }
   }
 
+  static bool isBodyOnly(unsigned kind) { return kind == Lexer::PARAM || kind == Lexer::BUFFER; }
+
   /// Whether `kind` after a word at the start of a statement shows that the word is being bound.
   static bool continuesTarget(unsigned kind) {
     return kind == Lexer::ASSIGN || kind == Lexer::COMMA || kind == Lexer::DOT;
@@ -133,6 +139,8 @@ private:
 
   std::vector<Token> &tokens;
   std::vector<size_t> after;
+  /// How many braces are open.
+  size_t braces = 0;
   size_t annotationEnd = SIZE_MAX;
   bool atStart = true;
 };
@@ -144,34 +152,48 @@ bool isWord(unsigned kind) { return kind >= Lexer::IMPORT && kind <= Lexer::NAME
 void classifyKeywords(std::vector<Token> &tokens) { KeywordClassifier(tokens).run(); }
 
 const Token *findTooDeep(const std::vector<Token> &tokens, unsigned limit) {
-  // How many prefix operators wait for their operand outside each open bracket.
-  llvm::SmallVector<unsigned> waiting;
+  /// An open bracket, and how many prefix operators before it wait for their operand.
+  struct Open {
+    unsigned kind;
+    unsigned prefixes;
+  };
+  llvm::SmallVector<Open> open;
   unsigned prefixes = 0;
   unsigned depth = 0;
+  auto close = [&] {
+    depth -= prefixes + 1;
+    prefixes = open.pop_back_val().prefixes;
+  };
+  // Nothing but braces is open across the end of a statement, however broken the text.
+  auto closeUpToBrace = [&] {
+    while (!open.empty() && open.back().kind != Lexer::LEFT_BRACE)
+      close();
+  };
   bool afterOperand = false;
   for (const Token &token : tokens) {
-    bool isPrefix = token.kind == Lexer::NOT || (token.kind == Lexer::MINUS && !afterOperand);
-    if (isOpening(token.kind)) {
-      waiting.push_back(prefixes);
+    unsigned kind = token.kind;
+    bool isPrefix = kind == Lexer::NOT || (kind == Lexer::MINUS && !afterOperand);
+    if (isOpening(kind)) {
+      open.push_back({kind, prefixes});
       prefixes = 0;
       ++depth;
     } else if (isPrefix) {
       ++prefixes;
       ++depth;
-    } else if (isClosing(token.kind)) {
+    } else if (kind == Lexer::SEMICOLON || kind == Lexer::RIGHT_BRACE) {
+      closeUpToBrace();
       depth -= prefixes;
       prefixes = 0;
-      if (!waiting.empty()) {
-        prefixes = waiting.pop_back_val();
-        --depth;
-      }
+      if (kind == Lexer::RIGHT_BRACE && !open.empty())
+        close();
+    } else if (isClosing(kind) && !open.empty() && open.back().kind != Lexer::LEFT_BRACE) {
+      close();
     }
     if (depth > limit)
       return &token;
-    afterOperand = token.kind == Lexer::NAME || token.kind == Lexer::TRUE ||
-                   token.kind == Lexer::FALSE || token.kind == Lexer::INTEGER ||
-                   token.kind == Lexer::FLOAT || token.kind == Lexer::STRING ||
-                   token.kind == Lexer::RIGHT_PAREN || token.kind == Lexer::RIGHT_BRACKET;
+    afterOperand = kind == Lexer::NAME || kind == Lexer::TRUE || kind == Lexer::FALSE ||
+                   kind == Lexer::INTEGER || kind == Lexer::FLOAT || kind == Lexer::STRING ||
+                   kind == Lexer::RIGHT_PAREN || kind == Lexer::RIGHT_BRACKET;
     if (afterOperand) {
       depth -= prefixes;
       prefixes = 0;

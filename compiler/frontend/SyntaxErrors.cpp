@@ -151,11 +151,11 @@ bool SyntaxErrorStrategy::reportSlip(size_t at, const antlr4::misc::IntervalSet 
     diagnostics.error(rangeOf(at), "`...` stands in a list of dimensions only");
   } else if (kind == MpParser::ASSIGN && has(expected, MpParser::LEFT_BRACE)) {
     diagnostics.error(rangeOf(at), "`=` binds a name; equality is `==`");
-  } else if (kind == MpParser::ASSIGN && has(expected, MpParser::INTEGER) && at > 0 &&
-             tokens[at - 1].endOffset() == tokens[at].begin.offset &&
-             llvm::StringRef("+-*/%").contains(textOf(at - 1))) {
-    diagnostics.error(rangeOf(at - 1), "there is no `" + textOf(at - 1) + "=`; write `x = x " +
-                                           textOf(at - 1) + " …`");
+  } else if (at + 1 < tokens.size() && tokens[at + 1].kind == MpParser::ASSIGN &&
+             tokens[at + 1].begin.offset == tokens[at].endOffset() && spelling.size() == 1 &&
+             llvm::StringRef("+-*/%").contains(spelling)) {
+    diagnostics.error(rangeOf(at),
+                      "there is no `" + spelling + "=`; write `x = x " + spelling + " …`");
   } else if (kind == MpParser::NAME && expectsOperator && !isOnNewLine(at) && spelling == "and") {
     diagnostics.error(rangeOf(at), "there is no `and`; write `&&`");
   } else if (kind == MpParser::NAME && expectsOperator && !isOnNewLine(at) && spelling == "or") {
@@ -271,6 +271,15 @@ void SyntaxErrorStrategy::reportMissingToken(antlr4::Parser *parser) {
          parser->getContext());
 }
 
+antlr4::Token *SyntaxErrorStrategy::getMissingSymbol(antlr4::Parser *parser) {
+  size_t kind = static_cast<size_t>(getExpectedTokens(parser).getMinElement());
+  auto token = std::make_unique<antlr4::CommonToken>(kind);
+  token->setStartIndex(INVALID_INDEX);
+  token->setStopIndex(INVALID_INDEX);
+  missingTokens.push_back(std::move(token));
+  return missingTokens.back().get();
+}
+
 antlr4::Token *SyntaxErrorStrategy::recoverInline(antlr4::Parser *parser) {
   if (inErrorRecoveryMode(parser))
     throw antlr4::InputMismatchException(parser);
@@ -279,6 +288,17 @@ antlr4::Token *SyntaxErrorStrategy::recoverInline(antlr4::Parser *parser) {
   unsigned kind = tokens[at].kind;
   bool isBoundary =
       kind == MpParser::SEMICOLON || kind == MpParser::LEFT_BRACE || kind == MpParser::RIGHT_BRACE;
+  if (has(expected, MpParser::LEFT_BRACE)) {
+    // Whatever stands between a header and its block is dropped, so that the block is read.
+    reportMissingToken(parser);
+    skip(parser, /*stopAtBrace=*/true);
+    antlr4::Token *found = parser->getCurrentToken();
+    if (found->getType() != MpParser::LEFT_BRACE)
+      throw antlr4::InputMismatchException(parser);
+    endErrorCondition(parser);
+    parser->consume();
+    return found;
+  }
   // The parser goes on as if the mark stood there when what follows looks like the next thing.
   bool insert;
   if (has(expected, MpParser::SEMICOLON))
@@ -298,7 +318,13 @@ void SyntaxErrorStrategy::skip(antlr4::Parser *parser, bool stopAtBrace) {
   while (true) {
     size_t at = parser->getCurrentToken()->getTokenIndex();
     unsigned kind = tokens[at].kind;
-    if (kind == static_cast<unsigned>(antlr4::Token::EOF) || isTopLevelKeyword(kind))
+    if (kind == static_cast<unsigned>(antlr4::Token::EOF))
+      return;
+    if (diagnostics.isFull()) {
+      parser->consume();
+      continue;
+    }
+    if (isTopLevelKeyword(kind))
       return;
     if (open == 0) {
       bool startsLine = isOnNewLine(at) && at + 1 < tokens.size() &&
@@ -330,8 +356,10 @@ void SyntaxErrorStrategy::recover(antlr4::Parser *parser, std::exception_ptr) {
       break;
   }
   skip(parser, stopAtBrace);
-  if (endsInSemicolon(rule) && parser->getCurrentToken()->getType() == MpParser::SEMICOLON)
+  if (endsInSemicolon(rule) && parser->getCurrentToken()->getType() == MpParser::SEMICOLON) {
     parser->consume();
+    endErrorCondition(parser);
+  }
 }
 
 void SyntaxErrorStrategy::sync(antlr4::Parser *parser) {
@@ -373,7 +401,8 @@ void SyntaxErrorStrategy::sync(antlr4::Parser *parser) {
     // The offending token itself may be one at which skipping would stop.
     if (kind != MpParser::LEFT_BRACE)
       parser->consume();
-    bool skipped = kind == MpParser::SEMICOLON || kind == MpParser::RIGHT_BRACE;
+    bool skipped =
+        (kind == MpParser::SEMICOLON || kind == MpParser::RIGHT_BRACE) && !diagnostics.isFull();
     if (!skipped) {
       skip(parser, false);
       if (parser->getCurrentToken()->getType() == MpParser::SEMICOLON)

@@ -31,6 +31,8 @@ public:
 
 private:
   void reportMissingToken(antlr4::Parser *parser) override;
+  /// The token that the parser takes as standing there; it has no place in the text.
+  antlr4::Token *getMissingSymbol(antlr4::Parser *parser) override;
 
   /// Says what is wrong at token `at`, where `expected` could have stood.
   void report(size_t at, const antlr4::misc::IntervalSet &expected,
@@ -59,6 +61,7 @@ private:
   llvm::StringRef text;
   unsigned buffer;
   Diagnostics &diagnostics;
+  std::vector<std::unique_ptr<antlr4::Token>> missingTokens;
 };
 
 } // namespace mparc

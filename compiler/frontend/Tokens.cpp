@@ -13,9 +13,6 @@ using Lexer = grammar::MpLexer;
 
 namespace {
 
-/// Larger files are refused: memory and time stay within what a machine has.
-constexpr size_t maxFileSize = 8u << 20;
-
 /// Feeds the generated lexer the bytes of a buffer, so that its offsets and columns count bytes.
 class ByteStream final : public antlr4::CharStream {
 public:
@@ -92,10 +89,6 @@ bool Tokenizer::repairStray(Token &token) {
   SourceRange range = rangeAt(token.begin, token.length);
   if (character == '\0')
     diagnostics.error(range, "a NUL byte has no place in a program");
-  else if (character == '#')
-    diagnostics.error(range, "`#` means nothing here; a comment begins with `//`");
-  else if (character == '\'')
-    diagnostics.error(range, "`'` means nothing here; strings stand in double quotes");
   else if (character == '&' || character == '|')
     diagnostics.error(range, llvm::Twine("`") + llvm::Twine(character) +
                                  "` means nothing here; a condition takes `" +
@@ -129,6 +122,14 @@ bool Tokenizer::repair(Token &token) {
     range = rangeAt(token.begin, 2);
     diagnostics.error(range, "this comment is not closed");
     return false;
+  case Lexer::MALFORMED_HASH:
+    range = rangeAt(token.begin, 1);
+    diagnostics.error(range, "`#` means nothing here; a comment begins with `//`");
+    return false;
+  case Lexer::MALFORMED_QUOTES:
+    diagnostics.error(range, "a string stands in double quotes");
+    token.kind = Lexer::STRING;
+    return true;
   default:
     return repairStray(token);
   }
@@ -198,7 +199,7 @@ void Tokenizer::checkFloats() {
 }
 
 TokenList Tokenizer::run() {
-  if (text.size() > maxFileSize) {
+  if (text.size() > maxSourceSize) {
     diagnostics.error(rangeAt({}, 0), "the file is larger than 8 MiB");
     list.isUnusable = true;
     return std::move(list);

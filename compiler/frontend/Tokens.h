@@ -18,6 +18,9 @@ namespace mparc {
 
 class Diagnostics;
 
+/// In bytes. Larger sources are refused: memory and time stay within what a machine has.
+constexpr size_t maxSourceSize = 8u << 20;
+
 /// One token; its text lies on one line unless it is a block comment.
 struct Token {
   /// A constant of grammar::MpLexer, never one of the MALFORMED ones.
