@@ -1,0 +1,154 @@
+// mp-run: executes a program of a model in process over reference kernels, prints what it gives,
+// and checks its gradients. `mp-run --help` lists the flags.
+#include "interpreter/CheckGradients.h"
+#include "interpreter/Report.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Support/FileUtilities.h"
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/SourceMgr.h"
+#include "llvm/Support/ToolOutputFile.h"
+
+using namespace mlir;
+using namespace mparc;
+using namespace mparc::interpreter;
+namespace cl = llvm::cl;
+
+static cl::opt<std::string>
+    modelPath(cl::Positional, cl::desc("<model.mlir, or - for standard input>"), cl::init("-"));
+static cl::opt<std::string> program("program", cl::desc("train, evaluate or predict"),
+                                    cl::init("train"));
+static cl::opt<int64_t> rows("rows", cl::desc("rows of the batch"), cl::init(4));
+static cl::opt<int64_t> largestBatch("largest-batch",
+                                     cl::desc("rows that arenas are laid out for, if more"),
+                                     cl::init(0));
+static cl::opt<uint64_t> seed("seed", cl::desc("of random parameters, inputs and dropout"),
+                              cl::init(0));
+enum class ScalarKind { f32, f64 };
+static cl::opt<ScalarKind> scalar("scalar", cl::desc("what f32 is computed in"),
+                                  cl::values(clEnumValN(ScalarKind::f32, "f32", "float"),
+                                             clEnumValN(ScalarKind::f64, "f64", "double")),
+                                  cl::init(ScalarKind::f32));
+static cl::opt<double> low("low", cl::desc("smallest magnitude of random reals"), cl::init(0.1));
+static cl::opt<double> high("high", cl::desc("largest magnitude of random reals"), cl::init(1));
+static cl::opt<bool> positive("positive", cl::desc("random reals lie in [low, high)"));
+static cl::opt<int64_t> classes("classes", cl::desc("random integers lie in [0, classes)"),
+                                cl::init(0));
+static cl::opt<std::string>
+    inputPath("input", cl::desc("a file of lines `name = numbers` for arguments and parameters"));
+static cl::opt<std::string> expectedPath(
+    "expect", cl::desc("a file of lines `loss|output|gradient <path> = numbers` to compare with"));
+static cl::opt<double>
+    tolerance("tolerance", cl::desc("of --expect and --check-gradients, relative"), cl::init(1e-6));
+static cl::opt<bool> values("values", cl::desc("print every number, rather than hashes"));
+static cl::opt<bool> aliasTransfers("alias-transfers", cl::desc("let transfers copy nothing"));
+static cl::opt<bool> poisonDead("poison-dead",
+                                cl::desc("fill buffers with NaN after their last use"));
+static cl::opt<bool>
+    checkGradientsFlag("check-gradients",
+                       cl::desc("compare @train's gradients with finite differences, in double"));
+static cl::opt<int64_t> elements("elements", cl::desc("elements of a parameter that are checked"),
+                                 cl::init(64));
+
+static int fail(const llvm::Twine &message) {
+  llvm::errs() << "mp-run: error: " << message << '\n';
+  return 1;
+}
+
+/// Prints a line a parameter; returns the exit status.
+static int reportChecks(const std::vector<GradientCheck> &checks) {
+  bool passed = !checks.empty();
+  for (const GradientCheck &check : checks) {
+    llvm::outs() << "gradient " << check.parameter << ": " << check.checked << " elements checked";
+    if (check.skipped)
+      llvm::outs() << ", " << check.skipped << " skipped at kinks";
+    llvm::outs() << ", off by " << llvm::format("%.2g", check.worst);
+    if (!check.passed)
+      llvm::outs() << ": element " << check.index << " is " << formatNumber(check.computed, 8)
+                   << ", differences give " << formatNumber(check.expected, 8);
+    llvm::outs() << '\n';
+    // A parameter whose every element sits at a kink has not been checked.
+    passed &= check.passed && check.checked > 0;
+  }
+  if (checks.empty())
+    return fail("@train gives no gradients to check");
+  llvm::outs() << (passed ? "gradients agree\n" : "gradients differ\n");
+  return passed ? 0 : 1;
+}
+
+template <typename Scalar>
+static int runModel(mp::ModelOp model, const Inputs &inputs, const RunOptions &options) {
+  auto outcome = run<Scalar>(model, program, inputs, options);
+  if (failed(outcome))
+    return 1;
+  if (expectedPath.empty()) {
+    printOutcome(llvm::outs(), *outcome, program, sizeof(Scalar), values);
+    return 0;
+  }
+  auto expected = readNumbers(expectedPath);
+  if (!expected)
+    return fail(llvm::toString(expected.takeError()));
+  auto compared = compareOutcome(llvm::outs(), *outcome, program, *expected, tolerance);
+  if (!compared)
+    return 1;
+  if (*compared == 0)
+    return fail(expectedPath + ": names nothing that the program gives");
+  llvm::outs() << *compared << " tensors agree\n";
+  return 0;
+}
+
+int main(int argc, char **argv) {
+  llvm::InitLLVM init(argc, argv);
+  cl::ParseCommandLineOptions(argc, argv, "executes a model in process over reference kernels\n");
+
+  MLIRContext context;
+  context.disableMultithreading();
+  context.loadDialect<mp::MpDialect>();
+  llvm::SourceMgr sources;
+  SourceMgrDiagnosticHandler diagnostics(sources, &context);
+  std::string message;
+  auto file = openInputFile(modelPath, &message);
+  if (!file)
+    return fail(message);
+  sources.AddNewSourceBuffer(std::move(file), llvm::SMLoc());
+  auto module = parseSourceFile<ModuleOp>(sources, &context);
+  if (!module)
+    return 1;
+  auto models = module->getOps<mp::ModelOp>();
+  if (models.empty())
+    return fail(modelPath + ": holds no model");
+  mp::ModelOp model = *models.begin();
+  mp::ProgramOp found = findProgram(model, program);
+  if (!found)
+    return fail(model.getSymName() + " has no program " + program);
+  if (rows < 1)
+    return fail("--rows must be at least 1");
+
+  const bool wide = scalar == ScalarKind::f64 || checkGradientsFlag;
+  InputOptions inputOptions{rows, wide ? 8 : 4, seed, low, high, !positive, classes};
+  Inputs inputs = makeRandomInputs(model, found, inputOptions);
+  if (!inputPath.empty()) {
+    auto numbers = readNumbers(inputPath);
+    if (!numbers)
+      return fail(llvm::toString(numbers.takeError()));
+    if (llvm::Error error = setInputs(inputs, found, *numbers))
+      return fail(llvm::toString(std::move(error)));
+  }
+  RunOptions options;
+  options.rows = rows;
+  options.largestBatch = largestBatch;
+  options.seed = seed;
+  options.aliasTransfers = aliasTransfers;
+  options.poisonDead = poisonDead;
+  if (checkGradientsFlag) {
+    GradientCheckOptions check;
+    check.elements = elements;
+    check.tolerance = tolerance;
+    auto checks = checkGradients(model, inputs, options, check);
+    return failed(checks) ? 1 : reportChecks(*checks);
+  }
+  return wide ? runModel<double>(model, inputs, options) : runModel<float>(model, inputs, options);
+}

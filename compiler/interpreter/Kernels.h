@@ -1,0 +1,52 @@
+// Plain reference kernels: one loop nest each, every sum in ascending order of its elements, so
+// that a result depends on the operands alone. Views are contiguous; results are written in full.
+#pragma once
+
+#include "interpreter/ElementProgram.h"
+
+namespace mparc::interpreter {
+
+/// An operand of an element-wise loop: for each dimension of the result, the operand's step, 0
+/// where it is broadcast.
+struct StridedView {
+  View view;
+  Extents strides;
+};
+
+/// result[i] = program(operands[i]…), in ascending order of i.
+template <typename Scalar>
+void map(const ElementProgram &program, llvm::ArrayRef<StridedView> operands, const View &result,
+         const Surroundings &surroundings);
+
+/// Copies elements between two strided layouts of `extents`; offsets are in elements.
+template <typename Scalar>
+void copy(llvm::ArrayRef<int64_t> extents, const View &from, int64_t fromOffset,
+          llvm::ArrayRef<int64_t> fromStrides, const View &to, int64_t toOffset,
+          llvm::ArrayRef<int64_t> toStrides);
+
+/// Zero in every element.
+template <typename Scalar> void fillZero(const View &to);
+
+/// c = op(a) · op(b) over the last two dimensions, batched over the others.
+template <typename Scalar>
+void matmul(const View &a, bool transposeA, const View &b, bool transposeB, const View &c);
+
+/// y = activation(x · weightᵀ + bias); `bias` may have no data.
+template <typename Scalar>
+void linear(const View &x, const View &weight, const View &bias, bool relu, const View &y,
+            const Surroundings &surroundings);
+
+/// Reduces over `dimensions`; real or integer elements.
+template <typename Scalar>
+void reduce(mp::ReductionKind kind, const View &x, llvm::ArrayRef<int64_t> dimensions,
+            const View &y, const Surroundings &surroundings);
+
+/// softmax, or its logarithm, along a dimension. `y` may be `x`.
+template <typename Scalar>
+void softmax(const View &x, int64_t dimension, bool logarithm, const View &y);
+
+/// The position of the first largest element along a dimension; a NaN counts as largest.
+template <typename Scalar>
+void argmax(const View &x, int64_t dimension, const View &y, const Surroundings &surroundings);
+
+} // namespace mparc::interpreter

@@ -1,0 +1,199 @@
+// Values in memory of their own, and values in arenas.
+#include "interpreter/Storage.h"
+
+using namespace mlir;
+using namespace mparc::mp;
+
+namespace mparc::interpreter {
+
+/// What `mp.devices` on the model says of each device.
+static constexpr llvm::StringLiteral kDevices = "mp.devices";
+
+void Storage::poison(const View &view) const { std::memset(view.data, 0xff, bytesOf(view)); }
+
+bool hasPlan(ModelOp model) { return model->hasAttr(kDevices); }
+
+namespace {
+
+/// Memory of its own for each value.
+class SeparateStorage : public Storage {
+public:
+  SeparateStorage(const llvm::StringMap<Tensor> &parameters, const StorageOptions &options)
+      : Storage(options.realBytes), parameters_(parameters), rows_(options.rows) {}
+
+  FailureOr<View> define(Value result) override {
+    if (auto read = result.getDefiningOp<ReadOp>()) {
+      auto found = parameters_.find(read.getParameter());
+      if (found == parameters_.end())
+        return read.emitError("unknown parameter ") << read.getParameter();
+      bind(result, found->second.view());
+      return get(result);
+    }
+    Tensor &tensor =
+        tensors_
+            .insert_or_assign(result, Tensor(getElementKind(result.getType()),
+                                             getExtents(result.getType(), rows_), realBytes_))
+            .first->second;
+    bind(result, tensor.view());
+    poison(get(result));
+    return get(result);
+  }
+
+  void release(Value value) override {
+    if (kept_.contains(value))
+      return;
+    views_.erase(value);
+    tensors_.erase(value);
+  }
+
+  void keep(Value value) override { kept_.insert(value); }
+  FailureOr<View> gradient(ParameterOp, Value value) override { return get(value); }
+
+private:
+  const llvm::StringMap<Tensor> &parameters_;
+  int64_t rows_;
+  llvm::DenseMap<Value, Tensor> tensors_;
+  llvm::DenseSet<Value> kept_; // gradients, read when the program has ended
+};
+
+/// One arena a device, laid out as the runtime's Device.
+class ArenaStorage : public Storage {
+public:
+  explicit ArenaStorage(const StorageOptions &options)
+      : Storage(options.realBytes), options_(options) {}
+
+  LogicalResult allocate(ModelOp model);
+  LogicalResult fill(ModelOp model, const llvm::StringMap<Tensor> &parameters);
+
+  FailureOr<View> define(Value result) override {
+    auto view = locate(result.getDefiningOp(), result.getType());
+    if (failed(view))
+      return failure();
+    bind(result, *view);
+    live_[result] = *view;
+    return view;
+  }
+
+  void release(Value value) override;
+  void keep(Value) override {}
+
+  FailureOr<View> gradient(ParameterOp parameter, Value) override {
+    auto buffer = parameter->getAttrOfType<BufferAttr>(kBuffer);
+    return locate(parameter, parameter.getType(),
+                  BufferAttr::get(parameter.getContext(), RegionKind::gradients,
+                                  buffer ? buffer.getOffset() : 0));
+  }
+
+private:
+  /// The regions of one device's arena, in the order of RegionKind.
+  struct Arena {
+    std::vector<std::byte> bytes;
+    int64_t begin[5] = {};
+  };
+
+  FailureOr<View> locate(Operation *op, Type type, BufferAttr buffer = {});
+
+  StorageOptions options_;
+  int64_t roundedRows_ = 0;
+  std::vector<Arena> arenas_;
+  llvm::MapVector<Value, View> live_;
+};
+
+} // namespace
+
+static int64_t roundUp(int64_t value, int64_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+
+LogicalResult ArenaStorage::allocate(ModelOp model) {
+  roundedRows_ = roundUp(options_.largestBatch, 64);
+  const int64_t scale = realBytes_ / 4;
+  for (Attribute each : model->getAttrOfType<ArrayAttr>(kDevices)) {
+    auto device = cast<DictionaryAttr>(each);
+    auto size = [&](StringRef name) {
+      auto attribute = device.getAs<IntegerAttr>(name);
+      return attribute ? attribute.getInt() : 0;
+    };
+    Arena arena;
+    const int64_t sizes[] = {size("parameter_floats") * 4, size("parameter_floats") * 4,
+                             size("fixed_bytes"), size("row_bytes") * roundedRows_};
+    for (int region = 0; region < 4; ++region)
+      arena.begin[region + 1] = arena.begin[region] + roundUp(sizes[region], 256) * scale;
+    arena.bytes.assign(arena.begin[4], std::byte{0xff});
+    arenas_.push_back(std::move(arena));
+  }
+  return success();
+}
+
+LogicalResult ArenaStorage::fill(ModelOp model, const llvm::StringMap<Tensor> &parameters) {
+  for (auto parameter : model.getBody().getOps<ParameterOp>()) {
+    auto found = parameters.find(parameter.getSymName());
+    if (found == parameters.end())
+      return parameter.emitError("no value is given for this parameter");
+    auto view = locate(parameter, parameter.getType());
+    if (failed(view))
+      return failure();
+    std::memcpy(view->data, found->second.bytes().data(), bytesOf(*view));
+  }
+  return success();
+}
+
+FailureOr<View> ArenaStorage::locate(Operation *op, Type type, BufferAttr buffer) {
+  if (!buffer)
+    buffer = op->getAttrOfType<BufferAttr>(kBuffer);
+  std::optional<int64_t> device = getDevice(op);
+  if (!buffer || !device)
+    return op->emitError("has no ") << (buffer ? "device" : "place in an arena");
+  if (*device < 0 || *device >= static_cast<int64_t>(arenas_.size()))
+    return op->emitError("is on device ") << *device << ", which the model does not have";
+  if (buffer.getRegion() == RegionKind::input)
+    return op->emitError("is placed among the program's arguments");
+  View view{getElementKind(type), getExtents(type, options_.rows), nullptr};
+  Arena &arena = arenas_[*device];
+  const auto region = static_cast<int>(buffer.getRegion());
+  const int64_t unit = buffer.getRegion() == RegionKind::rows    ? roundedRows_
+                       : buffer.getRegion() == RegionKind::fixed ? 1
+                                                                 : 4;
+  const int64_t begin = arena.begin[region] + buffer.getOffset() * unit * (realBytes_ / 4);
+  if (buffer.getOffset() < 0 || begin + bytesOf(view) > arena.begin[region + 1])
+    return op->emitError("lies outside the region ")
+           << stringifyRegionKind(buffer.getRegion()) << " of device " << *device;
+  view.data = arena.bytes.data() + begin;
+  return view;
+}
+
+void ArenaStorage::release(Value value) {
+  auto found = live_.find(value);
+  if (found == live_.end())
+    return;
+  const View view = found->second;
+  live_.erase(found);
+  auto region = value.getDefiningOp()->getAttrOfType<BufferAttr>(kBuffer).getRegion();
+  if (!options_.poisonDead || region == RegionKind::parameters || region == RegionKind::gradients)
+    return;
+  // What shares its bytes and is still to be read keeps them.
+  std::byte *begin = view.as<std::byte>(), *end = begin + bytesOf(view);
+  std::vector<bool> keep(end - begin);
+  for (auto &[other, held] : live_) {
+    std::byte *from = std::max(begin, held.as<std::byte>());
+    std::byte *to = std::min(end, held.as<std::byte>() + bytesOf(held));
+    for (; from < to; ++from)
+      keep[from - begin] = true;
+  }
+  for (std::byte *each = begin; each < end; ++each)
+    if (!keep[each - begin])
+      *each = std::byte{0xff};
+}
+
+FailureOr<std::unique_ptr<Storage>> makeStorage(ModelOp model,
+                                                const llvm::StringMap<Tensor> &parameters,
+                                                const StorageOptions &options) {
+  if (!hasPlan(model))
+    return std::unique_ptr<Storage>(std::make_unique<SeparateStorage>(parameters, options));
+  auto arenas = std::make_unique<ArenaStorage>(options);
+  if (failed(arenas->allocate(model)) || failed(arenas->fill(model, parameters)))
+    return failure();
+  return std::unique_ptr<Storage>(std::move(arenas));
+}
+
+} // namespace mparc::interpreter

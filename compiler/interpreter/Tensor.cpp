@@ -1,0 +1,88 @@
+// Sizes of tensors, and access to elements of any kind.
+#include "interpreter/Tensor.h"
+
+#include <cmath>
+
+using namespace mlir;
+
+namespace mparc::interpreter {
+
+ElementKind getElementKind(Type type) {
+  Type element = getElementTypeOrSelf(type);
+  if (isa<FloatType>(element))
+    return ElementKind::real;
+  return element.isInteger(1) ? ElementKind::boolean : ElementKind::integer;
+}
+
+Extents getExtents(Type tensor, int64_t rows) {
+  Extents extents;
+  for (mp::DimensionAttr dimension : mp::getDimensions(tensor))
+    extents.push_back(dimension.getStaticSize() * (dimension.hasBatch() ? rows : 1));
+  return extents;
+}
+
+int64_t getCount(ArrayRef<int64_t> extents) {
+  int64_t count = 1;
+  for (int64_t extent : extents)
+    count *= extent;
+  return count;
+}
+
+Extents getStrides(ArrayRef<int64_t> extents) {
+  Extents strides(extents.size());
+  int64_t step = 1;
+  for (size_t index = extents.size(); index-- > 0;) {
+    strides[index] = step;
+    step *= extents[index];
+  }
+  return strides;
+}
+
+double Tensor::get(int64_t index) const {
+  View elements = view();
+  switch (kind_) {
+  case ElementKind::real:
+    return realBytes_ == 4 ? elements.as<float>()[index] : elements.as<double>()[index];
+  case ElementKind::integer:
+    return elements.as<int32_t>()[index];
+  case ElementKind::boolean:
+    return elements.as<uint8_t>()[index];
+  }
+  llvm_unreachable("all kinds are listed");
+}
+
+void Tensor::set(int64_t index, double value) {
+  View elements = view();
+  switch (kind_) {
+  case ElementKind::real:
+    if (realBytes_ == 4)
+      elements.as<float>()[index] = static_cast<float>(value);
+    else
+      elements.as<double>()[index] = value;
+    return;
+  case ElementKind::integer:
+    elements.as<int32_t>()[index] = static_cast<int32_t>(value);
+    return;
+  case ElementKind::boolean:
+    elements.as<uint8_t>()[index] = value != 0;
+    return;
+  }
+}
+
+bool Tensor::sameBits(const Tensor &other) const {
+  if (kind_ != other.kind_ || extents_ != other.extents_ || realBytes_ != other.realBytes_)
+    return false;
+  if (bytes_ == other.bytes_)
+    return true;
+  if (kind_ != ElementKind::real)
+    return false;
+  for (int64_t index = 0, end = count(); index < end; ++index) {
+    double a = get(index), b = other.get(index);
+    bool same = std::isnan(a) ? std::isnan(b) : a == b && std::signbit(a) == std::signbit(b);
+    if (!same)
+      return false;
+  }
+  return true;
+}
+
+} // namespace mparc::interpreter
