@@ -89,22 +89,24 @@ void add_training_flags(CLI::App &app, const ModelDescription &model, Options &o
       ->check(whole<uint64_t>(0))
       ->group("Training");
   const OptimizerSettings &optimizer = defaults.optimizer;
+  // What the optimiser has not is read all the same, to be refused by name, but not shown.
+  bool sgd = optimizer.kind == Kind::sgd;
   double huge = std::numeric_limits<double>::max();
   app.add_option("--lr", options.lr, "Learning rate" + program(shortest(optimizer.lr)))
       ->check(in_range(0, huge, true, "a number of at least 0"))
       ->group("Training");
   app.add_option("--momentum", options.momentum, "Of sgd" + program(shortest(optimizer.momentum)))
       ->check(in_range(0, huge, true, "a number of at least 0"))
-      ->group("Training");
+      ->group(sgd ? "Training" : "");
   app.add_option("--betas", options.betas,
                  "Of adam and adamw, as 0.9,0.999" +
                      program(shortest(optimizer.beta1) + "," + shortest(optimizer.beta2)))
       ->delimiter(',')
       ->check(in_range(0, 1, false, "a number from 0 on and below 1"))
-      ->group("Training");
+      ->group(sgd ? "" : "Training");
   app.add_option("--eps", options.eps, "Of adam and adamw" + program(shortest(optimizer.eps)))
       ->check(in_range(0, huge, true, "a number of at least 0"))
-      ->group("Training");
+      ->group(sgd ? "" : "Training");
   app.add_option("--weight-decay", options.weight_decay,
                  "Of the optimizer" + program(shortest(optimizer.weight_decay)))
       ->check(in_range(0, huge, true, "a number of at least 0"))
@@ -168,7 +170,7 @@ std::optional<int> parse_command_line(int argc, char **argv, const ModelDescript
   CLI::App app{model.name + ", compiled from " + model.source + " by mparc"};
   app.name(argc > 0 ? argv[0] : model.name);
   app.get_formatter()->column_width(34);
-  app.get_formatter()->label("TEXT", "");
+  app.get_formatter()->label("TEXT", "FILE");
   app.set_version_flag("--version",
                        model.name + ", compiled from " + model.source + " by mparc " MPAR_VERSION);
   std::string trace;

@@ -28,6 +28,16 @@ std::string label(double value) {
   return text;
 }
 
+// A tick's number with as many decimals as its neighbours: 2.0 beside 2.2.
+std::string tick_label(double value, double step) {
+  int decimals = static_cast<int>(std::max(0.0, std::ceil(-std::log10(step) - 1e-9)));
+  if (decimals > 5 || std::fabs(value) >= 1e6)
+    return label(value);
+  char text[32];
+  std::snprintf(text, sizeof text, "%.*f", decimals, value);
+  return text;
+}
+
 std::string escape(const std::string &text) {
   std::string result;
   for (char c : text) {
@@ -165,7 +175,8 @@ void write_plot(const std::string &path, const std::string &title,
                     "  <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n";
   for (double tick : y.ticks) {
     svg += line(left, y.at(tick), width - right, y.at(tick), "stroke=\"#e4e4e4\"");
-    svg += text(left - 9, y.at(tick) + 4.5, "end", "fill=\"#555\"", label(tick));
+    svg += text(left - 9, y.at(tick) + 4.5, "end", "fill=\"#555\"",
+                tick_label(tick, y.ticks[1] - y.ticks[0]));
   }
   for (double tick : x.ticks) {
     svg += line(x.at(tick), height - bottom, x.at(tick), height - bottom + 5, "stroke=\"#777\"");

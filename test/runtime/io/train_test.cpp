@@ -1,0 +1,244 @@
+// The training loop, models and checkpoints in process.
+#include "linear_model.h"
+#include "temporary.h"
+
+#include "mpar/train.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+namespace {
+
+using mpar::Dataset;
+using mpar::ElementType;
+using mpar::Table;
+using mpar::TrainingSettings;
+using mpar::TrainingState;
+
+std::shared_ptr<const Table> make_table(int64_t rows, int64_t columns) {
+  Table table{rows, columns, std::vector<uint32_t>(rows * columns)};
+  for (int64_t i = 0; i < rows * columns; ++i) {
+    float value = static_cast<float>((i * 37) % 101 - 50) / 50;
+    std::memcpy(&table.cells[i], &value, 4);
+  }
+  return std::make_shared<const Table>(std::move(table));
+}
+
+Dataset make_dataset(int64_t rows) {
+  auto table = make_table(rows, 5);
+  return {{{table, 0, 3, ElementType::f32}}, {{table, 3, 2, ElementType::f32}}};
+}
+
+struct Training {
+  explicit Training(mpar::OptimizerSettings optimizer = test::adam_settings())
+      : description(test::linear_description(3, 2, optimizer)), model(description, {}) {
+    settings.epochs = 3;
+    settings.batch = 4;
+    settings.optimizer = optimizer;
+  }
+  std::vector<float> parameters() {
+    mpar::Device &device = model.machine().device(0);
+    return {device.parameters(), device.parameters() + device.description().parameter_floats};
+  }
+
+  mpar::ModelDescription description;
+  test::LinearModel model;
+  TrainingSettings settings;
+  TrainingState state;
+};
+
+// Trains with a checkpoint every `every` steps and stops, as if killed, after `steps`.
+void train_until(Training &run, const std::string &checkpoint, int64_t every, int64_t steps) {
+  mpar::TrainingHooks hooks;
+  hooks.checkpoint = checkpoint;
+  hooks.checkpoint_every = every;
+  hooks.on_step = [&](int64_t, int64_t, int64_t, float) {
+    if (run.model.step() > steps)
+      mpar::fail("stopped");
+  };
+  auto train = [&] {
+    mpar::train(run.model, make_dataset(23), make_dataset(7), run.settings, hooks, run.state);
+  };
+  EXPECT_EQ("stopped", test::failure(train));
+}
+
+TEST(Checkpoint, ResumesExactlyFromEveryStep) {
+  test::TemporaryDirectory directory;
+  std::string path = directory.path("c");
+  for (auto optimizer :
+       {test::adam_settings(), test::sgd_settings(0.1, 0.9), test::sgd_settings(0.1)})
+    for (bool shuffle : {true, false}) {
+      Training whole(optimizer);
+      whole.settings.shuffle = shuffle;
+      mpar::train(whole.model, make_dataset(23), make_dataset(7), whole.settings, {}, whole.state);
+      for (int64_t steps = 1; steps < 18; ++steps) { // 6 batches an epoch
+        Training killed(optimizer);
+        killed.settings.shuffle = shuffle;
+        train_until(killed, path, 1, steps);
+
+        Training resumed(optimizer);
+        mpar::Checkpoint checkpoint(path, resumed.description);
+        checkpoint.restore(resumed.model);
+        EXPECT_EQ(steps, resumed.model.step());
+        resumed.state = checkpoint.state();
+        mpar::train(resumed.model, make_dataset(23), make_dataset(7), checkpoint.settings(), {},
+                    resumed.state);
+        ASSERT_EQ(whole.parameters(), resumed.parameters()) << "after step " << steps;
+        ASSERT_EQ(whole.state.history.size(), resumed.state.history.size());
+        for (size_t i = 0; i < 3; ++i) {
+          EXPECT_EQ(whole.state.history[i].train_loss, resumed.state.history[i].train_loss);
+          EXPECT_EQ(whole.state.history[i].test_loss, resumed.state.history[i].test_loss);
+        }
+      }
+    }
+}
+
+TEST(Checkpoint, KeepsHyperparametersAndName) {
+  test::TemporaryDirectory directory;
+  Training run(test::adam_settings(0.1));
+  run.settings.optimizer.beta2 = 0.98765;
+  run.settings.seed = std::numeric_limits<uint64_t>::max();
+  train_until(run, directory.path("c"), 2, 3);
+  mpar::Checkpoint checkpoint(directory.path("c"), run.description);
+  EXPECT_EQ(0.1, checkpoint.settings().optimizer.lr);
+  EXPECT_EQ(0.98765, checkpoint.settings().optimizer.beta2);
+  EXPECT_EQ(run.settings.seed, checkpoint.settings().seed);
+  EXPECT_EQ(2, checkpoint.state().batch);
+  mpar::ModelDescription other = run.description;
+  other.name = "Curve";
+  EXPECT_EQ(
+      " is a checkpoint of the model Line; expected Curve",
+      test::failure([&] { mpar::Checkpoint(directory.path("c"), other); }, directory.path("c")));
+}
+
+// Every text of a checkpoint broken in turn: each is an error, none is trusted.
+TEST(Checkpoint, TrustsNoText) {
+  test::TemporaryDirectory directory;
+  Training run;
+  train_until(run, directory.path("c"), 1, 8);
+  mpar::SafetensorsReader reader(directory.path("c"));
+  std::vector<std::vector<double>> storage; // wide enough for each tensor
+  mpar::SafetensorsContent content;
+  for (const auto &[name, entry] : reader.tensors()) {
+    storage.emplace_back(entry.end - entry.begin);
+    reader.read(entry, storage.back().data());
+    content.tensors.push_back({name, entry.type, entry.shape, storage.back().data()});
+  }
+  auto failure = [&] {
+    mpar::write_safetensors(directory.path("b"), content);
+    return test::failure([&] {
+      mpar::Checkpoint checkpoint(directory.path("b"), run.description);
+      checkpoint.restore(run.model);
+    });
+  };
+  for (const auto &text : reader.metadata())
+    content.metadata.push_back(text);
+  ASSERT_EQ("", failure());
+  for (size_t i = 0; i < content.metadata.size(); ++i) {
+    auto kept = content.metadata[i];
+    if (kept.first == "mparc.generator_next")
+      content.metadata[i].second = "625";
+    else
+      content.metadata[i].second = "x";
+    EXPECT_NE("", failure()) << kept.first;
+    content.metadata[i] = kept;
+    content.metadata.erase(content.metadata.begin() + static_cast<long>(i));
+    EXPECT_NE("", failure()) << kept.first;
+    content.metadata.insert(content.metadata.begin() + static_cast<long>(i), kept);
+  }
+  for (size_t i = 0; i < content.tensors.size(); ++i) {
+    auto kept = content.tensors[i];
+    content.tensors.erase(content.tensors.begin() + static_cast<long>(i));
+    EXPECT_NE("", failure()) << kept.name;
+    content.tensors.insert(content.tensors.begin() + static_cast<long>(i), kept);
+    content.tensors[i].type = "I32";
+    EXPECT_NE("", failure()) << kept.name;
+    content.tensors[i] = kept;
+  }
+  content.tensors.push_back({"another", "U8", {}, ""});
+  EXPECT_NE(std::string::npos, failure().find("1 tensors that the model has not"));
+}
+
+TEST(Model, LoadsWhatItSavedAndNothingElse) {
+  test::TemporaryDirectory directory;
+  Training run;
+  run.model.save(directory.path("m"));
+  std::vector<float> saved = run.parameters();
+  run.model.initialize(5);
+  EXPECT_NE(saved, run.parameters());
+  run.model.load(directory.path("m"));
+  EXPECT_EQ(saved, run.parameters());
+
+  float values[6] = {};
+  mpar::write_safetensors(
+      directory.path("other"),
+      {{{"layer.weight", "F32", {3, 2}, values}, {"la\nyer.bia", "F32", {2}, values}}, {}});
+  EXPECT_EQ(
+      " does not fit Line: layer.weight is [3, 2], expected [2, 3]; layer.bias is missing; "
+      "la?yer.bia is in none of its layers",
+      test::failure([&] { run.model.load(directory.path("other")); }, directory.path("other")));
+  mpar::write_safetensors(
+      directory.path("other"),
+      {{{"layer.weight", "I32", {2, 3}, values}, {"layer.bias", "F32", {2}, values}}, {}});
+  EXPECT_EQ(
+      " does not fit Line: layer.weight is of type I32, expected F32",
+      test::failure([&] { run.model.load(directory.path("other")); }, directory.path("other")));
+  EXPECT_EQ(saved, run.parameters());
+}
+
+TEST(Model, InitializesFromTheSeedAndForgetsTheOptimizer) {
+  Training run;
+  std::vector<float> first = run.parameters();
+  mpar::train(run.model, make_dataset(23), std::nullopt, run.settings, {}, run.state);
+  EXPECT_NE(first, run.parameters());
+  EXPECT_EQ(18, run.model.step());
+  run.model.initialize(0);
+  EXPECT_EQ(first, run.parameters());
+  EXPECT_EQ(0, run.model.step());
+  for (int slot = 0; slot < 2; ++slot)
+    EXPECT_EQ(0, run.model.machine().device(0).state(slot)[0]);
+}
+
+TEST(Model, RefusesBatchesItHasNoRoomFor) {
+  Training run;
+  mpar::Batch batch;
+  batch.inputs = {nullptr};
+  EXPECT_EQ("a batch of 0 rows; this model takes 1 to 32",
+            test::failure([&] { run.model.predict(batch); }));
+  batch.rows = 33;
+  EXPECT_EQ("a batch of 33 rows; this model takes 1 to 32",
+            test::failure([&] { run.model.predict(batch); }));
+}
+
+TEST(DataLoader, BatchesAreTheRows) {
+  mpar::Generator generator(1);
+  mpar::DataLoader loader(make_dataset(23).slice(2, 10), 4, true);
+  loader.start(generator);
+  ASSERT_EQ(3, loader.batches());
+  std::vector<int> seen(12);
+  for (int64_t index = 0; index < 3; ++index) {
+    mpar::Batch batch = loader.batch(index);
+    ASSERT_EQ(index < 2 ? 4 : 2, batch.rows);
+    for (int64_t row = 0; row < batch.rows; ++row)
+      for (int64_t source = 2; source < 12; ++source) {
+        auto table = make_table(23, 5);
+        seen[source] += std::memcmp(static_cast<const float *>(batch.inputs[0]) + 3 * row,
+                                    table->cells.data() + 5 * source, 12) == 0 &&
+                        std::memcmp(static_cast<const float *>(batch.target) + 2 * row,
+                                    table->cells.data() + 5 * source + 3, 8) == 0;
+      }
+  }
+  EXPECT_EQ((std::vector<int>{0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}), seen);
+}
+
+TEST(Accuracy, CountsTheFirstLargest) {
+  mpar::ModelDescription description = test::linear_description(1, 3, test::adam_settings(), 3);
+  float output[] = {1, 2, 2, 0, 0, 0, NAN, 5, 6};
+  int32_t target[] = {1, 0, 0};
+  EXPECT_EQ(3, mpar::count_correct(description, 3, output, target));
+  target[0] = 2;
+  EXPECT_EQ(2, mpar::count_correct(description, 3, output, target));
+}
+
+} // namespace
