@@ -66,12 +66,7 @@ int64_t getElementBytes(Type element) {
   return element.isInteger(1) ? 1 : element.getIntOrFloatBitWidth() / 8;
 }
 
-uint64_t getDropoutKey(DropoutMaskOp op) {
-  uint64_t key = 0xcbf29ce484222325;
-  for (char byte : (op.getPath() + "#" + llvm::Twine(op.getCall())).str())
-    key = (key ^ static_cast<uint8_t>(byte)) * 0x100000001b3;
-  return key;
-}
+uint64_t getDropoutKey(DropoutMaskOp op) { return getDropoutKey(op.getPath(), op.getCall()); }
 
 StringRef getSourceName(Location location) {
   if (auto name = dyn_cast<NameLoc>(location))
@@ -97,10 +92,17 @@ std::optional<FileLineColLoc> getSourceLocation(Location location) {
   return std::nullopt;
 }
 
-bool isPlaceless(Value value) {
-  Operation *op = value.getDefiningOp();
-  return !op || isa<ConstantOp, ExtentOp, IotaOp>(op);
+uint64_t getDropoutKey(StringRef path, int64_t call) {
+  uint64_t hash = 0xcbf29ce484222325ULL;
+  auto add = [&](uint8_t byte) { hash = (hash ^ byte) * 0x100000001b3ULL; };
+  for (char character : path)
+    add(static_cast<uint8_t>(character));
+  for (int shift = 0; shift < 64; shift += 8)
+    add(static_cast<uint8_t>(static_cast<uint64_t>(call) >> shift));
+  return hash;
 }
+
+bool isPlaceless(Operation *op) { return isa<ConstantOp, ExtentOp, IotaOp, DropoutMaskOp>(op); }
 
 void MpDialect::initialize() {
   registerAttributes();

@@ -61,15 +61,18 @@ ElementCount getElementCount(mlir::Type tensor);
 /// The bytes of one element: f32 and i32 4, bool 1.
 int64_t getElementBytes(mlir::Type element);
 
-/// What names a call of dropout to the runtime's `dropout_scale`: FNV-1a of its layer's path and the
-/// number of the call in it.
 uint64_t getDropoutKey(DropoutMaskOp op);
 
 /// The name the source gave the value of this location, or empty; and its place in the source.
 llvm::StringRef getSourceName(mlir::Location location);
 std::optional<mlir::FileLineColLoc> getSourceLocation(mlir::Location location);
 
-/// Whether a value needs no place: a constant, an iota, an extent, or an input of the program.
-bool isPlaceless(mlir::Value value);
+/// What the numbers of a dropout mask are keyed by, beside seed, step and index: a hash (FNV-1a) of
+/// the layer's path and the number of the call in it. The same in every backend.
+uint64_t getDropoutKey(llvm::StringRef path, int64_t call);
+
+/// Whether an operation needs no place, because every reader can make its result anew: constants,
+/// iotas, extents, masks.
+bool isPlaceless(mlir::Operation *op);
 
 } // namespace mparc::mp

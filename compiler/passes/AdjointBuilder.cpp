@@ -1,0 +1,81 @@
+// The expressions that rules are made of.
+#include "passes/DifferentiationRules.h"
+
+using namespace mlir;
+using namespace mparc::mp;
+
+void AdjointBuilder::enter(Operation *op) { forward = op; }
+
+void AdjointBuilder::mark(Operation *op) {
+  if (Attribute id = forward->getAttr(kId))
+    op->setAttr(kOf, id);
+  if (Attribute layer = forward->getAttr(kLayer))
+    op->setAttr(kLayer, layer);
+}
+
+static RankedTensorType withElement(Type tensor, Type element) {
+  return getTensorType(tensor.getContext(), getDimensions(tensor), element);
+}
+
+Value AdjointBuilder::constant(double value, Value like) {
+  return make<ConstantOp>(like.getType(), builder.getF64FloatAttr(value));
+}
+
+Value AdjointBuilder::compare(ComparisonKind kind, Value a, Value b) {
+  return make<CompareOp>(withElement(a.getType(), builder.getI1Type()), kind, a, b);
+}
+
+Value AdjointBuilder::select(Value condition, Value a, Value b) {
+  return make<SelectOp>(a.getType(), condition, a, b);
+}
+
+Value AdjointBuilder::cast(Value x, Type element) {
+  return make<CastOp>(withElement(x.getType(), element), x);
+}
+
+Value AdjointBuilder::sum(Value x, ArrayRef<int64_t> dimensions) {
+  SmallVector<DimensionAttr> kept;
+  for (auto [index, dimension] : llvm::enumerate(getDimensions(x.getType())))
+    if (!llvm::is_contained(dimensions, static_cast<int64_t>(index)))
+      kept.push_back(dimension);
+  auto type = getTensorType(x.getContext(), kept, getElementTypeOrSelf(x.getType()));
+  return make<ReduceOp>(type, ReductionKind::sum, x, dimensions);
+}
+
+Value AdjointBuilder::expand(Value x, ArrayRef<int64_t> dimensions, Value like) {
+  auto type = cast_or_null<RankedTensorType>(like.getType());
+  SmallVector<int64_t> map;
+  int64_t next = 0;
+  for (int64_t index = 0; index < type.getRank(); ++index)
+    map.push_back(llvm::is_contained(dimensions, index) ? -1 : next++);
+  return make<BroadcastOp>(withElement(type, getElementTypeOrSelf(x.getType())), x, map);
+}
+
+Value AdjointBuilder::unbroadcast(Value x, ArrayRef<int64_t> map, Type type) {
+  ArrayRef<DimensionAttr> to = getDimensions(type), from = getDimensions(x.getType());
+  SmallVector<int64_t> summed, order;
+  for (auto [index, source] : llvm::enumerate(map)) {
+    bool repeated = source == -1 || (to[source].getSize() == 1 && from[index].getSize() != 1);
+    if (repeated)
+      summed.push_back(index);
+    else
+      order.push_back(source);
+  }
+  if (!summed.empty())
+    x = sum(x, summed);
+  // The map may reorder dimensions: back to the operand's order, where those of size 1 come and go
+  // freely.
+  if (!llvm::is_sorted(order)) {
+    SmallVector<int64_t> permutation(order.size());
+    SmallVector<int64_t> sorted(order);
+    llvm::sort(sorted);
+    SmallVector<DimensionAttr> dimensions;
+    for (auto [index, source] : llvm::enumerate(sorted)) {
+      permutation[index] = llvm::find(order, source) - order.begin();
+      dimensions.push_back(getDimensions(x.getType())[permutation[index]]);
+    }
+    auto permuted = getTensorType(x.getContext(), dimensions, getElementTypeOrSelf(x.getType()));
+    x = make<PermuteOp>(permuted, x, permutation);
+  }
+  return x.getType() == type ? x : make<ReshapeOp>(type, x);
+}

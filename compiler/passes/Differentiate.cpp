@@ -1,0 +1,184 @@
+// mp-differentiate: appends the gradient of every parameter to @train.
+//
+// before   %h = mp.relu %s
+//          %l = mp.reduce mean %h
+//          mp.return %l
+// becomes  … the same, then backwards for every operation that a parameter reaches:
+// after    %dh = …, %ds = mp.select (%h > 0), %dh, 0
+//          mp.gradient @"layer1.weight", %dw
+//          mp.update "adam"
+//          mp.return %l
+//
+// needs    the phase graph.
+// gives    the phase grad: `mp.id` on forward operations, `mp.of` on adjoints, `mp.sum` on sums
+// over uses. does not name a primitive: rules are rows of the table in DifferentiationRules.cpp.
+#include "passes/DifferentiationRules.h"
+#include "passes/Passes.h"
+
+#include "llvm/ADT/DenseSet.h"
+#include "llvm/ADT/MapVector.h"
+
+namespace mparc::mp {
+#define GEN_PASS_DEF_DIFFERENTIATE
+#include "passes/Passes.h.inc"
+} // namespace mparc::mp
+
+using namespace mlir;
+using namespace mparc::mp;
+
+namespace {
+
+class Differentiate : public mparc::mp::impl::DifferentiateBase<Differentiate> {
+  void runOnOperation() override;
+};
+
+/// One backward walk over a program.
+class BackwardWalk {
+public:
+  explicit BackwardWalk(ProgramOp program)
+      : block(program.getBlock()), builder(block.getTerminator()), build(builder) {}
+  LogicalResult run(StringRef optimizer);
+
+private:
+  /// Marks what depends on a parameter through differentiable values, and numbers the forward
+  /// operations.
+  void findActive();
+  /// Adds `gradient` to what is known of the adjoint of `value`; uses come in reverse program
+  /// order.
+  void accumulate(Value value, Value gradient);
+  void finishRead(ReadOp read);
+
+  Block &block;
+  OpBuilder builder;
+  AdjointBuilder build;
+  llvm::DenseSet<Value> active;
+  DenseMap<Value, Value> adjoints;
+  DenseMap<Attribute, Value> parameterGradients; // by symbol: a layer used twice is read twice
+  DenseMap<Attribute, unsigned> readsLeft;
+};
+
+} // namespace
+
+static bool isDifferentiable(Value value) {
+  return isa<FloatType>(getElementTypeOrSelf(value.getType()));
+}
+
+/// Calls an adjoint after what it is the adjoint of, for those who read the output.
+static void nameAfter(Value gradient, Value value) {
+  StringRef name = getSourceName(value.getLoc());
+  Operation *op = gradient.getDefiningOp();
+  if (auto read = value.getDefiningOp<ReadOp>())
+    name = read.getParameter();
+  if (name.empty() || !op || !op->hasAttr(kOf) || getSourceName(op->getLoc()).ends_with("_grad"))
+    return;
+  Location place = op->getLoc();
+  if (auto source = getSourceLocation(place))
+    place = *source;
+  op->setLoc(NameLoc::get(StringAttr::get(op->getContext(), name + "_grad"), place));
+}
+
+void BackwardWalk::findActive() {
+  int64_t id = 0;
+  for (Operation &op : block.without_terminator()) {
+    op.setAttr(kId, builder.getI64IntegerAttr(id++));
+    if (auto read = dyn_cast<ReadOp>(op)) {
+      active.insert(read.getResult());
+      ++readsLeft[read.getParameterAttr()];
+      continue;
+    }
+    if (llvm::any_of(op.getOperands(), [&](Value operand) { return active.contains(operand); }))
+      for (Value result : op.getResults())
+        if (isDifferentiable(result))
+          active.insert(result);
+  }
+}
+
+void BackwardWalk::accumulate(Value value, Value gradient) {
+  Value &known = adjoints[value];
+  if (!known) {
+    known = gradient;
+  } else {
+    // The sum lives with what it is the gradient of, not with the operation whose rule just ran.
+    build.enter(value.getDefiningOp());
+    known = build.add(known, gradient);
+    known.getDefiningOp()->setAttr(kSum, builder.getUnitAttr());
+  }
+  nameAfter(known, value);
+}
+
+void BackwardWalk::finishRead(ReadOp read) {
+  FlatSymbolRefAttr parameter = read.getParameterAttr();
+  Value &sum = parameterGradients[parameter];
+  if (Value gradient = adjoints.lookup(read.getResult())) {
+    if (sum) {
+      build.enter(read);
+      sum = build.add(sum, gradient);
+      sum.getDefiningOp()->setAttr(kSum, builder.getUnitAttr());
+      nameAfter(sum, read.getResult());
+    } else {
+      sum = gradient;
+    }
+  }
+  if (--readsLeft[parameter] == 0 && sum) {
+    auto op = builder.create<GradientOp>(read.getLoc(), parameter, sum);
+    op->setAttr(kOf, read->getAttr(kId));
+    if (Attribute layer = read->getAttr(kLayer))
+      op->setAttr(kLayer, layer);
+  }
+}
+
+LogicalResult BackwardWalk::run(StringRef optimizer) {
+  findActive();
+  SmallVector<Operation *> forward;
+  for (Operation &op : block.without_terminator())
+    forward.push_back(&op);
+
+  Value loss = block.getTerminator()->getOperand(0);
+  if (!active.contains(loss)) // nothing to train: every parameter keeps its value
+    return success();
+  build.enter(loss.getDefiningOp());
+  adjoints[loss] = build.constant(1.0, loss);
+
+  for (Operation *op : llvm::reverse(forward)) {
+    if (auto read = dyn_cast<ReadOp>(op)) {
+      finishRead(read);
+      continue;
+    }
+    if (op->getNumResults() != 1 || !active.contains(op->getResult(0)))
+      continue;
+    Value gradient = adjoints.lookup(op->getResult(0));
+    if (!gradient)
+      continue;
+    DifferentiationRule rule = findDifferentiationRule(op);
+    if (!rule)
+      return op->emitError("has no derivative");
+    for (unsigned index = 0; index < op->getNumOperands(); ++index) {
+      Value operand = op->getOperand(index);
+      if (!active.contains(operand))
+        continue;
+      build.enter(op);
+      if (Value adjoint = rule(op, index, gradient, build))
+        accumulate(operand, adjoint);
+    }
+  }
+  builder.create<UpdateOp>(block.getTerminator()->getLoc(), optimizer);
+  return success();
+}
+
+/// Drops what nothing uses, last first.
+static void dropUnused(Block &block) {
+  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
+    if (isOpTriviallyDead(&op))
+      op.erase();
+}
+
+void Differentiate::runOnOperation() {
+  auto training = llvm::to_vector(getOperation().getBody().getOps<TrainingOp>());
+  for (ProgramOp program : getOperation().getBody().getOps<ProgramOp>()) {
+    if (program.getSymName() != "train" || training.empty())
+      continue;
+    if (failed(BackwardWalk(program).run(training.front().getOptimizer())))
+      return signalPassFailure();
+    dropUnused(program.getBlock());
+  }
+}

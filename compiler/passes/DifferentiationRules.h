@@ -1,0 +1,67 @@
+// The table of reverse-mode rules: for each primitive, the adjoint of an operand from the adjoint
+// of the result.
+//
+// Convention: the adjoint of `x` is called `g` for the result's and `dx` for an operand's; torch's
+// formulas are followed down to their order of rounding where they are known.
+#pragma once
+
+#include "dialect/MpDialect.h"
+
+namespace mparc::mp {
+
+/// Builds adjoint expressions at one place of a program; every operation it makes carries the
+/// location, the layer and the `mp.of` of the forward operation. Results take the type of the first
+/// operand unless a type is given.
+class AdjointBuilder {
+public:
+  explicit AdjointBuilder(mlir::OpBuilder &builder) : builder(builder) {}
+  /// From here on, adjoints of `op`.
+  void enter(mlir::Operation *op);
+
+  template <typename Op, typename... Arguments>
+  mlir::Value make(mlir::Type type, Arguments &&...arguments) {
+    mlir::Operation *op =
+        builder.create<Op>(location(), type, std::forward<Arguments>(arguments)...);
+    mark(op);
+    return op->getResult(0);
+  }
+  template <typename Op> mlir::Value unary(mlir::Value x) { return make<Op>(x.getType(), x); }
+  template <typename Op> mlir::Value binary(mlir::Value a, mlir::Value b) {
+    return make<Op>(a.getType(), a, b);
+  }
+  mlir::Value add(mlir::Value a, mlir::Value b) { return binary<AddOp>(a, b); }
+  mlir::Value sub(mlir::Value a, mlir::Value b) { return binary<SubOp>(a, b); }
+  mlir::Value mul(mlir::Value a, mlir::Value b) { return binary<MulOp>(a, b); }
+  mlir::Value div(mlir::Value a, mlir::Value b) { return binary<DivOp>(a, b); }
+  mlir::Value neg(mlir::Value x) { return unary<NegOp>(x); }
+  /// `value` in every element of a tensor like `like`.
+  mlir::Value constant(double value, mlir::Value like);
+  mlir::Value compare(ComparisonKind kind, mlir::Value a, mlir::Value b);
+  mlir::Value select(mlir::Value condition, mlir::Value a, mlir::Value b);
+  mlir::Value cast(mlir::Value x, mlir::Type element);
+  mlir::Value sum(mlir::Value x, llvm::ArrayRef<int64_t> dimensions);
+  /// Lays `x`, which lacks `dimensions`, along them in a tensor like `like`.
+  mlir::Value expand(mlir::Value x, llvm::ArrayRef<int64_t> dimensions, mlir::Value like);
+  /// What `x`, like `like`, was a broadcast of along `map`: the sum over what was repeated.
+  mlir::Value unbroadcast(mlir::Value x, llvm::ArrayRef<int64_t> map, mlir::Type type);
+
+private:
+  mlir::Location location() const { return forward->getLoc(); }
+  void mark(mlir::Operation *op);
+
+  mlir::OpBuilder &builder;
+  mlir::Operation *forward = nullptr;
+};
+
+/// The adjoint of operand `index` of `op` from the adjoint `g` of its result; null: it is zero.
+using DifferentiationRule = mlir::Value (*)(mlir::Operation *op, unsigned index, mlir::Value g,
+                                            AdjointBuilder &build);
+
+/// The rule of an operation, or null where there is none.
+DifferentiationRule findDifferentiationRule(mlir::Operation *op);
+
+inline constexpr llvm::StringLiteral kId = "mp.id";   // of a forward operation
+inline constexpr llvm::StringLiteral kOf = "mp.of";   // of an adjoint: its operation's id
+inline constexpr llvm::StringLiteral kSum = "mp.sum"; // an addition that sums a gradient over uses
+
+} // namespace mparc::mp

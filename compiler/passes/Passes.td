@@ -1,0 +1,96 @@
+//===- Passes.td - the passes of mparc, in the order of the pipeline ------------------------------===//
+
+#ifndef MP_PASSES
+#define MP_PASSES
+
+include "mlir/Pass/PassBase.td"
+
+def Differentiate : Pass<"mp-differentiate", "::mparc::mp::ModelOp"> {
+  let summary = "append the gradient of every parameter to @train";
+  let description = [{
+    Reverse-mode differentiation of the loss. The walk goes through the operations backwards and names none of them; each
+    primitive's rule is one row of the table in DifferentiationRules.cpp. An operation without a row is an error at its
+    place in the source. The gradient of a value with several uses is summed over the uses in reverse program order.
+
+    `mp.id` numbers the forward operations and `mp.of` ties each adjoint to its operation, for placement.
+
+    Example: test/passes/differentiate.mlir
+  }];
+}
+
+def Place : Pass<"mp-place", "::mparc::mp::ModelOp"> {
+  let summary = "give every operation its device";
+  let description = [{
+    What the front end left open follows its first already placed operand, else lives on device 0. An adjoint lives where
+    the operation does that it is the adjoint of. Parameters and layers are noted where their reads are, and the number of
+    devices on the model.
+
+    Example: test/passes/place.mlir
+  }];
+}
+
+def InsertTransfers : Pass<"mp-insert-transfers", "::mparc::mp::ModelOp"> {
+  let summary = "insert a transfer wherever an operand lives on another device";
+  let description = [{
+    Plain on purpose: one transfer before each use. `mp-elide-transfers` saves.
+
+    Example: test/passes/insert-transfers.mlir
+  }];
+}
+
+def ElideTransfers : Pass<"mp-elide-transfers", "::mparc::mp::ModelOp"> {
+  let summary = "move every value once to each device that reads it";
+  let description = [{
+    Merges transfers of one value to one device, reads a value that has come around from where it was made, and sums
+    on the sending device what would be summed on arrival, where the partial sum is a prefix of the order of the sum: bits
+    stay as they are.
+
+    Example: test/passes/elide-transfers.mlir
+  }];
+}
+
+def Fuse : Pass<"mp-fuse", "::mparc::mp::ModelOp"> {
+  let summary = "make products with bias and ReLU one operation, element-wise chains one loop";
+  let description = [{
+    Only what leaves every bit as it is: a matrix product, the addition of a bias along its last dimension and a ReLU become
+    `mp.linear`; element-wise operations, their broadcasts and constants become `mp.map`, and a map whose one reader is a map
+    of the same shape on the same device becomes part of it.
+
+    Example: test/passes/fuse.mlir
+  }];
+}
+
+def Schedule : Pass<"mp-schedule", "::mparc::mp::ModelOp"> {
+  let summary = "fix one total order of issue, the stream of each instruction and what it waits for";
+  let description = [{
+    `mp.order` numbers the instructions of a program over all devices, `mp.stream` says `compute` or `communication`, and
+    `mp.waits` lists the orders of earlier instructions on other streams that must have finished. Communication
+    instructions that share a device are chained in order.
+
+    Example: test/passes/schedule.mlir
+  }];
+}
+
+def PlanMemory : Pass<"mp-plan-memory", "::mparc::mp::ModelOp"> {
+  let summary = "give every value its place in its device's arena";
+  let description = [{
+    Lifetimes follow from the total order; a transfer's source lives as long as its copy, since devices that share memory
+    copy nothing. Values are placed largest first, each at the lowest offset that overlaps nothing alive at the same time.
+    Sizes are bytes a row of the batch, or constant; the two have regions of their own.
+
+    Example: test/passes/plan-memory.mlir
+  }];
+}
+
+class Verify<string phase, string says> : Pass<"mp-verify-" # phase, "::mparc::mp::ModelOp"> {
+  let summary = says;
+  let description = "The border of the phase " # phase # ". Example: test/passes/verify-" # phase # ".mlir";
+}
+
+def VerifyGraph : Verify<"graph", "primitives only, every size known up to the batch">;
+def VerifyPlaced : Verify<"placed", "every operation but constants has its device">;
+def VerifyTransferred : Verify<"transferred", "an operation and its operands are on one device">;
+def VerifyScheduled : Verify<"scheduled", "the order can be carried out without deadlock, by rendezvous and in-order streams">;
+def VerifyCalls : Verify<"calls", "every value has its place, and no two alive at once overlap">;
+
+#endif

@@ -1,0 +1,227 @@
+// mp-plan-memory: gives every value its place in its device's arena.
+//
+// before   %h = mp.linear … {mp.order = 0}
+// after    %h = mp.linear … {mp.order = 0, mp.buffer = #mp.buffer<rows, 0>}
+//
+// needs    the phase scheduled.
+// gives    the phase calls: `mp.buffer` on every value and parameter, `mp.devices` on the model,
+// and waits for what a reused
+//          stretch of memory was read by on another stream.
+// What a parameter's gradient is computed by writes it into the region of gradients at once, unless
+// it is a transfer (which may be no copy) or is shared: then a copy is made.
+#include "passes/Passes.h"
+#include "planner/MemoryPlan.h"
+#include "planner/Streams.h"
+
+#include <map>
+
+namespace mparc::mp {
+#define GEN_PASS_DEF_PLANMEMORY
+#include "passes/Passes.h.inc"
+} // namespace mparc::mp
+
+using namespace mlir;
+using namespace mparc::mp;
+
+namespace {
+
+struct DeviceNeeds {
+  int64_t parameterFloats = 0, trainedFloats = 0, fixedBytes = 0, rowBytes = 0;
+};
+
+class PlanMemory : public mparc::mp::impl::PlanMemoryBase<PlanMemory> {
+  void runOnOperation() override;
+  void placeParameters();
+  void placeGradients(ProgramOp program);
+  void placeValues(ProgramOp program);
+
+  std::vector<DeviceNeeds> needs;
+};
+
+} // namespace
+
+/// Parameters are padded to this many floats, so that each begins at a multiple of 64 bytes.
+static constexpr int64_t kParameterFloats = 16;
+
+/// Those with a gradient first, so that the optimiser passes over a prefix: others keep their value
+/// even under weight decay.
+void PlanMemory::placeParameters() {
+  Block &body = getOperation().getBody().front();
+  llvm::DenseSet<Attribute> trained;
+  for (ProgramOp program : body.getOps<ProgramOp>())
+    for (GradientOp gradient : program.getBlock().getOps<GradientOp>())
+      trained.insert(gradient.getParameterAttr().getAttr());
+  for (bool wanted : {true, false})
+    for (ParameterOp parameter : body.getOps<ParameterOp>()) {
+      if (trained.contains(parameter.getSymNameAttr()) != wanted)
+        continue;
+      DeviceNeeds &device = needs[*getDevice(parameter)];
+      parameter->setAttr(
+          kBuffer, BufferAttr::get(&getContext(), RegionKind::parameters, device.parameterFloats));
+      int64_t floats = parameter.getTensorType().getNumElements();
+      device.parameterFloats +=
+          (floats + kParameterFloats - 1) / kParameterFloats * kParameterFloats;
+      if (wanted)
+        device.trainedFloats = device.parameterFloats;
+    }
+}
+
+/// A copy of a value by a loop of its own.
+static MapOp copyBefore(Operation *place, Value value) {
+  OpBuilder builder(place);
+  auto type = cast<RankedTensorType>(value.getType());
+  auto map = llvm::to_vector(llvm::seq<int64_t>(0, type.getRank()));
+  Attribute maps = builder.getDenseI64ArrayAttr(map);
+  auto copy = builder.create<MapOp>(place->getLoc(), type, value, builder.getArrayAttr(maps));
+  Block &body = copy.getBody().emplaceBlock();
+  body.addArgument(type.getElementType(), value.getLoc());
+  OpBuilder::atBlockEnd(&body).create<YieldOp>(place->getLoc(), body.getArgument(0));
+  setDevice(copy, *getDevice(place));
+  return copy;
+}
+
+void PlanMemory::placeGradients(ProgramOp program) {
+  for (GradientOp gradient : llvm::make_early_inc_range(program.getBlock().getOps<GradientOp>())) {
+    auto parameter =
+        SymbolTable::lookupNearestSymbolFrom<ParameterOp>(gradient, gradient.getParameterAttr());
+    int64_t offset = parameter->getAttrOfType<BufferAttr>(kBuffer).getOffset();
+    Operation *producer = getProducer(gradient.getValue());
+    auto place = BufferAttr::get(&getContext(), RegionKind::gradients, offset);
+    bool taken = !producer || isa<TransferOp>(producer) || producer->hasAttr(kBuffer);
+    if (taken) {
+      MapOp copy = copyBefore(gradient, gradient.getValue());
+      gradient.getValueMutable().assign(copy.getResult());
+      producer = copy;
+    }
+    producer->setAttr(kBuffer, place);
+  }
+}
+
+/// Adds the waits that keep an instruction from writing where earlier ones still read or write on
+/// other streams.
+static void addReuseWaits(ProgramOp program, const MemoryPlan &plan) {
+  std::vector<std::vector<Operation *>> accesses(plan.allocations.size());
+  std::map<std::pair<int64_t, bool>, std::vector<size_t>> written;
+  Clocks clocks;
+  Builder builder(program.getContext());
+  auto allocationsOf = [&](Operation *op) {
+    SmallVector<size_t> touched;
+    auto touch = [&](Operation *writer) {
+      if (auto known = plan.of.find(writer);
+          known != plan.of.end() && !llvm::is_contained(touched, known->second))
+        touched.push_back(known->second);
+    };
+    touch(op);
+    for (Value operand : op->getOperands())
+      for (Operation *producer = getProducer(operand); producer;) {
+        touch(producer);
+        // Between devices that share memory a transfer's copy is its source.
+        auto transfer = dyn_cast<TransferOp>(producer);
+        producer = transfer ? getProducer(transfer.getInput()) : nullptr;
+      }
+    return touched;
+  };
+  for (Operation &op : program.getBlock()) {
+    if (!isInstruction(&op))
+      continue;
+    SmallVector<int64_t> waits(getWaits(&op));
+    if (auto own = plan.of.find(&op); own != plan.of.end()) {
+      const Allocation &mine = plan.allocations[own->second];
+      auto &others = written[{mine.device, mine.perRow}];
+      for (size_t other : others) {
+        const Allocation &theirs = plan.allocations[other];
+        if (theirs.offset >= mine.offset + mine.bytes ||
+            mine.offset >= theirs.offset + theirs.bytes)
+          continue;
+        for (Operation *access : accesses[other])
+          if (!clocks.isBefore(access, &op, waits))
+            waits.push_back(getOrder(access));
+      }
+      // Whatever lay wholly where this one writes is ordered from now on by this one.
+      llvm::erase_if(others, [&](size_t other) {
+        const Allocation &theirs = plan.allocations[other];
+        return other == own->second || (theirs.offset >= mine.offset &&
+                                        theirs.offset + theirs.bytes <= mine.offset + mine.bytes);
+      });
+      others.push_back(own->second);
+    }
+    llvm::sort(waits);
+    op.setAttr(kWaits, builder.getDenseI64ArrayAttr(waits));
+    for (size_t allocation : allocationsOf(&op))
+      accesses[allocation].push_back(&op);
+    clocks.issue(&op);
+  }
+}
+
+void PlanMemory::placeValues(ProgramOp program) {
+  MemoryPlan plan = planMemory(program);
+  for (auto [op, index] : plan.of) {
+    const Allocation &allocation = plan.allocations[index];
+    RegionKind region = allocation.perRow ? RegionKind::rows : RegionKind::fixed;
+    op->setAttr(kBuffer, BufferAttr::get(&getContext(), region, allocation.offset));
+  }
+  for (size_t device = 0; device < needs.size(); ++device) {
+    needs[device].fixedBytes = std::max(needs[device].fixedBytes, plan.getExtent(device, false));
+    needs[device].rowBytes = std::max(needs[device].rowBytes, plan.getExtent(device, true));
+  }
+  addReuseWaits(program, plan);
+  for (Operation &op : program.getBlock()) {
+    if (auto read = dyn_cast<ReadOp>(op)) {
+      auto parameter =
+          SymbolTable::lookupNearestSymbolFrom<ParameterOp>(read, read.getParameterAttr());
+      op.setAttr(kBuffer, parameter->getAttr(kBuffer));
+    }
+    if (auto reshape = dyn_cast<ReshapeOp>(op)) {
+      if (auto argument = dyn_cast<BlockArgument>(reshape.getInput()))
+        op.setAttr(kBuffer,
+                   BufferAttr::get(&getContext(), RegionKind::input, argument.getArgNumber()));
+      else
+        op.setAttr(kBuffer, reshape.getInput().getDefiningOp()->getAttr(kBuffer));
+    }
+  }
+}
+
+/// Numbers the instructions anew, after copies have been added; waits follow.
+static void renumber(ProgramOp program) {
+  DenseMap<int64_t, int64_t> renamed;
+  int64_t order = 0;
+  Builder builder(program.getContext());
+  for (Operation &op : program.getBlock()) {
+    if (!isInstruction(&op))
+      continue;
+    SmallVector<int64_t> waits;
+    for (int64_t wait : getWaits(&op))
+      waits.push_back(renamed.lookup(wait));
+    if (int64_t before = getOrder(&op); before >= 0) {
+      renamed[before] = order;
+    } else { // a copy: of what its device computed or received
+      op.setAttr(kStream, builder.getStringAttr("compute"));
+      for (Value operand : op.getOperands())
+        if (Operation *producer = getProducer(operand); producer && isa<TransferOp>(producer))
+          waits.push_back(getOrder(producer));
+    }
+    op.setAttr(kWaits, builder.getDenseI64ArrayAttr(waits));
+    op.setAttr(kOrder, builder.getI64IntegerAttr(order++));
+  }
+}
+
+void PlanMemory::runOnOperation() {
+  ModelOp model = getOperation();
+  needs.assign(model.getDevices().value_or(1), {});
+  placeParameters();
+  for (ProgramOp program : model.getBody().getOps<ProgramOp>()) {
+    placeGradients(program);
+    renumber(program);
+    placeValues(program);
+  }
+  Builder builder(&getContext());
+  SmallVector<Attribute> devices;
+  for (const DeviceNeeds &device : needs)
+    devices.push_back(builder.getDictionaryAttr({
+        builder.getNamedAttr("parameter_floats", builder.getI64IntegerAttr(device.parameterFloats)),
+        builder.getNamedAttr("trained_floats", builder.getI64IntegerAttr(device.trainedFloats)),
+        builder.getNamedAttr("fixed_bytes", builder.getI64IntegerAttr(device.fixedBytes)),
+        builder.getNamedAttr("row_bytes", builder.getI64IntegerAttr(device.rowBytes)),
+    }));
+  model->setAttr("mp.devices", builder.getArrayAttr(devices));
+}

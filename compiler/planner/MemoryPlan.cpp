@@ -1,0 +1,164 @@
+// Lifetimes and offsets.
+//
+// Offsets are chosen largest first, each the lowest that overlaps nothing alive at the same time
+// (Y. Pisarchyk, J. Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020: greedy
+// by size).
+#include "planner/MemoryPlan.h"
+#include "planner/Streams.h"
+
+#include "llvm/ADT/STLExtras.h"
+
+#include <algorithm>
+#include <map>
+
+using namespace mlir;
+
+namespace mparc::mp {
+
+static int64_t roundUp(int64_t value, int64_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+
+/// Bytes of a value: a row or altogether, with what alignment adds. Rows are rounded up to 64 at
+/// run time, so 4 bytes a row are 256 bytes: every value of every region begins at a multiple of
+/// 256.
+static std::pair<int64_t, bool> sizeOf(Value value) {
+  ElementCount elements = getElementCount(value.getType());
+  int64_t bytes = elements.count * getElementBytes(getElementTypeOrSelf(value.getType()));
+  return {roundUp(bytes, elements.perRow ? 4 : 256), elements.perRow};
+}
+
+namespace {
+
+/// The last order at which what an operation wrote is read, through reshapes and copies that may
+/// alias it.
+class Lifetimes {
+public:
+  explicit Lifetimes(Block &block) {
+    for (Operation &op : llvm::reverse(block))
+      if (op.getNumResults() == 1)
+        compute(&op);
+  }
+  int64_t getEnd(Operation *op) const { return ends.lookup(op); }
+
+private:
+  void compute(Operation *op) {
+    int64_t end = isInstruction(op) ? getOrder(op) : -1;
+    for (Operation *user : op->getUsers()) {
+      if (isa<ReturnOp>(user))
+        end = kForever;
+      else if (isa<ReshapeOp, TransferOp>(user))
+        // A reshape is the same memory. A transfer between devices that share memory is, too: the
+        // source must live as long as the copy.
+        end = std::max({end, ends.lookup(user), getOrder(user)});
+      else
+        end = std::max(end, getOrder(user));
+    }
+    ends[op] = end;
+  }
+
+  static constexpr int64_t kForever = INT64_MAX;
+  DenseMap<Operation *, int64_t> ends;
+};
+
+} // namespace
+
+/// The operand whose memory a map may overwrite: read in the order written, as large, and dead
+/// afterwards.
+static Operation *findInPlaceOperand(MapOp map, const Lifetimes &lifetimes,
+                                     const MemoryPlan &plan) {
+  for (auto [index, input] : llvm::enumerate(map.getInputs())) {
+    Operation *producer = getProducer(input);
+    // What arrived by a transfer may be the sender's own memory.
+    if (!producer || isa<TransferOp>(producer) || !map.isContiguous(index) ||
+        sizeOf(input) != sizeOf(map))
+      continue;
+    // Another operand that reads the same memory in another order would read what is already
+    // overwritten.
+    bool readTwice = llvm::count_if(map.getInputs(), [&](Value other) {
+                       return getProducer(other) == producer;
+                     }) > 1;
+    auto known = plan.of.find(producer);
+    if (!readTwice && known != plan.of.end() &&
+        plan.allocations[known->second].end == getOrder(map) &&
+        lifetimes.getEnd(producer) == getOrder(map))
+      return producer;
+  }
+  return nullptr;
+}
+
+static bool overlapInTime(const Allocation &a, const Allocation &b) {
+  return a.begin <= b.end && b.begin <= a.end;
+}
+
+/// Places the allocations of one device and kind.
+static void placeLargestFirst(std::vector<Allocation *> &group) {
+  std::stable_sort(group.begin(), group.end(),
+                   [](Allocation *a, Allocation *b) { return a->bytes > b->bytes; });
+  std::vector<Allocation *> placed; // by offset
+  for (Allocation *next : group) {
+    int64_t offset = 0;
+    for (Allocation *other : placed) {
+      if (!overlapInTime(*next, *other))
+        continue;
+      if (other->offset >= offset + next->bytes)
+        break;
+      offset = std::max(offset, other->offset + other->bytes);
+    }
+    next->offset = offset;
+    auto after =
+        std::upper_bound(placed.begin(), placed.end(), next,
+                         [](Allocation *a, Allocation *b) { return a->offset < b->offset; });
+    placed.insert(after, next);
+  }
+}
+
+MemoryPlan planMemory(ProgramOp program) {
+  MemoryPlan plan;
+  Lifetimes lifetimes(program.getBlock());
+  for (Operation &op : program.getBlock()) {
+    if (!isInstruction(&op) || op.getNumResults() != 1 || op.hasAttr(kBuffer))
+      continue;
+    int64_t order = getOrder(&op), end = lifetimes.getEnd(&op);
+    auto map = dyn_cast<MapOp>(op);
+    if (Operation *operand = map ? findInPlaceOperand(map, lifetimes, plan) : nullptr) {
+      size_t index = plan.of[operand];
+      plan.allocations[index].end = end;
+      plan.of[&op] = index;
+      continue;
+    }
+    auto [bytes, perRow] = sizeOf(op.getResult(0));
+    plan.of[&op] = plan.allocations.size();
+    plan.allocations.push_back({&op, *getDevice(&op), perRow, bytes, order, end});
+  }
+  std::map<std::pair<int64_t, bool>, std::vector<Allocation *>> groups;
+  for (Allocation &allocation : plan.allocations)
+    groups[{allocation.device, allocation.perRow}].push_back(&allocation);
+  for (auto &[key, group] : groups)
+    placeLargestFirst(group);
+  return plan;
+}
+
+int64_t MemoryPlan::getExtent(int64_t device, bool perRow) const {
+  int64_t extent = 0;
+  for (const Allocation &allocation : allocations)
+    if (allocation.device == device && allocation.perRow == perRow)
+      extent = std::max(extent, allocation.offset + allocation.bytes);
+  return extent;
+}
+
+int64_t MemoryPlan::getPeak(int64_t device, bool perRow) const {
+  std::map<int64_t, int64_t> changes;
+  for (const Allocation &allocation : allocations)
+    if (allocation.device == device && allocation.perRow == perRow) {
+      changes[allocation.begin] += allocation.bytes;
+      if (allocation.end != INT64_MAX)
+        changes[allocation.end + 1] -= allocation.bytes;
+    }
+  int64_t alive = 0, peak = 0;
+  for (auto [order, change] : changes)
+    peak = std::max(peak, alive += change);
+  return peak;
+}
+
+} // namespace mparc::mp

@@ -1,0 +1,36 @@
+// Where every value of a program lies: lifetimes from the total order, and offsets from lifetimes.
+#pragma once
+
+#include "dialect/MpDialect.h"
+
+#include <vector>
+
+namespace mparc::mp {
+
+/// A stretch of a device's arena that holds one value after another (in-place operations), all of
+/// one size.
+struct Allocation {
+  mlir::Operation *first; // the operation that writes it first
+  int64_t device;
+  bool perRow;        // bytes count a row of the batch
+  int64_t bytes;      // a multiple of 4 a row, or of 256
+  int64_t begin, end; // orders: alive in [begin, end]
+  int64_t offset = -1;
+};
+
+/// The plan of one program.
+struct MemoryPlan {
+  std::vector<Allocation> allocations;
+  /// By writing operation: its allocation.
+  llvm::DenseMap<mlir::Operation *, size_t> of;
+
+  /// The bytes from offset 0 that the allocations of a device and kind span, and the most that is
+  /// alive at once: no plan can do with less.
+  int64_t getExtent(int64_t device, bool perRow) const;
+  int64_t getPeak(int64_t device, bool perRow) const;
+};
+
+/// Plans a scheduled program: all values but gradients, which have a place already.
+MemoryPlan planMemory(ProgramOp program);
+
+} // namespace mparc::mp

@@ -1,0 +1,45 @@
+// What is ordered before what in a scheduled program: streams, and a clock for each.
+#pragma once
+
+#include "dialect/MpDialect.h"
+
+#include "llvm/ADT/DenseMap.h"
+
+namespace mparc::mp {
+
+/// Whether an operation is carried out, as against naming what is there already (reads, reshapes)
+/// or being made anew by each reader.
+bool isInstruction(mlir::Operation *op);
+
+/// The operation that writes the memory of a value: through reshapes. Null for inputs, parameters
+/// and constants.
+mlir::Operation *getProducer(mlir::Value value);
+
+int64_t getOrder(mlir::Operation *op);
+llvm::ArrayRef<int64_t> getWaits(mlir::Operation *op);
+
+/// A stream: a device's compute (`2 · device`) or communication (`2 · device + 1`).
+using Stream = int64_t;
+/// The streams an instruction occupies: a transfer those of communication of both its devices.
+llvm::SmallVector<Stream, 2> getStreams(mlir::Operation *op);
+
+/// Vector clocks over the streams of one program, fed its instructions in order.
+class Clocks {
+public:
+  /// Whether `earlier`, issued already, has surely finished when `op`, not yet issued, starts after
+  /// `waits`.
+  bool isBefore(mlir::Operation *earlier, mlir::Operation *op, llvm::ArrayRef<int64_t> waits) const;
+  /// Issues an instruction with the waits it carries.
+  void issue(mlir::Operation *op);
+
+private:
+  /// The last order known to have finished, by stream.
+  using Clock = llvm::SmallDenseMap<Stream, int64_t, 4>;
+  static bool covers(const Clock &clock, mlir::Operation *earlier);
+  static void join(Clock &into, const Clock &other);
+
+  llvm::DenseMap<Stream, Clock> streams;
+  llvm::SmallVector<Clock> finished; // by order: what is known once that instruction has finished
+};
+
+} // namespace mparc::mp
