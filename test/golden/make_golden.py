@@ -1,0 +1,284 @@
+#!/usr/bin/python3
+"""Trains the golden programs in PyTorch and writes what they gave to <name>.json, beside their .mp files.
+
+Needs PyTorch (Debian's python3-torch will do); nothing that is built or tested does. Run it from anywhere:
+
+  make_golden.py [name ...]     all programs, or these
+  make_golden.py --data         writes data/*.csv again, which are made up
+
+A file holds, of a run on one thread:
+
+  weights           of every parameter before training: SHA-256 of its little-endian f32 bytes, or, for the few drawn by
+                    `normal`, the values
+  batch_losses      the first 20 batches' losses
+  stable_batches    how many of these PyTorch itself gets to 1e-6 when its linear layers are computed in double
+  gradients         of every parameter in the first step: its norm, and all values or 64 of them at `indices`;
+                    `double`: the norm of the difference to the same in double, over its norm
+  epochs            [train loss] or [train loss, test loss] or [train loss, test loss, accuracy] an epoch
+  stable_epochs     the last epoch up to which PyTorch agrees with itself to 1e-6 when its linear layers are in double
+"""
+
+import argparse
+import hashlib
+import json
+import math
+import os
+import random
+import sys
+from fractions import Fraction
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, TensorDataset
+
+FOLDER = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, FOLDER)
+import models
+
+BATCH_LOSSES = 20
+SAMPLED = 64
+WHOLE = 256  # tensors of up to so many elements are written whole
+AGREES = 1e-6
+
+LOSSES = {"mse": nn.MSELoss, "l1": nn.L1Loss, "bce": nn.BCELoss, "cross_entropy": nn.CrossEntropyLoss}
+
+
+def shortest(value):
+    """A float that prints as the shortest decimal that is this f32."""
+    return float(str(np.float32(value)))
+
+
+def require_nearest(text, value):
+    """The f32 nearest to the decimal: by way of a double it could be rounded twice."""
+    exact, value = Fraction(text), np.float32(value)
+    for other in (np.nextafter(value, np.float32(np.inf)), np.nextafter(value, np.float32(-np.inf))):
+        assert abs(Fraction(float(value)) - exact) <= abs(Fraction(float(other)) - exact), text
+
+
+def read_csv(path):
+    """Rows of f32; a first line with a field that is no number is a header."""
+    with open(os.path.join(FOLDER, path)) as file:
+        rows = [line.strip().split(",") for line in file]
+    try:
+        [float(field) for field in rows[0]]
+    except ValueError:
+        rows = rows[1:]
+    for field in {field for row in rows for field in row}:
+        require_nearest(field, float(field))
+    return torch.tensor(np.array([[float(field) for field in row] for row in rows], dtype=np.float32))
+
+
+def tensors(program, rows):
+    """Inputs and targets; a file with only the inputs is its own target."""
+    x, y = rows[:, :program.inputs], rows[:, program.inputs:]
+    if y.shape[1] == 0:
+        y = x
+    return TensorDataset(x, y[:, 0].long() if program.loss == "cross_entropy" else y)
+
+
+class DoubleLinear:
+    """Computes F.linear, so every linear layer, in double while it is entered."""
+
+    def __enter__(self):
+        self.linear = F.linear
+
+        def linear(x, weight, bias=None):
+            return self.linear(x.double(), weight.double(), None if bias is None else bias.double()).float()
+
+        F.linear = linear
+
+    def __exit__(self, *_):
+        F.linear = self.linear
+
+
+def train(program):
+    """Trains as the article's loop does. Returns weights, batch losses, gradients of the first step, epoch lines."""
+    torch.manual_seed(program.seed)
+    model = program.model()
+    weights = {name: value.detach().clone() for name, value in model.named_parameters()}
+    rows = read_csv(program.data)
+    test_count = int(len(rows) * program.test)
+    train_rows = rows[:len(rows) - test_count]
+    test_rows = read_csv(program.test_data) if program.test_data else rows[len(rows) - test_count:]
+    train_loader = DataLoader(tensors(program, train_rows), batch_size=program.batch, shuffle=program.shuffle)
+    test_loader = DataLoader(tensors(program, test_rows), batch_size=program.batch, shuffle=False)
+    criterion = LOSSES[program.loss]()
+    optimizer = program.optimizer(model.parameters())
+    batch_losses, gradients, first, epochs = [], None, None, []
+    for _ in range(program.epochs):
+        model.train()
+        losses = []
+        for x, y in train_loader:
+            loss = criterion(model(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            if gradients is None:
+                gradients = {name: value.grad.clone() for name, value in model.named_parameters()}
+                first = x, y
+            optimizer.step()
+            losses.append(loss.item())
+        batch_losses += losses
+        line = [sum(losses) / len(losses)]
+        if len(test_rows) > 0:
+            model.eval()
+            losses, correct = [], 0
+            with torch.no_grad():
+                for x, y in test_loader:
+                    output = model(x)
+                    losses.append(criterion(output, y).item())
+                    if program.loss == "cross_entropy":
+                        correct += (output.argmax(dim=-1) == y).sum().item()
+            line.append(sum(losses) / len(losses))
+            if program.loss == "cross_entropy":
+                line.append(correct / len(test_rows))
+        epochs.append(line)
+    return weights, batch_losses[:BATCH_LOSSES], gradients, first, epochs
+
+
+def double_gradients(program, weights, x, y):
+    """The gradients of the first step, all of it in double."""
+    torch.manual_seed(program.seed)
+    model = program.model().double()
+    model.load_state_dict({name: value.double() for name, value in weights.items()}, strict=False)
+    if y.dtype == torch.float32:
+        y = y.double()
+    LOSSES[program.loss]()(model(x.double()), y).backward()
+    return {name: value.grad for name, value in model.named_parameters()}
+
+
+def agree(a, b):
+    return all(abs(p - q) <= AGREES * abs(q) for p, q in zip(a, b))
+
+
+def stable(these, those):
+    """How many entries from the first on agree."""
+    count = 0
+    while count < len(these) and agree(these[count], those[count]):
+        count += 1
+    return count
+
+
+def describe_gradient(name, gradient, exact):
+    values = gradient.flatten().numpy()
+    norm = float(exact.norm())
+    entry = {"shape": list(gradient.shape), "norm": float(gradient.double().norm()),
+             "double": float("%.2g" % (float((gradient.double() - exact).norm()) / norm if norm else 0))}
+    if len(values) > WHOLE:
+        entry["indices"] = sorted(random.Random(name).sample(range(len(values)), SAMPLED))
+        values = values[entry["indices"]]
+    entry["values"] = [shortest(value) for value in values]
+    return entry
+
+
+def golden(name):
+    program = models.PROGRAMS[name]()
+    weights, batch_losses, gradients, first, epochs = train(program)
+    with DoubleLinear():
+        other = train(program)
+    exact = double_gradients(program, weights, *first)
+    result = {
+        "torch": torch.__version__,
+        "loss": program.loss,
+        "weights": {},
+        "batch_losses": [shortest(value) for value in batch_losses],
+        "stable_batches": stable([[value] for value in batch_losses], [[value] for value in other[1]]),
+        "gradients": {key: describe_gradient(key, value, exact[key]) for key, value in gradients.items()},
+        "epochs": epochs,
+        # Accuracy is a count: a row on the border may fall to either side.
+        "stable_epochs": stable([line[:2] for line in epochs], [line[:2] for line in other[4]]),
+    }
+    for key, value in weights.items():
+        drawn_normal = name == "initialisers" and key in models.DRAWN_NORMAL
+        data = value.numpy().astype("<f4")
+        result["weights"][key] = ([shortest(v) for v in data.flatten()] if drawn_normal
+                                  else hashlib.sha256(data.tobytes()).hexdigest())
+    path = os.path.join(FOLDER, name + ".json")
+    text = json.dumps(result, indent=1)
+    # One line for each list of numbers.
+    with open(path, "w") as file:
+        file.write(join_lists(text) + "\n")
+    worst = max(entry["double"] for entry in result["gradients"].values())
+    print(f"{name}: {result['stable_batches']}/{len(batch_losses)} batches and {result['stable_epochs']}/{len(epochs)} "
+          f"epochs stable, gradients to {worst}, last line {epochs[-1]}, {os.path.getsize(path)} bytes", flush=True)
+
+
+def join_lists(text):
+    """json.dumps with indent puts every number on its own line; lists of plain values are joined to one."""
+    lines, result, inside = text.split("\n"), [], None
+    for line in lines:
+        if inside is None and line.endswith("["):
+            inside = [line]
+        elif inside is not None and line.endswith("["):
+            result += inside
+            inside = [line]
+        elif inside is not None and line.strip().startswith("]"):
+            result.append(inside[0] + " ".join(part.strip() for part in inside[1:]) + line.strip())
+            inside = None
+        elif inside is not None:
+            inside.append(line)
+        else:
+            result.append(line)
+    return "\n".join(result)
+
+
+def write_data():
+    """Small made-up data sets; numbers of few digits, some with exponents, two files with headers and three without."""
+    generator = random.Random(1)
+    uniform, normal = generator.uniform, generator.gauss
+
+    def write(name, rows, header=None):
+        with open(os.path.join(FOLDER, "data", name), "w") as file:
+            if header:
+                file.write(",".join(header) + "\n")
+            for row in rows:
+                file.write(",".join(row) + "\n")
+
+    def plane(count):
+        for _ in range(count):
+            a, b, c = uniform(-1, 1), uniform(-1, 1), uniform(-1, 1)
+            yield ["%.4f" % a, "%.3e" % b, "%.5g" % c, "%.4f" % (a + 2 * b * c + normal(0, 0.05)),
+                   "%.4f" % (abs(a - b) - c + normal(0, 0.05))]
+
+    def curves(count):
+        for _ in range(count):
+            phase, height = uniform(0, 2 * math.pi), uniform(0.2, 1)
+            yield ["%.4f" % (height * math.sin(phase + i * math.pi / 3) + normal(0, 0.02)) for i in range(6)]
+
+    def binary(count):
+        for _ in range(count):
+            row = [normal(0, 1) for _ in range(5)]
+            yield ["%.3f" % value for value in row] + [str(int(row[0] * row[1] + row[2] + normal(0, 0.3) > 0))]
+
+    def rings(count):
+        for _ in range(count):
+            kind, angle = generator.randrange(3), uniform(0, 2 * math.pi)
+            radius = 0.3 + 0.5 * kind + normal(0, 0.08)
+            yield ["%.4f" % (radius * math.cos(angle)), "%.4f" % (radius * math.sin(angle)), str(kind)]
+
+    write("plane.csv", plane(257))
+    write("plane_test.csv", plane(61))
+    write("curves.csv", curves(403))
+    write("binary.csv", binary(517), ["a", "b", "c", "d", "e", "yes"])
+    write("rings.csv", rings(450), ["x", "y", "ring"])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="name")
+    parser.add_argument("--data", action="store_true", help="write the made-up data sets")
+    arguments = parser.parse_args()
+    unknown = set(arguments.names) - set(models.PROGRAMS)
+    if unknown:
+        parser.error(f"no such program: {', '.join(sorted(unknown))}")
+    torch.set_num_threads(1)
+    if arguments.data:
+        write_data()
+    else:
+        for name in arguments.names or models.PROGRAMS:
+            golden(name)
+
+
+if __name__ == "__main__":
+    main()

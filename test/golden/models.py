@@ -1,0 +1,333 @@
+"""The golden programs in PyTorch, one function a .mp file of the same name.
+
+Each is written as a user of PyTorch writes it: modules in the order of the program's layers, under the same names.
+A function returns a Program; make_golden.py trains it.
+"""
+
+import dataclasses
+import typing
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+SUNSPOTS = "../../examples/autoencoder/sunspots.csv"
+DIGITS = "../../examples/digits/digits.csv"
+
+
+@dataclasses.dataclass
+class Program:
+    """What a .mp file says; the defaults are the language's."""
+
+    model: typing.Callable  # makes the module, after the seed is set
+    inputs: int
+    data: str
+    test: float = 0.0
+    test_data: str = None
+    loss: str = "mse"
+    optimizer: typing.Callable = lambda parameters: torch.optim.Adam(parameters, lr=1e-3)
+    epochs: int = 10
+    batch: int = 32
+    shuffle: bool = True
+    seed: int = 0
+
+
+class Model(nn.Module):
+    """A module from its layers and its forward function, which gets the module and the input."""
+
+    def __init__(self, forward, **layers):
+        super().__init__()
+        for name, layer in layers.items():
+            setattr(self, name, layer)
+        self.function = forward
+
+    def forward(self, x):
+        return self.function(self, x)
+
+
+def sgd(lr, momentum=0.0, weight_decay=0.0):
+    return lambda parameters: torch.optim.SGD(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay)
+
+
+def adam(lr, **arguments):
+    return lambda parameters: torch.optim.Adam(parameters, lr=lr, **arguments)
+
+
+def adamw(lr, **arguments):
+    return lambda parameters: torch.optim.AdamW(parameters, lr=lr, **arguments)
+
+
+def autoencoder():
+    def forward(m, x):
+        h = F.relu(m.layer4(F.relu(m.layer3(F.relu(m.layer2(F.relu(m.layer1(x))))))))
+        return m.layer8(F.relu(m.layer7(F.relu(m.layer6(F.relu(m.layer5(h)))))))
+
+    return Model(forward, layer1=nn.Linear(12, 256), layer2=nn.Linear(256, 128), layer3=nn.Linear(128, 64),
+                 layer4=nn.Linear(64, 8), layer5=nn.Linear(8, 64), layer6=nn.Linear(64, 128),
+                 layer7=nn.Linear(128, 256), layer8=nn.Linear(256, 12))
+
+
+def article():
+    return Program(autoencoder, 12, SUNSPOTS, test=0.2)
+
+
+def article_sgd():
+    return Program(autoencoder, 12, SUNSPOTS, test=0.2, optimizer=sgd(0.05), epochs=8)
+
+
+def digits():
+    def model():
+        return Model(lambda m, x: m.output(F.relu(m.hidden2(F.relu(m.hidden1(x))))),
+                     hidden1=nn.Linear(64, 256), hidden2=nn.Linear(256, 128), output=nn.Linear(128, 10))
+
+    return Program(model, 64, DIGITS, test=0.2, loss="cross_entropy", optimizer=adamw(1e-3), epochs=15, batch=16)
+
+
+def digits_sgd():
+    def model():
+        return Model(lambda m, x: m.output(F.relu(m.wide(x / 16 - 0.5))), wide=nn.Linear(64, 500),
+                     output=nn.Linear(500, 10))
+
+    return Program(model, 64, DIGITS, test=0.1, loss="cross_entropy",
+                   optimizer=sgd(0.1, momentum=0.9, weight_decay=5e-4), epochs=6, batch=250, seed=3)
+
+
+def defaults():
+    def model():
+        return Model(lambda m, x: m.output(torch.tanh(m.hidden(x))), hidden=nn.Linear(12, 24),
+                     output=nn.Linear(24, 12))
+
+    return Program(model, 12, SUNSPOTS, test=0.15)
+
+
+def in_order():
+    def model():
+        return Model(lambda m, x: m.output(torch.sigmoid(m.hidden(x))), hidden=nn.Linear(12, 40),
+                     output=nn.Linear(40, 12))
+
+    return Program(model, 12, SUNSPOTS, optimizer=sgd(0.2), epochs=5, batch=50, shuffle=False, seed=1)
+
+
+def momentum():
+    def model():
+        return Model(lambda m, x: m.d(torch.tanh(m.c(torch.tanh(m.b(torch.tanh(m.a(x))))))), a=nn.Linear(12, 33),
+                     b=nn.Linear(33, 17), c=nn.Linear(17, 29), d=nn.Linear(29, 12))
+
+    return Program(model, 12, SUNSPOTS, test=0.2, optimizer=sgd(0.05, momentum=0.9, weight_decay=1e-3), epochs=6,
+                   batch=64, seed=7)
+
+
+def batch_one():
+    def model():
+        return Model(lambda m, x: m.output(F.relu(m.hidden(x))), hidden=nn.Linear(3, 20), output=nn.Linear(20, 2))
+
+    return Program(model, 3, "data/plane.csv", test=0.3, optimizer=sgd(0.01), epochs=4, batch=1, seed=11)
+
+
+def test_file():
+    def model():
+        return Model(lambda m, x: m.output(F.gelu(m.hidden2(F.gelu(m.hidden1(x))))), hidden1=nn.Linear(3, 16),
+                     hidden2=nn.Linear(16, 16), output=nn.Linear(16, 2))
+
+    return Program(model, 3, "data/plane.csv", test_data="data/plane_test.csv",
+                   optimizer=adamw(2e-3, betas=(0.85, 0.98), weight_decay=0.1), epochs=6, batch=20, seed=5)
+
+
+def own_target():
+    def model():
+        return Model(lambda m, x: m.up2(F.gelu(m.up1(m.down2(F.gelu(m.down1(x)))))), down1=nn.Linear(6, 24),
+                     down2=nn.Linear(24, 2), up1=nn.Linear(2, 24), up2=nn.Linear(24, 6))
+
+    return Program(model, 6, "data/curves.csv", test=0.25,
+                   optimizer=adam(3e-3, betas=(0.8, 0.99), eps=1e-6, weight_decay=1e-4), epochs=8, batch=17,
+                   seed=8589934597)
+
+
+def bce():
+    def model():
+        return Model(lambda m, x: torch.sigmoid(m.output(F.silu(m.hidden2(F.silu(m.hidden1(x)))))),
+                     hidden1=nn.Linear(5, 32), hidden2=nn.Linear(32, 16), output=nn.Linear(16, 1))
+
+    return Program(model, 5, "data/binary.csv", test=0.2, loss="bce", optimizer=adamw(2e-3, weight_decay=0.05),
+                   epochs=7, seed=20260122)
+
+
+def l1():
+    def model():
+        return Model(lambda m, x: m.output(F.leaky_relu(m.hidden2(F.leaky_relu(m.hidden1(x), 0.2)))),
+                     hidden1=nn.Linear(12, 48), hidden2=nn.Linear(48, 48), output=nn.Linear(48, 12))
+
+    return Program(model, 12, SUNSPOTS, test=0.2, loss="l1", optimizer=adam(5e-4, weight_decay=0.01), epochs=5,
+                   batch=40, seed=2)
+
+
+def deep_gelu_tanh():
+    def forward(m, x):
+        h = F.gelu(m.first(x), approximate="tanh")
+        for layer in m.middle:
+            h = F.gelu(layer(h), approximate="tanh")
+        return m.last(h)
+
+    def model():
+        return Model(forward, first=nn.Linear(12, 16), middle=nn.ModuleList(nn.Linear(16, 16) for _ in range(10)),
+                     last=nn.Linear(16, 12))
+
+    return Program(model, 12, SUNSPOTS, test=0.1, optimizer=sgd(0.1, momentum=0.5), epochs=4, batch=128, seed=99)
+
+
+def layer_norm():
+    def model():
+        return Model(lambda m, x: m.output(F.silu(m.norm2(m.hidden2(F.relu(m.norm1(m.hidden1(x))))))),
+                     hidden1=nn.Linear(12, 64), norm1=nn.LayerNorm(64), hidden2=nn.Linear(64, 30),
+                     norm2=nn.LayerNorm(30), output=nn.Linear(30, 12))
+
+    return Program(model, 12, SUNSPOTS, test=0.2, optimizer=adamw(1e-3), epochs=5, batch=100, seed=42)
+
+
+def no_bias():
+    def model():
+        return Model(lambda m, x: m.c(F.silu(m.b(F.silu(m.a(x))))), a=nn.Linear(12, 31, bias=False),
+                     b=nn.Linear(31, 31, bias=False), c=nn.Linear(31, 12, bias=False))
+
+    return Program(model, 12, SUNSPOTS, test=0.2, optimizer=sgd(0.1), epochs=5, batch=48, seed=13)
+
+
+def log_softmax():
+    def model():
+        return Model(lambda m, x: F.log_softmax(m.output(torch.tanh(m.hidden2(torch.tanh(m.hidden1(x))))), dim=-1),
+                     hidden1=nn.Linear(2, 32), hidden2=nn.Linear(32, 32), output=nn.Linear(32, 3))
+
+    return Program(model, 2, "data/rings.csv", test=0.2, loss="cross_entropy", optimizer=sgd(0.5, momentum=0.9),
+                   epochs=40, batch=1000, seed=4)
+
+
+def softmax():
+    def forward(m, x):
+        h = torch.tanh(m.hidden(x))
+        weights = F.softmax(m.gate(h), dim=-1)
+        return m.output(36 * h * weights)
+
+    def model():
+        return Model(forward, hidden=nn.Linear(12, 36), gate=nn.Linear(36, 36), output=nn.Linear(36, 12))
+
+    return Program(model, 12, SUNSPOTS, test=0.2, optimizer=sgd(0.1), epochs=5, seed=6)
+
+
+class Block(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.up = nn.Linear(width, 2 * width)
+        self.down = nn.Linear(2 * width, width)
+
+    def forward(self, x):
+        return x + self.down(F.gelu(self.up(self.norm(x))))
+
+
+def residual():
+    def forward(m, x):
+        h = m.embed(x)
+        for block in m.block:
+            h = block(h)
+        return m.head(m.norm(h))
+
+    def model():
+        return Model(forward, embed=nn.Linear(12, 20), block=nn.ModuleList(Block(20) for _ in range(6)),
+                     norm=nn.LayerNorm(20), head=nn.Linear(20, 12))
+
+    return Program(model, 12, SUNSPOTS, test=0.2, epochs=4, batch=64, seed=21)
+
+
+def twice():
+    def forward(m, x):
+        h = m.input(x)
+        for _ in range(3):
+            h = torch.tanh(m.step(h))
+        return m.output(h)
+
+    def model():
+        return Model(forward, input=nn.Linear(12, 32), step=nn.Linear(32, 32), output=nn.Linear(32, 12))
+
+    return Program(model, 12, SUNSPOTS, test=0.2, optimizer=sgd(0.1), epochs=5, seed=17)
+
+
+def gated_unit():
+    def forward(m, x):
+        u = m.up(x)
+        h = F.silu(u[:, :32]) * u[:, 32:]
+        return m.output(torch.cat([m.left(h), m.right(h), h], dim=-1))
+
+    def model():
+        return Model(forward, up=nn.Linear(12, 64), left=nn.Linear(32, 10), right=nn.Linear(32, 10),
+                     output=nn.Linear(52, 12))
+
+    return Program(model, 12, SUNSPOTS, test=0.2, epochs=3, seed=30)
+
+
+def activation_layers():
+    def forward(m, x):
+        h = m.act4(m.fc4(m.act3(m.fc3(m.act2(m.fc2(m.act1(m.fc1(x))))))))
+        return m.fc7(m.act6(m.fc6(m.act5(m.fc5(h)))))
+
+    def model():
+        return Model(forward, fc1=nn.Linear(12, 16), act1=nn.LeakyReLU(0.1), fc2=nn.Linear(16, 16), act2=nn.GELU(),
+                     fc3=nn.Linear(16, 16), act3=nn.SiLU(), fc4=nn.Linear(16, 16), act4=nn.Sigmoid(),
+                     fc5=nn.Linear(16, 16), act5=nn.Tanh(), fc6=nn.Linear(16, 16), act6=nn.ReLU(),
+                     fc7=nn.Linear(16, 12))
+
+    return Program(model, 12, SUNSPOTS, test=0.2, optimizer=sgd(0.1, momentum=0.9), epochs=4)
+
+
+def element_wise():
+    def forward(m, x):
+        centred = x - x.mean(dim=-1, keepdim=True)
+        scaled = centred * torch.rsqrt(x.var(dim=-1, keepdim=True) + 0.01)
+        bounded = torch.clamp(torch.log(x + 0.5), -0.5, 0.5)
+        waves = torch.sin(x) + torch.exp(-x) * torch.sqrt(torch.abs(centred) + 1)
+        h = m.hidden(torch.cat([scaled, bounded, waves], dim=-1))
+        return m.output(torch.maximum(h, 0.1 * torch.pow(h, 2)))
+
+    def model():
+        return Model(forward, hidden=nn.Linear(36, 24), output=nn.Linear(24, 12))
+
+    return Program(model, 12, SUNSPOTS, test=0.2, optimizer=sgd(0.02), epochs=4, seed=9)
+
+
+class Affine(nn.Module):
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(outputs, inputs)))
+        self.scale = nn.Parameter(torch.ones(outputs))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.shift = nn.Parameter(nn.init.uniform_(torch.empty(outputs), -0.25, 0.5))
+
+    def forward(self, x):
+        return F.linear(x, self.weight, self.bias) * self.scale + self.shift
+
+
+class Normal(nn.Module):
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.weight = nn.Parameter(nn.init.normal_(torch.empty(outputs, inputs), 0, 0.3))
+        self.bias = nn.Parameter(nn.init.normal_(torch.empty(outputs), 0.1, 0.05))
+        self.gain = nn.Parameter(torch.tensor(0.5))
+
+    def forward(self, x):
+        return self.gain * F.linear(x, self.weight) + self.bias
+
+
+def initialisers():
+    def model():
+        return Model(lambda m, x: m.third(torch.tanh(m.second(torch.tanh(m.first(x))))), first=Affine(12, 22),
+                     second=Normal(22, 7), third=nn.Linear(7, 12))
+
+    return Program(model, 12, SUNSPOTS, test=0.2, optimizer=sgd(0.1), epochs=3, seed=77)
+
+
+PROGRAMS = {function.__name__: function for function in (
+    article, article_sgd, digits, digits_sgd, defaults, in_order, momentum, batch_one, test_file, own_target, bce, l1,
+    deep_gelu_tanh, layer_norm, no_bias, log_softmax, softmax, residual, twice, gated_unit, activation_layers,
+    element_wise, initialisers)}
+
+# Parameters that are not drawn bit for bit: normal() is PyTorch's to 1e-6.
+DRAWN_NORMAL = {"second.weight", "second.bias"}
