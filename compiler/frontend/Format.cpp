@@ -1,0 +1,293 @@
+//===- Format.cpp - The one canonical layout of a .mp file ----------------===//
+//
+// Works on the tokens of a correct file: a line is a statement up to its `;`, a header up to its
+// `{`, or a `}` with the `else` that may follow. Comments are not tokens; they are written as the
+// tokens around them are.
+//
+//===----------------------------------------------------------------------===//
+
+#include "frontend/Format.h"
+#include "frontend/Diagnostics.h"
+#include "frontend/LineLayout.h"
+#include "frontend/Parser.h"
+#include "frontend/Tokens.h"
+
+#include "MpLexer.h"
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/Support/SourceMgr.h"
+
+namespace mparc {
+
+using Lexer = grammar::MpLexer;
+
+namespace {
+
+constexpr size_t lineLimit = 100;
+constexpr size_t indentWidth = 2;
+
+class Formatter {
+public:
+  Formatter(llvm::StringRef contents, TokenList list)
+      : text(contents), tokens(std::move(list.tokens)), comments(std::move(list.comments)) {}
+
+  std::string run();
+
+private:
+  unsigned kindAt(size_t i) const { return tokens[i].kind; }
+  bool isAtEnd(size_t i) const { return kindAt(i) == static_cast<unsigned>(antlr4::Token::EOF); }
+  llvm::StringRef textOf(const Token &token) const {
+    return text.substr(token.begin.offset, token.length);
+  }
+  bool hasLineBreak(size_t from, size_t to) const { return text.slice(from, to).contains('\n'); }
+  std::string commentText(const Token &token) const;
+  bool hasCommentBefore(size_t i) const {
+    return comment < comments.size() && comments[comment].begin.offset < tokens[i].begin.offset;
+  }
+
+  /// The index of the token that ends the line which begins at `first`.
+  size_t lineEnd(size_t first) const;
+  /// The last token of a block of one statement that may stand on one line with its header, which
+  /// is [first, brace]; 0 if there is none.
+  size_t shortBlockEnd(size_t first, size_t brace) const;
+  size_t columnsOfTokens(size_t first, size_t last) const;
+  bool isUnary(size_t i) const {
+    return kindAt(i) == Lexer::NOT ||
+           (kindAt(i) == Lexer::MINUS && (i == 0 || !endsOperand(kindAt(i - 1))));
+  }
+
+  void startItem(size_t offset);
+  void writeLeadingComments(size_t next);
+  void writeTrailingComments(size_t last);
+  void writeLine(size_t first, size_t last);
+  bool addComments(size_t next, bool isFirst, std::vector<Piece> &pieces);
+  void measureEntries(size_t first, size_t brace);
+
+  llvm::StringRef text;
+  std::vector<Token> tokens;
+  std::vector<Token> comments;
+  std::string out;
+  /// The next comment to write.
+  size_t comment = 0;
+  /// How many blocks are open.
+  size_t depth = 0;
+  /// Where the last token or comment written ends in the text.
+  size_t lastOffset = 0;
+  /// Nothing was written yet in the block that is open.
+  bool isBlockStart = true;
+  /// A blank line comes before the next item, whatever the user wrote.
+  bool mustSeparate = false;
+  /// Columns of the longest name of the `train` block that is open; 0 outside.
+  size_t entryColumns = 0;
+};
+
+std::string Formatter::commentText(const Token &token) const {
+  std::string result;
+  llvm::StringRef rest = textOf(token);
+  while (true) {
+    auto [line, more] = rest.split('\n');
+    result += line.rtrim();
+    if (line.size() == rest.size())
+      return result;
+    result += '\n';
+    rest = more;
+  }
+}
+
+size_t Formatter::lineEnd(size_t first) const {
+  size_t i = first;
+  if (kindAt(i) == Lexer::RIGHT_BRACE) {
+    if (kindAt(i + 1) != Lexer::ELSE)
+      return i;
+    ++i;
+  }
+  while (kindAt(i) != Lexer::SEMICOLON && kindAt(i) != Lexer::LEFT_BRACE)
+    ++i;
+  return i;
+}
+
+size_t Formatter::columnsOfTokens(size_t first, size_t last) const {
+  size_t columns = 0;
+  for (size_t i = first; i <= last; ++i) {
+    columns += columnsOf(textOf(tokens[i]));
+    columns += i > first && needsSpace(kindAt(i - 1), isUnary(i - 1), kindAt(i));
+  }
+  return columns;
+}
+
+size_t Formatter::shortBlockEnd(size_t first, size_t brace) const {
+  size_t head = first;
+  // The first token after annotations says what the block belongs to.
+  while (kindAt(head) == Lexer::AT) {
+    head += 2;
+    if (kindAt(head) != Lexer::LEFT_PAREN)
+      continue;
+    size_t open = 0;
+    do {
+      open += kindAt(head) == Lexer::LEFT_PAREN;
+      open -= kindAt(head) == Lexer::RIGHT_PAREN;
+      ++head;
+    } while (open);
+  }
+  if (kindAt(head) != Lexer::IF && kindAt(head) != Lexer::FOR && kindAt(head) != Lexer::LEFT_BRACE)
+    return 0;
+  size_t i = brace + 1;
+  while (kindAt(i) != Lexer::SEMICOLON) {
+    if (kindAt(i) == Lexer::LEFT_BRACE || kindAt(i) == Lexer::RIGHT_BRACE)
+      return 0;
+    ++i;
+  }
+  size_t last = i + 1;
+  if (kindAt(last) != Lexer::RIGHT_BRACE || kindAt(last + 1) == Lexer::ELSE)
+    return 0;
+  if (hasCommentBefore(last) || depth * indentWidth + columnsOfTokens(first, last) > lineLimit)
+    return 0;
+  return last;
+}
+
+/// Begins the line of what starts at `offset` of the text.
+void Formatter::startItem(size_t offset) {
+  bool hasBlank = text.slice(lastOffset, offset).count('\n') > 1;
+  if (!isBlockStart && (hasBlank || mustSeparate))
+    out += '\n';
+  isBlockStart = false;
+  mustSeparate = false;
+}
+
+void Formatter::writeTrailingComments(size_t last) {
+  lastOffset = tokens[last].endOffset();
+  while (comment < comments.size() &&
+         comments[comment].begin.offset < tokens[last + 1].begin.offset &&
+         !hasLineBreak(lastOffset, comments[comment].begin.offset)) {
+    out += ' ';
+    out += commentText(comments[comment]);
+    lastOffset = comments[comment].endOffset();
+    ++comment;
+  }
+  out += '\n';
+}
+
+void Formatter::writeLeadingComments(size_t next) {
+  bool canGlue = !isAtEnd(next) && kindAt(next) != Lexer::RIGHT_BRACE;
+  while (hasCommentBefore(next)) {
+    const Token &token = comments[comment];
+    // A comment on the line of the statement is a part of its line.
+    if (canGlue && !hasLineBreak(token.begin.offset, tokens[next].begin.offset))
+      return;
+    startItem(token.begin.offset);
+    out.append(depth * indentWidth, ' ');
+    out += commentText(token);
+    out += '\n';
+    lastOffset = token.endOffset();
+    ++comment;
+  }
+}
+
+/// Adds the comments before token `next` to a line; `isFirst` if the line begins with that token.
+/// Returns whether a line break must follow them.
+bool Formatter::addComments(size_t next, bool isFirst, std::vector<Piece> &pieces) {
+  bool mustBreak = false;
+  while (hasCommentBefore(next)) {
+    const Token &token = comments[comment];
+    mustBreak |= !isFirst && hasLineBreak(lastOffset, token.begin.offset);
+    pieces.push_back({commentText(token), true, mustBreak, -1});
+    lastOffset = token.endOffset();
+    ++comment;
+    const Token &following = hasCommentBefore(next) ? comments[comment] : tokens[next];
+    mustBreak = hasLineBreak(token.begin.offset, following.begin.offset);
+  }
+  return mustBreak;
+}
+
+/// Writes the tokens [first, last] and the comments between them, without what follows the line.
+void Formatter::writeLine(size_t first, size_t last) {
+  startItem(hasCommentBefore(first) ? comments[comment].begin.offset : tokens[first].begin.offset);
+  std::vector<Piece> pieces;
+  int open = 0;
+  for (size_t i = first; i <= last; ++i) {
+    bool hasComments = hasCommentBefore(i);
+    Piece piece;
+    piece.text = textOf(tokens[i]).str();
+    piece.mustBreakBefore = addComments(i, i == first, pieces);
+    piece.hasSpaceBefore =
+        hasComments && kindAt(i) != Lexer::SEMICOLON && kindAt(i) != Lexer::COMMA;
+    if (i > first) {
+      piece.hasSpaceBefore |= needsSpace(kindAt(i - 1), isUnary(i - 1), kindAt(i));
+      piece.breakRank = breakRank(kindAt(i - 1), isUnary(i - 1), kindAt(i), isUnary(i), open);
+    } else if (entryColumns && kindAt(i) == Lexer::NAME) {
+      piece.text.append(entryColumns - piece.text.size(), ' ');
+    }
+    pieces.push_back(std::move(piece));
+    open += kindAt(i) == Lexer::LEFT_PAREN || kindAt(i) == Lexer::LEFT_BRACKET;
+    open -= kindAt(i) == Lexer::RIGHT_PAREN || kindAt(i) == Lexer::RIGHT_BRACKET;
+    lastOffset = tokens[i].endOffset();
+  }
+  writePieces(pieces, depth * indentWidth, lineLimit, out);
+}
+
+/// Finds the longest name of an entry of the `train` block whose `{` is token `brace`.
+void Formatter::measureEntries(size_t first, size_t brace) {
+  entryColumns = 0;
+  if (kindAt(first) != Lexer::TRAIN)
+    return;
+  for (size_t i = brace + 1; kindAt(i) != Lexer::RIGHT_BRACE; ++i)
+    if (kindAt(i + 1) == Lexer::ASSIGN)
+      entryColumns = std::max<size_t>(entryColumns, tokens[i].length);
+}
+
+std::string Formatter::run() {
+  size_t next = 0;
+  bool wasBlock = false;
+  while (true) {
+    size_t last = isAtEnd(next) || kindAt(next) == Lexer::RIGHT_BRACE ? next : lineEnd(next);
+    // At the top level a blank line stands before and after whatever has a body.
+    bool isDeclaration = depth == 0 && !isAtEnd(next);
+    if (isDeclaration)
+      mustSeparate = next > 0 && (wasBlock || kindAt(last) == Lexer::LEFT_BRACE);
+    writeLeadingComments(next);
+    if (isAtEnd(next))
+      break;
+    if (isDeclaration)
+      wasBlock = kindAt(last) == Lexer::LEFT_BRACE;
+    if (kindAt(next) == Lexer::RIGHT_BRACE) {
+      --depth;
+      isBlockStart = true;
+      entryColumns = 0;
+      last = lineEnd(next);
+    }
+    if (kindAt(last) != Lexer::LEFT_BRACE) {
+      writeLine(next, last);
+    } else if (size_t end = shortBlockEnd(next, last)) {
+      last = end;
+      writeLine(next, last);
+    } else {
+      writeLine(next, last);
+      bool isEmpty = kindAt(last + 1) == Lexer::RIGHT_BRACE && kindAt(last + 2) != Lexer::ELSE &&
+                     !hasCommentBefore(last + 1);
+      if (isEmpty) {
+        out += '}';
+        ++last;
+      } else {
+        measureEntries(next, last);
+        ++depth;
+        isBlockStart = true;
+      }
+    }
+    writeTrailingComments(last);
+    next = last + 1;
+  }
+  return std::move(out);
+}
+
+} // namespace
+
+std::optional<std::string> format(const llvm::SourceMgr &sources, unsigned buffer,
+                                  Diagnostics &diagnostics) {
+  unsigned errorsBefore = diagnostics.errorCount();
+  parseFile(sources, buffer, diagnostics);
+  if (diagnostics.errorCount() != errorsBefore)
+    return std::nullopt;
+  llvm::StringRef text = sources.getMemoryBuffer(buffer)->getBuffer();
+  return Formatter(text, tokenize(text, buffer, diagnostics)).run();
+}
+
+} // namespace mparc
