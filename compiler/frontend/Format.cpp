@@ -25,6 +25,12 @@ namespace {
 constexpr size_t lineLimit = 100;
 constexpr size_t indentWidth = 2;
 
+/// Whether a mark stands close to what is before it, be it a comment.
+bool isTight(unsigned kind) {
+  return kind == Lexer::SEMICOLON || kind == Lexer::COMMA || kind == Lexer::RIGHT_PAREN ||
+         kind == Lexer::RIGHT_BRACKET;
+}
+
 class Formatter {
 public:
   Formatter(llvm::StringRef contents, TokenList list)
@@ -96,7 +102,8 @@ std::string Formatter::commentText(const Token &token) const {
 size_t Formatter::lineEnd(size_t first) const {
   size_t i = first;
   if (kindAt(i) == Lexer::RIGHT_BRACE) {
-    if (kindAt(i + 1) != Lexer::ELSE)
+    // With a comment before it, `else` begins a line.
+    if (kindAt(i + 1) != Lexer::ELSE || hasCommentBefore(i + 1))
       return i;
     ++i;
   }
@@ -208,8 +215,7 @@ void Formatter::writeLine(size_t first, size_t last) {
     Piece piece;
     piece.text = textOf(tokens[i]).str();
     piece.mustBreakBefore = addComments(i, i == first, pieces);
-    piece.hasSpaceBefore =
-        hasComments && kindAt(i) != Lexer::SEMICOLON && kindAt(i) != Lexer::COMMA;
+    piece.hasSpaceBefore = hasComments && !isTight(kindAt(i));
     if (i > first) {
       piece.hasSpaceBefore |= needsSpace(kindAt(i - 1), isUnary(i - 1), kindAt(i));
       piece.breakRank = breakRank(kindAt(i - 1), isUnary(i - 1), kindAt(i), isUnary(i), open);

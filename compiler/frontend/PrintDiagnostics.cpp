@@ -2,9 +2,10 @@
 
 #include "frontend/PrintDiagnostics.h"
 
+#include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/Location.h"
 #include "llvm/Support/SourceMgr.h"
 #include "llvm/Support/raw_ostream.h"
-#include "mlir/IR/Location.h"
 
 namespace mparc {
 namespace {
@@ -52,7 +53,8 @@ void printCaret(llvm::StringRef line, size_t at, llvm::raw_ostream &out) {
       ++end;
   }
   size_t column = columnsOf(line.slice(begin, at)) + (begin > 0);
-  out << (begin > 0 ? cut : "") << shown(line.slice(begin, end)) << (end < line.size() ? cut : "") << '\n';
+  out << (begin > 0 ? cut : "") << shown(line.slice(begin, end)) << (end < line.size() ? cut : "")
+      << '\n';
   out.indent(static_cast<unsigned>(column)) << "^\n";
 }
 
@@ -88,14 +90,15 @@ llvm::StringRef DiagnosticPrinter::sourceLine(llvm::StringRef file, unsigned lin
   return {};
 }
 
-void DiagnosticPrinter::print(mlir::Location location, llvm::StringRef severity, const llvm::Twine &message) {
+void DiagnosticPrinter::print(mlir::Location location, llvm::StringRef severity,
+                              const llvm::Twine &message) {
   mlir::FileLineColLoc place = fileLocation(location);
   if (!place) {
     out << severity << ": " << message << '\n';
     return;
   }
-  out << place.getFilename().strref() << ':' << place.getLine() << ':' << place.getColumn() << ": " << severity
-      << ": " << message << '\n';
+  out << place.getFilename().strref() << ':' << place.getLine() << ':' << place.getColumn() << ": "
+      << severity << ": " << message << '\n';
   llvm::StringRef line = sourceLine(place.getFilename().strref(), place.getLine());
   if (!line.empty() && place.getColumn() > 0)
     printCaret(line, place.getColumn() - 1, out);

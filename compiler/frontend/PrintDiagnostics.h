@@ -19,13 +19,14 @@ namespace mparc {
 ///              ^
 ///     model.mp:1:7: note: the other place
 ///
-/// llvm::SourceMgr's own printing leaves out the caret in a line that is not ASCII, and repeats a line
-/// of a megabyte for each error in it; this one counts columns and cuts what is far from the caret. A
-/// location without a file in `sources` is printed without a line of source.
+/// llvm::SourceMgr's own printing leaves out the caret in a line that is not ASCII, and repeats a
+/// line of a megabyte for each error in it; this one counts columns and cuts what is far from the
+/// caret. A location without a file in `sources` is printed without a line of source.
 class DiagnosticPrinter : public mlir::ScopedDiagnosticHandler {
 public:
   /// All three must outlive it.
-  DiagnosticPrinter(mlir::MLIRContext &context, const llvm::SourceMgr &sourceMgr, llvm::raw_ostream &stream);
+  DiagnosticPrinter(mlir::MLIRContext &context, const llvm::SourceMgr &sourceMgr,
+                    llvm::raw_ostream &stream);
 
 private:
   void print(mlir::Location location, llvm::StringRef severity, const llvm::Twine &message);

@@ -1,12 +1,13 @@
 //===- mparc-syntax.cpp - Parses and formats, for tests -------------------===//
 //
-// The front end up to the syntax tree, without what the checker would say about the names in a test.
+// The front end up to the syntax tree, without what the checker would say about the names in a
+// test.
 //
 //   mparc-syntax file.mp                      reports syntax errors
 //   mparc-syntax file.mp --emit=ast           prints the syntax tree
 //   mparc-syntax file.mp --fmt                prints the canonical layout
-//   mparc-syntax file.mp --check-fmt          checks that formatting keeps the tree and is idempotent
-//   mparc-syntax file.mp --verify-diagnostics checks expected-error comments
+//   mparc-syntax file.mp --check-fmt          checks that formatting keeps the tree and is
+//   idempotent mparc-syntax file.mp --verify-diagnostics checks expected-error comments
 //
 //===----------------------------------------------------------------------===//
 
@@ -17,12 +18,12 @@
 #include "frontend/PrintDiagnostics.h"
 #include "frontend/Program.h"
 
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/MLIRContext.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/SourceMgr.h"
 #include "llvm/Support/raw_ostream.h"
-#include "mlir/IR/Diagnostics.h"
-#include "mlir/IR/MLIRContext.h"
 
 using namespace mparc;
 
@@ -33,7 +34,8 @@ static llvm::cl::opt<bool> checkFmt("check-fmt");
 static llvm::cl::opt<bool> imports("imports");
 static llvm::cl::opt<bool> verifyDiagnostics("verify-diagnostics");
 
-static std::string treeOf(const llvm::SourceMgr &sources, unsigned buffer, Diagnostics &diagnostics) {
+static std::string treeOf(const llvm::SourceMgr &sources, unsigned buffer,
+                          Diagnostics &diagnostics) {
   std::string tree;
   llvm::raw_string_ostream stream(tree);
   printAst(*parseFile(sources, buffer, diagnostics), stream, /*withLines=*/false);
@@ -45,8 +47,8 @@ static bool checkFormatting(llvm::SourceMgr &sources, unsigned buffer, Diagnosti
   std::optional<std::string> once = format(sources, buffer, diagnostics);
   if (!once)
     return false;
-  unsigned second =
-      sources.AddNewSourceBuffer(llvm::MemoryBuffer::getMemBufferCopy(*once, "formatted"), llvm::SMLoc());
+  unsigned second = sources.AddNewSourceBuffer(
+      llvm::MemoryBuffer::getMemBufferCopy(*once, "formatted"), llvm::SMLoc());
   std::optional<std::string> twice = format(sources, second, diagnostics);
   if (!twice) {
     llvm::errs() << "formatting gave syntax errors:\n" << *once;
