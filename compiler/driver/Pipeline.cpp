@@ -1,0 +1,98 @@
+// The pipeline: what each step does, and why it stands where it does. No logic lives here.
+#include "driver/Pipeline.h"
+
+#include "passes/Passes.h"
+
+using namespace mlir;
+using namespace mparc::mp;
+
+namespace mparc {
+
+llvm::StringRef getName(Phase phase) {
+  switch (phase) {
+  case Phase::graph:
+    return "graph";
+  case Phase::grad:
+    return "grad";
+  case Phase::placed:
+    return "placed";
+  case Phase::inserted:
+    return "inserted";
+  case Phase::transferred:
+    return "transferred";
+  case Phase::fused:
+    return "fused";
+  case Phase::scheduled:
+    return "scheduled";
+  case Phase::calls:
+    return "calls";
+  }
+  llvm_unreachable("all phases are listed");
+}
+
+std::optional<Phase> findPhase(llvm::StringRef name) {
+  for (Phase phase : kPhases)
+    if (getName(phase) == name)
+      return phase;
+  return std::nullopt;
+}
+
+/// The passes that lead from the phase before `phase` to it.
+static void addStep(OpPassManager &passes, Phase phase) {
+  OpPassManager &model = passes.nest<ModelOp>();
+  switch (phase) {
+  case Phase::graph:
+    // Border: primitives only, every size known up to the batch.
+    model.addPass(createVerifyGraph());
+    return;
+  case Phase::grad:
+    // Before placement, so that what decides rounding (the order in which gradients are summed) is
+    // decided on the unplaced graph.
+    model.addPass(createDifferentiate());
+    return;
+  case Phase::placed:
+    // After differentiation, as an adjoint lives where the operation does that it is the adjoint
+    // of.
+    model.addPass(createPlace());
+    // Border: every operation but constants has its device.
+    model.addPass(createVerifyPlaced());
+    return;
+  case Phase::inserted:
+    // One transfer before each use: plainly right, so that saving them is a pass of its own.
+    model.addPass(createInsertTransfers());
+    model.addPass(createVerifyTransferred());
+    return;
+  case Phase::transferred:
+    // Needs the transfers fresh: it sees which of them move the same value.
+    model.addPass(createElideTransfers());
+    // Border: an operation and its operands are on one device. No pass adds a transfer after this.
+    model.addPass(createVerifyTransferred());
+    return;
+  case Phase::fused:
+    // After transfers, which end chains; only what leaves every bit as it is.
+    model.addPass(createFuse());
+    model.addPass(createVerifyTransferred());
+    return;
+  case Phase::scheduled:
+    // After fusion: what it orders are the instructions that will be issued.
+    model.addPass(createSchedule());
+    // Border: the order can be carried out without deadlock.
+    model.addPass(createVerifyScheduled());
+    return;
+  case Phase::calls:
+    // Last, as lifetimes follow from the total order.
+    model.addPass(createPlanMemory());
+    // Border: every value has its place, and no two alive at once overlap.
+    model.addPass(createVerifyScheduled());
+    model.addPass(createVerifyCalls());
+    return;
+  }
+}
+
+void addPasses(OpPassManager &passes, Phase from, Phase to) {
+  for (Phase phase : kPhases)
+    if ((phase > from || phase == Phase::graph) && phase >= from && phase <= to)
+      addStep(passes, phase);
+}
+
+} // namespace mparc
