@@ -146,7 +146,7 @@ void adam(float *__restrict p, const float *__restrict g, const float *__restric
   for (std::size_t i = 0; i < count; ++i) {
     const float gradient = Sum ? g[i] + more[i] : g[i];
     const float mean = __builtin_fmaf(s.rest1, gradient, m[i] * s.beta1);
-    const float square = v[i] * s.beta2 + s.rest2 * gradient * gradient;
+    const float square = __builtin_fmaf(s.rest2 * gradient, gradient, v[i] * s.beta2);
     m[i] = mean;
     v[i] = square;
     const float root = __builtin_sqrtf(square);
