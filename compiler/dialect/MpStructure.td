@@ -8,7 +8,7 @@ include "mlir/IR/SymbolInterfaces.td"
 include "mlir/IR/RegionKindInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 
-def Mp_ModelOp : Mp_Op<"model", [Symbol, SymbolTable, NoTerminator, SingleBlock]> {
+def Mp_ModelOp : Mp_Op<"model", [Symbol, SymbolTable, NoTerminator, SingleBlock, IsolatedFromAbove]> {
   let summary = "a model: its layers, parameters, training and programs";
   let description = [{
     `devices` is the number of logical devices; known from the phase placed on.

@@ -1,0 +1,15 @@
+// mp-opt: runs passes of mparc one by one on the mp dialect's text, for tests and for looking.
+#include "dialect/MpDialect.h"
+#include "passes/Passes.h"
+
+#include "mlir/Transforms/Passes.h"
+#include "mlir/Tools/mlir-opt/MlirOptMain.h"
+
+int main(int argc, char **argv) {
+  mlir::DialectRegistry registry;
+  registry.insert<mparc::mp::MpDialect>();
+  mparc::mp::registerMpPasses();
+  mlir::registerCSEPass();
+  mlir::registerCanonicalizerPass();
+  return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "mparc's passes, one by one\n", registry));
+}
