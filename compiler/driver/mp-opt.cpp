@@ -2,8 +2,8 @@
 #include "dialect/MpDialect.h"
 #include "passes/Passes.h"
 
-#include "mlir/Transforms/Passes.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
+#include "mlir/Transforms/Passes.h"
 
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
@@ -11,5 +11,6 @@ int main(int argc, char **argv) {
   mparc::mp::registerMpPasses();
   mlir::registerCSEPass();
   mlir::registerCanonicalizerPass();
-  return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "mparc's passes, one by one\n", registry));
+  return mlir::asMainReturnCode(
+      mlir::MlirOptMain(argc, argv, "mparc's passes, one by one\n", registry));
 }

@@ -163,17 +163,22 @@ static size_t bodySize(MapOp map) { return map.getBody().front().getOperations()
 
 /// Whether every element of a map is one number that needs no operand: cheaper made anew than read.
 static bool isUniform(MapOp map) {
-  return map.getInputs().empty() && llvm::none_of(map.getBody().front(), [](Operation &op) { return isa<IndexOp, DropoutMaskOp>(op); });
+  return map.getInputs().empty() && llvm::none_of(map.getBody().front(), [](Operation &op) {
+           return isa<IndexOp, DropoutMaskOp>(op);
+         });
 }
 
 static bool canMerge(MapOp producer, MapOp consumer) {
-  if (!producer || bodySize(producer) + bodySize(consumer) > kMostOperations || getDevice(producer) != getDevice(consumer))
+  if (!producer || bodySize(producer) + bodySize(consumer) > kMostOperations ||
+      getDevice(producer) != getDevice(consumer))
     return false;
   if (isUniform(producer))
     return true;
-  if (!producer->hasOneUse() || producer.getInputs().size() + consumer.getInputs().size() - 1 > kMostOperands)
+  if (!producer->hasOneUse() ||
+      producer.getInputs().size() + consumer.getInputs().size() - 1 > kMostOperands)
     return false;
-  unsigned index = llvm::find(consumer.getInputs(), producer.getResult()) - consumer.getInputs().begin();
+  unsigned index =
+      llvm::find(consumer.getInputs(), producer.getResult()) - consumer.getInputs().begin();
   return consumer.isContiguous(index);
 }
 
@@ -205,6 +210,6 @@ void mparc::mp::mergeMaps(Block &block) {
     consumer.erase();
     for (Operation *producer : absorbed)
       if (producer->use_empty())
-        producer.erase();
+        producer->erase();
   }
 }
