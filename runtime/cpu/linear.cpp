@@ -77,6 +77,12 @@ MPAR_MULTIVERSION void add_bias(int64_t rows, int64_t n, const float *bias, bool
   }
 }
 
+MPAR_MULTIVERSION void apply_gate(int64_t count, const float *gate, float *y) {
+  MPAR_INDEPENDENT
+  for (int64_t i = 0; i < count; ++i)
+    y[i] = gate[i] > 0 ? y[i] : 0;
+}
+
 /// Floats a thread packs operands into; kept from call to call, freed with the thread.
 float *scratch(int64_t count) {
   struct Free {
@@ -139,17 +145,24 @@ void run_library(const Device &device, int64_t m, int64_t n, int64_t k, bool ta,
          std::to_string(n) + " failed");
 }
 
-/// c[m, n] = op(a) · op(b), plus the bias where there is one, then max(·, 0) where `rectify`.
+/// What is done to a product before it is stored, see Product.
+struct Epilogue {
+  const float *bias;
+  bool rectify;
+  const float *gate;
+};
+
+/// c[m, n] = epilogue(op(a) · op(b)).
 void product(const Device &device, int64_t m, int64_t n, int64_t k, Transpose transpose_a,
              Transpose transpose_b, const float *a, const float *b, float *c,
-             const float *bias = nullptr, bool rectify = false) {
+             const Epilogue &epilogue) {
   const bool ta = transpose_a == Transpose::yes;
   const bool tb = transpose_b == Transpose::yes;
   if (k > 1 && m > 1) {
     if (const ProductKernel kernel = product_kernel())
-      return run_kernel(
-          device, kernel,
-          {m, n, k, a, ta ? 1 : k, ta ? m : 1, b, tb ? 1 : n, tb ? k : 1, c, bias, rectify});
+      return run_kernel(device, kernel,
+                        {m, n, k, a, ta ? 1 : k, ta ? m : 1, b, tb ? 1 : n, tb ? k : 1, c,
+                         epilogue.bias, epilogue.rectify, epilogue.gate});
   }
   if (k == 1)
     outer_product(m, n, a, b, c);
@@ -159,9 +172,14 @@ void product(const Device &device, int64_t m, int64_t n, int64_t k, Transpose tr
     vector_times_rows(n, k, a, b, c);
   else
     run_library(device, m, n, k, ta, tb, a, b, c);
-  if (bias || rectify)
-    parallel_parts(device, m, std::max<int64_t>(1, 16384 / n), [&](int64_t begin, int64_t end) {
-      add_bias(end - begin, n, bias, rectify, c + begin * n);
+  const int64_t rows = std::max<int64_t>(1, 16384 / n);
+  if (epilogue.bias || epilogue.rectify)
+    parallel_parts(device, m, rows, [&](int64_t begin, int64_t end) {
+      add_bias(end - begin, n, epilogue.bias, epilogue.rectify, c + begin * n);
+    });
+  if (epilogue.gate)
+    parallel_parts(device, m, rows, [&](int64_t begin, int64_t end) {
+      apply_gate((end - begin) * n, epilogue.gate + begin * n, c + begin * n);
     });
 }
 
@@ -169,14 +187,15 @@ void product(const Device &device, int64_t m, int64_t n, int64_t k, Transpose tr
 
 void linear(Device &device, int64_t rows, int64_t in, int64_t out, const float *x,
             const float *weight, const float *bias, Activation activation, float *y) {
-  product(device, rows, out, in, Transpose::no, Transpose::yes, x, weight, y, bias,
-          activation == Activation::relu);
+  product(device, rows, out, in, Transpose::no, Transpose::yes, x, weight, y,
+          {bias, activation == Activation::relu, nullptr});
 }
 
 void matmul(Device &device, int64_t batch, int64_t m, int64_t n, int64_t k, Transpose transpose_a,
-            Transpose transpose_b, const float *a, const float *b, float *c) {
+            Transpose transpose_b, const float *a, const float *b, float *c, const float *gate) {
   for (int64_t i = 0; i < batch; ++i)
-    product(device, m, n, k, transpose_a, transpose_b, a + i * m * k, b + i * k * n, c + i * m * n);
+    product(device, m, n, k, transpose_a, transpose_b, a + i * m * k, b + i * k * n, c + i * m * n,
+            {nullptr, false, gate ? gate + i * m * n : nullptr});
 }
 
 } // namespace mpar

@@ -21,6 +21,7 @@ struct Product {
   float *c;
   const float *bias = nullptr; // n values added to each row, or null
   bool rectify = false;        // then max(·, 0)
+  const float *gate = nullptr; // then zero where this, of c's shape, is not above zero
 };
 
 constexpr int64_t product_depth = 256;

@@ -14,20 +14,25 @@ struct Vector {
   using Value = __m256;
   using Mask = __m256i;
 
-  static Mask all() { return _mm256_set1_epi32(-1); }
   static Mask first(int64_t count) {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)),
                               _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
   }
   static Value zero() { return _mm256_setzero_ps(); }
   static Value broadcast(float value) { return _mm256_set1_ps(value); }
+  static Value load(const float *from) { return _mm256_loadu_ps(from); }
   static Value load(const float *from, Mask mask) { return _mm256_maskload_ps(from, mask); }
+  static void store(float *to, Value value) { _mm256_storeu_ps(to, value); }
   static void store(float *to, Mask mask, Value value) { _mm256_maskstore_ps(to, mask, value); }
   static Value add(Value a, Value b) { return _mm256_add_ps(a, b); }
   static Value multiply_add(Value a, Value b, Value c) { return _mm256_fmadd_ps(a, b, c); }
   /// max(value, 0); the second operand, which is what the instruction gives for a NaN, is the
   /// value.
   static Value rectify(Value value) { return _mm256_max_ps(_mm256_setzero_ps(), value); }
+  /// The value where `gate` is above zero, else zero.
+  static Value where_positive(Value gate, Value value) {
+    return _mm256_and_ps(_mm256_cmp_ps(gate, _mm256_setzero_ps(), _CMP_GT_OQ), value);
+  }
 
   /// Of two rows `step` apart: a keeps its blocks of `step` lanes at even places and takes b's even
   /// ones at odd places; b the other way round.

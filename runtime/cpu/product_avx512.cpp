@@ -18,17 +18,22 @@ struct Vector {
   using Value = __m512;
   using Mask = __mmask16;
 
-  static Mask all() { return 0xffff; }
   static Mask first(int64_t count) { return static_cast<Mask>((1u << count) - 1); }
   static Value zero() { return _mm512_setzero_ps(); }
   static Value broadcast(float value) { return _mm512_set1_ps(value); }
+  static Value load(const float *from) { return _mm512_loadu_ps(from); }
   static Value load(const float *from, Mask mask) { return _mm512_maskz_loadu_ps(mask, from); }
+  static void store(float *to, Value value) { _mm512_storeu_ps(to, value); }
   static void store(float *to, Mask mask, Value value) { _mm512_mask_storeu_ps(to, mask, value); }
   static Value add(Value a, Value b) { return _mm512_add_ps(a, b); }
   static Value multiply_add(Value a, Value b, Value c) { return _mm512_fmadd_ps(a, b, c); }
   /// max(value, 0); the second operand, which is what the instruction gives for a NaN, is the
   /// value.
   static Value rectify(Value value) { return _mm512_max_ps(_mm512_setzero_ps(), value); }
+  /// The value where `gate` is above zero, else zero.
+  static Value where_positive(Value gate, Value value) {
+    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(gate, _mm512_setzero_ps(), _CMP_GT_OQ), value);
+  }
 
   /// Of two rows `step` apart: a keeps its blocks of `step` lanes at even places and takes b's even
   /// ones at odd places; b the other way round.
