@@ -14,7 +14,9 @@ class Mp_Elementwise<string opMnemonic, string expression> : Mp_Op<opMnemonic, [
     Pure, DeclareOpInterfaceMethods<Mp_ScalarExpression>]> {
   let results = (outs AnyType:$result);
   let hasVerifier = 1;
-  let extraClassDefinition = "std::string $cppClass::getExpression() { return " # expression # "; }";
+  // The doubled sign reaches C++ as one: tablegen substitutes what follows a single one.
+  let extraClassDefinition =
+      "std::string $cppClass::getExpression() { return " # !subst("$", "$$", expression) # "; }";
 }
 
 class Mp_Unary<string opMnemonic, string expression> : Mp_Elementwise<opMnemonic, expression> {

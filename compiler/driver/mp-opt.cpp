@@ -1,5 +1,6 @@
-// mp-opt: runs passes of mparc one by one on the mp dialect's text, for tests and for looking.
+// mp-opt: runs passes of mparc over IR in a file, for tests.
 #include "dialect/MpDialect.h"
+#include "emit/Emit.h"
 #include "passes/Passes.h"
 
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
@@ -9,8 +10,10 @@ int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   registry.insert<mparc::mp::MpDialect>();
   mparc::mp::registerMpPasses();
-  mlir::registerCSEPass();
+  mlir::registerPass(mparc::emit::createPrepareEmissionPass);
+  mlir::registerPass(mparc::emit::createNameValuesPass);
   mlir::registerCanonicalizerPass();
+  mlir::registerCSEPass();
   return mlir::asMainReturnCode(
-      mlir::MlirOptMain(argc, argv, "mparc's passes, one by one\n", registry));
+      mlir::MlirOptMain(argc, argv, "runs single passes of mparc\n", registry));
 }

@@ -1,0 +1,57 @@
+// From the last level of the IR to C++: two passes that prepare and name, and a printer that
+// decides nothing.
+#pragma once
+
+#include "dialect/MpDialect.h"
+
+#include "mlir/Pass/Pass.h"
+
+#include <memory>
+#include <string>
+
+namespace mparc::emit {
+
+/// Discardable attributes that the passes here leave for the printer.
+/// The member function of the emitted class an operation is printed into.
+inline constexpr llvm::StringLiteral kFunction = "mp.function";
+/// The functor of an mp.map.
+inline constexpr llvm::StringLiteral kFunctor = "mp.functor";
+/// The C++ name of an operation's result.
+inline constexpr llvm::StringLiteral kName = "mp.name";
+/// On a result whose pointer outlives the function that computes it: it is a member of the class.
+inline constexpr llvm::StringLiteral kMember = "mp.member";
+/// On an operation of @train that computes gradients.
+inline constexpr llvm::StringLiteral kBackward = "mp.backward";
+/// On mp.program: the C++ names of the arguments.
+inline constexpr llvm::StringLiteral kArgumentNames = "mp.argument_names";
+/// On mp.model: the C++ name of the class; on mp.parameter, kName: of the member.
+inline constexpr llvm::StringLiteral kClass = "mp.class";
+
+/// Rewrites what cannot be printed (element-wise operations and iotas outside of loops) and divides
+/// each program into functions: maximal runs of operations on one device in one direction.
+std::unique_ptr<mlir::Pass> createPrepareEmissionPass();
+/// Gives every value, parameter and functor the name it has in C++.
+std::unique_ptr<mlir::Pass> createNameValuesPass();
+
+struct EmitOptions {
+  std::string version; // of mparc
+  std::string command; // as the user gave it
+  std::string source;  // the .mp file, as the user named it
+  bool main = true;    // whether a program or a part of one is wanted
+  std::string header;  // the file the declaration goes to, as the source includes it; empty: none
+};
+
+struct EmittedText {
+  std::string source;
+  std::string header; // empty without EmitOptions::header
+};
+
+/// Prints a model that both passes have gone over. Not yet formatted.
+EmittedText printCpp(mp::ModelOp model, const EmitOptions &options);
+
+/// The floats of state the optimiser keeps for a parameter: as the runtime's `optimizer_slots`.
+int optimizerSlots(mp::TrainingOp training);
+/// The bytes of a device's arena at this batch: the formula of the runtime's `arena_bytes`.
+int64_t arenaBytes(mlir::DictionaryAttr device, int slots, int64_t batch);
+
+} // namespace mparc::emit

@@ -1,0 +1,291 @@
+// The bodies of maps as C++ functors: one expression where it is short, named parts where it is
+// not.
+#include "emit/Functors.h"
+#include "emit/Emit.h"
+#include "emit/Identifiers.h"
+
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+
+#include <cmath>
+
+using namespace mlir;
+using namespace mparc::mp;
+
+namespace mparc::emit {
+
+std::string elementTypeName(Type element) {
+  if (element.isF32())
+    return "float";
+  return element.isInteger(1) ? "bool" : "int32_t";
+}
+
+/// The place of `item` in `list`, to which it is added where it is new.
+template <typename T> static size_t indexIn(std::vector<T> &list, const T &item) {
+  auto place = llvm::find(list, item);
+  if (place == list.end())
+    place = list.insert(list.end(), item);
+  return place - list.begin();
+}
+
+FunctorNeeds getFunctorNeeds(MapOp map) {
+  FunctorNeeds needs;
+  for (Operation &op : map.getBody().front()) {
+    if (auto extent = dyn_cast<ExtentOp>(op))
+      indexIn(needs.extents, {int64_t(extent.getScale()), int64_t(extent.getOffset())});
+    else if (auto index = dyn_cast<IndexOp>(op))
+      indexIn(needs.positions, int64_t(index.getDimension()));
+    else if (auto mask = dyn_cast<DropoutMaskOp>(op))
+      needs.masks.push_back(mask);
+  }
+  return needs;
+}
+
+static std::string numbered(StringRef name, size_t index) {
+  return index == 0 ? name.str() : (name + "_" + Twine(index + 1)).str();
+}
+
+/// A float literal that reads back as the same float.
+static std::string floatLiteral(double number) {
+  if (std::isnan(number))
+    return "NAN";
+  if (std::isinf(number))
+    return number > 0 ? "INFINITY" : "-INFINITY";
+  SmallString<24> text;
+  APFloat(static_cast<float>(number)).toString(text, 9, 6);
+  if (text.find_first_of(".eE") == StringRef::npos)
+    text += ".0";
+  return (text + "f").str();
+}
+
+std::string literal(ConstantOp constant) {
+  Attribute value = constant.getValue();
+  double number = 0;
+  int64_t integer = 0;
+  if (auto real = dyn_cast<FloatAttr>(value)) {
+    number = real.getValueAsDouble();
+    integer = static_cast<int64_t>(number);
+  } else {
+    auto given = cast<IntegerAttr>(value);
+    integer = given.getType().isInteger(1) ? given.getValue().getZExtValue() : given.getInt();
+    number = static_cast<double>(integer);
+  }
+  Type element = getElementTypeOrSelf(constant.getType());
+  if (element.isF32())
+    return floatLiteral(number);
+  if (element.isInteger(1))
+    return number != 0 ? "true" : "false";
+  return integer == INT32_MIN ? "INT32_MIN" : std::to_string(integer);
+}
+
+namespace {
+
+/// C++'s precedence, loosest first.
+enum Precedence { conditional, either, both, equality, relation, sum, product, sign, leaf };
+
+struct Expression {
+  std::string text;
+  Precedence precedence;
+};
+
+/// Turns the operations of a map's body into expressions over the functor's arguments.
+class BodyPrinter {
+public:
+  explicit BodyPrinter(MapOp op) : map(op), needs(getFunctorNeeds(op)) {}
+  std::string print();
+
+private:
+  Expression evaluate(Operation *op);
+  Expression apply(StringRef pattern, Operation *op);
+  std::string arguments();
+  std::string fields();
+
+  MapOp map;
+  FunctorNeeds needs;
+  llvm::DenseMap<Value, Expression> expressions;
+};
+
+} // namespace
+
+static std::string argumentName(unsigned index) {
+  return index < 8 ? std::string(1, char('a' + index)) : "x" + std::to_string(index);
+}
+
+static Precedence precedenceOf(StringRef pattern) {
+  if (pattern.starts_with("$0 ? "))
+    return conditional;
+  if (pattern.starts_with("-") || pattern.starts_with("!"))
+    return sign;
+  if (!pattern.starts_with("$0 "))
+    return leaf;
+  StringRef infix = pattern.drop_front(3);
+  if (infix.starts_with("||"))
+    return either;
+  if (infix.starts_with("&&"))
+    return both;
+  if (infix.starts_with("==") || infix.starts_with("!="))
+    return equality;
+  if (infix.starts_with("<") || infix.starts_with(">"))
+    return relation;
+  return infix.starts_with("*") || infix.starts_with("/") ? product : sum;
+}
+
+/// Whether an operand needs parentheses. Those on the right of an operator of the same precedence
+/// do: without them the order of rounding would be another. Compilers warn of `&&` bare in `||`.
+static bool needsParentheses(Precedence inner, Precedence outer, unsigned index) {
+  if (outer == leaf)
+    return false;
+  if (outer == either || outer == both || outer == equality || outer == relation)
+    return inner < sum;
+  return inner < outer || (inner == outer && (index > 0 || outer == conditional || outer == sign));
+}
+
+Expression BodyPrinter::apply(StringRef pattern, Operation *op) {
+  Precedence precedence = precedenceOf(pattern);
+  std::string text;
+  // scalar.h has all functions, and overloads of <cmath> must not take their place.
+  size_t call = pattern.find('(');
+  StringRef callee = pattern.take_front(call);
+  bool isFunction = call != StringRef::npos && !callee.empty() &&
+                    llvm::all_of(callee, [](char c) { return llvm::isAlnum(c) || c == '_'; });
+  if (isFunction && callee != "float" && callee != "int32_t")
+    text = "mpar::";
+  for (size_t i = 0; i < pattern.size(); ++i) {
+    if (pattern[i] != '$') {
+      text += pattern[i];
+      continue;
+    }
+    unsigned index = pattern[++i] - '0';
+    const Expression &operand = expressions.find(op->getOperand(index))->second;
+    // A cast to bool compares inside its own parentheses.
+    Precedence outer = pattern.starts_with("($0 != 0)") ? equality : precedence;
+    bool wrap = needsParentheses(operand.precedence, outer, index);
+    text += wrap ? "(" + operand.text + ")" : operand.text;
+  }
+  return {text, precedence};
+}
+
+Expression BodyPrinter::evaluate(Operation *op) {
+  if (auto scalar = dyn_cast<ScalarExpression>(op))
+    return apply(scalar.getExpression(), op);
+  if (auto constant = dyn_cast<ConstantOp>(op)) {
+    std::string text = literal(constant);
+    return {text, text.front() == '-' ? sign : leaf};
+  }
+  if (auto extent = dyn_cast<ExtentOp>(op)) {
+    std::pair<int64_t, int64_t> wanted{extent.getScale(), extent.getOffset()};
+    return {numbered("count", indexIn(needs.extents, wanted)), leaf};
+  }
+  if (auto index = dyn_cast<IndexOp>(op))
+    return {numbered("i", indexIn(needs.positions, int64_t(index.getDimension()))), leaf};
+  auto mask = cast<DropoutMaskOp>(op);
+  std::string key = numbered("key", llvm::find(needs.masks, mask) - needs.masks.begin());
+  return {"mpar::dropout_scale<float>(seed, step, " + key + ", element, " +
+              floatLiteral(mask.getP().convertToDouble()) + ")",
+          leaf};
+}
+
+std::string BodyPrinter::arguments() {
+  std::vector<std::string> list;
+  for (BlockArgument argument : map.getBody().getArguments())
+    list.push_back(elementTypeName(argument.getType()) + " " +
+                   argumentName(argument.getArgNumber()));
+  for (size_t index = 0; index < needs.positions.size(); ++index)
+    list.push_back("int32_t " + numbered("i", index));
+  if (!needs.masks.empty())
+    list.push_back("int64_t element");
+  return llvm::join(list, ", ");
+}
+
+std::string BodyPrinter::fields() {
+  std::string text;
+  for (size_t index = 0; index < needs.extents.size(); ++index)
+    text += "  float " + numbered("count", index) + ";\n";
+  if (!needs.masks.empty())
+    text += "  uint64_t seed;\n  uint64_t step;\n";
+  for (size_t index = 0; index < needs.masks.size(); ++index)
+    text += "  uint64_t " + numbered("key", index) + ";\n";
+  return text;
+}
+
+/// An expression longer than this gets a name.
+static constexpr size_t kLongExpression = 64;
+
+std::string BodyPrinter::print() {
+  Block &body = map.getBody().front();
+  for (BlockArgument argument : body.getArguments())
+    expressions[argument] = {argumentName(argument.getArgNumber()), leaf};
+  std::string statements, result;
+  unsigned parts = 0;
+  for (Operation &op : body) {
+    if (auto yield = dyn_cast<YieldOp>(op)) {
+      result = expressions.find(yield.getValue())->second.text;
+      break;
+    }
+    if (op.use_empty())
+      continue;
+    Expression expression = evaluate(&op);
+    bool last = isa<YieldOp>(*op.user_begin());
+    bool isName = llvm::all_of(expression.text, [](char c) {
+      return llvm::isAlnum(c) || c == '_' || c == '.' || c == '-';
+    });
+    bool named =
+        !isName && (!op.hasOneUse() || (expression.text.size() > kLongExpression && !last));
+    if (named) {
+      std::string name = "t" + std::to_string(++parts);
+      statements += "    const " + elementTypeName(op.getResult(0).getType()) + " " + name + " = " +
+                    expression.text + ";\n";
+      expression = {name, leaf};
+    }
+    expressions[op.getResult(0)] = expression;
+  }
+  return fields() + "  " + elementTypeName(getElementTypeOrSelf(map.getType())) + " operator()(" +
+         arguments() + ") const {\n" + statements + "    return " + result + ";\n  }\n";
+}
+
+std::string printFunctorBody(MapOp map) { return BodyPrinter(map).print(); }
+
+static bool isZero(Value value) {
+  auto constant = value.getDefiningOp<ConstantOp>();
+  auto number = constant ? dyn_cast<FloatAttr>(constant.getValue()) : nullptr;
+  return number && number.getValue().isZero();
+}
+
+/// `a > 0 ? b : 0`.
+static bool isReluGradient(Operation *op) {
+  auto select = dyn_cast<SelectOp>(op);
+  auto compare = select ? select.getCondition().getDefiningOp<CompareOp>() : nullptr;
+  return compare && compare.getKind() == ComparisonKind::gt && isZero(compare.getB()) &&
+         isZero(select.getB());
+}
+
+/// More operations than this are too many to name one by one.
+static constexpr size_t kMostNamed = 4;
+
+std::string describeFunctor(MapOp map) {
+  std::vector<std::string> words;
+  for (Operation &op : map.getBody().front()) {
+    if (isa<ConstantOp, ExtentOp, IndexOp, YieldOp>(op) || op.use_empty())
+      continue;
+    bool conditionOfRelu = isa<CompareOp>(op) && op.hasOneUse() && isReluGradient(*op.user_begin());
+    if (conditionOfRelu)
+      continue;
+    if (isReluGradient(&op))
+      words.push_back("ReluGradient");
+    else if (isa<MulOp>(op) && op.getOperand(0) == op.getOperand(1))
+      words.push_back("Square");
+    else if (isa<DropoutMaskOp>(op))
+      words.push_back("Dropout");
+    else
+      words.push_back(toCamelCase(op.getName().stripDialect()));
+  }
+  if (words.empty())
+    return "Copy";
+  if (words.size() <= kMostNamed)
+    return llvm::join(words, "");
+  auto name = map->getAttrOfType<StringAttr>(kName);
+  return toCamelCase(name ? name.getValue().ltrim('_') : "chain");
+}
+
+} // namespace mparc::emit

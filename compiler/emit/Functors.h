@@ -1,0 +1,29 @@
+// The element-wise functors that maps call: their text, and what a call has to hand them.
+#pragma once
+
+#include "dialect/MpDialect.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace mparc::emit {
+
+/// What the body of a map needs beside the operands' elements. Extents and keys are fields of the
+/// functor, in this order: counts, then seed, step and keys; positions are further arguments.
+struct FunctorNeeds {
+  std::vector<std::pair<int64_t, int64_t>> extents; // scale and offset, each once
+  std::vector<mp::DropoutMaskOp> masks;
+  std::vector<int64_t> positions; // dimensions, each once
+};
+FunctorNeeds getFunctorNeeds(mp::MapOp map);
+
+/// What stands between the braces of the functor's struct: equal for maps that do the same.
+std::string printFunctorBody(mp::MapOp map);
+/// What the functor computes, as a name: `ReluGradient`, `SubSquare`.
+std::string describeFunctor(mp::MapOp map);
+
+/// `float`, `int32_t` or `bool`.
+std::string elementTypeName(mlir::Type element);
+
+} // namespace mparc::emit

@@ -1,0 +1,196 @@
+//===- NameValues.cpp - the C++ name of everything that is printed
+//---------------------------------===//
+//
+// Does:     names values after the source, gradients `h_grad`, copies `h_on_1`, members `h_`, and
+// functors
+//           after what they compute.
+// Before:   %h = mp.linear ... loc("h")
+// Becomes:  %h = mp.linear ... {mp.name = "h_", mp.member}
+// Needs:    mp-prepare-emission.
+// Gives:    mp.name on results, parameters and programs, mp.member where functions share a value,
+//           mp.functor on maps, mp.class on the model.
+// Test:     test/emit/name-values.mlir
+//
+//===------------------------------------------------------------------------------------------------===//
+#include "emit/Emit.h"
+#include "emit/Functors.h"
+#include "emit/Identifiers.h"
+
+#include "llvm/ADT/DenseMap.h"
+
+using namespace mlir;
+using namespace mparc::mp;
+
+namespace mparc::emit {
+namespace {
+
+struct NameValuesPass : PassWrapper<NameValuesPass, OperationPass<ModelOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(NameValuesPass)
+  StringRef getArgument() const override { return "mp-name-values"; }
+  StringRef getDescription() const override { return "name what is printed"; }
+  void runOnOperation() override;
+
+private:
+  void nameParameters();
+  void nameArguments(ProgramOp program);
+  void nameResults(ProgramOp program);
+  void nameFunctors();
+  std::string memberName(Value value, StringRef name);
+
+  using Shared = std::pair<Type, bool>;
+  llvm::StringMap<Shared> shared;     // members of the class, and what they point to
+  llvm::StringMap<unsigned> nextHere; // how often the program at hand has used a name
+};
+
+} // namespace
+
+/// The operand whose memory a value is.
+static Value storage(Value value) {
+  while (auto reshape = value.getDefiningOp<ReshapeOp>())
+    value = reshape.getInput();
+  return value;
+}
+
+/// Whether a pointer is read outside of the function that computes it.
+static bool outlivesFunction(Value value, Attribute function) {
+  for (Operation *user : value.getUsers()) {
+    if (isa<GradientOp>(user))
+      continue;
+    if (isa<ReturnOp>(user))
+      return true;
+    bool outlives = isa<ReshapeOp>(user) ? outlivesFunction(user->getResult(0), function)
+                                         : user->getAttr(kFunction) != function;
+    if (outlives)
+      return true;
+  }
+  return false;
+}
+
+/// Whether a value lies where the emitted code may not write: in a batch, or on its sender's
+/// device.
+static bool isReadOnly(Value value) {
+  return isa<BlockArgument>(value) || isa<TransferOp>(value.getDefiningOp());
+}
+
+/// What a value is called before it is made an identifier and unique.
+static std::string describe(Operation *op) {
+  Value result = op->getResult(0);
+  for (Operation *user : result.getUsers())
+    if (auto gradient = dyn_cast<GradientOp>(user))
+      return (gradient.getParameter() + "_grad").str();
+  if (auto transfer = dyn_cast<TransferOp>(op)) {
+    Value source = storage(transfer.getInput());
+    StringRef name = getSourceName(source.getLoc());
+    if (auto read = source.getDefiningOp<ReadOp>())
+      name = read.getParameter();
+    else if (Operation *made = source.getDefiningOp(); made && name.empty())
+      name = made->getAttrOfType<StringAttr>(kName).getValue();
+    else if (auto argument = dyn_cast<BlockArgument>(source))
+      name = cast<StringAttr>(cast<ProgramOp>(argument.getOwner()->getParentOp())
+                                  .getNames()[argument.getArgNumber()])
+                 .getValue();
+    return (name.rtrim('_') + "_on_" + Twine(getDevice(op).value_or(0))).str();
+  }
+  if (StringRef name = getSourceName(op->getLoc()); !name.empty())
+    return name.str();
+  if (auto last = dyn_cast<ReturnOp>(op->getBlock()->getTerminator()))
+    if (last->getNumOperands() && last->getOperands().back() == result)
+      return op->getParentOfType<ProgramOp>().getSymName() == "predict" ? "result" : "loss";
+  return {};
+}
+
+/// A name for a value that has none in the source: it begins with an underscore, and says only what
+/// kind of thing it is.
+static std::string temporaryName(Operation *op) {
+  StringRef kind = op->getName().stripDialect();
+  return ("_" + kind).str();
+}
+
+std::string NameValuesPass::memberName(Value value, StringRef name) {
+  // Programs share `x_` where both mean a pointer to the same kind of tensor; one program gives a
+  // member to one value.
+  unsigned &number = nextHere[name];
+  Shared type{value.getType(), isReadOnly(value)};
+  for (;;) {
+    ++number;
+    std::string member =
+        number == 1 ? (name + "_").str() : (name + "_" + Twine(number) + "_").str();
+    auto [known, isNew] = shared.try_emplace(member, type);
+    if (isNew || known->second == type)
+      return member;
+  }
+}
+
+void NameValuesPass::nameParameters() {
+  Builder builder(&getContext());
+  Scope members;
+  for (auto parameter : getOperation().getOps<ParameterOp>()) {
+    std::string name = members.unique(makeIdentifier(parameter.getSymName()) + "_");
+    shared[name] = {}; // no value is called that
+    parameter->setAttr(kName, builder.getStringAttr(name));
+  }
+}
+
+void NameValuesPass::nameArguments(ProgramOp program) {
+  Builder builder(&getContext());
+  SmallVector<Attribute> names;
+  for (auto [argument, name] : llvm::zip(program.getBlock().getArguments(), program.getNames()))
+    names.push_back(builder.getStringAttr(
+        memberName(argument, makeIdentifier(cast<StringAttr>(name).getValue()))));
+  program->setAttr(kArgumentNames, builder.getArrayAttr(names));
+}
+
+void NameValuesPass::nameResults(ProgramOp program) {
+  Builder builder(&getContext());
+  llvm::DenseMap<Attribute, Scope> scopes; // a function each
+  for (Operation &op : program.getBlock().without_terminator()) {
+    Attribute function = op.getAttr(kFunction);
+    if (!function || op.getNumResults() != 1)
+      continue;
+    std::string name = describe(&op);
+    name = name.empty() ? temporaryName(&op) : makeIdentifier(name);
+    if (outlivesFunction(op.getResult(0), function)) {
+      std::string member = memberName(op.getResult(0), StringRef(name).ltrim('_'));
+      op.setAttr(kMember, builder.getUnitAttr());
+      op.setAttr(kName, builder.getStringAttr(member));
+    } else {
+      op.setAttr(kName, builder.getStringAttr(scopes[function].unique(name)));
+    }
+  }
+}
+
+void NameValuesPass::nameFunctors() {
+  Builder builder(&getContext());
+  Scope names;
+  names.reserve(getOperation()->getAttrOfType<StringAttr>(kClass).getValue());
+  llvm::StringMap<std::string> known; // by body
+  getOperation().walk([&](Operation *op) {
+    if (auto name = op->getAttrOfType<StringAttr>(kName))
+      names.reserve(name.getValue());
+  });
+  getOperation().walk([&](MapOp map) {
+    auto [place, isNew] = known.try_emplace(printFunctorBody(map), "");
+    if (isNew)
+      place->second = names.unique(describeFunctor(map));
+    map->setAttr(kFunctor, builder.getStringAttr(place->second));
+  });
+}
+
+void NameValuesPass::runOnOperation() {
+  shared.clear();
+  std::string name = getOperation().getSymName().str();
+  if (isReserved(name))
+    name += "_";
+  getOperation()->setAttr(kClass, StringAttr::get(&getContext(), name));
+  nameParameters();
+  for (auto program : getOperation().getOps<ProgramOp>()) {
+    nextHere.clear();
+    nameArguments(program);
+    nameResults(program);
+  }
+  nameFunctors();
+}
+
+std::unique_ptr<Pass> createNameValuesPass() { return std::make_unique<NameValuesPass>(); }
+
+} // namespace mparc::emit

@@ -1,0 +1,294 @@
+// One operation of the last level as one call of the runtime: the headers in runtime/include/mpar
+// say what each does.
+#include "emit/PrintCalls.h"
+#include "emit/Emit.h"
+#include "emit/Functors.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace mparc::mp;
+
+namespace mparc::emit {
+
+/// In Functors.cpp.
+std::string literal(ConstantOp constant);
+
+//===- Names, places and sizes
+//----------------------------------------------------------------------===//
+
+std::string CallPrinter::name(Value value) {
+  if (auto argument = dyn_cast<BlockArgument>(value)) {
+    auto names = argument.getOwner()->getParentOp()->getAttrOfType<ArrayAttr>(kArgumentNames);
+    return cast<StringAttr>(names[argument.getArgNumber()]).str();
+  }
+  Operation *op = value.getDefiningOp();
+  if (auto reshape = dyn_cast<ReshapeOp>(op))
+    return name(reshape.getInput());
+  if (auto read = dyn_cast<ReadOp>(op))
+    op = index.parameters.lookup(read.getParameterAttr());
+  return op->getAttrOfType<StringAttr>(kName).str();
+}
+
+std::string CallPrinter::device(Operation *op) {
+  int64_t number = getDevice(op).value_or(0);
+  devices.insert(number);
+  return "d" + std::to_string(number);
+}
+
+std::string CallPrinter::size(ElementCount count) {
+  usesRows |= count.perRow;
+  return sizeText(count);
+}
+
+std::string CallPrinter::place(Operation *op) {
+  auto buffer = op->getAttrOfType<BufferAttr>(kBuffer);
+  std::string offset = std::to_string(buffer.getOffset());
+  std::string type = elementTypeName(getElementTypeOrSelf(op->getResult(0).getType()));
+  switch (buffer.getRegion()) {
+  case RegionKind::parameters:
+    return device(op) + ".parameters() + " + offset;
+  case RegionKind::gradients:
+    return device(op) + ".gradients() + " + offset;
+  case RegionKind::fixed:
+    return device(op) + ".fixed<" + type + ">(" + offset + ")";
+  case RegionKind::rows:
+    return device(op) + ".rows<" + type + ">(" + offset + ")";
+  case RegionKind::input:
+    break; // only arguments lie there, and they have names
+  }
+  llvm_unreachable("a result lies in its device's arena");
+}
+
+std::string CallPrinter::extent(int64_t scale, int64_t offset) {
+  std::string count = size({scale, true});
+  if (offset != 0)
+    count += (offset < 0 ? " - " : " + ") + std::to_string(std::abs(offset));
+  return "float(" + count + ")";
+}
+
+std::string CallPrinter::list(ArrayRef<ElementCount> sizes) {
+  std::string text = "{";
+  for (ElementCount each : sizes)
+    text += (text.size() > 1 ? ", " : "") + size(each);
+  return text + "}";
+}
+
+std::string CallPrinter::shape(Type tensor) {
+  return "Shape" + list(llvm::map_to_vector(getDimensions(tensor), sizeOf));
+}
+
+SmallVector<ElementCount> CallPrinter::strides(Type tensor) {
+  SmallVector<ElementCount> steps;
+  ElementCount step{1, false};
+  for (DimensionAttr dimension : llvm::reverse(getDimensions(tensor))) {
+    steps.push_back(step);
+    step = {step.count * dimension.getStaticSize(), step.perRow || dimension.hasBatch()};
+  }
+  return {steps.rbegin(), steps.rend()};
+}
+
+std::string CallPrinter::mappedStrides(Value operand, ArrayRef<int64_t> map) {
+  SmallVector<ElementCount> steps = strides(operand.getType()), mapped;
+  for (int64_t source : map) {
+    bool repeats = source < 0 || getDimensions(operand.getType())[source].getSize() == 1;
+    mapped.push_back(repeats ? ElementCount{0, false} : steps[source]);
+  }
+  return list(mapped);
+}
+
+static ElementCount times(ElementCount step, int64_t positions) {
+  return {step.count * positions, step.perRow};
+}
+
+static ElementCount product(ArrayRef<DimensionAttr> dimensions) {
+  ElementCount all{1, false};
+  for (DimensionAttr dimension : dimensions)
+    all = {all.count * dimension.getStaticSize(), all.perRow || dimension.hasBatch()};
+  return all;
+}
+
+//===- Calls
+//----------------------------------------------------------------------------------------===//
+
+void CallPrinter::call(LinearOp op) {
+  auto weight = getDimensions(op.getWeight().getType());
+  out << "linear(" << device(op) << ", " << size(sizeOf(getDimensions(op.getX().getType())[0]))
+      << ", " << weight[1].getSize() << ", " << weight[0].getSize() << ", " << name(op.getX())
+      << ", " << name(op.getWeight()) << ", " << (op.getBias() ? name(op.getBias()) : "nullptr")
+      << ", Activation::" << stringifyActivationKind(op.getActivation()) << ", "
+      << name(op.getResult()) << ");\n";
+}
+
+void CallPrinter::call(MatmulOp op) {
+  auto a = getDimensions(op.getA().getType()), c = getDimensions(op.getType());
+  unsigned rank = c.size();
+  auto transpose = [](bool yes) { return yes ? ", Transpose::yes" : ", Transpose::no"; };
+  out << "matmul(" << device(op) << ", " << size(product(c.drop_back(2))) << ", "
+      << size(sizeOf(c[rank - 2])) << ", " << size(sizeOf(c[rank - 1])) << ", "
+      << size(sizeOf(a[rank - (op.getTransposeA() ? 2 : 1)])) << transpose(op.getTransposeA())
+      << transpose(op.getTransposeB()) << ", " << name(op.getA()) << ", " << name(op.getB()) << ", "
+      << name(op.getResult()) << ");\n";
+}
+
+void CallPrinter::call(ReduceOp op) {
+  std::string dimensions;
+  for (int64_t dimension : op.getDimensions())
+    dimensions += (dimensions.empty() ? "1u << " : " | 1u << ") + std::to_string(dimension);
+  out << "reduce(" << device(op) << ", Reduction::" << stringifyReductionKind(op.getKind()) << ", "
+      << shape(op.getInput().getType()) << ", " << (dimensions.empty() ? "0" : dimensions) << ", "
+      << name(op.getInput()) << ", " << name(op.getResult()) << ");\n";
+}
+
+void CallPrinter::alongDimension(StringRef function, Operation *op, Value input,
+                                 int64_t dimension) {
+  auto dimensions = getDimensions(input.getType());
+  out << function << "(" << device(op) << ", " << size(product(dimensions.take_front(dimension)))
+      << ", " << size(sizeOf(dimensions[dimension])) << ", "
+      << size(product(dimensions.drop_front(dimension + 1))) << ", " << name(input) << ", "
+      << name(op->getResult(0)) << ");\n";
+}
+
+void CallPrinter::call(SoftmaxOp op) {
+  alongDimension("softmax", op, op.getInput(), op.getDimension());
+}
+void CallPrinter::call(LogSoftmaxOp op) {
+  alongDimension("log_softmax", op, op.getInput(), op.getDimension());
+}
+void CallPrinter::call(ArgmaxOp op) {
+  alongDimension("argmax", op, op.getInput(), op.getDimension());
+}
+
+void CallPrinter::call(MapOp op) {
+  FunctorNeeds needs = getFunctorNeeds(op);
+  std::string functor = op->getAttrOfType<StringAttr>(kFunctor).str() + "{";
+  auto field = [&](const std::string &text) {
+    functor += (functor.back() == '{' ? "" : ", ") + text;
+  };
+  for (auto [scale, offset] : needs.extents) {
+    field(extent(scale, offset));
+  }
+  if (!needs.masks.empty())
+    field("seed(), uint64_t(step())");
+  for (DropoutMaskOp mask : needs.masks)
+    field("0x" + llvm::utohexstr(getDropoutKey(mask.getPath(), mask.getCall()), /*LowerCase=*/true) + "u");
+  functor += "}";
+
+  bool inOrder = needs.positions.empty() && needs.masks.empty();
+  for (unsigned operand = 0; operand < op.getInputs().size(); ++operand)
+    inOrder &= op.isContiguous(operand);
+  out << "map(" << device(op) << ", "
+      << (inOrder ? size(getElementCount(op.getType())) : shape(op.getType())) << ", " << functor
+      << ", " << name(op.getResult());
+  for (auto [operand, input] : llvm::enumerate(op.getInputs()))
+    out << ", "
+        << (inOrder
+                ? name(input)
+                : "strided(" + name(input) + ", " + mappedStrides(input, op.getMap(operand)) + ")");
+  for (int64_t position : needs.positions) {
+    SmallVector<ElementCount> steps(getDimensions(op.getType()).size(), ElementCount{0, false});
+    steps[position].count = 1;
+    out << ", Index{" << list(steps) << "}";
+  }
+  if (!needs.masks.empty())
+    out << ", Index64{" << list(strides(op.getType())) << "}";
+  out << ");\n";
+}
+
+void CallPrinter::copy(Operation *op, Type extents, Value x, StringRef xStrides, ElementCount from,
+                       StringRef yStrides, ElementCount to) {
+  auto pointer = [&](const std::string &base, ElementCount offset) {
+    return offset.count == 0 ? base : base + " + " + size(offset);
+  };
+  out << "copy(" << device(op) << ", " << shape(extents) << ", " << pointer(name(x), from) << ", "
+      << xStrides << ", " << pointer(name(op->getResult(0)), to) << ", " << yStrides << ");\n";
+}
+
+static constexpr ElementCount kNone{0, false};
+
+void CallPrinter::call(BroadcastOp op) {
+  copy(op, op.getType(), op.getInput(), mappedStrides(op.getInput(), op.getDimensions()), kNone,
+       list(strides(op.getType())), kNone);
+}
+
+void CallPrinter::call(PermuteOp op) {
+  copy(op, op.getType(), op.getInput(), mappedStrides(op.getInput(), op.getPermutation()), kNone,
+       list(strides(op.getType())), kNone);
+}
+
+void CallPrinter::call(SliceOp op) {
+  auto steps = strides(op.getInput().getType());
+  copy(op, op.getType(), op.getInput(), list(steps),
+       times(steps[op.getDimension()], int64_t(op.getFrom())), list(strides(op.getType())), kNone);
+}
+
+void CallPrinter::call(PadOp op) {
+  auto steps = strides(op.getType());
+  out << "fill(" << device(op) << ", " << size(getElementCount(op.getType())) << ", "
+      << elementTypeName(op.getType().getElementType()) << "(0), " << name(op.getResult())
+      << ");\n";
+  copy(op, op.getInput().getType(), op.getInput(), list(strides(op.getInput().getType())), kNone,
+       list(steps), times(steps[op.getDimension()], int64_t(op.getBefore())));
+}
+
+void CallPrinter::call(ConcatOp op) {
+  auto steps = strides(op.getType());
+  int64_t position = 0;
+  for (Value input : op.getInputs()) {
+    copy(op, input.getType(), input, list(strides(input.getType())), kNone, list(steps),
+         times(steps[op.getDimension()], position));
+    position += getDimensions(input.getType())[op.getDimension()].getSize();
+  }
+}
+
+void CallPrinter::call(ConstantOp op) {
+  out << "fill(" << device(op) << ", " << size(getElementCount(op.getType())) << ", "
+      << elementTypeName(getElementTypeOrSelf(op.getType())) << "(" << literal(op) << "), "
+      << name(op.getResult()) << ");\n";
+}
+
+void CallPrinter::call(ExtentOp op) {
+  out << "fill(" << device(op) << ", " << size(getElementCount(op.getType())) << ", "
+      << extent(op.getScale(), op.getOffset()) << ", " << name(op.getResult()) << ");\n";
+}
+
+void CallPrinter::call(UpdateOp op) {
+  out << op.getOptimizer() << "(" << device(op) << ", optimizer(), step());\n";
+}
+
+//===- Results
+//--------------------------------------------------------------------------------------===//
+
+void CallPrinter::declareResult(Operation *op) {
+  Type type = op->getResult(0).getType();
+  if (!op->hasAttr(kMember))
+    out << elementTypeName(getElementTypeOrSelf(type)) << " *const ";
+  out << name(op->getResult(0)) << " = " << place(op) << "; // " << shapeComment(type) << "\n";
+}
+
+void CallPrinter::printTransfer(TransferOp op) {
+  Type type = op.getType();
+  std::string from = "d" + std::to_string(op.getFrom());
+  devices.insert(op.getFrom());
+  if (!op->hasAttr(kMember))
+    out << "const " << elementTypeName(getElementTypeOrSelf(type))
+        << " *const ";
+  out << name(op.getResult()) << " = transfer(" << from << ", " << name(op.getInput()) << ", "
+      << device(op) << ", " << place(op) << ", " << size(getElementCount(type)) << ");\n";
+}
+
+void CallPrinter::print(Operation *op) {
+  if (auto transfer = dyn_cast<TransferOp>(op))
+    return printTransfer(transfer);
+  if (op->getNumResults() == 1)
+    declareResult(op);
+  llvm::TypeSwitch<Operation *>(op)
+      .Case<LinearOp, MatmulOp, ReduceOp, SoftmaxOp, LogSoftmaxOp, ArgmaxOp, MapOp, BroadcastOp,
+            PermuteOp, SliceOp, PadOp, ConcatOp, ConstantOp, ExtentOp, UpdateOp>(
+          [&](auto concrete) { call(concrete); })
+      .Default([](Operation *) { llvm_unreachable("mp-prepare-emission leaves nothing else"); });
+}
+
+} // namespace mparc::emit

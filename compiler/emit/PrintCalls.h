@@ -1,0 +1,70 @@
+// One operation of the last level as one call of the runtime.
+#pragma once
+
+#include "emit/Text.h"
+
+#include "llvm/Support/raw_ostream.h"
+
+#include <set>
+
+namespace mparc::emit {
+
+/// Prints operations into the body of one function, and notes what the body refers to.
+class CallPrinter {
+public:
+  CallPrinter(const ModelIndex &index, llvm::raw_ostream &out) : index(index), out(out) {}
+
+  /// The result's pointer, then the call that fills it.
+  void print(mlir::Operation *op);
+  /// The C++ expression of a value's pointer.
+  std::string name(mlir::Value value);
+
+  /// Logical devices referred to as `d0`, `d1`, ….
+  std::set<int64_t> devices;
+  bool usesRows = false;
+
+private:
+  void printCall(mlir::Operation *op);
+  void call(mp::LinearOp op);
+  void call(mp::MatmulOp op);
+  void call(mp::ReduceOp op);
+  void call(mp::SoftmaxOp op);
+  void call(mp::LogSoftmaxOp op);
+  void call(mp::ArgmaxOp op);
+  void call(mp::MapOp op);
+  void call(mp::BroadcastOp op);
+  void call(mp::PermuteOp op);
+  void call(mp::SliceOp op);
+  void call(mp::PadOp op);
+  void call(mp::ConcatOp op);
+  void call(mp::ConstantOp op);
+  void call(mp::ExtentOp op);
+  void call(mp::UpdateOp op);
+
+  void declareResult(mlir::Operation *op);
+  void printTransfer(mp::TransferOp op);
+  /// `softmax(d0, outer, extent, inner, x, y)` and its like.
+  void alongDimension(llvm::StringRef function, mlir::Operation *op, mlir::Value input,
+                      int64_t dimension);
+  /// A copy of `shape` between strides, from `x + from` to `y + to`.
+  void copy(mlir::Operation *op, mlir::Type shape, mlir::Value x, llvm::StringRef xStrides,
+            mp::ElementCount from, llvm::StringRef yStrides, mp::ElementCount to);
+
+  std::string device(mlir::Operation *op);
+  std::string size(mp::ElementCount count);
+  std::string place(mlir::Operation *op);
+  /// `scale · rows + offset` as a float.
+  std::string extent(int64_t scale, int64_t offset);
+  /// `{rows, 4}`: the extents of a tensor.
+  std::string shape(mlir::Type tensor);
+  /// The step in elements along each dimension of a contiguous tensor.
+  llvm::SmallVector<mp::ElementCount> strides(mlir::Type tensor);
+  std::string list(llvm::ArrayRef<mp::ElementCount> sizes);
+  /// Steps through `operand` along the dimensions of a result that `map` lays it over.
+  std::string mappedStrides(mlir::Value operand, llvm::ArrayRef<int64_t> map);
+
+  const ModelIndex &index;
+  llvm::raw_ostream &out;
+};
+
+} // namespace mparc::emit

@@ -1,0 +1,133 @@
+// The description of a model as data: what the runtime reads to allocate, initialise, load and
+// save.
+#include "emit/PrintHead.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+
+using namespace mlir;
+using namespace mparc::mp;
+
+namespace mparc::emit {
+
+/// The extents but the batch, in braces: of a parameter all of them, of a port those of one row.
+static std::string rowShape(Type tensor) {
+  std::string text = "{";
+  for (DimensionAttr dimension : getDimensions(tensor)) {
+    if (dimension.hasBatch() && dimension.getStaticSize() == 1)
+      continue;
+    text += (text.size() > 1 ? ", " : "") + std::to_string(dimension.getStaticSize());
+  }
+  return text + "}";
+}
+
+static std::string port(StringRef name, Type tensor) {
+  Type element = getElementTypeOrSelf(tensor);
+  StringRef type = element.isF32() ? "f32" : element.isInteger(1) ? "boolean" : "i32";
+  return ("{" + quote(name) + ", ElementType::" + type + ", " + rowShape(tensor) + "}").str();
+}
+
+static void printDevices(const ModelIndex &index, llvm::raw_ostream &out) {
+  out << "// of each: floats of parameters, of those trained; bytes of activations, bytes a row\n"
+         "description.devices = {\n";
+  for (Attribute entry : ModelOp(index.model)->getAttrOfType<ArrayAttr>("mp.devices")) {
+    auto device = cast<DictionaryAttr>(entry);
+    auto get = [&](StringRef name) { return device.getAs<IntegerAttr>(name).getInt(); };
+    out << "{" << get("parameter_floats") << ", " << get("trained_floats") << ", "
+        << get("fixed_bytes") << ", " << get("row_bytes") << "},\n";
+  }
+  out << "};\n";
+}
+
+static void printParameter(ParameterOp parameter, llvm::raw_ostream &out) {
+  auto arguments = parameter.getArguments();
+  auto argument = [&](size_t i) { return number(i < arguments.size() ? arguments[i] : 0.0); };
+  out << "{" << quote(parameter.getSymName()) << ", " << rowShape(parameter.getTensorType()) << ", "
+      << getDevice(parameter).value_or(0) << ", "
+      << parameter->getAttrOfType<BufferAttr>(kBuffer).getOffset()
+      << ", {Initial::" << stringifyInitializerKind(parameter.getInitializer()) << ", "
+      << argument(0) << ", " << argument(1) << "}},\n";
+}
+
+static void printParameters(const ModelIndex &index, llvm::raw_ostream &out) {
+  if (index.parameters.empty())
+    return;
+  out << "\n// name, shape, device, place in its device's parameters, first values\n"
+         "using Initial = Initializer::Kind;\n"
+         "description.parameters = {\n";
+  for (auto parameter : ModelOp(index.model).getOps<ParameterOp>())
+    printParameter(parameter, out);
+  out << "};\n";
+}
+
+static void printPorts(const ModelIndex &index, llvm::raw_ostream &out) {
+  ProgramOp predict = index.predict, train = index.train;
+  out << "\ndescription.inputs = {";
+  for (auto [argument, name] : llvm::zip(predict.getBlock().getArguments(), predict.getNames()))
+    out << (argument.getArgNumber() ? ", " : "")
+        << port(cast<StringAttr>(name).getValue(), argument.getType());
+  out << "};\n";
+  if (train)
+    out << "description.target = "
+        << port(cast<StringAttr>(train.getNames().getValue().back()).getValue(),
+                train.getBlock().getArguments().back().getType())
+        << ";\n";
+  out << "description.output = "
+      << port("output", predict.getBlock().getTerminator()->getOperand(0).getType()) << ";\n";
+}
+
+static void printData(StringRef member, DictionaryAttr data, llvm::raw_ostream &out) {
+  auto kind = data.getAs<StringAttr>("kind");
+  if (!kind)
+    return;
+  std::string prefix = ("training." + member + ".").str();
+  out << prefix << "kind = DataSource::Kind::" << kind.getValue() << ";\n";
+  auto text = [&](StringRef entry, StringRef field) {
+    if (auto value = data.getAs<StringAttr>(entry))
+      out << prefix << field << " = " << quote(value.getValue()) << ";\n";
+  };
+  auto integer = [&](StringRef entry, StringRef field) {
+    if (auto value = data.getAs<IntegerAttr>(entry))
+      out << prefix << field << " = " << value.getInt() << ";\n";
+  };
+  text("path", "path");
+  text("targets_path", "targets");
+  integer("inputs", "input_columns");
+  integer("targets", "target_columns");
+  if (auto part = data.getAs<FloatAttr>("test"))
+    out << prefix << "test = " << number(part.getValueAsDouble()) << ";\n";
+}
+
+static void printTraining(TrainingOp training, llvm::raw_ostream &out) {
+  if (training.getClasses())
+    out << "description.classes = " << training.getClasses() << ";\n";
+  out << "\nTrainingDefaults &training = description.training;\n";
+  printData("data", training.getData(), out);
+  printData("test_data", training.getTestData(), out);
+  out << "training.epochs = " << training.getEpochs() << ";\n"
+      << "training.batch = " << training.getBatch() << ";\n"
+      << "training.shuffle = " << (training.getShuffle() ? "true" : "false") << ";\n"
+      << "training.seed = " << uint64_t(training.getSeed())
+      << (int64_t(training.getSeed()) < 0 ? "u" : "") << ";\n"
+      << "training.optimizer.kind = OptimizerSettings::Kind::" << training.getOptimizer() << ";\n";
+  for (NamedAttribute setting : training.getSettings())
+    out << "training.optimizer." << setting.getName().strref() << " = "
+        << number(cast<FloatAttr>(setting.getValue()).getValueAsDouble()) << ";\n";
+}
+
+void printDescription(const ModelIndex &index, const EmitOptions &options, llvm::raw_ostream &out) {
+  ModelOp model = index.model;
+  out << "ModelDescription " << model->getAttrOfType<StringAttr>(kClass).getValue()
+      << "::describe() {\n"
+         "ModelDescription description;\n"
+      << "description.name = " << quote(model.getSymName()) << ";\n"
+      << "description.source = " << quote(options.source) << ";\n\n";
+  printDevices(index, out);
+  printParameters(index, out);
+  printPorts(index, out);
+  if (index.training)
+    printTraining(index.training, out);
+  out << "return description;\n}\n";
+}
+
+} // namespace mparc::emit

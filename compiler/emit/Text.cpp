@@ -1,0 +1,141 @@
+// Small pieces of C++ text that several printers share.
+#include "emit/Text.h"
+#include "emit/Emit.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/Path.h"
+
+#include <charconv>
+
+using namespace mlir;
+using namespace mparc::mp;
+
+namespace mparc::emit {
+
+ModelIndex::ModelIndex(ModelOp model) : model(model) {
+  for (Operation &op : model.getBody().front()) {
+    if (auto parameter = dyn_cast<ParameterOp>(op))
+      parameters[FlatSymbolRefAttr::get(parameter.getSymNameAttr())] = parameter;
+    else if (auto layer = dyn_cast<LayerOp>(op))
+      layers[layer.getPath()] = layer;
+    else if (auto found = dyn_cast<TrainingOp>(op))
+      training = found;
+    else if (auto program = dyn_cast<ProgramOp>(op))
+      (program.getSymName() == "train"      ? train
+       : program.getSymName() == "evaluate" ? evaluate
+                                            : predict) = program;
+  }
+}
+
+std::string quote(StringRef text) {
+  static constexpr char digits[] = "01234567";
+  std::string quoted = "\"";
+  for (unsigned char c : text) {
+    if (c == '"' || c == '\\') {
+      quoted += '\\';
+      quoted += static_cast<char>(c);
+    } else if (c < ' ' || c == 127) {
+      quoted += {'\\', digits[c >> 6], digits[c >> 3 & 7], digits[c & 7]};
+    } else {
+      quoted += static_cast<char>(c);
+    }
+  }
+  return quoted + '"';
+}
+
+std::string inComment(StringRef text) {
+  std::string line;
+  for (unsigned char c : text)
+    if (c >= ' ' && c != 127)
+      line += static_cast<char>(c);
+    else if (!line.empty() && line.back() != ' ')
+      line += ' ';
+  // A backslash at the end would make the next line a comment too.
+  while (!line.empty() && (line.back() == '\\' || line.back() == ' '))
+    line.pop_back();
+  return line;
+}
+
+std::string number(double value) {
+  char digits[32];
+  auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
+  std::string text(digits, end);
+  bool isInteger = llvm::all_of(text, [](char c) { return llvm::isDigit(c) || c == '-'; });
+  return isInteger ? text + ".0" : text;
+}
+
+std::string grouped(int64_t value) {
+  std::string text = std::to_string(value);
+  for (int64_t place = static_cast<int64_t>(text.size()) - 3; place > 0; place -= 3)
+    text.insert(place, ",");
+  return text;
+}
+
+ElementCount sizeOf(DimensionAttr dimension) {
+  return {dimension.getStaticSize(), dimension.hasBatch()};
+}
+
+ElementCount bytesOf(Type tensor) {
+  ElementCount size = getElementCount(tensor);
+  size.count *= getElementBytes(getElementTypeOrSelf(tensor));
+  return size;
+}
+
+std::string sizeText(ElementCount size) {
+  if (!size.perRow)
+    return std::to_string(size.count);
+  return size.count == 1 ? "rows" : "rows * " + std::to_string(size.count);
+}
+
+static std::string dimensionComment(DimensionAttr dimension) {
+  if (dimension.hasBatch())
+    return sizeText(sizeOf(dimension));
+  std::string name = dimension.str();
+  std::string size = std::to_string(dimension.getStaticSize());
+  return llvm::all_of(name, [](char c) { return llvm::isDigit(c) || c == '*'; })
+             ? size
+             : name + " " + size;
+}
+
+std::string shapeComment(Type tensor) {
+  std::string text = "[";
+  llvm::raw_string_ostream stream(text);
+  llvm::interleaveComma(getDimensions(tensor), stream,
+                        [&](DimensionAttr dimension) { stream << dimensionComment(dimension); });
+  return text + "]";
+}
+
+std::string bytesComment(Type tensor) {
+  ElementCount bytes = bytesOf(tensor);
+  return grouped(bytes.count) + (bytes.perRow ? " B a row" : " B");
+}
+
+std::string placeComment(Location location) {
+  auto place = getSourceLocation(location);
+  if (!place)
+    return {};
+  return inComment(llvm::sys::path::filename(place->getFilename())) + ":" +
+         std::to_string(place->getLine());
+}
+
+int optimizerSlots(TrainingOp training) {
+  if (!training)
+    return 0;
+  if (training.getOptimizer() != "sgd")
+    return 2;
+  auto momentum = training.getSettings().getAs<FloatAttr>("momentum");
+  return momentum && !momentum.getValue().isZero() ? 1 : 0;
+}
+
+static int64_t roundUp(int64_t value, int64_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+
+int64_t arenaBytes(DictionaryAttr device, int slots, int64_t batch) {
+  auto entry = [&](StringRef name) { return device.getAs<IntegerAttr>(name).getInt(); };
+  return roundUp((2 + slots) * entry("parameter_floats") * 4, 256) +
+         roundUp(entry("fixed_bytes"), 256) + roundUp(entry("row_bytes") * roundUp(batch, 64), 256);
+}
+
+} // namespace mparc::emit
