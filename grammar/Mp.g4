@@ -5,9 +5,10 @@
 //   - a keyword out of its position becomes a NAME: `in`, `model` or `data` may name anything;
 //   - the MALFORMED tokens are reported and then dropped, or taken for what they resemble;
 //   - brackets and prefix operators that nest too deep are refused.
-// What the rules below let through but the language does not have (a target that is no name, chained
-// comparisons, `param` within `forward`) is refused when the syntax tree is built, with better words
-// than a parser has.
+// A list may end in a comma: `(COMMA item?)*`, so that one token decides here too. What the rules
+// below let through but the language does not have (two commas in a row, chained comparisons,
+// `param` within `forward`) is refused when the syntax tree is built, with better words than a parser
+// has.
 grammar Mp;
 
 //===--- Files -----------------------------------------------------------------------------------===
@@ -23,13 +24,13 @@ declaration
 importDecl : IMPORT STRING SEMICOLON ;
 
 externDecl
-  : EXTERN STRING OP NAME LEFT_PAREN (parameter (COMMA parameter)* COMMA?)? RIGHT_PAREN
+  : EXTERN STRING OP NAME LEFT_PAREN (parameter (COMMA parameter?)*)? RIGHT_PAREN
     ARROW results (GRAD NAME)? SEMICOLON
   ;
 
 layerDecl : (LAYER | MODEL) NAME parameterList? LEFT_BRACE statement* RIGHT_BRACE ;
 
-parameterList : LEFT_PAREN (parameter (COMMA parameter)* COMMA?)? RIGHT_PAREN ;
+parameterList : LEFT_PAREN (parameter (COMMA parameter?)*)? RIGHT_PAREN ;
 
 parameter : NAME COLON type (ASSIGN expression)? ;
 
@@ -53,7 +54,7 @@ statement
     )
   ;
 
-forwardDecl : FORWARD LEFT_PAREN (parameter (COMMA parameter)* COMMA?)? RIGHT_PAREN ARROW results block ;
+forwardDecl : FORWARD LEFT_PAREN (parameter (COMMA parameter?)*)? RIGHT_PAREN ARROW results block ;
 
 results
   : type (COMMA type)*
@@ -77,7 +78,7 @@ simpleStmt : path (COMMA path)* (ASSIGN expression)? SEMICOLON ;
 path : NAME suffix* ;
 
 annotation
-  : AT NAME (LEFT_PAREN (annotationArgument (COMMA annotationArgument)* COMMA?)? RIGHT_PAREN)?
+  : AT NAME (LEFT_PAREN (annotationArgument (COMMA annotationArgument?)*)? RIGHT_PAREN)?
   ;
 
 annotationArgument : expression (COLON expression)? (RANGE expression)? ;
@@ -89,7 +90,7 @@ type
   | LEFT_BRACKET NAME RIGHT_BRACKET
   ;
 
-dimensions : LEFT_BRACKET (element (COMMA element)* COMMA?)? RIGHT_BRACKET ;
+dimensions : LEFT_BRACKET (element (COMMA element?)*)? RIGHT_BRACKET ;
 
 //===--- Expressions, tightest first -------------------------------------------------------------===
 
@@ -107,7 +108,7 @@ expression
   ;
 
 suffix
-  : LEFT_PAREN (argument (COMMA argument)* COMMA?)? RIGHT_PAREN                   # callSuffix
+  : LEFT_PAREN (argument (COMMA argument?)*)? RIGHT_PAREN                   # callSuffix
   | LEFT_BRACKET expression RIGHT_BRACKET                                         # indexSuffix
   | DOT NAME                                                                      # memberSuffix
   ;
@@ -126,7 +127,7 @@ primary
   | tuple
   ;
 
-list : LEFT_BRACKET (element (COMMA element)* COMMA?)? RIGHT_BRACKET ;
+list : LEFT_BRACKET (element (COMMA element?)*)? RIGHT_BRACKET ;
 
 element : ELLIPSIS | expression ;
 

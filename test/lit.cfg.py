@@ -7,8 +7,8 @@ import lit.formats
 config.name = "mparc"
 config.test_format = lit.formats.ShTest(execute_external=False)
 config.suffixes = [".mp", ".mlir", ".test"]
-# Folders named so hold what tests read, not tests.
-config.excludes = ["Inputs", "CMakeLists.txt"]
+# What tests read, and tests that CTest runs by itself.
+config.excludes = ["Inputs", "fuzz", "golden", "runtime"]
 config.test_source_root = os.path.dirname(__file__)
 config.test_exec_root = config.mparc_test_build
 
@@ -23,3 +23,4 @@ for variable in ("TERM", "CCACHE_DIR", "HOME"):
 
 config.substitutions.append(("%source", config.mparc_source))
 config.substitutions.append(("%build", config.mparc_build))
+config.substitutions.append(("%python", config.python))

@@ -66,6 +66,8 @@ int64_t getElementBytes(Type element) {
   return element.isInteger(1) ? 1 : element.getIntOrFloatBitWidth() / 8;
 }
 
+uint64_t getDropoutKey(DropoutMaskOp op) { return getDropoutKey(op.getPath(), op.getCall()); }
+
 StringRef getSourceName(Location location) {
   if (auto name = dyn_cast<NameLoc>(location))
     return name.getName();

@@ -61,6 +61,8 @@ ElementCount getElementCount(mlir::Type tensor);
 /// The bytes of one element: f32 and i32 4, bool 1.
 int64_t getElementBytes(mlir::Type element);
 
+uint64_t getDropoutKey(DropoutMaskOp op);
+
 /// The name the source gave the value of this location, or empty; and its place in the source.
 llvm::StringRef getSourceName(mlir::Location location);
 std::optional<mlir::FileLineColLoc> getSourceLocation(mlir::Location location);

@@ -14,7 +14,9 @@ def Mp_ModelOp : Mp_Op<"model", [Symbol, SymbolTable, NoTerminator, SingleBlock,
     `devices` is the number of logical devices; known from the phase placed on.
 
     ```mlir
-    mp.model @Net { ... }
+    mp.model @Net devices 4 {
+      mp.layer "layer1" declared "layer1 = Linear(12, 256)"
+    }
     ```
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, OptionalAttr<I64Attr>:$devices);

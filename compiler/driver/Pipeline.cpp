@@ -3,6 +3,8 @@
 
 #include "passes/Passes.h"
 
+#include "mlir/Transforms/Passes.h"
+
 using namespace mlir;
 using namespace mparc::mp;
 
@@ -71,6 +73,8 @@ static void addStep(OpPassManager &passes, Phase phase) {
   case Phase::fused:
     // After transfers, which end chains; only what leaves every bit as it is.
     model.addPass(createFuse());
+    // Fusion copies scalar expressions into bodies; what a device computes twice it computes once.
+    model.addPass(createCSEPass());
     model.addPass(createVerifyTransferred());
     return;
   case Phase::scheduled:

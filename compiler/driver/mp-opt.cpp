@@ -1,4 +1,4 @@
-// mp-opt: runs passes of mparc over IR in a file, for tests.
+// mp-opt: runs passes of mparc one by one on the mp dialect's text, for tests and for looking.
 #include "dialect/MpDialect.h"
 #include "emit/Emit.h"
 #include "passes/Passes.h"
@@ -12,8 +12,8 @@ int main(int argc, char **argv) {
   mparc::mp::registerMpPasses();
   mlir::registerPass(mparc::emit::createPrepareEmissionPass);
   mlir::registerPass(mparc::emit::createNameValuesPass);
-  mlir::registerCanonicalizerPass();
   mlir::registerCSEPass();
+  mlir::registerCanonicalizerPass();
   return mlir::asMainReturnCode(
-      mlir::MlirOptMain(argc, argv, "runs single passes of mparc\n", registry));
+      mlir::MlirOptMain(argc, argv, "mparc's passes, one by one\n", registry));
 }

@@ -1,5 +1,6 @@
 // mp-run: executes a program of a model in process over reference kernels, prints what it gives,
 // and checks its gradients. `mp-run --help` lists the flags.
+#include "driver/ComparePhases.h"
 #include "interpreter/CheckGradients.h"
 #include "interpreter/Report.h"
 
@@ -53,6 +54,15 @@ static cl::opt<bool>
 static cl::opt<int64_t> elements("elements", cl::desc("elements of a parameter that are checked"),
                                  cl::init(64));
 
+static cl::opt<std::string> phaseName(
+    "phase", cl::desc("graph, grad, placed, inserted, transferred, fused, scheduled or calls: pass "
+                      "the model on to it before running it"));
+static cl::opt<std::string> fromName("from", cl::desc("the phase the model is given in"),
+                                     cl::init("graph"));
+static cl::opt<bool> comparePhasesFlag(
+    "compare-phases",
+    cl::desc("run every program in each phase from --from on, and compare every bit"));
+
 static int fail(const llvm::Twine &message) {
   llvm::errs() << "mp-run: error: " << message << '\n';
   return 1;
@@ -100,6 +110,16 @@ static int runModel(mp::ModelOp model, const Inputs &inputs, const RunOptions &o
   return 0;
 }
 
+static int compare(ModuleOp module, const ComparisonOptions &options) {
+  auto outcomes = comparePhases(module, options);
+  if (failed(outcomes))
+    return 1;
+  for (const auto &[name, outcome] : *outcomes)
+    llvm::outs() << "@" << name << " is the same in all phases: " << outcome.gradients.size()
+                 << " gradients\n";
+  return 0;
+}
+
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
   cl::ParseCommandLineOptions(argc, argv, "executes a model in process over reference kernels\n");
@@ -127,8 +147,25 @@ int main(int argc, char **argv) {
   if (rows < 1)
     return fail("--rows must be at least 1");
 
+  std::optional<Phase> from = findPhase(fromName), to = findPhase(phaseName);
+  if (!from || (!phaseName.empty() && !to))
+    return fail("unknown phase " + (from ? phaseName : fromName));
   const bool wide = scalar == ScalarKind::f64 || checkGradientsFlag;
   InputOptions inputOptions{rows, wide ? 8 : 4, seed, low, high, !positive, classes};
+  RunOptions options;
+  options.rows = rows;
+  options.largestBatch = largestBatch;
+  options.seed = seed;
+  options.aliasTransfers = aliasTransfers;
+  options.poisonDead = poisonDead;
+  if (comparePhasesFlag)
+    return compare(*module, {*from, to.value_or(Phase::calls), inputOptions, options});
+  if (to) {
+    PassManager passes(&context);
+    addPasses(passes, *from, *to);
+    if (failed(passes.run(*module)))
+      return 1;
+  }
   Inputs inputs = makeRandomInputs(model, found, inputOptions);
   if (!inputPath.empty()) {
     auto numbers = readNumbers(inputPath);
@@ -137,12 +174,6 @@ int main(int argc, char **argv) {
     if (llvm::Error error = setInputs(inputs, found, *numbers))
       return fail(llvm::toString(std::move(error)));
   }
-  RunOptions options;
-  options.rows = rows;
-  options.largestBatch = largestBatch;
-  options.seed = seed;
-  options.aliasTransfers = aliasTransfers;
-  options.poisonDead = poisonDead;
   if (checkGradientsFlag) {
     GradientCheckOptions check;
     check.elements = elements;

@@ -19,9 +19,11 @@ class AstBuilder {
 public:
   using Parser = grammar::MpParser;
 
-  /// `contents` are those of buffer number `number`.
-  AstBuilder(llvm::StringRef contents, unsigned number, Diagnostics &reports)
-      : text(contents), buffer(number), diagnostics(reports) {}
+  /// `contents` are those of buffer number `number`; `damagedOffsets`, in order when `build` is
+  /// called, say where they were not parsed as they are written.
+  AstBuilder(llvm::StringRef contents, unsigned number, const std::vector<uint32_t> &damagedOffsets,
+             Diagnostics &reports)
+      : text(contents), buffer(number), damaged(damagedOffsets), diagnostics(reports) {}
 
   std::unique_ptr<ast::File> build(Parser::FileContext *context);
 
@@ -74,6 +76,8 @@ private:
   std::vector<ast::ExprPtr> buildElements(const std::vector<Parser::ElementContext *> &contexts);
   /// `value` or `name: value`, where `name` and `value` are parsed as expressions.
   ast::Argument buildArgument(Parser::ExpressionContext *first, Parser::ExpressionContext *second);
+  /// Refuses a `,` that follows another.
+  void checkCommas(antlr4::ParserRuleContext *context);
   /// Gives a finished node its height; refuses one that is too high.
   ast::ExprPtr finish(ast::ExprPtr expression, unsigned childHeight);
   std::string stringValue(antlr4::tree::TerminalNode *node);
@@ -83,6 +87,8 @@ private:
   bool isWhole(antlr4::ParserRuleContext *context);
   /// Whether a token is there and written by the user; sets `isBroken` if not.
   bool isWritten(antlr4::tree::TerminalNode *node);
+  /// Whether something in a range was not parsed as it is written.
+  bool isDamaged(const SourceRange &range) const;
   SourceRange rangeOf(antlr4::Token *first, antlr4::Token *last) const;
   SourceRange rangeOf(antlr4::ParserRuleContext *context) const {
     return rangeOf(context->getStart(), context->getStop());
@@ -100,6 +106,7 @@ private:
 
   llvm::StringRef text;
   unsigned buffer;
+  const std::vector<uint32_t> &damaged;
   Diagnostics &diagnostics;
   std::unique_ptr<ast::File> file;
   /// The layer being built.

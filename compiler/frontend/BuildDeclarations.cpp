@@ -47,11 +47,12 @@ void AstBuilder::addExtern(Parser::ExternDeclContext *context) {
   declaration->range = rangeOf(context);
   declaration->header = stringValue(context->STRING());
   declaration->name = identifier(context->NAME(0));
+  checkCommas(context);
   declaration->inputs = buildParameters(context->parameter(), /*isLayers=*/false);
   declaration->results = buildResults(context->results());
   if (context->GRAD())
     declaration->gradient = identifier(context->NAME(1));
-  if (isBroken)
+  if (isBroken || isDamaged(declaration->range))
     return;
   declaration->headerRange = rangeOf(context->STRING());
   file->externs.push_back(std::move(declaration));
@@ -69,11 +70,12 @@ void AstBuilder::addLayer(Parser::LayerDeclContext *context, std::vector<Annotat
   if (auto *list = context->parameterList()) {
     if (list->exception)
       isBroken = true;
+    checkCommas(list);
     layer->parameters = buildParameters(list->parameter(), /*isLayers=*/true);
   }
   for (auto *statement : context->statement())
     addStatement(statement, layer->body, Place::LayerBody);
-  layer->isBroken = isBroken;
+  layer->isBroken = isBroken || isDamaged(layer->range);
   layer = nullptr;
   // Without a name nobody can refer to it.
   if (declaration->name)
@@ -96,7 +98,7 @@ void AstBuilder::addTrain(Parser::TrainDeclContext *context) {
     if (entry.name && entry.value)
       declaration->entries.push_back(std::move(entry));
   }
-  declaration->isBroken = isBroken;
+  declaration->isBroken = isBroken || isDamaged(declaration->range);
   if (declaration->model)
     file->trains.push_back(std::move(declaration));
 }
@@ -111,6 +113,7 @@ void AstBuilder::addForward(Parser::ForwardDeclContext *context,
   forward->annotations = std::move(annotations);
   if (context->exception)
     isBroken = true;
+  checkCommas(context);
   forward->inputs = buildParameters(context->parameter(), /*isLayers=*/false);
   forward->results = buildResults(context->results());
   forward->body = buildBlock(context->block(), Place::Forward);
@@ -180,8 +183,10 @@ TypeExpr AstBuilder::buildType(Parser::TypeContext *context) {
     type.form = TypeExpr::Form::List;
   } else if (auto *dimensions = context->dimensions()) {
     type.form = TypeExpr::Form::Tensor;
-    if (isWhole(dimensions))
+    if (isWhole(dimensions)) {
+      checkCommas(dimensions);
       type.dimensions = buildElements(dimensions->element());
+    }
   }
   return type;
 }
@@ -203,6 +208,7 @@ Annotation AstBuilder::buildAnnotation(Parser::AnnotationContext *context) {
     return annotation;
   annotation.name = identifier(context->NAME());
   annotation.range = rangeOf(context);
+  checkCommas(context);
   for (auto *argumentContext : context->annotationArgument()) {
     if (!isWhole(argumentContext))
       continue;

@@ -2,6 +2,7 @@
 
 #include "frontend/AstBuilder.h"
 
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallVector.h"
 
 #include <cmath>
@@ -28,6 +29,11 @@ bool AstBuilder::isWritten(antlr4::tree::TerminalNode *node) {
     return true;
   isBroken = true;
   return false;
+}
+
+bool AstBuilder::isDamaged(const SourceRange &range) const {
+  auto found = llvm::lower_bound(damaged, range.begin.offset);
+  return found != damaged.end() && *found < range.end.offset;
 }
 
 SourceRange AstBuilder::rangeOf(antlr4::Token *first, antlr4::Token *last) const {
@@ -238,6 +244,19 @@ AstBuilder::buildElements(const std::vector<Parser::ElementContext *> &contexts)
   return elements;
 }
 
+void AstBuilder::checkCommas(antlr4::ParserRuleContext *context) {
+  bool wasComma = false;
+  for (antlr4::tree::ParseTree *child : context->children) {
+    auto *node = dynamic_cast<antlr4::tree::TerminalNode *>(child);
+    bool isComma = node && node->getSymbol()->getType() == Parser::COMMA;
+    if (isComma && wasComma) {
+      error(rangeOf(node), "nothing stands between this `,` and the one before");
+      isBroken = true;
+    }
+    wasComma = isComma;
+  }
+}
+
 static unsigned maxHeight(const std::vector<ExprPtr> &expressions) {
   unsigned height = 0;
   for (const ExprPtr &expression : expressions)
@@ -248,6 +267,7 @@ static unsigned maxHeight(const std::vector<ExprPtr> &expressions) {
 ExprPtr AstBuilder::buildList(Parser::ListContext *context) {
   if (!isWhole(context))
     return nullptr;
+  checkCommas(context);
   auto expression = std::make_unique<ListExpr>();
   expression->range = rangeOf(context);
   expression->elements = buildElements(context->element());
@@ -320,6 +340,7 @@ ExprPtr AstBuilder::buildSuffix(Parser::SuffixContext *context, ExprPtr base) {
     isBroken = true;
     return nullptr;
   }
+  checkCommas(suffix);
   auto expression = std::make_unique<CallExpr>();
   expression->range = range;
   expression->callee = std::move(base);

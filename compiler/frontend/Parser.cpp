@@ -40,7 +40,7 @@ std::unique_ptr<ast::File> parseFile(const llvm::SourceMgr &sources, unsigned bu
   llvm::StringRef text = sources.getMemoryBuffer(buffer)->getBuffer();
   unsigned errorsBefore = diagnostics.errorCount();
   TokenList list = tokenize(text, buffer, diagnostics);
-  AstBuilder builder(text, buffer, diagnostics);
+  AstBuilder builder(text, buffer, list.damaged, diagnostics);
   std::unique_ptr<ast::File> file;
   if (list.isUnusable) {
     file = builder.build(nullptr);
@@ -49,12 +49,13 @@ std::unique_ptr<ast::File> parseFile(const llvm::SourceMgr &sources, unsigned bu
     antlr4::CommonTokenStream stream(&source);
     grammar::MpParser parser(&stream);
     parser.removeErrorListeners();
-    parser.setErrorHandler(
-        std::make_shared<SyntaxErrorStrategy>(list.tokens, text, buffer, diagnostics));
+    parser.setErrorHandler(std::make_shared<SyntaxErrorStrategy>(list, text, buffer, diagnostics));
     // One token always decides, so the faster prediction is exact; see the head of the grammar.
     parser.getInterpreter<antlr4::atn::ParserATNSimulator>()->setPredictionMode(
         antlr4::atn::PredictionMode::SLL);
-    file = builder.build(parser.file());
+    grammar::MpParser::FileContext *tree = parser.file();
+    llvm::sort(list.damaged);
+    file = builder.build(tree);
   }
   file->isBroken = diagnostics.errorCount() != errorsBefore;
   return file;

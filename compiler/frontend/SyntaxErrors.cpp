@@ -87,6 +87,27 @@ llvm::StringRef statementName(size_t rule) {
   }
 }
 
+bool takesParameters(size_t rule) {
+  return rule == MpParser::RuleParameterList || rule == MpParser::RuleExternDecl ||
+         rule == MpParser::RuleForwardDecl;
+}
+
+bool isOperator(size_t kind) { return kind >= MpParser::PIPE && kind <= MpParser::PERCENT; }
+
+/// Whether a bracket that the rule has read is not closed yet.
+bool isOpen(antlr4::ParserRuleContext *context) {
+  int open = 0;
+  for (antlr4::tree::ParseTree *child : context->children) {
+    auto *node = dynamic_cast<antlr4::tree::TerminalNode *>(child);
+    if (!node)
+      continue;
+    size_t kind = node->getSymbol()->getType();
+    open += kind == MpParser::LEFT_PAREN || kind == MpParser::LEFT_BRACKET;
+    open -= kind == MpParser::RIGHT_PAREN || kind == MpParser::RIGHT_BRACKET;
+  }
+  return open > 0;
+}
+
 /// What stands between the brackets that the rule opens.
 llvm::StringRef itemName(size_t rule) {
   switch (rule) {
@@ -147,7 +168,7 @@ bool SyntaxErrorStrategy::reportSlip(size_t at, const antlr4::misc::IntervalSet 
     diagnostics.error(rangeOf(at), "there is no infix `@`; a matrix product is `matmul(a, b)`");
   } else if (kind == MpParser::RANGE && !has(expected, MpParser::NAME)) {
     diagnostics.error(rangeOf(at), "a range stands in a `for` or an annotation only");
-  } else if (kind == MpParser::ELLIPSIS && has(expected, MpParser::INTEGER)) {
+  } else if (kind == MpParser::ELLIPSIS) {
     diagnostics.error(rangeOf(at), "`...` stands in a list of dimensions only");
   } else if (kind == MpParser::ASSIGN && has(expected, MpParser::LEFT_BRACE)) {
     diagnostics.error(rangeOf(at), "`=` binds a name; equality is `==`");
@@ -197,13 +218,22 @@ void SyntaxErrorStrategy::report(size_t at, const antlr4::misc::IntervalSet &exp
   size_t rule = context->getRuleIndex();
   auto may = [&](size_t kind) { return has(expected, kind); };
   std::string got = ", got " + describe(at);
-  bool wasComma = at > 0 && tokens[at - 1].kind == MpParser::COMMA;
+  unsigned before = at > 0 ? tokens[at - 1].kind : static_cast<unsigned>(MpParser::SEMICOLON);
+  bool mayClose = may(MpParser::RIGHT_PAREN) || may(MpParser::RIGHT_BRACKET);
   bool isClosing =
       tokens[at].kind == MpParser::RIGHT_PAREN || tokens[at].kind == MpParser::RIGHT_BRACKET;
+  bool beginsItem = before == MpParser::COMMA || before == MpParser::LEFT_PAREN ||
+                    before == MpParser::LEFT_BRACKET;
 
-  if (may(MpParser::INTEGER) && wasComma && isClosing)
+  if (rule == MpParser::RuleSimpleStmt && isOperator(tokens[at].kind) &&
+      !static_cast<MpParser::SimpleStmtContext *>(context)->ASSIGN())
+    diagnostics.error(rangeOf(context->getStart()->getTokenIndex()),
+                      "this statement does nothing; a value is bound by `name = value;`");
+  else if (may(MpParser::INTEGER) && before == MpParser::COMMA && isClosing)
     diagnostics.error(rangeOf(at - 1), "a `,` with nothing after it");
-  else if (may(MpParser::INTEGER))
+  else if (mayClose && beginsItem && takesParameters(rule))
+    diagnostics.error(rangeOf(at), "expected a parameter" + got);
+  else if (may(MpParser::INTEGER) || (mayClose && beginsItem))
     diagnostics.error(rangeOf(at), "expected an expression" + got);
   else if (may(MpParser::FORWARD))
     diagnostics.error(rangeOf(at), "expected a statement after the annotation" + got);
@@ -211,8 +241,8 @@ void SyntaxErrorStrategy::report(size_t at, const antlr4::misc::IntervalSet &exp
     diagnostics.error(rangeOf(at), "expected a layer or a model after the annotation" + got);
   else if (may(MpParser::ASSIGN) && !may(MpParser::RIGHT_PAREN) && rule == MpParser::RuleTrainEntry)
     diagnostics.error(rangeBefore(at), "expected `=` and a value after the name of the entry");
-  else if (may(MpParser::ASSIGN) && rule == MpParser::RuleSimpleStmt &&
-           tokens[at - 1].kind == MpParser::NAME)
+  else if (rule == MpParser::RuleSimpleStmt && before == MpParser::NAME &&
+           !static_cast<MpParser::SimpleStmtContext *>(context)->ASSIGN())
     diagnostics.error(rangeBefore(at), "expected `=` and a value after the name");
   else if (may(MpParser::SEMICOLON))
     diagnostics.error(rangeBefore(at), "expected `;` after " + statementName(rule));
@@ -286,14 +316,15 @@ antlr4::Token *SyntaxErrorStrategy::recoverInline(antlr4::Parser *parser) {
   antlr4::misc::IntervalSet expected = getExpectedTokens(parser);
   size_t at = parser->getCurrentToken()->getTokenIndex();
   unsigned kind = tokens[at].kind;
+  bool isClosing = has(expected, MpParser::RIGHT_PAREN) || has(expected, MpParser::RIGHT_BRACKET);
   bool isBoundary =
       kind == MpParser::SEMICOLON || kind == MpParser::LEFT_BRACE || kind == MpParser::RIGHT_BRACE;
-  if (has(expected, MpParser::LEFT_BRACE)) {
-    // Whatever stands between a header and its block is dropped, so that the block is read.
+  if (has(expected, MpParser::LEFT_BRACE) || (isClosing && !isBoundary)) {
+    // What stands before the mark is dropped, so that what stands after it is read.
     reportMissingToken(parser);
-    skip(parser, /*stopAtBrace=*/true);
+    skip(parser, /*stopAtBrace=*/!isClosing, /*stopAtClosing=*/isClosing);
     antlr4::Token *found = parser->getCurrentToken();
-    if (found->getType() != MpParser::LEFT_BRACE)
+    if (!has(expected, found->getType()))
       throw antlr4::InputMismatchException(parser);
     endErrorCondition(parser);
     parser->consume();
@@ -303,8 +334,8 @@ antlr4::Token *SyntaxErrorStrategy::recoverInline(antlr4::Parser *parser) {
   bool insert;
   if (has(expected, MpParser::SEMICOLON))
     insert = isOnNewLine(at) || kind == MpParser::RIGHT_BRACE || isStatementKeyword(kind);
-  else if (has(expected, MpParser::RIGHT_PAREN) || has(expected, MpParser::RIGHT_BRACKET))
-    insert = isBoundary;
+  else if (isClosing)
+    insert = true;
   else
     insert = !has(expected, MpParser::RIGHT_BRACE) && singleTokenInsertion(parser);
   if (!insert)
@@ -313,31 +344,36 @@ antlr4::Token *SyntaxErrorStrategy::recoverInline(antlr4::Parser *parser) {
   return getMissingSymbol(parser);
 }
 
-void SyntaxErrorStrategy::skip(antlr4::Parser *parser, bool stopAtBrace) {
-  size_t open = 0;
+void SyntaxErrorStrategy::skip(antlr4::Parser *parser, bool stopAtBrace, bool stopAtClosing) {
+  size_t braces = 0;
+  size_t brackets = 0;
   while (true) {
     size_t at = parser->getCurrentToken()->getTokenIndex();
     unsigned kind = tokens[at].kind;
     if (kind == static_cast<unsigned>(antlr4::Token::EOF))
       return;
-    if (diagnostics.isFull()) {
-      parser->consume();
-      continue;
-    }
-    if (isTopLevelKeyword(kind))
-      return;
-    if (open == 0) {
+    bool opens = kind == MpParser::LEFT_PAREN || kind == MpParser::LEFT_BRACKET;
+    bool closes = kind == MpParser::RIGHT_PAREN || kind == MpParser::RIGHT_BRACKET;
+    if (!diagnostics.isFull()) {
+      if (isTopLevelKeyword(kind))
+        return;
       bool startsLine = isOnNewLine(at) && at + 1 < tokens.size() &&
                         (kind == MpParser::AT ||
                          (kind == MpParser::NAME && tokens[at + 1].kind == MpParser::ASSIGN));
-      if (kind == MpParser::SEMICOLON || kind == MpParser::RIGHT_BRACE ||
-          isStatementKeyword(kind) || startsLine || (kind == MpParser::LEFT_BRACE && stopAtBrace))
+      if (braces == 0 && (kind == MpParser::SEMICOLON || kind == MpParser::RIGHT_BRACE ||
+                          isStatementKeyword(kind) || startsLine ||
+                          (kind == MpParser::LEFT_BRACE && stopAtBrace) ||
+                          (closes && brackets == 0 && stopAtClosing)))
         return;
     }
+    damaged.push_back(tokens[at].begin.offset);
     parser->consume();
+    brackets += opens;
+    if (closes && brackets > 0)
+      --brackets;
     if (kind == MpParser::LEFT_BRACE)
-      ++open;
-    else if (kind == MpParser::RIGHT_BRACE && --open == 0)
+      ++braces;
+    else if (kind == MpParser::RIGHT_BRACE && braces > 0 && --braces == 0 && !diagnostics.isFull())
       return;
   }
 }
@@ -346,8 +382,11 @@ void SyntaxErrorStrategy::recover(antlr4::Parser *parser, std::exception_ptr) {
   antlr4::ParserRuleContext *context = parser->getContext();
   size_t rule = context->getRuleIndex();
   bool stopAtBrace = true;
+  bool isOuterOpen = false;
   for (antlr4::tree::ParseTree *node = context; node; node = node->parent) {
-    size_t nodeRule = static_cast<antlr4::ParserRuleContext *>(node)->getRuleIndex();
+    auto *nodeContext = static_cast<antlr4::ParserRuleContext *>(node);
+    size_t nodeRule = nodeContext->getRuleIndex();
+    isOuterOpen |= node != context && isOpen(nodeContext);
     if (endsInSemicolon(nodeRule)) {
       stopAtBrace = false;
       break;
@@ -355,7 +394,12 @@ void SyntaxErrorStrategy::recover(antlr4::Parser *parser, std::exception_ptr) {
     if (hasHeader(nodeRule))
       break;
   }
-  skip(parser, stopAtBrace);
+  // A bracket that this rule opened is closed; one that an outer rule opened is left to it.
+  bool isSelfOpen = isOpen(context);
+  skip(parser, stopAtBrace, isSelfOpen || isOuterOpen);
+  size_t kind = parser->getCurrentToken()->getType();
+  if (isSelfOpen && (kind == MpParser::RIGHT_PAREN || kind == MpParser::RIGHT_BRACKET))
+    parser->consume();
   if (endsInSemicolon(rule) && parser->getCurrentToken()->getType() == MpParser::SEMICOLON) {
     parser->consume();
     endErrorCondition(parser);
@@ -399,12 +443,13 @@ void SyntaxErrorStrategy::sync(antlr4::Parser *parser) {
                               ", got " + describe(at));
     }
     // The offending token itself may be one at which skipping would stop.
+    damaged.push_back(tokens[at].begin.offset);
     if (kind != MpParser::LEFT_BRACE)
       parser->consume();
     bool skipped =
         (kind == MpParser::SEMICOLON || kind == MpParser::RIGHT_BRACE) && !diagnostics.isFull();
     if (!skipped) {
-      skip(parser, false);
+      skip(parser, /*stopAtBrace=*/false, /*stopAtClosing=*/false);
       if (parser->getCurrentToken()->getType() == MpParser::SEMICOLON)
         parser->consume();
     }

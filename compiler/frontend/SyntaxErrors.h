@@ -18,11 +18,12 @@ namespace mparc {
 
 class SyntaxErrorStrategy final : public antlr4::DefaultErrorStrategy {
 public:
-  /// `parserTokens` are the parser's, index by index; `contents` are those of buffer number
-  /// `number`.
-  SyntaxErrorStrategy(const std::vector<Token> &parserTokens, llvm::StringRef contents,
-                      unsigned number, Diagnostics &reports)
-      : tokens(parserTokens), text(contents), buffer(number), diagnostics(reports) {}
+  /// `list` has the parser's tokens, index by index, and receives what is skipped as damaged;
+  /// `contents` are those of buffer number `number`.
+  SyntaxErrorStrategy(TokenList &list, llvm::StringRef contents, unsigned number,
+                      Diagnostics &reports)
+      : tokens(list.tokens), text(contents), buffer(number), diagnostics(reports),
+        damaged(list.damaged) {}
 
   void reportError(antlr4::Parser *parser, const antlr4::RecognitionException &error) override;
   void recover(antlr4::Parser *parser, std::exception_ptr error) override;
@@ -42,8 +43,8 @@ private:
   void reportUnclosed(size_t at, unsigned closing, const llvm::Twine &message);
 
   /// Skips to where a statement or declaration may end or begin; over whole `{ … }` unless
-  /// `stopAtBrace`.
-  void skip(antlr4::Parser *parser, bool stopAtBrace);
+  /// `stopAtBrace`; not beyond a `)` or `]` that closes what was open before, if `stopAtClosing`.
+  void skip(antlr4::Parser *parser, bool stopAtBrace, bool stopAtClosing);
 
   llvm::StringRef textOf(size_t at) const {
     return text.substr(tokens[at].begin.offset, tokens[at].length);
@@ -61,6 +62,7 @@ private:
   llvm::StringRef text;
   unsigned buffer;
   Diagnostics &diagnostics;
+  std::vector<uint32_t> &damaged;
   std::vector<std::unique_ptr<antlr4::Token>> missingTokens;
 };
 

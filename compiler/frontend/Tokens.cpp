@@ -144,6 +144,7 @@ void Tokenizer::add(Token token) {
   droppedBefore = false;
   if (token.kind >= Lexer::MALFORMED_NAME) {
     bool endsLine = token.kind == Lexer::MALFORMED_STRING;
+    list.damaged.push_back(token.begin.offset);
     if (!repair(token)) {
       droppedBefore = true;
       return;

@@ -39,6 +39,8 @@ struct TokenList {
   std::vector<Token> tokens;
   /// In order; a comment stands before the first token whose offset is larger.
   std::vector<Token> comments;
+  /// Offsets of what is not parsed as it is written; each is reported.
+  std::vector<uint32_t> damaged;
   /// The text cannot be parsed; why is reported.
   bool isUnusable = false;
 };

@@ -31,7 +31,8 @@ private:
 
   FailureOr<Outcome> collect();
   void findLastUses();
-  /// Where a value really is: what it was transferred from, if transfers copy nothing.
+  /// Whose memory a value is in: a reshape is its operand, and so is a transfer that copies
+  /// nothing.
   Value root(Value value) const;
   const View &get(Value value) const { return storage_->get(value); }
 
@@ -49,12 +50,13 @@ private:
 } // namespace
 
 template <typename Scalar> Value Run<Scalar>::root(Value value) const {
-  while (options_.aliasTransfers)
-    if (auto transfer = value.getDefiningOp<TransferOp>())
-      value = transfer.getInput();
-    else
-      break;
-  return value;
+  while (true) {
+    Operation *op = value.getDefiningOp();
+    if (!isa_and_nonnull<ReshapeOp>(op) &&
+        !(isa_and_nonnull<TransferOp>(op) && options_.aliasTransfers))
+      return value;
+    value = op->getOperand(0);
+  }
 }
 
 template <typename Scalar> void Run<Scalar>::findLastUses() {
@@ -89,7 +91,7 @@ template <typename Scalar> void Run<Scalar>::findLastUses() {
 static bool mayWriteOver(Operation *op, unsigned index) {
   if (auto map = dyn_cast<MapOp>(op))
     return map.isContiguous(index);
-  return isa<ScalarExpression, SoftmaxOp, LogSoftmaxOp, ReshapeOp>(op);
+  return isa<ScalarExpression, SoftmaxOp, LogSoftmaxOp>(op);
 }
 
 template <typename Scalar> LogicalResult Run<Scalar>::execute(Operation *op) {
@@ -97,9 +99,11 @@ template <typename Scalar> LogicalResult Run<Scalar>::execute(Operation *op) {
     return success();
   if (auto gradient = dyn_cast<GradientOp>(op)) {
     gradients_.emplace_back(gradient.getParameter(), gradient.getValue());
-    storage_->keep(gradient.getValue());
+    storage_->keep(root(gradient.getValue()));
     return success();
   }
+  if (auto reshape = dyn_cast<ReshapeOp>(op))
+    return storage_->alias(reshape.getResult(), reshape.getInput());
   auto transfer = dyn_cast<TransferOp>(op);
   if (transfer && options_.aliasTransfers) {
     storage_->bind(transfer.getResult(), get(transfer.getInput()));
@@ -125,11 +129,10 @@ template <typename Scalar> LogicalResult Run<Scalar>::compute(Operation *op, con
   if (isa<ScalarExpression, MapOp, ConstantOp, ExtentOp, DropoutMaskOp, IotaOp>(op))
     return computeElements(op, result);
   return TypeSwitch<Operation *, LogicalResult>(op)
-      .template Case<ReshapeOp, TransferOp>([&](auto same) {
-        const View &from = get(same.getInput());
-        if (from.data != result.data)
-          std::memmove(result.data, from.data,
-                       from.count() * getElementBytes(from.kind, sizeof(Scalar)));
+      .Case([&](TransferOp transfer) {
+        const View &from = get(transfer.getInput());
+        std::memmove(result.data, from.data,
+                     from.count() * getElementBytes(from.kind, sizeof(Scalar)));
         return success();
       })
       .Case([&](BroadcastOp broadcast) {

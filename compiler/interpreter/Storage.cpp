@@ -46,6 +46,13 @@ public:
     tensors_.erase(value);
   }
 
+  LogicalResult alias(Value result, Value operand) override {
+    View view = get(operand);
+    view.extents = getExtents(result.getType(), rows_);
+    bind(result, view);
+    return success();
+  }
+
   void keep(Value value) override { kept_.insert(value); }
   FailureOr<View> gradient(ParameterOp, Value value) override { return get(value); }
 
@@ -74,6 +81,7 @@ public:
     return view;
   }
 
+  LogicalResult alias(Value result, Value operand) override;
   void release(Value value) override;
   void keep(Value) override {}
 
@@ -160,6 +168,26 @@ FailureOr<View> ArenaStorage::locate(Operation *op, Type type, BufferAttr buffer
            << stringifyRegionKind(buffer.getRegion()) << " of device " << *device;
   view.data = arena.bytes.data() + begin;
   return view;
+}
+
+LogicalResult ArenaStorage::alias(Value result, Value operand) {
+  Operation *op = result.getDefiningOp();
+  View view = get(operand);
+  view.extents = getExtents(result.getType(), options_.rows);
+  auto place = op->getAttrOfType<BufferAttr>(kBuffer);
+  Operation *producer = operand.getDefiningOp();
+  auto planned = producer ? producer->getAttrOfType<BufferAttr>(kBuffer) : BufferAttr();
+  if (auto argument = dyn_cast<BlockArgument>(operand))
+    planned = BufferAttr::get(op->getContext(), RegionKind::input, argument.getArgNumber());
+  if (place && place == planned) {
+    bind(result, view);
+    return success();
+  }
+  auto located = locate(op, result.getType());
+  if (failed(located))
+    return failure();
+  bind(result, *located);
+  return success();
 }
 
 void ArenaStorage::release(Value value) {

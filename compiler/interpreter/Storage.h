@@ -20,6 +20,9 @@ public:
   /// Where the result of an operation is to be written. Fails, with a diagnostic, where the plan
   /// gives it no place or one outside its region.
   virtual mlir::FailureOr<View> define(mlir::Value result) = 0;
+  /// Makes the result of a reshape its operand's memory. With a plan it is what lies where the plan
+  /// puts the result, should that be another place.
+  virtual mlir::LogicalResult alias(mlir::Value result, mlir::Value operand) = 0;
   /// The value has been read for the last time.
   virtual void release(mlir::Value value) = 0;
   /// The value is a gradient: it is read once more when the program has ended.

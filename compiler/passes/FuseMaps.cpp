@@ -2,7 +2,7 @@
 #include "passes/FuseMaps.h"
 
 #include "mlir/IR/IRMapping.h"
-#include "llvm/ADT/SmallPtrSet.h"
+#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 using namespace mparc::mp;
@@ -37,7 +37,12 @@ public:
   MapOp finish(Value element);
 
 private:
-  OpBuilder bodyBuilder() { return OpBuilder::atBlockEnd(body.get()); }
+  /// Builds at the end of the body, which is in no region yet and so knows no context.
+  OpBuilder bodyBuilder() {
+    OpBuilder inside(type.getContext());
+    inside.setInsertionPointToEnd(body.get());
+    return inside;
+  }
 
   OpBuilder builder;
   Operation *place;
@@ -156,9 +161,20 @@ void mparc::mp::makeMaps(Block &block) {
 
 static size_t bodySize(MapOp map) { return map.getBody().front().getOperations().size(); }
 
+/// Whether every element of a map is one number that needs no operand: cheaper made anew than read.
+static bool isUniform(MapOp map) {
+  return map.getInputs().empty() && llvm::none_of(map.getBody().front(), [](Operation &op) {
+           return isa<IndexOp, DropoutMaskOp>(op);
+         });
+}
+
 static bool canMerge(MapOp producer, MapOp consumer) {
   if (!producer || bodySize(producer) + bodySize(consumer) > kMostOperations ||
-      getDevice(producer) != getDevice(consumer) || !producer->hasOneUse() ||
+      getDevice(producer) != getDevice(consumer))
+    return false;
+  if (isUniform(producer))
+    return true;
+  if (!producer->hasOneUse() ||
       producer.getInputs().size() + consumer.getInputs().size() - 1 > kMostOperands)
     return false;
   unsigned index =
@@ -179,20 +195,21 @@ void mparc::mp::mergeMaps(Block &block) {
       continue;
     MapBuilder map(consumer, consumer.getType());
     IRMapping mapping;
-    SmallVector<MapOp> absorbed;
+    llvm::SmallSetVector<Operation *, 4> absorbed;
     for (auto [index, input] : llvm::enumerate(consumer.getInputs())) {
       auto producer = input.getDefiningOp<MapOp>();
       if (!canMerge(producer, consumer))
         continue;
       IRMapping inner;
       mapping.map(consumer.getBody().getArgument(index), map.inlineBody(producer, inner));
-      absorbed.push_back(producer);
+      absorbed.insert(producer);
     }
     Value element = map.inlineBody(consumer, mapping);
     MapOp made = map.finish(element);
     consumer.getResult().replaceAllUsesWith(made.getResult());
     consumer.erase();
-    for (MapOp producer : absorbed)
-      producer.erase();
+    for (Operation *producer : absorbed)
+      if (producer->use_empty())
+        producer->erase();
   }
 }

@@ -61,6 +61,14 @@ static Span spanOf(Operation *writer) {
   return {buffer.getOffset(), buffer.getOffset() + size, writer, {writer}};
 }
 
+/// Whether `op` may write its result over operand `index`: it reads each element before it writes
+/// the one in its place, as wide.
+static bool mayWriteOver(Operation *op, unsigned index) {
+  auto map = dyn_cast<MapOp>(op);
+  auto bytes = [](Value value) { return getElementBytes(getElementTypeOrSelf(value.getType())); };
+  return map && map.isContiguous(index) && bytes(map.getInputs()[index]) == bytes(map);
+}
+
 /// A value must not be overwritten, by whatever order the streams allow, between its writing and
 /// its last reading.
 LogicalResult VerifyCalls::verify(ProgramOp program) {
@@ -94,7 +102,7 @@ LogicalResult VerifyCalls::verify(ProgramOp program) {
       spans.push_back(mine);
     }
     // Each operand must still be what lies at its place: nothing written since has overlapped it.
-    for (Value operand : op.getOperands()) {
+    for (auto [index, operand] : llvm::enumerate(op.getOperands())) {
       for (Operation *producer = getProducer(operand); producer;) {
         auto buffer = producer->getAttrOfType<BufferAttr>(kBuffer);
         bool found = false;
@@ -104,7 +112,8 @@ LogicalResult VerifyCalls::verify(ProgramOp program) {
             found = true;
           }
         auto own = op.getAttrOfType<BufferAttr>(kBuffer);
-        bool inPlace = isa<MapOp>(op) && own == buffer && getDevice(&op) == getDevice(producer);
+        bool inPlace =
+            own == buffer && getDevice(&op) == getDevice(producer) && mayWriteOver(&op, index);
         if (!found && !inPlace) {
           InFlightDiagnostic diagnostic = op.emitError("reads a value that has been overwritten");
           diagnostic.attachNote(producer->getLoc()) << "this value";

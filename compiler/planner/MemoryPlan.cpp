@@ -73,6 +73,10 @@ static Operation *findInPlaceOperand(MapOp map, const Lifetimes &lifetimes,
     if (!producer || isa<TransferOp>(producer) || !map.isContiguous(index) ||
         sizeOf(input) != sizeOf(map))
       continue;
+    // Padding may hide that the result's elements are wider than those they would be written over.
+    if (getElementBytes(getElementTypeOrSelf(input.getType())) !=
+        getElementBytes(getElementTypeOrSelf(map.getType())))
+      continue;
     // Another operand that reads the same memory in another order would read what is already
     // overwritten.
     bool readTwice = llvm::count_if(map.getInputs(), [&](Value other) {

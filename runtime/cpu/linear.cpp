@@ -5,8 +5,13 @@
 #include "mpar/scalar.h"
 #include "multiversion.h"
 #include "parallel.h"
+#include "product.h"
 
 #include <oneapi/dnnl/dnnl.h>
+
+#include <cstdlib>
+#include <memory>
+#include <string>
 
 namespace mpar {
 namespace {
@@ -72,6 +77,50 @@ MPAR_MULTIVERSION void add_bias(int64_t rows, int64_t n, const float *bias, bool
   }
 }
 
+MPAR_MULTIVERSION void apply_gate(int64_t count, const float *gate, float *y) {
+  MPAR_INDEPENDENT
+  for (int64_t i = 0; i < count; ++i)
+    y[i] = gate[i] > 0 ? y[i] : 0;
+}
+
+/// Floats a thread packs operands into; kept from call to call, freed with the thread.
+float *scratch(int64_t count) {
+  struct Free {
+    void operator()(float *floats) const { std::free(floats); }
+  };
+  thread_local std::unique_ptr<float[], Free> floats;
+  thread_local int64_t capacity = 0;
+  if (count > capacity) {
+    floats.reset();
+    capacity = 0;
+    const size_t bytes = (count * sizeof(float) + 63) / 64 * 64;
+    floats.reset(static_cast<float *>(std::aligned_alloc(64, bytes)));
+    if (!floats)
+      fail("a matrix product: cannot allocate " + std::to_string(bytes) + " bytes to work in");
+    capacity = count;
+  }
+  return floats.get();
+}
+
+/// Multiplications below which a second thread costs more than it takes over.
+constexpr int64_t smallest_shared = int64_t(1) << 20;
+
+/// Runs our own kernel, the longer side of c cut where there are threads to share it.
+void run_kernel(const Device &device, ProductKernel kernel, const Product &product) {
+  const int64_t m = product.m;
+  const int64_t n = product.n;
+  if (device.threads() == 1 || m * n * product.k < smallest_shared)
+    return kernel(product, 0, m, 0, n, scratch(product_scratch(product, n)));
+  if (m >= n)
+    parallel_parts(device, m, 8, [&](int64_t begin, int64_t end) {
+      kernel(product, begin, end, 0, n, scratch(product_scratch(product, n)));
+    });
+  else
+    parallel_parts(device, n, panel_columns, [&](int64_t begin, int64_t end) {
+      kernel(product, 0, m, begin, end, scratch(product_scratch(product, end - begin)));
+    });
+}
+
 /// Sets the number of OpenMP's threads for a call of oneDNN, and sets it back.
 class ThreadCount {
 public:
@@ -86,41 +135,67 @@ private:
   int before_;
 };
 
-/// One product, c[m, n] = op(a) · op(b).
-void product(const Device &device, int64_t m, int64_t n, int64_t k, Transpose transpose_a,
-             Transpose transpose_b, const float *a, const float *b, float *c) {
-  if (k == 1)
-    return outer_product(m, n, a, b, c);
-  if (m == 1 && transpose_b == Transpose::yes)
-    return rows_times_vector(n, k, a, b, c);
-  if (m == 1)
-    return vector_times_rows(n, k, a, b, c);
+/// oneDNN's product, for processors that we have no kernel for.
+void run_library(const Device &device, int64_t m, int64_t n, int64_t k, bool ta, bool tb,
+                 const float *a, const float *b, float *c) {
   const ThreadCount count(device.threads());
-  const bool ta = transpose_a == Transpose::yes;
-  const bool tb = transpose_b == Transpose::yes;
   if (dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', m, n, k, 1, a, ta ? m : k, b, tb ? k : n, 0, c,
                  n) != dnnl_success)
     fail("a matrix product of " + std::to_string(m) + " × " + std::to_string(k) + " × " +
          std::to_string(n) + " failed");
 }
 
+/// What is done to a product before it is stored, see Product.
+struct Epilogue {
+  const float *bias;
+  bool rectify;
+  const float *gate;
+};
+
+/// c[m, n] = epilogue(op(a) · op(b)).
+void product(const Device &device, int64_t m, int64_t n, int64_t k, Transpose transpose_a,
+             Transpose transpose_b, const float *a, const float *b, float *c,
+             const Epilogue &epilogue) {
+  const bool ta = transpose_a == Transpose::yes;
+  const bool tb = transpose_b == Transpose::yes;
+  if (k > 1 && m > 1) {
+    if (const ProductKernel kernel = product_kernel())
+      return run_kernel(device, kernel,
+                        {m, n, k, a, ta ? 1 : k, ta ? m : 1, b, tb ? 1 : n, tb ? k : 1, c,
+                         epilogue.bias, epilogue.rectify, epilogue.gate});
+  }
+  if (k == 1)
+    outer_product(m, n, a, b, c);
+  else if (m == 1 && tb)
+    rows_times_vector(n, k, a, b, c);
+  else if (m == 1)
+    vector_times_rows(n, k, a, b, c);
+  else
+    run_library(device, m, n, k, ta, tb, a, b, c);
+  const int64_t rows = std::max<int64_t>(1, 16384 / n);
+  if (epilogue.bias || epilogue.rectify)
+    parallel_parts(device, m, rows, [&](int64_t begin, int64_t end) {
+      add_bias(end - begin, n, epilogue.bias, epilogue.rectify, c + begin * n);
+    });
+  if (epilogue.gate)
+    parallel_parts(device, m, rows, [&](int64_t begin, int64_t end) {
+      apply_gate((end - begin) * n, epilogue.gate + begin * n, c + begin * n);
+    });
+}
+
 } // namespace
 
 void linear(Device &device, int64_t rows, int64_t in, int64_t out, const float *x,
             const float *weight, const float *bias, Activation activation, float *y) {
-  product(device, rows, out, in, Transpose::no, Transpose::yes, x, weight, y);
-  const bool rectify = activation == Activation::relu;
-  if (!bias && !rectify)
-    return;
-  parallel_parts(device, rows, std::max<int64_t>(1, 16384 / out), [&](int64_t begin, int64_t end) {
-    add_bias(end - begin, out, bias, rectify, y + begin * out);
-  });
+  product(device, rows, out, in, Transpose::no, Transpose::yes, x, weight, y,
+          {bias, activation == Activation::relu, nullptr});
 }
 
 void matmul(Device &device, int64_t batch, int64_t m, int64_t n, int64_t k, Transpose transpose_a,
-            Transpose transpose_b, const float *a, const float *b, float *c) {
+            Transpose transpose_b, const float *a, const float *b, float *c, const float *gate) {
   for (int64_t i = 0; i < batch; ++i)
-    product(device, m, n, k, transpose_a, transpose_b, a + i * m * k, b + i * k * n, c + i * m * n);
+    product(device, m, n, k, transpose_a, transpose_b, a + i * m * k, b + i * k * n, c + i * m * n,
+            {nullptr, false, gate ? gate + i * m * n : nullptr});
 }
 
 } // namespace mpar

@@ -2,6 +2,7 @@
 
 #include "mpar/errors.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace mpar {
@@ -19,6 +20,18 @@ int64_t element_count(const std::vector<int64_t> &shape) {
   for (int64_t extent : shape)
     count *= extent;
   return count;
+}
+
+// The last step before a file is written may have broken what the next loss would show.
+void check_parameters(Model &model, int64_t epoch) {
+  const std::vector<ParameterDescription> &parameters = model.description().parameters;
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    const float *values = model.parameter(i);
+    if (!std::all_of(values, values + element_count(parameters[i].shape),
+                     [](float value) { return std::isfinite(value); }))
+      fail("epoch " + std::to_string(epoch) + ", step " + std::to_string(model.step()) +
+           " of the run: " + parameters[i].name + " has values that are nan or infinite");
+  }
 }
 
 void evaluate(Model &model, DataLoader &loader, int64_t rows, int64_t epoch, EpochResult &result) {
@@ -52,8 +65,10 @@ void train(Model &model, const Dataset &train, const std::optional<Dataset> &tes
   if (test)
     test_loader.emplace(*test, settings.batch, false);
   auto checkpoint = [&] {
-    if (!hooks.checkpoint.empty())
-      write_checkpoint(hooks.checkpoint, model, settings, state);
+    if (hooks.checkpoint.empty())
+      return;
+    check_parameters(model, state.epoch + (state.batch > 0));
+    write_checkpoint(hooks.checkpoint, model, settings, state);
   };
 
   state.train_rows = train.rows();
@@ -83,6 +98,8 @@ void train(Model &model, const Dataset &train, const std::optional<Dataset> &tes
     state.history.push_back(result);
     state.epoch = epoch;
     state.batch = 0;
+    if (epoch == settings.epochs)
+      check_parameters(model, epoch);
     // The line first: a run killed in between says it twice, never not at all.
     if (hooks.on_epoch)
       hooks.on_epoch(epoch, result);

@@ -70,6 +70,27 @@ TEST(Matmul, BatchIsOneProductAfterAnother) {
   }
 }
 
+// The gradient of ReLU, fused: the same bits as a choice afterwards; what the gate is not above
+// zero for, NaN too, is zero.
+TEST(Matmul, GateIsBitForBitAChoiceAfterwards) {
+  Device device = plain_device();
+  for (const Sizes &s : all_sizes) {
+    const auto a = random_values(2 * s.m * s.k, 1);
+    const auto b = random_values(2 * s.k * s.n, 2);
+    auto gate = random_values(2 * s.m * s.n, 3);
+    for (size_t i = 0; i < gate.size(); i += 5)
+      gate[i] = i % 2 ? 0 : NAN;
+    std::vector<float> expected(2 * s.m * s.n), c(2 * s.m * s.n, NAN);
+    matmul(device, 2, s.m, s.n, s.k, Transpose::no, Transpose::no, a.data(), b.data(),
+           expected.data());
+    for (size_t i = 0; i < gate.size(); ++i)
+      expected[i] = gate[i] > 0 ? expected[i] : 0;
+    matmul(device, 2, s.m, s.n, s.k, Transpose::no, Transpose::no, a.data(), b.data(), c.data(),
+           gate.data());
+    EXPECT_TRUE(same_bits(c, expected)) << s.m << " x " << s.n << " x " << s.k;
+  }
+}
+
 // What the compiler fuses must not change a bit.
 TEST(Linear, IsBitForBitProductThenSumThenMaximum) {
   Device device = plain_device();

@@ -9,17 +9,22 @@ namespace mpar {
 
 enum class Activation { none, relu };
 
-/// y = activation(x · weightᵀ + bias): x [rows, in], weight [out, in], bias [out] or null, y [rows, out], all contiguous.
-/// Bit for bit the same as the product, the addition and the activation apart.
-void linear(Device &device, int64_t rows, int64_t in, int64_t out, const float *x, const float *weight,
-            const float *bias, Activation activation, float *y);
+/// y = activation(x · weightᵀ + bias): x [rows, in], weight [out, in], bias [out] or null, y [rows,
+/// out], all contiguous. Bit for bit the same as the product, the addition and the activation
+/// apart.
+void linear(Device &device, int64_t rows, int64_t in, int64_t out, const float *x,
+            const float *weight, const float *bias, Activation activation, float *y);
 
 /// Whether an operand of a product is read transposed.
 enum class Transpose { no, yes };
 
-/// c[i] = op(a[i]) · op(b[i]) for `batch` matrices: op(a) is [m, k], op(b) [k, n], c [m, n], row-major, contiguous;
-/// operands that are transposed are stored [k, m] and [n, k]. No bias, no accumulation. With `batch` 1 the plain product.
+/// c[i] = op(a[i]) · op(b[i]) for `batch` matrices: op(a) is [m, k], op(b) [k, n], c [m, n],
+/// row-major, contiguous; operands that are transposed are stored [k, m] and [n, k]. No bias, no
+/// accumulation. With `batch` 1 the plain product. `gate`, of c's shape, or null: c is zero where
+/// it is not above zero, bit for bit as if chosen afterwards; the gradient of ReLU from its result,
+/// without a pass of its own.
 void matmul(Device &device, int64_t batch, int64_t m, int64_t n, int64_t k, Transpose transpose_a,
-            Transpose transpose_b, const float *a, const float *b, float *c);
+            Transpose transpose_b, const float *a, const float *b, float *c,
+            const float *gate = nullptr);
 
 } // namespace mpar

@@ -235,7 +235,12 @@ TEST_F(Program, StopsAtALossThatIsNoNumber) {
   EXPECT_NE(std::string::npos, result.error.find(": the loss is ")) << result.error;
   EXPECT_EQ(1, std::count(result.error.begin(), result.error.end(), '\n'));
   EXPECT_EQ("as it was", read("m"));
-  EXPECT_EQ(2, directory.count()); // no other file was made
+  // A last step that breaks the parameters is not saved either.
+  directory.write("two.csv", table(6, false, 2));
+  expect_error(1, "epoch 1, step 1 of the run: layer.weight has values that are nan or infinite",
+               "momentum --lr 1e39 --data two.csv --epochs 1 --save m");
+  EXPECT_EQ("as it was", read("m"));
+  EXPECT_EQ(3, directory.count()); // no other file was made
 }
 
 TEST_F(Program, ResumesExactlyFromAnyStep) {
@@ -299,6 +304,14 @@ TEST_F(Program, RefusesToGoOnWithOtherRows) {
   expect_error(1, "c was begun with seed 0, which --seed cannot change",
                "adam --resume c --seed 1");
   EXPECT_EQ(0, run("adam --resume c --epochs 2 --data short.csv").status);
+  // A first step into the distance leaves a checkpoint inside the epoch, the second has no loss.
+  EXPECT_EQ(1, run("momentum --lr 1e20 --every 1 --checkpoint m").status);
+  expect_error(1, "m stands inside an epoch in batches of 4 rows, which --batch cannot change",
+               "momentum --resume m --batch 5");
+  expect_error(1, "m stands inside an epoch, whose order --shuffle cannot change",
+               "momentum --resume m --shuffle false");
+  expect_error(1, "m stands inside an epoch of 35 rows; the data has 16",
+               "momentum --resume m --data short.csv");
 }
 
 TEST_F(Program, DumpsLossesAndGradients) {

@@ -1,0 +1,58 @@
+// Matrix products by kernels of our own, for processors with fused multiply-add on vectors.
+#pragma once
+
+#include <cstdint>
+
+namespace mpar {
+
+/// c[m, n] = epilogue(a · b): a's element (i, p) lies at i · a_row + p · a_depth, b's (p, j) at p ·
+/// b_depth + j · b_column, c is row-major and contiguous.
+///
+/// An element is the sum, in ascending order, of what blocks of `product_depth` terms add up to; a
+/// block's sum is a chain of fused multiply-adds from zero, in ascending order. So it depends on
+/// the operands and nothing else: not on m and n, the tile it falls into, the vectors' width,
+/// addresses, or the number of threads.
+struct Product {
+  int64_t m, n, k;
+  const float *a;
+  int64_t a_row, a_depth;
+  const float *b;
+  int64_t b_depth, b_column;
+  float *c;
+  const float *bias = nullptr; // n values added to each row, or null
+  bool rectify = false;        // then max(·, 0)
+  const float *gate = nullptr; // then zero where this, of c's shape, is not above zero
+};
+
+constexpr int64_t product_depth = 256;
+
+/// Columns that are packed side by side, zeros past the last; parts of a product begin at a
+/// multiple of it.
+constexpr int64_t panel_columns = 32;
+
+/// Packed columns of b that a pass over a's rows works on: 512 KiB of a second cache.
+constexpr int64_t block_columns = 512;
+
+/// Computes rows [row_begin, row_end) and columns [column_begin, column_end), the latter beginning
+/// at a multiple of `panel_columns`. `scratch`: product_scratch(…) floats, aligned to 64 bytes.
+using ProductKernel = void (*)(const Product &, int64_t row_begin, int64_t row_end,
+                               int64_t column_begin, int64_t column_end, float *scratch);
+
+/// Floats that a kernel needs for such a part: one block of b.
+inline int64_t product_scratch(const Product &product, int64_t columns) {
+  const int64_t depth = product.k < product_depth ? product.k : product_depth;
+  const int64_t width = (columns + panel_columns - 1) / panel_columns * panel_columns;
+  return depth * (width < block_columns ? width : block_columns);
+}
+
+namespace avx512 {
+extern const ProductKernel product;
+} // namespace avx512
+namespace avx2 {
+extern const ProductKernel product;
+} // namespace avx2
+
+/// The kernel for the processor this runs on; null where it has none.
+ProductKernel product_kernel();
+
+} // namespace mpar

@@ -1,0 +1,20 @@
+// Tests that the derivative of abs at 0 is 0, as PyTorch has it. Written by test/golden/gradients.py.
+// RUN: mp-run %s --phase grad --rows 3 --input %S/Inputs/abs_at_zero.txt --expect %S/Inputs/abs_at_zero.txt \
+// RUN:   --scalar f64 --tolerance 1e-10 | FileCheck %s --check-prefix=TORCH
+// RUN: mp-run %s --compare-phases | FileCheck %s --check-prefix=PHASES
+
+// TORCH: 2 tensors agree
+// PHASES: @train is the same in all phases
+mp.model @Test {
+  mp.parameter @a : tensor<6xf32, #mp.dims<6>> init zeros []
+  mp.training optimizer "sgd" {lr = 1.0e-3 : f64, momentum = 0.0 : f64, weight_decay = 0.0 : f64}
+    loss "mse" epochs 1 batch 4 shuffle false seed 0 classes 0 data {} test_data {}
+  mp.program @train ["weights"] {
+  ^bb0(%weights: tensor<6xf32, #mp.dims<6>>):
+    %a = mp.read @a : tensor<6xf32, #mp.dims<6>>
+    %v1 = mp.abs %a : tensor<6xf32, #mp.dims<6>> -> tensor<6xf32, #mp.dims<6>>
+    %v2 = mp.mul %v1, %weights : tensor<6xf32, #mp.dims<6>>, tensor<6xf32, #mp.dims<6>> -> tensor<6xf32, #mp.dims<6>>
+    %v3 = mp.reduce mean %v2 [0] : tensor<6xf32, #mp.dims<6>> -> tensor<f32, #mp.dims<>>
+    mp.return %v3 : tensor<f32, #mp.dims<>>
+  }
+}

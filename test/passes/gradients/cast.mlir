@@ -1,0 +1,25 @@
+// Tests the rule of a cast: through the reals alone, none through integers. Written by test/golden/gradients.py.
+// RUN: mp-run %s --phase grad --rows 3 --input %S/Inputs/cast.txt --check-gradients | FileCheck %s
+// RUN: mp-run %s --phase grad --rows 3 --input %S/Inputs/cast.txt --expect %S/Inputs/cast.txt \
+// RUN:   --scalar f64 --tolerance 1e-10 | FileCheck %s --check-prefix=TORCH
+// RUN: mp-run %s --compare-phases | FileCheck %s --check-prefix=PHASES
+
+// CHECK: gradients agree
+// TORCH: 2 tensors agree
+// PHASES: @train is the same in all phases
+mp.model @Test {
+  mp.parameter @a : tensor<3x4xf32, #mp.dims<3, 4>> init zeros []
+  mp.training optimizer "sgd" {lr = 1.0e-3 : f64, momentum = 0.0 : f64, weight_decay = 0.0 : f64}
+    loss "mse" epochs 1 batch 4 shuffle false seed 0 classes 0 data {} test_data {}
+  mp.program @train ["x", "weights"] {
+  ^bb0(%x: tensor<3x4xf32, #mp.dims<3, 4>>, %weights: tensor<3x4xf32, #mp.dims<3, 4>>):
+    %a = mp.read @a : tensor<3x4xf32, #mp.dims<3, 4>>
+    %v1 = mp.cast %a : tensor<3x4xf32, #mp.dims<3, 4>> -> tensor<3x4xf32, #mp.dims<3, 4>>
+    %v2 = mp.cast %x : tensor<3x4xf32, #mp.dims<3, 4>> -> tensor<3x4xi32, #mp.dims<3, 4>>
+    %v3 = mp.cast %v2 : tensor<3x4xi32, #mp.dims<3, 4>> -> tensor<3x4xf32, #mp.dims<3, 4>>
+    %v4 = mp.mul %v1, %v3 : tensor<3x4xf32, #mp.dims<3, 4>>, tensor<3x4xf32, #mp.dims<3, 4>> -> tensor<3x4xf32, #mp.dims<3, 4>>
+    %v5 = mp.mul %v4, %weights : tensor<3x4xf32, #mp.dims<3, 4>>, tensor<3x4xf32, #mp.dims<3, 4>> -> tensor<3x4xf32, #mp.dims<3, 4>>
+    %v6 = mp.reduce mean %v5 [0, 1] : tensor<3x4xf32, #mp.dims<3, 4>> -> tensor<f32, #mp.dims<>>
+    mp.return %v6 : tensor<f32, #mp.dims<>>
+  }
+}

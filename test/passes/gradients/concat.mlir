@@ -1,0 +1,24 @@
+// Tests the rule of a concatenation of three, one of them twice. Written by test/golden/gradients.py.
+// RUN: mp-run %s --phase grad --rows 3 --input %S/Inputs/concat.txt --check-gradients | FileCheck %s
+// RUN: mp-run %s --phase grad --rows 3 --input %S/Inputs/concat.txt --expect %S/Inputs/concat.txt \
+// RUN:   --scalar f64 --tolerance 1e-10 | FileCheck %s --check-prefix=TORCH
+// RUN: mp-run %s --compare-phases | FileCheck %s --check-prefix=PHASES
+
+// CHECK: gradients agree
+// TORCH: 3 tensors agree
+// PHASES: @train is the same in all phases
+mp.model @Test {
+  mp.parameter @a : tensor<2x3x2xf32, #mp.dims<2, 3, 2>> init zeros []
+  mp.parameter @b : tensor<2x1x2xf32, #mp.dims<2, 1, 2>> init zeros []
+  mp.training optimizer "sgd" {lr = 1.0e-3 : f64, momentum = 0.0 : f64, weight_decay = 0.0 : f64}
+    loss "mse" epochs 1 batch 4 shuffle false seed 0 classes 0 data {} test_data {}
+  mp.program @train ["weights"] {
+  ^bb0(%weights: tensor<2x7x2xf32, #mp.dims<2, 7, 2>>):
+    %a = mp.read @a : tensor<2x3x2xf32, #mp.dims<2, 3, 2>>
+    %b = mp.read @b : tensor<2x1x2xf32, #mp.dims<2, 1, 2>>
+    %v1 = mp.concat %a, %b, %a dimension 1 : (tensor<2x3x2xf32, #mp.dims<2, 3, 2>>, tensor<2x1x2xf32, #mp.dims<2, 1, 2>>, tensor<2x3x2xf32, #mp.dims<2, 3, 2>>) -> tensor<2x7x2xf32, #mp.dims<2, 7, 2>>
+    %v2 = mp.mul %v1, %weights : tensor<2x7x2xf32, #mp.dims<2, 7, 2>>, tensor<2x7x2xf32, #mp.dims<2, 7, 2>> -> tensor<2x7x2xf32, #mp.dims<2, 7, 2>>
+    %v3 = mp.reduce mean %v2 [0, 1, 2] : tensor<2x7x2xf32, #mp.dims<2, 7, 2>> -> tensor<f32, #mp.dims<>>
+    mp.return %v3 : tensor<f32, #mp.dims<>>
+  }
+}

@@ -1,0 +1,26 @@
+// Tests the rules of select, and that its condition has none. Written by test/golden/gradients.py.
+// RUN: mp-run %s --phase grad --rows 3 --input %S/Inputs/select.txt --check-gradients | FileCheck %s
+// RUN: mp-run %s --phase grad --rows 3 --input %S/Inputs/select.txt --expect %S/Inputs/select.txt \
+// RUN:   --scalar f64 --tolerance 1e-10 | FileCheck %s --check-prefix=TORCH
+// RUN: mp-run %s --compare-phases | FileCheck %s --check-prefix=PHASES
+
+// CHECK: gradients agree
+// TORCH: 3 tensors agree
+// PHASES: @train is the same in all phases
+mp.model @Test {
+  mp.parameter @a : tensor<3x4xf32, #mp.dims<3, 4>> init zeros []
+  mp.parameter @b : tensor<3x4xf32, #mp.dims<3, 4>> init zeros []
+  mp.training optimizer "sgd" {lr = 1.0e-3 : f64, momentum = 0.0 : f64, weight_decay = 0.0 : f64}
+    loss "mse" epochs 1 batch 4 shuffle false seed 0 classes 0 data {} test_data {}
+  mp.program @train ["weights"] {
+  ^bb0(%weights: tensor<3x4xf32, #mp.dims<3, 4>>):
+    %a = mp.read @a : tensor<3x4xf32, #mp.dims<3, 4>>
+    %b = mp.read @b : tensor<3x4xf32, #mp.dims<3, 4>>
+    %v1 = mp.compare lt %a, %b : tensor<3x4xf32, #mp.dims<3, 4>>, tensor<3x4xf32, #mp.dims<3, 4>> -> tensor<3x4xi1, #mp.dims<3, 4>>
+    %v2 = mp.mul %b, %b : tensor<3x4xf32, #mp.dims<3, 4>>, tensor<3x4xf32, #mp.dims<3, 4>> -> tensor<3x4xf32, #mp.dims<3, 4>>
+    %v3 = mp.select %v1, %a, %v2 : tensor<3x4xi1, #mp.dims<3, 4>>, tensor<3x4xf32, #mp.dims<3, 4>>, tensor<3x4xf32, #mp.dims<3, 4>> -> tensor<3x4xf32, #mp.dims<3, 4>>
+    %v4 = mp.mul %v3, %weights : tensor<3x4xf32, #mp.dims<3, 4>>, tensor<3x4xf32, #mp.dims<3, 4>> -> tensor<3x4xf32, #mp.dims<3, 4>>
+    %v5 = mp.reduce mean %v4 [0, 1] : tensor<3x4xf32, #mp.dims<3, 4>> -> tensor<f32, #mp.dims<>>
+    mp.return %v5 : tensor<f32, #mp.dims<>>
+  }
+}

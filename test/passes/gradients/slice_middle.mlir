@@ -1,0 +1,22 @@
+// Tests the rule of a slice, from the middle of a dimension. Written by test/golden/gradients.py.
+// RUN: mp-run %s --phase grad --rows 3 --input %S/Inputs/slice_middle.txt --check-gradients | FileCheck %s
+// RUN: mp-run %s --phase grad --rows 3 --input %S/Inputs/slice_middle.txt --expect %S/Inputs/slice_middle.txt \
+// RUN:   --scalar f64 --tolerance 1e-10 | FileCheck %s --check-prefix=TORCH
+// RUN: mp-run %s --compare-phases | FileCheck %s --check-prefix=PHASES
+
+// CHECK: gradients agree
+// TORCH: 2 tensors agree
+// PHASES: @train is the same in all phases
+mp.model @Test {
+  mp.parameter @a : tensor<3x7x2xf32, #mp.dims<3, 7, 2>> init zeros []
+  mp.training optimizer "sgd" {lr = 1.0e-3 : f64, momentum = 0.0 : f64, weight_decay = 0.0 : f64}
+    loss "mse" epochs 1 batch 4 shuffle false seed 0 classes 0 data {} test_data {}
+  mp.program @train ["weights"] {
+  ^bb0(%weights: tensor<3x3x2xf32, #mp.dims<3, 3, 2>>):
+    %a = mp.read @a : tensor<3x7x2xf32, #mp.dims<3, 7, 2>>
+    %v1 = mp.slice %a dimension 1 from 2 to 5 : tensor<3x7x2xf32, #mp.dims<3, 7, 2>> -> tensor<3x3x2xf32, #mp.dims<3, 3, 2>>
+    %v2 = mp.mul %v1, %weights : tensor<3x3x2xf32, #mp.dims<3, 3, 2>>, tensor<3x3x2xf32, #mp.dims<3, 3, 2>> -> tensor<3x3x2xf32, #mp.dims<3, 3, 2>>
+    %v3 = mp.reduce mean %v2 [0, 1, 2] : tensor<3x3x2xf32, #mp.dims<3, 3, 2>> -> tensor<f32, #mp.dims<>>
+    mp.return %v3 : tensor<f32, #mp.dims<>>
+  }
+}
