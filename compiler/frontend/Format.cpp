@@ -52,6 +52,8 @@ private:
 
   /// The index of the token that ends the line which begins at `first`.
   size_t lineEnd(size_t first) const;
+  /// The first token from `first` on that belongs to no annotation.
+  size_t afterAnnotations(size_t first) const;
   /// The last token of a block of one statement that may stand on one line with its header, which
   /// is [first, brace]; 0 if there is none.
   size_t shortBlockEnd(size_t first, size_t brace) const;
@@ -121,9 +123,8 @@ size_t Formatter::columnsOfTokens(size_t first, size_t last) const {
   return columns;
 }
 
-size_t Formatter::shortBlockEnd(size_t first, size_t brace) const {
+size_t Formatter::afterAnnotations(size_t first) const {
   size_t head = first;
-  // The first token after annotations says what the block belongs to.
   while (kindAt(head) == Lexer::AT) {
     head += 2;
     if (kindAt(head) != Lexer::LEFT_PAREN)
@@ -135,6 +136,11 @@ size_t Formatter::shortBlockEnd(size_t first, size_t brace) const {
       ++head;
     } while (open);
   }
+  return head;
+}
+
+size_t Formatter::shortBlockEnd(size_t first, size_t brace) const {
+  size_t head = afterAnnotations(first);
   if (kindAt(head) != Lexer::IF && kindAt(head) != Lexer::FOR && kindAt(head) != Lexer::LEFT_BRACE)
     return 0;
   size_t i = brace + 1;
@@ -249,6 +255,8 @@ std::string Formatter::run() {
     bool isDeclaration = depth == 0 && !isAtEnd(next);
     if (isDeclaration)
       mustSeparate = next > 0 && (wasBlock || kindAt(last) == Lexer::LEFT_BRACE);
+    else
+      mustSeparate = kindAt(afterAnnotations(next)) == Lexer::FORWARD;
     writeLeadingComments(next);
     if (isAtEnd(next))
       break;

@@ -42,6 +42,9 @@ unsigned openSource(llvm::SourceMgr &sources, llvm::StringRef name, std::string 
 
 namespace {
 
+/// Longer names of files are shortened in messages.
+constexpr size_t maxNameLength = 256;
+
 /// One name for every way to write the path of a file.
 std::string canonicalPath(llvm::StringRef name) {
   llvm::SmallString<128> real;
@@ -75,7 +78,7 @@ Program parseProgram(llvm::SourceMgr &sources, llvm::ArrayRef<unsigned> buffers,
       std::string why;
       unsigned buffer = openSource(sources, import.path.empty() ? import.path : name.str(), why);
       if (buffer == 0) {
-        diagnostics.error(import.pathRange, "cannot import " + quote(name) + ": " + why);
+        diagnostics.error(import.pathRange, "cannot import " + quote(name, maxNameLength) + ": " + why);
         program.files[i]->isBroken = true;
         continue;
       }

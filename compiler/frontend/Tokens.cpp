@@ -250,8 +250,7 @@ TokenList tokenize(llvm::StringRef text, unsigned buffer, Diagnostics &diagnosti
   return Tokenizer(text, buffer, diagnostics).run();
 }
 
-std::string quote(llvm::StringRef text) {
-  constexpr size_t maxLength = 40;
+std::string quote(llvm::StringRef text, size_t maxLength) {
   std::string quoted = "`";
   for (char character : text.take_front(maxLength))
     quoted += static_cast<unsigned char>(character) < 0x20 || character == 0x7F ? ' ' : character;

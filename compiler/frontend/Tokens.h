@@ -58,8 +58,8 @@ const Token *findTooDeep(const std::vector<Token> &tokens, unsigned limit);
 /// Whether `kind` is a name or a word that could be one.
 bool isWord(unsigned kind);
 
-/// Text fit for a message: quoted, shortened, on one line.
-std::string quote(llvm::StringRef text);
+/// Text fit for a message: quoted, shortened to `maxLength` bytes, on one line.
+std::string quote(llvm::StringRef text, size_t maxLength = 40);
 
 } // namespace mparc
 
