@@ -1,0 +1,447 @@
+//===- Evaluator.cpp - Names, literals, paths and calls ---------------------===//
+
+#include "frontend/Evaluator.h"
+#include "frontend/Functions.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/SaveAndRestore.h"
+
+using namespace mlir;
+
+namespace mparc {
+
+Value Evaluator::evaluateConstant(const ast::Expr &expr) {
+  llvm::SaveAndRestore mode(wantsConstants, true);
+  return evaluate(expr);
+}
+
+Value Evaluator::evaluate(const Actual &actual) {
+  return actual.piped ? *actual.piped : evaluate(*actual.expr);
+}
+
+Value Evaluator::evaluate(const ast::Expr &expr) {
+  if (session.isStopped())
+    return Poison();
+  using Kind = ast::Expr::Kind;
+  switch (expr.kind()) {
+  case Kind::Int:
+    return Number::integer(llvm::cast<ast::IntExpr>(expr).value);
+  case Kind::Float:
+    return Number::real(llvm::cast<ast::FloatExpr>(expr).value);
+  case Kind::String:
+    return llvm::cast<ast::StringExpr>(expr).value;
+  case Kind::Bool:
+    return llvm::cast<ast::BoolExpr>(expr).value;
+  case Kind::Name:
+    return name(llvm::cast<ast::NameExpr>(expr));
+  case Kind::Unary:
+    return unary(llvm::cast<ast::UnaryExpr>(expr));
+  case Kind::Binary:
+    return binary(llvm::cast<ast::BinaryExpr>(expr));
+  case Kind::Pipe:
+    return pipe(llvm::cast<ast::PipeExpr>(expr));
+  case Kind::Call: {
+    auto &call = llvm::cast<ast::CallExpr>(expr);
+    return this->call(*call.callee, call.arguments, nullptr, {}, call.range);
+  }
+  case Kind::Index:
+    return index(llvm::cast<ast::IndexExpr>(expr));
+  case Kind::Member:
+    return member(llvm::cast<ast::MemberExpr>(expr));
+  case Kind::Tuple:
+    session.unsupported(expr.range, "a tuple is");
+    return Poison();
+  case Kind::List:
+    session.error(expr.range, "a list has no place here");
+    return Poison();
+  case Kind::Range:
+    session.error(expr.range, "a range has no place here");
+    return Poison();
+  case Kind::Ellipsis:
+    session.error(expr.range, "`...` has no place here");
+    return Poison();
+  }
+  return Poison();
+}
+
+//===----------------------------------------------------------------------===//
+// Names
+//===----------------------------------------------------------------------===//
+
+static bool isConstant(const Value &value) { return !std::holds_alternative<Tensor>(value); }
+
+std::optional<Value> Evaluator::lookup(llvm::StringRef text, SourceRange where) {
+  const Frame::Local *local = nullptr;
+  if (frame)
+    if (auto found = frame->locals.find(text); found != frame->locals.end())
+      local = &found->second;
+  // A tensor is what a name means last where a constant is wanted, first elsewhere.
+  if (local && (!wantsConstants || isConstant(local->value)))
+    return local->value;
+  ParameterInfo *parameter = nullptr;
+  if (frame && graph)
+    parameter = instance->parameters.lookup(text);
+  if (parameter && !wantsConstants) {
+    graph->at(where);
+    return graph->read(*parameter);
+  }
+  if (instance)
+    if (auto found = instance->names.find(text); found != instance->names.end())
+      return found->second.value;
+  if (frame)
+    if (auto found = frame->dimensions.find(text); found != frame->dimensions.end())
+      return found->second;
+  if (frame && graph && text == "training")
+    return graph->training;
+  if (local)
+    return local->value;
+  if (parameter) {
+    graph->at(where);
+    return graph->read(*parameter);
+  }
+  return std::nullopt;
+}
+
+Value Evaluator::name(const ast::NameExpr &expr) {
+  llvm::StringRef text = expr.name.text;
+  if (std::optional<Value> value = lookup(text, expr.range)) {
+    if (Instance **layer = std::get_if<Instance *>(&*value))
+      (*layer)->isUsed = true;
+    return *value;
+  }
+  if (text == "none")
+    return None();
+  if (findFunction(text)) {
+    session.error(expr.range, "`" + text + "` is a function; call it, as in `" + text + "(x)`");
+    return Poison();
+  }
+  if (session.library.find(text)) {
+    session.error(expr.range, "`" + text + "` is a layer; make one with `name = " + text + "(…);`");
+    return Poison();
+  }
+  reportUnknown(expr.name, "name");
+  return Poison();
+}
+
+/// The statement of a forward that binds a name, wherever it stands.
+static const ast::Target *findBinding(const ast::Block &block, llvm::StringRef name) {
+  for (const ast::StmtPtr &stmt : block.statements) {
+    const ast::Target *found = nullptr;
+    if (auto *binding = llvm::dyn_cast<ast::BindingStmt>(stmt.get())) {
+      for (const ast::Target &target : binding->targets)
+        if (target.name.text == name)
+          return &target;
+    } else if (auto *branches = llvm::dyn_cast<ast::IfStmt>(stmt.get())) {
+      for (const ast::IfBranch &branch : branches->branches)
+        if (!found)
+          found = findBinding(branch.body, name);
+      if (!found && branches->otherwise)
+        found = findBinding(*branches->otherwise, name);
+    } else if (auto *loop = llvm::dyn_cast<ast::ForStmt>(stmt.get())) {
+      found = findBinding(loop->body, name);
+    } else if (auto *group = llvm::dyn_cast<ast::GroupStmt>(stmt.get())) {
+      found = findBinding(group->body, name);
+    }
+    if (found)
+      return found;
+  }
+  return nullptr;
+}
+
+void Evaluator::reportUnknown(const Identifier &name, llvm::StringRef kind) {
+  if (frame && instance) {
+    const ast::Target *target = findBinding(instance->declaration->forward->body, name.text);
+    if (target) {
+      bool isLater = target->range.begin.offset > name.range.begin.offset;
+      session
+          .error(name.range, "`" + name.text +
+                                 (isLater ? "` is used before it is bound"
+                                          : "` is bound only in a branch that is not taken"))
+          .note(target->range, "bound here");
+      return;
+    }
+  }
+  // What could not be parsed may have declared it.
+  if (session.library.isBroken() && (!frame || kind == "layer"))
+    return;
+  llvm::SmallVector<llvm::StringRef> known;
+  if (frame) {
+    for (const auto &local : frame->locals)
+      known.push_back(local.first);
+    for (const auto &dimension : frame->dimensions)
+      known.push_back(dimension.first);
+  }
+  if (instance) {
+    for (const auto &entry : instance->names)
+      known.push_back(entry.first);
+    if (frame)
+      for (const auto &entry : instance->parameters)
+        known.push_back(entry.first);
+  }
+  if (kind != "layer")
+    llvm::append_range(known, functionNames());
+  if (!frame && instance)
+    llvm::append_range(known, session.library.names());
+  llvm::sort(known);
+  session.error(name.range,
+                "unknown " + kind + " `" + name.text + "`" + didYouMean(name.text, known));
+}
+
+Value Evaluator::member(const ast::MemberExpr &expr) {
+  Value base = evaluate(*expr.base);
+  if (isPoison(base))
+    return base;
+  llvm::StringRef member = expr.member.text;
+  if (auto *layer = std::get_if<Instance *>(&base)) {
+    Instance &owner = **layer;
+    if (owner.isBroken)
+      return Poison();
+    if (graph)
+      if (ParameterInfo *parameter = owner.parameters.lookup(member)) {
+        graph->at(expr.range);
+        return graph->read(*parameter);
+      }
+    if (auto found = owner.names.find(member); found != owner.names.end()) {
+      if (auto *inner = std::get_if<Instance *>(&found->second.value))
+        (*inner)->isUsed = true;
+      return found->second.value;
+    }
+    llvm::SmallVector<llvm::StringRef> known;
+    for (const auto &entry : owner.names)
+      known.push_back(entry.first);
+    for (const auto &entry : owner.parameters)
+      known.push_back(entry.first);
+    llvm::sort(known);
+    session
+        .error(expr.member.range,
+               "`" + owner.name() + "` has no `" + member + "`" + didYouMean(member, known))
+        .note(owner.declaration->name.range, "`" + owner.name() + "` is declared here");
+    return Poison();
+  }
+  session.error(expr.base->range,
+                "expected a layer before `." + member + "`, got " + describe(base));
+  return Poison();
+}
+
+Value Evaluator::index(const ast::IndexExpr &expr) {
+  Value base = evaluate(*expr.base);
+  std::optional<int64_t> position = integer(*expr.index, "an index");
+  if (isPoison(base) || !position)
+    return Poison();
+  auto *array = std::get_if<ArrayRefValue>(&base);
+  if (!array) {
+    bool isTensor = std::holds_alternative<Tensor>(base);
+    session.error(expr.base->range, isTensor
+                                        ? "a tensor is not indexed; use `slice`"
+                                        : "expected an array of layers, got " + describe(base));
+    return Poison();
+  }
+  ArrayRefValue element = *array;
+  element.indices.push_back(*position);
+  const auto &elements = element.array->elements;
+  auto found = elements.lower_bound(element.indices);
+  auto startsWith = [&](const std::vector<int64_t> &key) {
+    return key.size() >= element.indices.size() &&
+           std::equal(element.indices.begin(), element.indices.end(), key.begin());
+  };
+  if (found != elements.end() && startsWith(found->first)) {
+    if (found->first.size() > element.indices.size())
+      return element;
+    found->second->isUsed = true;
+    return found->second;
+  }
+  Report &report = session.error(
+      expr.index->range, "`" + element.array->name + "` has no element " + llvm::Twine(*position));
+  if (!elements.empty())
+    report.note(elements.rbegin()->second->origin.where,
+                "its elements are " + llvm::Twine(elements.begin()->first[array->indices.size()]) +
+                    " to " + llvm::Twine(elements.rbegin()->first[array->indices.size()]));
+  return Poison();
+}
+
+//===----------------------------------------------------------------------===//
+// Calls
+//===----------------------------------------------------------------------===//
+
+Value Evaluator::pipe(const ast::PipeExpr &expr) {
+  Value value = evaluate(*expr.source);
+  SourceRange range = expr.source->range;
+  for (const ast::ExprPtr &stage : expr.stages) {
+    Value piped = std::move(value);
+    if (auto *withArguments = llvm::dyn_cast<ast::CallExpr>(stage.get()))
+      value = call(*withArguments->callee, withArguments->arguments, &piped, range, stage->range);
+    else
+      value = call(*stage, {}, &piped, range, stage->range);
+    range = stage->range;
+  }
+  return value;
+}
+
+/// For the errors in the arguments of a call that is wrong itself.
+void Evaluator::evaluateArguments(const CallSite &site) {
+  for (const ast::Argument &argument : site.arguments)
+    if (!llvm::isa<ast::ListExpr, ast::TupleExpr, ast::NameExpr>(*argument.value))
+      evaluate(*argument.value);
+}
+
+Value Evaluator::call(const ast::Expr &callee, llvm::ArrayRef<ast::Argument> arguments,
+                      const Value *piped, SourceRange pipedRange, SourceRange range) {
+  CallSite site;
+  site.calleeRange = callee.range;
+  site.piped = piped;
+  site.pipedRange = pipedRange;
+  site.arguments = arguments;
+  site.range = range;
+  std::optional<Value> target;
+  if (auto *name = llvm::dyn_cast<ast::NameExpr>(&callee)) {
+    llvm::StringRef text = name->name.text;
+    site.callee = text;
+    const Function *function = findFunction(text);
+    target = lookup(text, callee.range);
+    bool isCallable = target && (std::holds_alternative<Instance *>(*target) || isPoison(*target));
+    // A local may be called like the function it is the result of.
+    if (function && !isCallable)
+      return callFunction(*function, site);
+    if (!target) {
+      if (isUnsupportedFunction(text))
+        session.unsupported(callee.range, "`" + text + "` is");
+      else if (frame && session.library.find(text))
+        session.error(callee.range, "`" + text +
+                                        "` is a layer; make it in the body of the layer, `name = " +
+                                        text + "(…);`, and call `name`");
+      else if (session.library.find(text))
+        session.error(callee.range, "a layer has no place in an expression");
+      else
+        reportUnknown(name->name, "function");
+      evaluateArguments(site);
+      return Poison();
+    }
+  } else {
+    target = evaluate(callee);
+  }
+  if (auto *layer = std::get_if<Instance *>(&*target)) {
+    if (!graph) {
+      session.error(range, "a layer is called in `forward` only");
+      return Poison();
+    }
+    site.callee = (*layer)->name();
+    return callLayer(**layer, site);
+  }
+  evaluateArguments(site);
+  if (isPoison(*target))
+    return Poison();
+  if (auto *array = std::get_if<ArrayRefValue>(&*target))
+    session.error(callee.range, "`" + array->array->name +
+                                    "` is an array of layers; call one of "
+                                    "them, as in `" +
+                                    array->array->name + "[0](x)`");
+  else
+    session.error(callee.range, "expected a layer or a function, got " + describe(*target));
+  return Poison();
+}
+
+Value Evaluator::callFunction(const Function &function, const CallSite &site) {
+  llvm::SmallVector<Formal> formals;
+  for (const Function::Parameter &parameter : function.parameters)
+    formals.push_back({parameter.name, parameter.isRequired, {}});
+  FunctionCall call(*this, function, site);
+  if (!bindArguments(session, site, formals, call.actuals)) {
+    evaluateArguments(site);
+    return Poison();
+  }
+  bool isFine = true, allNumbers = true;
+  for (auto [parameter, actual] : llvm::zip(function.parameters, call.actuals)) {
+    call.values.push_back(None());
+    if (!actual || parameter.kind != Function::Kind::Plain)
+      continue;
+    // Where a list may stand for a number, the function looks at it itself.
+    if (actual.expr && llvm::isa<ast::ListExpr>(actual.expr))
+      continue;
+    call.values.back() = evaluate(actual);
+    isFine &= !isPoison(call.values.back());
+    allNumbers &= std::holds_alternative<Number>(call.values.back()) &&
+                  !std::get<Number>(call.values.back()).hasBatch();
+  }
+  if (!isFine)
+    return Poison();
+  if (allNumbers && function.onNumbers) {
+    llvm::SmallVector<double> numbers;
+    for (const Value &value : call.values)
+      numbers.push_back(
+          std::holds_alternative<None>(value) ? 0 : std::get<Number>(value).doubleValue());
+    double result = function.onNumbers(numbers);
+    if (result == result) {
+      // The least and the largest of integers, and their absolute value, are integers.
+      bool areIntegers = llvm::all_of(call.values, [](const Value &value) {
+        auto *number = std::get_if<Number>(&value);
+        return number && number->isInteger();
+      });
+      if (areIntegers && (function.name == "minimum" || function.name == "maximum" ||
+                          function.name == "abs" || function.name == "clamp"))
+        for (const Value &value : call.values)
+          for (int64_t integer :
+               {*std::get<Number>(value).integerValue(), -*std::get<Number>(value).integerValue()})
+            if (static_cast<double>(integer) == result)
+              return Number::integer(integer);
+      return Number::real(result);
+    }
+    session.error(site.range, "`" + function.name + "` of that number is not a number");
+    return Poison();
+  }
+  if (!graph) {
+    session.error(site.range, "`" + function.name + "` takes tensors; those are in `forward` only");
+    return Poison();
+  }
+  graph->at(site.range);
+  Value result = function.build(call);
+  // A shape that is carried on was decided where the operand's was.
+  if (auto *tensor = std::get_if<Tensor>(&result); tensor && !tensor->origin)
+    for (const Value &value : call.values)
+      if (auto *operand = std::get_if<Tensor>(&value); operand && !tensor->origin)
+        tensor->origin = operand->origin;
+  return result;
+}
+
+//===----------------------------------------------------------------------===//
+// What is known when compiling
+//===----------------------------------------------------------------------===//
+
+std::optional<int64_t> Evaluator::toInteger(const Value &value, SourceRange where,
+                                            const llvm::Twine &what) {
+  if (isPoison(value))
+    return std::nullopt;
+  if (auto *number = std::get_if<Number>(&value); number && !number->hasBatch())
+    if (std::optional<int64_t> integer = number->integerValue())
+      return integer;
+  session.error(where, what + " must be an int, got " + describe(value));
+  return std::nullopt;
+}
+
+std::optional<Number> Evaluator::toNumber(const Value &value, SourceRange where,
+                                          const llvm::Twine &what) {
+  if (isPoison(value))
+    return std::nullopt;
+  if (auto *number = std::get_if<Number>(&value); number && !number->hasBatch())
+    return *number;
+  session.error(where, what + " must be a number, got " + describe(value));
+  return std::nullopt;
+}
+
+std::optional<int64_t> Evaluator::integer(const ast::Expr &expr, const llvm::Twine &what) {
+  return toInteger(evaluateConstant(expr), expr.range, what);
+}
+
+std::optional<bool> Evaluator::condition(const ast::Expr &expr) {
+  Value value = evaluateConstant(expr);
+  if (isPoison(value))
+    return std::nullopt;
+  if (auto *truth = std::get_if<bool>(&value))
+    return *truth;
+  if (std::holds_alternative<Tensor>(value))
+    session.error(expr.range, "a condition must be known when compiling; of tensors, use `where`");
+  else
+    session.error(expr.range, "a condition must be a bool, got " + describe(value));
+  return std::nullopt;
+}
+
+} // namespace mparc

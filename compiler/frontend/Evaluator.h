@@ -1,0 +1,127 @@
+//===- Evaluator.h - Expressions and forwards, evaluated --------------------===//
+//
+// One Evaluator is one place where names mean something: the body of a layer, one call of a
+// `forward`, an entry of a train block. What is known when compiling is computed; what is not
+// becomes operations of the graph.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MPARC_FRONTEND_EVALUATOR_H
+#define MPARC_FRONTEND_EVALUATOR_H
+
+#include "frontend/GraphBuilder.h"
+#include "frontend/Names.h"
+
+namespace mparc {
+
+struct Function;
+
+/// One call of a `forward`: what its names are bound to.
+struct Frame {
+  struct Local {
+    Value value;
+    SourceRange where;
+    bool isLoopVariable = false;
+  };
+  llvm::DenseMap<llvm::StringRef, Local> locals;
+  /// Free names of the signature.
+  llvm::DenseMap<llvm::StringRef, Number> dimensions;
+  /// What `...` stands for, once it is known.
+  std::optional<Dimensions> leading;
+  /// How many `if`s and `for`s enclose the statement: inside them names may be bound again.
+  unsigned conditional = 0;
+  std::optional<Value> result;
+};
+
+class Evaluator {
+public:
+  /// Names are those of `instance`, if not null; in a forward `frame` and `graph` are given.
+  Evaluator(Session &theSession, Instance *theInstance, Frame *theFrame = nullptr,
+            GraphBuilder *theGraph = nullptr)
+      : session(theSession), instance(theInstance), frame(theFrame), graph(theGraph) {}
+
+  Session &session;
+  Instance *instance;
+  Frame *frame;
+  GraphBuilder *graph;
+
+  /// The value of an expression; a name shared by a parameter of the layer and a tensor means the
+  /// tensor.
+  Value evaluate(const ast::Expr &expr);
+  /// The same, where something known when compiling is wanted: the name means the parameter.
+  Value evaluateConstant(const ast::Expr &expr);
+  /// An argument, or the value piped in for it.
+  Value evaluate(const Actual &actual);
+
+  /// A constant of the kind wanted, or nothing after an error at the expression. `what` begins the
+  /// message: "`in` of `Linear`".
+  std::optional<int64_t> integer(const ast::Expr &expr, const llvm::Twine &what);
+  std::optional<bool> condition(const ast::Expr &expr);
+  /// Converts a value: see above; `where` is for the error.
+  std::optional<int64_t> toInteger(const Value &value, SourceRange where, const llvm::Twine &what);
+  std::optional<Number> toNumber(const Value &value, SourceRange where, const llvm::Twine &what);
+
+  /// A size as a dimension called `label`, which may be empty. Null after an error.
+  mp::DimensionAttr toDimension(const Number &size, SourceRange where, llvm::StringRef label);
+  /// The dimension an expression in a type or a list of sizes stands for; null after an error.
+  mp::DimensionAttr dimension(const ast::Expr &expr);
+  /// The element type a name stands for; null, with an error unless it names no type, otherwise.
+  mlir::Type elementType(const Identifier &name);
+
+  /// The value of a name, or nothing if it has none; errors are the caller's.
+  std::optional<Value> lookup(llvm::StringRef name, SourceRange where);
+  /// Reports that a name means nothing, and what may have been meant.
+  void reportUnknown(const Identifier &name, llvm::StringRef kind);
+
+  /// Applies annotations, outermost first: sets `device` if one of them says it.
+  void applyAnnotations(llvm::ArrayRef<ast::Annotation> annotations,
+                        std::optional<int64_t> &device);
+
+  /// Calls a layer with tensors; the result has the dimensions its signature says.
+  Value callLayer(Instance &callee, const CallSite &site);
+  Value callForward(Instance &callee, llvm::ArrayRef<Tensor> inputs,
+                    llvm::ArrayRef<SourceRange> ranges, SourceRange site);
+
+  /// Signature.cpp: binds the free names of an input's type and gives the tensor the names of the
+  /// layer. Nothing after an error.
+  std::optional<Tensor> bindInput(const ast::Parameter &input, Tensor tensor, SourceRange where);
+  /// A type with all its names known; null after an error.
+  mp::DimensionsAttr typeDimensions(const ast::TypeExpr &type);
+  /// As the user wrote a type, with the sizes that are known.
+  std::string describeType(const ast::TypeExpr &type);
+
+private:
+  friend class FunctionCall;
+  Value name(const ast::NameExpr &expr);
+  Value member(const ast::MemberExpr &expr);
+  Value index(const ast::IndexExpr &expr);
+  Value unary(const ast::UnaryExpr &expr);
+  Value binary(const ast::BinaryExpr &expr);
+  Value combine(ast::BinaryOperator op, Value left, Value right, SourceRange where);
+  Value combineTensors(ast::BinaryOperator op, Value left, Value right, SourceRange where);
+  Value compareConstants(ast::BinaryOperator op, const Value &left, const Value &right,
+                         SourceRange where);
+  Value pipe(const ast::PipeExpr &expr);
+  Value call(const ast::Expr &callee, llvm::ArrayRef<ast::Argument> arguments, const Value *piped,
+             SourceRange pipedRange, SourceRange range);
+  Value callFunction(const Function &function, const CallSite &site);
+  void evaluateArguments(const CallSite &site);
+
+  /// Forward.cpp
+  bool run(const ast::Block &block);
+  bool run(const ast::Stmt &stmt);
+  bool runAnnotated(const ast::Stmt &stmt);
+  bool runIf(const ast::IfStmt &stmt);
+  bool runFor(const ast::ForStmt &stmt);
+  void runBinding(const ast::BindingStmt &stmt);
+  bool runReturn(const ast::ReturnStmt &stmt);
+  void bind(const Identifier &name, Value value);
+  Value checkResult();
+
+  /// Whether names mean what is known when compiling.
+  bool wantsConstants = false;
+};
+
+} // namespace mparc
+
+#endif // MPARC_FRONTEND_EVALUATOR_H

@@ -1,0 +1,96 @@
+//===- Names.cpp - Suggestions and the binding of arguments -----------------===//
+
+#include "frontend/Names.h"
+
+namespace mparc {
+
+std::string didYouMean(llvm::StringRef name, llvm::ArrayRef<llvm::StringRef> candidates) {
+  unsigned best = std::max<unsigned>(1, name.size() / 3) + 1;
+  llvm::StringRef nearest;
+  for (llvm::StringRef candidate : candidates) {
+    // Upper and lower case are half a mistake: `linear` for `Linear`.
+    unsigned distance = candidate.equals_insensitive(name)
+                            ? 0
+                            : candidate.edit_distance(name, /*AllowReplacements=*/true, best);
+    if (distance < best || (distance == best && !nearest.empty() && candidate < nearest)) {
+      best = distance;
+      nearest = candidate;
+    }
+  }
+  return nearest.empty() ? "" : ("; did you mean `" + nearest + "`?").str();
+}
+
+static std::string countOf(size_t count, llvm::StringRef what) {
+  return std::to_string(count) + " " + what.str() + (count == 1 ? "" : "s");
+}
+
+bool bindArguments(Session &session, const CallSite &call, llvm::ArrayRef<Formal> formals,
+                   llvm::SmallVectorImpl<Actual> &actuals) {
+  actuals.assign(formals.size(), Actual());
+  bool isFine = true;
+  auto fail = [&](SourceRange where, const llvm::Twine &message) -> Report & {
+    isFine = false;
+    return session.error(where, message);
+  };
+  std::string callee = "`" + call.callee.str() + "`";
+  size_t next = 0, given = call.arguments.size() + (call.piped ? 1 : 0);
+  bool reportedCount = false;
+  auto positional = [&](Actual actual) {
+    if (next < formals.size()) {
+      actuals[next++] = actual;
+      return;
+    }
+    if (reportedCount)
+      return;
+    reportedCount = true;
+    Report &report = fail(actual.range, callee + " takes " + countOf(formals.size(), "argument") +
+                                            ", got " + std::to_string(given));
+    if (call.declared.isValid())
+      report.note(call.declared, callee + " is declared here");
+  };
+  if (call.piped)
+    positional({nullptr, call.piped, call.pipedRange});
+
+  bool sawNamed = false;
+  for (const ast::Argument &argument : call.arguments) {
+    if (!argument.name) {
+      if (sawNamed)
+        fail(argument.range, "a positional argument after a named one");
+      else
+        positional({argument.value.get(), nullptr, argument.value->range});
+      continue;
+    }
+    sawNamed = true;
+    llvm::StringRef name = argument.name->text;
+    const Formal *found = llvm::find_if(formals, [&](const Formal &f) { return f.name == name; });
+    if (found == formals.end()) {
+      llvm::SmallVector<llvm::StringRef> names;
+      for (const Formal &formal : formals)
+        names.push_back(formal.name);
+      Report &report = fail(argument.name->range,
+                            callee + " has no parameter `" + name + "`" + didYouMean(name, names));
+      if (call.declared.isValid())
+        report.note(call.declared, callee + " is declared here");
+      continue;
+    }
+    Actual &actual = actuals[found - formals.begin()];
+    if (actual) {
+      fail(argument.name->range, "`" + name + "` of " + callee + " is given twice")
+          .note(actual.range, "first given here");
+      continue;
+    }
+    actual = {argument.value.get(), nullptr, argument.value->range};
+  }
+  if (!isFine)
+    return false;
+  for (auto [formal, actual] : llvm::zip(formals, actuals)) {
+    if (!formal.isRequired || actual)
+      continue;
+    Report &report = fail(call.range, callee + " needs an argument for `" + formal.name + "`");
+    if (formal.where.isValid())
+      report.note(formal.where, "`" + formal.name + "` is declared here");
+  }
+  return isFine;
+}
+
+} // namespace mparc

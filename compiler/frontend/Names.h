@@ -1,0 +1,51 @@
+//===- Names.h - Suggestions and the binding of arguments -------------------===//
+
+#ifndef MPARC_FRONTEND_NAMES_H
+#define MPARC_FRONTEND_NAMES_H
+
+#include "frontend/Session.h"
+
+namespace mparc {
+
+/// "; did you mean `x`?" with the nearest of the candidates, or nothing if none is near.
+std::string didYouMean(llvm::StringRef name, llvm::ArrayRef<llvm::StringRef> candidates);
+
+/// A parameter of a layer, an input of `forward`, a parameter of a function.
+struct Formal {
+  llvm::StringRef name;
+  bool isRequired = true;
+  /// Where it is declared, if in the user's text.
+  SourceRange where;
+};
+
+/// What is given for a parameter: an expression, or the value on the left of `|>`.
+struct Actual {
+  const ast::Expr *expr = nullptr;
+  const Value *piped = nullptr;
+  SourceRange range;
+
+  explicit operator bool() const { return expr || piped; }
+};
+
+/// A call: who is called, and with what.
+struct CallSite {
+  /// As messages name it, without quotes.
+  llvm::StringRef callee;
+  SourceRange calleeRange;
+  /// Where the callee is declared, if in a file.
+  SourceRange declared;
+  const Value *piped = nullptr;
+  SourceRange pipedRange;
+  llvm::ArrayRef<ast::Argument> arguments;
+  /// The whole call.
+  SourceRange range;
+};
+
+/// Matches arguments with parameters: one Actual a Formal, empty where a default is to be used.
+/// False after errors, all of them reported.
+bool bindArguments(Session &session, const CallSite &call, llvm::ArrayRef<Formal> formals,
+                   llvm::SmallVectorImpl<Actual> &actuals);
+
+} // namespace mparc
+
+#endif // MPARC_FRONTEND_NAMES_H

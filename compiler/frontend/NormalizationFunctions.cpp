@@ -1,0 +1,151 @@
+//===- NormalizationFunctions.cpp - Normalization and dropout ---------------===//
+
+#include "frontend/Functions.h"
+
+#include <limits>
+
+using namespace mlir;
+
+namespace mparc {
+
+namespace {
+/// What layer_norm and rms_norm have in common: the last dimensions that are normalized, and the
+/// affine operands, of these dimensions.
+struct Normalized {
+  Tensor x;
+  SmallVector<int64_t> dimensions;
+  std::optional<Tensor> weight, bias;
+  double eps = 0;
+};
+} // namespace
+
+static std::optional<Normalized> readNormalized(FunctionCall &call, bool hasBias,
+                                                double defaultEps) {
+  std::optional<Tensor> x = call.real(0);
+  if (!x)
+    return std::nullopt;
+  Normalized result{*x, {}, {}, {}, defaultEps};
+  // The shape: a list of sizes, one size, or nothing for the last dimension. A tensor there is the
+  // weight, for those who leave the shape out.
+  unsigned weight = 2, bias = 3, eps = hasBias ? 4 : 3;
+  Dimensions shape;
+  if (call.actuals[1].expr && llvm::isa<ast::ListExpr>(call.actuals[1].expr)) {
+    std::optional<Dimensions> sizes = call.shape(1);
+    if (!sizes)
+      return std::nullopt;
+    shape = *sizes;
+  } else if (std::holds_alternative<Tensor>(call.values[1])) {
+    if (!call.isGiven(weight))
+      weight = 1;
+    else if (hasBias && !call.isGiven(bias))
+      weight = 1, bias = 2;
+  } else if (call.isGiven(1)) {
+    std::optional<int64_t> size = call.integer(1);
+    if (!size)
+      return std::nullopt;
+    shape.push_back(mp::getDimension(&call.session.context, "", *size));
+  }
+  if (shape.empty() && x->rank() > 0)
+    shape.push_back(x->dimensions().back());
+  size_t rank = x->rank();
+  if (shape.empty() || shape.size() > rank || llvm::is_contained(shape, mp::DimensionAttr()) ||
+      !haveSameSizes(x->dimensions().take_back(shape.size()), shape)) {
+    for (mp::DimensionAttr &dimension : shape)
+      if (!dimension)
+        dimension = mp::getDimension(&call.session.context, "-1", 1);
+    call.error("`" + call.function.name + "` over " + describe(call.session.f32(), shape) +
+               " does not fit the last dimensions of " + describe(*x));
+    return std::nullopt;
+  }
+  for (size_t index = rank - shape.size(); index < rank; ++index) {
+    result.dimensions.push_back(index);
+    if (x->dimensions()[index].hasBatch()) {
+      call.error("`" + call.function.name + "` combines the rows of `" +
+                 x->dimensions()[index].str() + "` with one another: " + describe(*x));
+      return std::nullopt;
+    }
+  }
+  auto affine = [&](unsigned index, std::optional<Tensor> &tensor) {
+    if (!call.isGiven(index) || std::holds_alternative<None>(call.values[index]))
+      return true;
+    tensor = call.real(index);
+    if (!tensor)
+      return false;
+    if (haveSameSizes(tensor->dimensions(), shape))
+      return true;
+    call.session.error(call.where(index), call.what(index) + " must be " +
+                                              describe(call.session.f32(), shape) + ", got " +
+                                              describe(*tensor));
+    return false;
+  };
+  std::optional<double> epsilon = call.number(eps, defaultEps);
+  if (!affine(weight, result.weight) || (hasBias && !affine(bias, result.bias)) || !epsilon)
+    return std::nullopt;
+  result.eps = *epsilon;
+  return result;
+}
+
+/// x · weight + bias, as far as they are there.
+static Tensor applyAffine(GraphBuilder &graph, const Normalized &norm, Tensor x) {
+  if (norm.weight)
+    x = graph.binary<mp::MulOp>(x, graph.broadcast(*norm.weight, x.dims));
+  if (norm.bias)
+    x = graph.binary<mp::AddOp>(x, graph.broadcast(*norm.bias, x.dims));
+  return x;
+}
+
+/// x / sqrt(mean(x²) + eps) over the normalized dimensions.
+static Tensor scaleToUnit(GraphBuilder &graph, const Normalized &norm, Tensor x) {
+  Tensor square =
+      graph.reduce(mp::ReductionKind::mean, graph.binary<mp::MulOp>(x, x), norm.dimensions, true);
+  Tensor shifted = graph.binary<mp::AddOp>(square, graph.constant(norm.eps, square.dims));
+  return graph.binary<mp::MulOp>(x, graph.broadcast(graph.unary<mp::RsqrtOp>(shifted), x.dims));
+}
+
+static Value buildLayerNorm(FunctionCall &call) {
+  std::optional<Normalized> norm = readNormalized(call, true, 1e-5);
+  if (!norm)
+    return Poison();
+  GraphBuilder &graph = call.graph();
+  Tensor mean = graph.reduce(mp::ReductionKind::mean, norm->x, norm->dimensions, true);
+  Tensor deviation = graph.binary<mp::SubOp>(norm->x, graph.broadcast(mean, norm->x.dims));
+  return applyAffine(graph, *norm, scaleToUnit(graph, *norm, deviation));
+}
+
+static Value buildRmsNorm(FunctionCall &call) {
+  std::optional<Normalized> norm =
+      readNormalized(call, false, std::numeric_limits<float>::epsilon());
+  if (!norm)
+    return Poison();
+  return applyAffine(call.graph(), *norm, scaleToUnit(call.graph(), *norm, norm->x));
+}
+
+static Value buildDropout(FunctionCall &call) {
+  std::optional<Tensor> x = call.real(0);
+  std::optional<double> p = call.number(1, 0.5);
+  if (!x || !p)
+    return Poison();
+  if (!(*p >= 0 && *p <= 1)) {
+    call.session.error(call.where(1), call.what(1) + " is a probability, got " +
+                                          std::get<Number>(call.values[1]).str());
+    return Poison();
+  }
+  GraphBuilder &graph = call.graph();
+  // Calls count whether or not they draw, so that each keeps its number.
+  int64_t number = graph.instance->dropoutCalls++;
+  if (!graph.training || *p == 0)
+    return *x;
+  if (*p == 1)
+    return graph.binary<mp::MulOp>(*x, graph.constant(0.0, x->dims));
+  Tensor mask = graph.create<mp::DropoutMaskOp>(x->dims, x->element(), APFloat(*p),
+                                                graph.instance->path, number);
+  return graph.binary<mp::MulOp>(*x, mask);
+}
+
+void addNormalizationFunctions(FunctionTable &table) {
+  add(table, "layer_norm", "x, normalized_shape?, weight?, bias?, eps?", buildLayerNorm);
+  add(table, "rms_norm", "x, normalized_shape?, weight?, eps?", buildRmsNorm);
+  add(table, "dropout", "x, p?", buildDropout);
+}
+
+} // namespace mparc

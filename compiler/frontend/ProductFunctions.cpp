@@ -1,0 +1,122 @@
+//===- ProductFunctions.cpp - Matrix products -------------------------------===//
+
+#include "frontend/Functions.h"
+
+using namespace mlir;
+
+namespace mparc {
+
+namespace {
+/// An operand of a product: `tensor`, of which the last two dimensions are swapped if `transpose`.
+struct Operand {
+  Tensor tensor;
+  bool transpose = false;
+
+  ArrayRef<mp::DimensionAttr> leading() const { return tensor.dimensions().drop_back(2); }
+  mp::DimensionAttr row() const { return tensor.dimensions().take_back(2)[transpose ? 1 : 0]; }
+  mp::DimensionAttr column() const { return tensor.dimensions().take_back(2)[transpose ? 0 : 1]; }
+};
+} // namespace
+
+/// A transposed operand is read as it lies: the product transposes.
+static Operand lookThrough(Session &session, Tensor x) {
+  auto permute = x.value.getDefiningOp<mp::PermuteOp>();
+  if (!permute || x.rank() < 2)
+    return {x};
+  ArrayRef<int64_t> permutation = permute.getPermutation();
+  int64_t rank = x.rank();
+  for (int64_t index = 0; index < rank - 2; ++index)
+    if (permutation[index] != index)
+      return {x};
+  if (permutation[rank - 1] != rank - 2)
+    return {x};
+  Dimensions dimensions(x.dimensions());
+  std::swap(dimensions[rank - 1], dimensions[rank - 2]);
+  return {{permute.getInput(), session.dims(dimensions), x.origin}, true};
+}
+
+static Value refuse(FunctionCall &call, const Tensor &a, const Tensor &b, const llvm::Twine &why) {
+  Report &report = call.error("cannot multiply " + describe(a) + " by " + describe(b) + why);
+  for (const Tensor &operand : {a, b})
+    if (operand.origin)
+      report.note(operand.origin->where, operand.origin->what + " gives " + describe(operand));
+  return Poison();
+}
+
+static Tensor product(GraphBuilder &graph, const Operand &a, const Operand &b,
+                      mp::DimensionsAttr dims) {
+  return graph.create<mp::MatmulOp>(dims, a.tensor.element(), a.tensor.value, b.tensor.value,
+                                    a.transpose, b.transpose);
+}
+
+static Value buildMatmul(FunctionCall &call) {
+  std::optional<Tensor> first = call.real(0), second = call.real(1);
+  if (!first || !second)
+    return Poison();
+  GraphBuilder &graph = call.graph();
+  Session &session = call.session;
+  if (first->rank() == 0 || second->rank() == 0)
+    return refuse(call, *first, *second, ": a scalar is no matrix");
+
+  // A vector is a row on the left and a column on the right; what it adds is dropped at the end.
+  auto one = mp::getDimension(&session.context, "", 1);
+  bool isRow = first->rank() == 1, isColumn = second->rank() == 1;
+  Operand a = lookThrough(session, *first), b = lookThrough(session, *second);
+  if (isRow)
+    a = {graph.reshape(*first, session.dims({one, first->dimensions()[0]}))};
+  if (isColumn)
+    b = {graph.reshape(*second, session.dims({second->dimensions()[0], one}))};
+  if (!haveSameSize(a.column(), b.row()))
+    return refuse(call, *first, *second,
+                  ": " + a.column().str() + " and " + b.row().str() + " do not agree");
+
+  // The dimensions of the result; leading ones broadcast.
+  Dimensions result;
+  auto leadingOf = [&](const Operand &operand) {
+    return Tensor{operand.tensor.value, session.dims(operand.leading()), nullptr};
+  };
+  std::string both = describe(*first) + " by " + describe(*second);
+  if (haveSameSizes(a.leading(), b.leading()) || b.leading().empty())
+    result.assign(a.leading().begin(), a.leading().end());
+  else if (mp::DimensionsAttr common = graph.broadcastShape(leadingOf(a), leadingOf(b)))
+    result.assign(common.getDimensions().begin(), common.getDimensions().end());
+  else
+    return Poison();
+  Dimensions leading = result;
+  result.append({a.row(), b.column()});
+  mp::DimensionsAttr dims = graph.checked(result, both);
+  if (!dims)
+    return Poison();
+
+  Tensor c;
+  if (b.leading().empty() && !a.leading().empty()) {
+    // One matrix for all: the leading dimensions are rows like any.
+    if (a.transpose)
+      a = {*first};
+    SmallVector<mp::FactorAttr> rows;
+    for (mp::DimensionAttr dimension : a.tensor.dimensions().drop_back(1))
+      llvm::append_range(rows, dimension.getFactors());
+    auto merged = mp::DimensionAttr::get(&session.context, "", rows);
+    a = {graph.reshape(a.tensor, session.dims({merged, a.column()}))};
+    c = graph.reshape(product(graph, a, b, session.dims({merged, b.column()})), dims);
+  } else {
+    for (Operand *operand : {&a, &b}) {
+      Dimensions full = leading;
+      llvm::append_range(full, operand->tensor.dimensions().take_back(2));
+      operand->tensor = graph.broadcast(operand->tensor, session.dims(full));
+    }
+    c = product(graph, a, b, dims);
+  }
+  if (!isRow && !isColumn)
+    return c;
+  Dimensions kept(leading);
+  if (!isRow)
+    kept.push_back(a.row());
+  if (!isColumn)
+    kept.push_back(b.column());
+  return graph.reshape(c, session.dims(kept));
+}
+
+void addProductFunctions(FunctionTable &table) { add(table, "matmul", "a, b", buildMatmul); }
+
+} // namespace mparc

@@ -1,0 +1,316 @@
+//===- Train.cpp - What a train block says ----------------------------------===//
+
+#include "frontend/Train.h"
+
+#include <cmath>
+
+namespace mparc {
+
+namespace {
+
+class TrainReader {
+public:
+  TrainReader(Session &theSession, TrainSettings &result)
+      : session(theSession), settings(result), evaluator(session, nullptr) {}
+
+  void read(llvm::StringRef name, const ast::Expr &value);
+  void finish();
+
+private:
+  std::optional<DataSettings> data(llvm::StringRef entry, const ast::Expr &value);
+  void loss(const ast::Expr &value);
+  void optimizer(const ast::Expr &value);
+  std::optional<double> number(const ast::Expr &expr, const std::string &what);
+  std::optional<int64_t> atLeastOne(llvm::StringRef name, const ast::Expr &value);
+  std::optional<bool> truth(llvm::StringRef name, const ast::Expr &value);
+  /// A call, or a bare name as one without arguments.
+  const Identifier *callee(const ast::Expr &value, CallSite &site);
+  void setHyperparameters(llvm::StringRef optimizer);
+
+  Session &session;
+  TrainSettings &settings;
+  Evaluator evaluator;
+};
+
+} // namespace
+
+static const llvm::StringRef entryNames[] = {
+    "data", "test_data", "loss",     "optimizer",    "epochs",   "batch",
+    "seed", "shuffle",   "replicas", "microbatches", "schedule", "shard_optimizer"};
+
+const Identifier *TrainReader::callee(const ast::Expr &value, CallSite &site) {
+  const ast::Expr *target = &value;
+  if (auto *call = llvm::dyn_cast<ast::CallExpr>(&value)) {
+    target = call->callee.get();
+    site.arguments = call->arguments;
+  }
+  auto *name = llvm::dyn_cast<ast::NameExpr>(target);
+  if (!name)
+    return nullptr;
+  site.callee = name->name.text;
+  site.calleeRange = target->range;
+  site.range = value.range;
+  return &name->name;
+}
+
+std::optional<double> TrainReader::number(const ast::Expr &expr, const std::string &what) {
+  if (auto number = evaluator.toNumber(evaluator.evaluateConstant(expr), expr.range, what))
+    return number->doubleValue();
+  return std::nullopt;
+}
+
+std::optional<int64_t> TrainReader::atLeastOne(llvm::StringRef name, const ast::Expr &value) {
+  std::optional<int64_t> number = evaluator.integer(value, "`" + name + "`");
+  if (!number || *number >= 1)
+    return number;
+  session.error(value.range, "`" + name + "` must be at least 1, got " + llvm::Twine(*number));
+  return std::nullopt;
+}
+
+std::optional<bool> TrainReader::truth(llvm::StringRef name, const ast::Expr &value) {
+  Value result = evaluator.evaluateConstant(value);
+  if (auto *truth = std::get_if<bool>(&result))
+    return *truth;
+  if (!isPoison(result))
+    session.error(value.range, "`" + name + "` must be `true` or `false`, got " + describe(result));
+  return std::nullopt;
+}
+
+void TrainReader::read(llvm::StringRef name, const ast::Expr &value) {
+  if (name == "data") {
+    settings.data = data(name, value);
+  } else if (name == "test_data") {
+    settings.testData = data(name, value);
+  } else if (name == "loss") {
+    loss(value);
+  } else if (name == "optimizer") {
+    optimizer(value);
+  } else if (name == "epochs") {
+    settings.epochs = atLeastOne(name, value).value_or(settings.epochs);
+  } else if (name == "batch") {
+    settings.batch = atLeastOne(name, value).value_or(settings.batch);
+  } else if (name == "seed") {
+    std::optional<int64_t> seed = evaluator.integer(value, "`seed`");
+    if (seed && *seed < 0)
+      session.error(value.range, "`seed` must be at least 0, got " + llvm::Twine(*seed));
+    else
+      settings.seed = seed.value_or(0);
+  } else if (name == "shuffle") {
+    settings.shuffle = truth(name, value).value_or(true);
+  } else if (name == "replicas" || name == "microbatches") {
+    std::optional<int64_t> count = atLeastOne(name, value);
+    if (count && *count > 1)
+      session.unsupported(value.range, "more than 1 of `" + name + "` is");
+  } else if (name == "schedule") {
+    Value schedule = evaluator.evaluateConstant(value);
+    auto *text = std::get_if<std::string>(&schedule);
+    if (!text) {
+      if (!isPoison(schedule))
+        session.error(value.range, "`schedule` must be a string, got " + describe(schedule));
+    } else if (*text == "1f1b" || *text == "interleaved" || *text == "zero-bubble") {
+      session.unsupported(value.range, "the schedule \"" + *text + "\" is");
+    } else if (*text != "gpipe") {
+      session.error(value.range,
+                    "unknown schedule \"" + *text + "\"" +
+                        didYouMean(*text, {"gpipe", "1f1b", "interleaved", "zero-bubble"}));
+    }
+  } else if (name == "shard_optimizer") {
+    if (truth(name, value).value_or(false))
+      session.unsupported(value.range, "`shard_optimizer` is");
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Data
+//===----------------------------------------------------------------------===//
+
+std::optional<DataSettings> TrainReader::data(llvm::StringRef entry, const ast::Expr &value) {
+  CallSite site;
+  const Identifier *name = callee(value, site);
+  if (!name || (name->text != "csv" && name->text != "npy" && name->text != "text")) {
+    session.error(value.range, "`" + entry + "` is `csv(path)` or `npy(inputs, targets)`" +
+                                   (name ? didYouMean(name->text, {"csv", "npy", "text"}) : ""));
+    return std::nullopt;
+  }
+  if (name->text == "text") {
+    session.unsupported(value.range, "`text` is");
+    return std::nullopt;
+  }
+  bool isCsv = name->text == "csv";
+  llvm::SmallVector<Formal> formals{{isCsv ? "path" : "inputs", true, {}}};
+  if (isCsv)
+    formals.push_back({"inputs", false, {}});
+  formals.push_back({"targets", false, {}});
+  formals.push_back({"test", false, {}});
+  llvm::SmallVector<Actual> actuals;
+  if (!bindArguments(session, site, formals, actuals))
+    return std::nullopt;
+  DataSettings result;
+  result.kind = name->text.str();
+  for (auto [formal, actual] : llvm::zip(formals, actuals)) {
+    if (!actual)
+      continue;
+    std::string what = "`" + formal.name.str() + "` of `" + name->text.str() + "`";
+    bool isPath = formal.name == "path" || (!isCsv && formal.name != "test");
+    if (isPath) {
+      Value path = evaluator.evaluateConstant(*actual.expr);
+      auto *text = std::get_if<std::string>(&path);
+      if (text && !text->empty())
+        (formal.name == "targets" ? result.targetsPath : result.path) = *text;
+      else if (!isPoison(path))
+        session.error(actual.range, what + " must be a file's name, got " + describe(path));
+    } else if (formal.name == "test") {
+      std::optional<double> part = number(*actual.expr, what);
+      if (part && !(*part >= 0 && *part < 1))
+        session.error(actual.range, what + " is a part of the rows, from 0 to below 1");
+      else if (part && entry == "test_data")
+        session.error(actual.range, "`test_data` is the test set; it has no part for testing");
+      else
+        result.test = part;
+    } else {
+      std::optional<int64_t> count = evaluator.integer(*actual.expr, what);
+      if (count && *count < (formal.name == "inputs" ? 1 : 0)) {
+        session.error(actual.range,
+                      what + " must be a number of columns, got " + llvm::Twine(*count));
+        continue;
+      }
+      (formal.name == "inputs" ? result.inputs : result.targets) = count;
+      (formal.name == "inputs" ? result.inputsRange : result.targetsRange) = actual.range;
+    }
+  }
+  return result;
+}
+
+//===----------------------------------------------------------------------===//
+// Loss and optimizer
+//===----------------------------------------------------------------------===//
+
+void TrainReader::loss(const ast::Expr &value) {
+  CallSite site;
+  const Identifier *name = callee(value, site);
+  settings.loss = nullptr;
+  settings.lossRange = value.range;
+  settings.lossName.clear();
+  if (!name) {
+    session.error(value.range, "`loss` is the name of a layer of two inputs, as in `mse`");
+    return;
+  }
+  settings.loss = session.library.find(name->text);
+  if (!settings.loss) {
+    if (session.library.isBroken())
+      return;
+    std::vector<llvm::StringRef> known = session.library.names();
+    llvm::sort(known);
+    session.error(name->range, "unknown loss `" + name->text + "`" + didYouMean(name->text, known));
+    return;
+  }
+  settings.lossName = name->text.str();
+  settings.lossArguments = site.arguments;
+}
+
+void TrainReader::setHyperparameters(llvm::StringRef optimizer) {
+  settings.optimizer = optimizer.str();
+  settings.hyperparameters = {{"lr", 1e-3}, {"weight_decay", optimizer == "adamw" ? 0.01 : 0.0}};
+  if (optimizer == "sgd")
+    settings.hyperparameters.push_back({"momentum", 0});
+  else
+    for (auto [name, value] : {std::pair("beta1", 0.9), {"beta2", 0.999}, {"eps", 1e-8}})
+      settings.hyperparameters.push_back({name, value});
+}
+
+void TrainReader::optimizer(const ast::Expr &value) {
+  CallSite site;
+  const Identifier *name = callee(value, site);
+  if (!name || (name->text != "sgd" && name->text != "adam" && name->text != "adamw")) {
+    if (name)
+      session.error(name->range, "unknown optimizer `" + name->text + "`" +
+                                     didYouMean(name->text, {"sgd", "adam", "adamw"}));
+    else
+      session.error(value.range, "`optimizer` is `sgd`, `adam` or `adamw`, as in `adam(lr: 1e-3)`");
+    return;
+  }
+  bool isSgd = name->text == "sgd";
+  llvm::SmallVector<Formal> formals{{"lr", false, {}}};
+  if (isSgd)
+    formals.push_back({"momentum", false, {}});
+  else
+    formals.append({{"betas", false, {}}, {"eps", false, {}}});
+  formals.push_back({"weight_decay", false, {}});
+  llvm::SmallVector<Actual> actuals;
+  if (!bindArguments(session, site, formals, actuals))
+    return;
+  setHyperparameters(name->text);
+  auto set = [&](llvm::StringRef key, const ast::Expr &expr, const std::string &what,
+                 bool isBelowOne) {
+    std::optional<double> given = number(expr, what);
+    if (!given)
+      return;
+    if (!std::isfinite(*given) || *given < 0 || (isBelowOne && *given >= 1)) {
+      session.error(expr.range, what +
+                                    (isBelowOne ? " must be at least 0 and below 1, got "
+                                                : " must be at least 0, got ") +
+                                    Number::real(*given).str());
+      return;
+    }
+    for (auto &[known, slot] : settings.hyperparameters)
+      if (known == key)
+        slot = *given;
+  };
+  for (auto [formal, actual] : llvm::zip(formals, actuals)) {
+    if (!actual)
+      continue;
+    std::string what = "`" + formal.name.str() + "` of `" + name->text.str() + "`";
+    if (formal.name != "betas") {
+      set(formal.name, *actual.expr, what, false);
+      continue;
+    }
+    auto *pair = llvm::dyn_cast<ast::TupleExpr>(actual.expr);
+    if (!pair || pair->elements.size() != 2) {
+      session.error(actual.range, what + " must be two numbers, as in `(0.9, 0.999)`");
+      continue;
+    }
+    set("beta1", *pair->elements[0], what, true);
+    set("beta2", *pair->elements[1], what, true);
+  }
+}
+
+void TrainReader::finish() {
+  if (settings.hyperparameters.empty())
+    setHyperparameters("adam");
+  if (!settings.loss && settings.lossName == "mse")
+    settings.loss = session.library.find("mse");
+}
+
+TrainSettings readTrain(Session &session, const ast::TrainDecl &train) {
+  TrainSettings settings;
+  settings.range = train.model.range;
+  settings.lossRange = train.model.range;
+  TrainReader reader(session, settings);
+  llvm::StringMap<const ast::Expr *> replaced;
+  for (const auto &[name, text] : session.options.trainEntries)
+    if (const ast::Expr *value = session.library.parseExpression("--" + name, text)) {
+      reader.read(name, *value);
+      replaced[name] = value;
+    }
+  llvm::StringMap<SourceRange> seen;
+  for (const ast::TrainEntry &entry : train.entries) {
+    llvm::StringRef name = entry.name.text;
+    if (!llvm::is_contained(entryNames, name)) {
+      session.error(entry.name.range,
+                    "unknown entry `" + name + "`" + didYouMean(name, entryNames));
+      continue;
+    }
+    auto [first, isNew] = seen.try_emplace(name, entry.name.range);
+    if (!isNew) {
+      session.error(entry.name.range, "`" + name + "` is given twice")
+          .note(first->second, "first given here");
+      continue;
+    }
+    if (!replaced.count(name))
+      reader.read(name, *entry.value);
+  }
+  reader.finish();
+  return settings;
+}
+
+} // namespace mparc

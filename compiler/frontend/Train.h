@@ -1,0 +1,41 @@
+//===- Train.h - What a train block says ------------------------------------===//
+
+#ifndef MPARC_FRONTEND_TRAIN_H
+#define MPARC_FRONTEND_TRAIN_H
+
+#include "frontend/Instantiate.h"
+
+namespace mparc {
+
+/// Where data comes from: the arguments of `csv` or `npy`.
+struct DataSettings {
+  std::string kind;
+  std::string path;
+  std::string targetsPath;
+  std::optional<int64_t> inputs, targets;
+  SourceRange inputsRange, targetsRange;
+  std::optional<double> test;
+};
+
+/// A train block, its entries evaluated.
+struct TrainSettings {
+  SourceRange range;
+  std::optional<DataSettings> data, testData;
+  std::string optimizer = "adam";
+  /// The optimizer's hyper-parameters by name.
+  std::vector<std::pair<std::string, double>> hyperparameters;
+  const ast::LayerDecl *loss = nullptr;
+  std::string lossName = "mse";
+  SourceRange lossRange;
+  llvm::ArrayRef<ast::Argument> lossArguments;
+  int64_t epochs = 10, batch = 32, seed = 0;
+  bool shuffle = true;
+};
+
+/// Evaluates the entries of a train block, with those that options replace. Errors are reported;
+/// what they concern keeps its default.
+TrainSettings readTrain(Session &session, const ast::TrainDecl &train);
+
+} // namespace mparc
+
+#endif // MPARC_FRONTEND_TRAIN_H

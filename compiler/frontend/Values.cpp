@@ -1,0 +1,56 @@
+//===- Values.cpp - How diagnostics write values ----------------------------===//
+
+#include "frontend/Values.h"
+
+#include "llvm/ADT/StringExtras.h"
+
+namespace mparc {
+
+std::string describe(mlir::Type element) {
+  if (element.isF32())
+    return "f32";
+  return element.isInteger(1) ? "bool" : "i32";
+}
+
+std::string describe(mlir::Type element, llvm::ArrayRef<mp::DimensionAttr> dimensions) {
+  std::string text = describe(element) + "[";
+  llvm::StringRef separator;
+  for (mp::DimensionAttr dimension : dimensions) {
+    text += separator;
+    separator = ", ";
+    if (!dimension.hasBatch()) {
+      text += std::to_string(dimension.getSize());
+      continue;
+    }
+    for (mp::FactorAttr factor : dimension.getFactors())
+      if (mlir::ShapedType::isDynamic(factor.getSize()))
+        text += factor.getName();
+    if (dimension.getStaticSize() != 1)
+      text += " * " + std::to_string(dimension.getStaticSize());
+  }
+  return text + "]";
+}
+
+std::string describe(const Tensor &tensor) {
+  return describe(tensor.element(), tensor.dimensions());
+}
+
+std::string describe(const Value &value) {
+  struct Visitor {
+    std::string operator()(Poison) { return "nothing"; }
+    std::string operator()(None) { return "`none`"; }
+    std::string operator()(const Number &number) {
+      if (number.hasBatch())
+        return "the run-time size `" + number.str() + "`";
+      return (number.isInteger() ? "the int " : "the float ") + number.str();
+    }
+    std::string operator()(bool value) { return value ? "`true`" : "`false`"; }
+    std::string operator()(const std::string &text) { return "the string \"" + text + "\""; }
+    std::string operator()(const Tensor &tensor) { return describe(tensor); }
+    std::string operator()(Instance *) { return "a layer"; }
+    std::string operator()(const ArrayRefValue &) { return "an array of layers"; }
+  };
+  return std::visit(Visitor(), value);
+}
+
+} // namespace mparc

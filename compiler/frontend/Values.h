@@ -1,0 +1,127 @@
+//===- Values.h - What names and expressions stand for ----------------------===//
+//
+// The instances of layers that a model expands to, and the values that expressions have while a
+// program is checked. Instances live as long as the Session that made them.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef MPARC_FRONTEND_VALUES_H
+#define MPARC_FRONTEND_VALUES_H
+
+#include "frontend/Number.h"
+#include "llvm/ADT/DenseMap.h"
+
+#include <map>
+#include <memory>
+#include <variant>
+#include <vector>
+
+namespace mparc {
+
+struct Instance;
+
+/// Where a tensor's shape was decided, for the note of a shape error.
+struct Origin {
+  SourceRange where;
+  /// What stands there, as the note says it: "`layer1`", "the input `x`".
+  std::string what;
+};
+
+/// A tensor of the program. Its dimensions are those of `value`, perhaps by other names: a layer
+/// calls its inputs by its own.
+struct Tensor {
+  mlir::Value value;
+  mp::DimensionsAttr dims;
+  const Origin *origin = nullptr;
+
+  llvm::ArrayRef<mp::DimensionAttr> dimensions() const { return dims.getDimensions(); }
+  int64_t rank() const { return static_cast<int64_t>(dims.getDimensions().size()); }
+  mlir::Type element() const { return mlir::getElementTypeOrSelf(value.getType()); }
+};
+
+/// A `param` of an instance: a tensor that is trained.
+struct ParameterInfo {
+  const ast::ParamStmt *declaration = nullptr;
+  Instance *owner = nullptr;
+  /// "block.3.attn.qkv.bias".
+  std::string path;
+  mlir::RankedTensorType type;
+  mp::InitializerKind initializer = mp::InitializerKind::zeros;
+  llvm::SmallVector<double, 2> arguments;
+  /// What reads of it may be told about its shape.
+  Origin origin;
+};
+
+/// Sub-layers made in loops under one name.
+struct LayerArray {
+  llvm::StringRef name;
+  std::map<std::vector<int64_t>, Instance *> elements;
+};
+
+/// An array, and the indices it has so far.
+struct ArrayRefValue {
+  const LayerArray *array = nullptr;
+  std::vector<int64_t> indices;
+};
+
+/// Something about it is wrong and has been reported; whatever it is used for is silently wrong
+/// too.
+struct Poison {};
+/// `none`: the default of `dim`.
+struct None {};
+
+using Value =
+    std::variant<Poison, None, Number, bool, std::string, Tensor, Instance *, ArrayRefValue>;
+
+inline bool isPoison(const Value &value) { return std::holds_alternative<Poison>(value); }
+
+/// "an int", "a tensor f32[batch, 12]", "a layer", for "expected …, got …".
+std::string describe(const Value &value);
+/// "f32[batch, out*3]" as a diagnostic writes a type: sizes where they are known.
+std::string describe(const Tensor &tensor);
+std::string describe(mlir::Type element, llvm::ArrayRef<mp::DimensionAttr> dimensions);
+std::string describe(mlir::Type element);
+
+/// A name of a layer's body, and where it was given.
+struct Named {
+  Value value;
+  SourceRange where;
+};
+
+/// A layer made with arguments: one path of the model.
+struct Instance {
+  const ast::LayerDecl *declaration = nullptr;
+  Instance *parent = nullptr;
+  /// The statement that made it; null for the model and the loss.
+  const ast::BindingStmt *statement = nullptr;
+  /// "block.3.attn"; empty for the model.
+  std::string path;
+  mlir::StringAttr pathAttribute;
+  Origin origin;
+  /// Of its annotation, or of the nearest enclosing layer that has one.
+  std::optional<int64_t> device;
+  bool isLoss = false;
+  /// Something in it is wrong and reported: calling it gives nothing.
+  bool isBroken = false;
+  bool isUsed = false;
+  /// How often `dropout` was called in it, in the program being built.
+  int64_t dropoutCalls = 0;
+  unsigned depth = 0;
+
+  /// Compile-time parameters, constants and sub-layers.
+  llvm::DenseMap<llvm::StringRef, Named> names;
+  llvm::DenseMap<llvm::StringRef, ParameterInfo *> parameters;
+  std::vector<std::unique_ptr<LayerArray>> arrays;
+
+  /// Where its operations run without an annotation of their own; nothing: where operands are.
+  std::optional<int64_t> placement() const {
+    if (device || parameters.empty())
+      return device;
+    return 0;
+  }
+  llvm::StringRef name() const { return declaration->name.text; }
+};
+
+} // namespace mparc
+
+#endif // MPARC_FRONTEND_VALUES_H
