@@ -16,56 +16,6 @@
 namespace mpar {
 namespace {
 
-constexpr int64_t lanes = 16;
-
-/// y[j] = Σ_p x[p] · b[j, p]: each a sum of 16 partial sums (element p in number p mod 16) that are
-/// added by halves.
-MPAR_MULTIVERSION void rows_times_vector(int64_t n, int64_t k, const float *x, const float *b,
-                                         float *y) {
-  for (int64_t j = 0; j < n; ++j, b += k) {
-    float partial[lanes] = {};
-    int64_t p = 0;
-    for (; p + lanes <= k; p += lanes)
-      for (int64_t lane = 0; lane < lanes; ++lane)
-        partial[lane] += x[p + lane] * b[p + lane];
-    for (int64_t lane = 0; p + lane < k; ++lane)
-      partial[lane] += x[p + lane] * b[p + lane];
-    for (int64_t half = lanes / 2; half > 0; half /= 2)
-      for (int64_t lane = 0; lane < half; ++lane)
-        partial[lane] += partial[lane + half];
-    y[j] = partial[0];
-  }
-}
-
-/// y[j] = Σ_p x[p] · b[p, j], in ascending order of p.
-MPAR_MULTIVERSION void vector_times_rows(int64_t n, int64_t k, const float *x, const float *b,
-                                         float *y) {
-  for (int64_t j = 0; j < n; ++j)
-    y[j] = 0;
-  int64_t p = 0;
-  for (; p + 4 <= k; p += 4, b += 4 * n) {
-    const float x0 = x[p], x1 = x[p + 1], x2 = x[p + 2], x3 = x[p + 3];
-    MPAR_INDEPENDENT
-    for (int64_t j = 0; j < n; ++j)
-      y[j] = (((y[j] + x0 * b[j]) + x1 * b[n + j]) + x2 * b[2 * n + j]) + x3 * b[3 * n + j];
-  }
-  for (; p < k; ++p, b += n) {
-    MPAR_INDEPENDENT
-    for (int64_t j = 0; j < n; ++j)
-      y[j] += x[p] * b[j];
-  }
-}
-
-/// c[i, j] = a[i] · b[j].
-MPAR_MULTIVERSION void outer_product(int64_t m, int64_t n, const float *a, const float *b,
-                                     float *c) {
-  for (int64_t i = 0; i < m; ++i, c += n) {
-    MPAR_INDEPENDENT
-    for (int64_t j = 0; j < n; ++j)
-      c[j] = a[i] * b[j];
-  }
-}
-
 MPAR_MULTIVERSION void add_bias(int64_t rows, int64_t n, const float *bias, bool rectify,
                                 float *y) {
   for (int64_t i = 0; i < rows; ++i, y += n) {
@@ -106,18 +56,18 @@ float *scratch(int64_t count) {
 constexpr int64_t smallest_shared = int64_t(1) << 20;
 
 /// Runs our own kernel, the longer side of c cut where there are threads to share it.
-void run_kernel(const Device &device, ProductKernel kernel, const Product &product) {
+void run_kernel(const Device &device, const ProductKernels &kernels, const Product &product) {
   const int64_t m = product.m;
   const int64_t n = product.n;
   if (device.threads() == 1 || m * n * product.k < smallest_shared)
-    return kernel(product, 0, m, 0, n, scratch(product_scratch(product, n)));
+    return kernels.multiply(product, 0, m, 0, n, scratch(product_scratch(product, n)));
   if (m >= n)
     parallel_parts(device, m, 8, [&](int64_t begin, int64_t end) {
-      kernel(product, begin, end, 0, n, scratch(product_scratch(product, n)));
+      kernels.multiply(product, begin, end, 0, n, scratch(product_scratch(product, n)));
     });
   else
     parallel_parts(device, n, panel_columns, [&](int64_t begin, int64_t end) {
-      kernel(product, 0, m, begin, end, scratch(product_scratch(product, end - begin)));
+      kernels.multiply(product, 0, m, begin, end, scratch(product_scratch(product, end - begin)));
     });
 }
 
@@ -158,18 +108,19 @@ void product(const Device &device, int64_t m, int64_t n, int64_t k, Transpose tr
              const Epilogue &epilogue) {
   const bool ta = transpose_a == Transpose::yes;
   const bool tb = transpose_b == Transpose::yes;
+  const ProductKernels &kernels = product_kernels();
   if (k > 1 && m > 1) {
-    if (const ProductKernel kernel = product_kernel())
-      return run_kernel(device, kernel,
+    if (kernels.multiply)
+      return run_kernel(device, kernels,
                         {m, n, k, a, ta ? 1 : k, ta ? m : 1, b, tb ? 1 : n, tb ? k : 1, c,
                          epilogue.bias, epilogue.rectify, epilogue.gate});
   }
   if (k == 1)
-    outer_product(m, n, a, b, c);
+    kernels.outer_product(m, n, a, b, c);
   else if (m == 1 && tb)
-    rows_times_vector(n, k, a, b, c);
+    kernels.rows_times_vector(n, k, a, b, c);
   else if (m == 1)
-    vector_times_rows(n, k, a, b, c);
+    kernels.vector_times_rows(n, k, a, b, c);
   else
     run_library(device, m, n, k, ta, tb, a, b, c);
   const int64_t rows = std::max<int64_t>(1, 16384 / n);

@@ -7,6 +7,7 @@
 #include "parallel.h"
 
 #include <cmath>
+#include <limits>
 
 namespace mpar {
 namespace {
@@ -57,11 +58,22 @@ struct AdamScalars {
   float beta2;
   float one_minus_beta2;
   float correction; // √(1 − β₂ᵗ)
+  float reciprocal; // 1 / correction
   float eps;
   float minus_step_size;
   float weight_decay; // Adam: added to the gradient
   float shrink;       // AdamW: multiplies the parameter first
 };
+
+/// x / s.correction, correctly rounded: the product by the rounded reciprocal, corrected once by
+/// what it leaves over (Markstein, "Computation of elementary functions on the IBM RISC System/6000
+/// processor", IBM J. R&D 34, 1990). Division is what bounds a step of Adam; this leaves it one of
+/// two.
+MPAR_INLINE float divide(float x, const AdamScalars &s) {
+  const float quotient = x * s.reciprocal;
+  const float corrected = fma(fma(-quotient, s.correction, x), s.reciprocal, quotient);
+  return quotient < std::numeric_limits<float>::infinity() ? corrected : quotient;
+}
 
 enum class Decay { none, coupled, decoupled };
 
@@ -80,7 +92,7 @@ MPAR_INLINE void adam_loop(int64_t count, const AdamScalars &s, const float *gra
     const float v = fma(s.one_minus_beta2 * g, g, second[i] * s.beta2);
     first[i] = m;
     second[i] = v;
-    const float denominator = __builtin_sqrtf(v) / s.correction + s.eps;
+    const float denominator = divide(__builtin_sqrtf(v), s) + s.eps;
     parameter[i] = p + s.minus_step_size * m / denominator;
   }
 }
@@ -109,6 +121,7 @@ AdamScalars adam_scalars(const OptimizerSettings &settings, int64_t step) {
   s.beta2 = static_cast<float>(settings.beta2);
   s.one_minus_beta2 = static_cast<float>(1 - settings.beta2);
   s.correction = static_cast<float>(std::sqrt(correction2));
+  s.reciprocal = 1 / s.correction;
   s.eps = static_cast<float>(settings.eps);
   s.minus_step_size = static_cast<float>(-(settings.lr / correction1));
   s.weight_decay = static_cast<float>(settings.weight_decay);

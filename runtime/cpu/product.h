@@ -33,11 +33,6 @@ constexpr int64_t panel_columns = 32;
 /// Packed columns of b that a pass over a's rows works on: 512 KiB of a second cache.
 constexpr int64_t block_columns = 512;
 
-/// Computes rows [row_begin, row_end) and columns [column_begin, column_end), the latter beginning
-/// at a multiple of `panel_columns`. `scratch`: product_scratch(…) floats, aligned to 64 bytes.
-using ProductKernel = void (*)(const Product &, int64_t row_begin, int64_t row_end,
-                               int64_t column_begin, int64_t column_end, float *scratch);
-
 /// Floats that a kernel needs for such a part: one block of b.
 inline int64_t product_scratch(const Product &product, int64_t columns) {
   const int64_t depth = product.k < product_depth ? product.k : product_depth;
@@ -45,14 +40,39 @@ inline int64_t product_scratch(const Product &product, int64_t columns) {
   return depth * (width < block_columns ? width : block_columns);
 }
 
+/// Products written for one set of instructions. Those of a single row are bound by memory; their
+/// products are rounded before they are added, so that all sets, and plain code, give the same
+/// bits.
+struct ProductKernels {
+  /// Computes rows [row_begin, row_end) and columns [column_begin, column_end), the latter
+  /// beginning at a multiple of `panel_columns`. `scratch`: product_scratch(…) floats, aligned to
+  /// 64 bytes. Null without fused multiply-add.
+  void (*multiply)(const Product &, int64_t row_begin, int64_t row_end, int64_t column_begin,
+                   int64_t column_end, float *scratch);
+  /// y[j] = Σ_p x[p] · b[j, p] for n rows of k: each a sum of 16 partial sums (element p in number
+  /// p mod 16, in ascending order) that are added by halves: i and i + 8, then i and i + 4, …
+  void (*rows_times_vector)(int64_t n, int64_t k, const float *x, const float *b, float *y);
+  /// y[j] = Σ_p x[p] · b[p, j] for k rows of n, in ascending order of p.
+  void (*vector_times_rows)(int64_t n, int64_t k, const float *x, const float *b, float *y);
+  /// c[i, j] = a[i] · b[j].
+  void (*outer_product)(int64_t m, int64_t n, const float *a, const float *b, float *c);
+};
+
 namespace avx512 {
-extern const ProductKernel product;
+extern const ProductKernels *const kernels; // null where not compiled for
 } // namespace avx512
 namespace avx2 {
-extern const ProductKernel product;
+extern const ProductKernels *const kernels; // null where not compiled for
 } // namespace avx2
+namespace portable {
+extern const ProductKernels kernels;
+} // namespace portable
 
-/// The kernel for the processor this runs on; null where it has none.
-ProductKernel product_kernel();
+/// Whether this processor has what the kernels of the name are compiled for.
+bool has_avx512();
+bool has_avx2();
+
+/// The best of them for the processor this runs on.
+const ProductKernels &product_kernels();
 
 } // namespace mpar

@@ -25,6 +25,7 @@ struct Vector {
   static void store(float *to, Value value) { _mm256_storeu_ps(to, value); }
   static void store(float *to, Mask mask, Value value) { _mm256_maskstore_ps(to, mask, value); }
   static Value add(Value a, Value b) { return _mm256_add_ps(a, b); }
+  static Value multiply(Value a, Value b) { return _mm256_mul_ps(a, b); }
   static Value multiply_add(Value a, Value b, Value c) { return _mm256_fmadd_ps(a, b, c); }
   /// max(value, 0); the second operand, which is what the instruction gives for a NaN, is the
   /// value.
@@ -33,6 +34,9 @@ struct Vector {
   static Value where_positive(Value gate, Value value) {
     return _mm256_and_ps(_mm256_cmp_ps(gate, _mm256_setzero_ps(), _CMP_GT_OQ), value);
   }
+
+  /// The sums of lanes i and i + 8.
+  static __m256 halves(const Value (&value)[2]) { return _mm256_add_ps(value[0], value[1]); }
 
   /// Of two rows `step` apart: a keeps its blocks of `step` lanes at even places and takes b's even
   /// ones at odd places; b the other way round.
@@ -59,11 +63,16 @@ struct Vector {
 namespace mpar::avx2 {
 #include "product.inc"
 
-const ProductKernel product = multiply;
+#include "product_row.inc"
+
+namespace {
+const ProductKernels table{multiply, rows_times_vector, vector_times_rows, outer_product};
+} // namespace
+const ProductKernels *const kernels = &table;
 } // namespace mpar::avx2
 
 #else
 namespace mpar::avx2 {
-const ProductKernel product = nullptr;
+const ProductKernels *const kernels = nullptr;
 } // namespace mpar::avx2
 #endif

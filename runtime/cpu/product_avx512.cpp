@@ -26,6 +26,7 @@ struct Vector {
   static void store(float *to, Value value) { _mm512_storeu_ps(to, value); }
   static void store(float *to, Mask mask, Value value) { _mm512_mask_storeu_ps(to, mask, value); }
   static Value add(Value a, Value b) { return _mm512_add_ps(a, b); }
+  static Value multiply(Value a, Value b) { return _mm512_mul_ps(a, b); }
   static Value multiply_add(Value a, Value b, Value c) { return _mm512_fmadd_ps(a, b, c); }
   /// max(value, 0); the second operand, which is what the instruction gives for a NaN, is the
   /// value.
@@ -33,6 +34,12 @@ struct Vector {
   /// The value where `gate` is above zero, else zero.
   static Value where_positive(Value gate, Value value) {
     return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(gate, _mm512_setzero_ps(), _CMP_GT_OQ), value);
+  }
+
+  /// The sums of lanes i and i + 8.
+  static __m256 halves(const Value (&value)[1]) {
+    const __m256d upper = _mm512_extractf64x4_pd(_mm512_castps_pd(value[0]), 1);
+    return _mm256_add_ps(_mm512_castps512_ps256(value[0]), _mm256_castpd_ps(upper));
   }
 
   /// Of two rows `step` apart: a keeps its blocks of `step` lanes at even places and takes b's even
@@ -58,11 +65,16 @@ struct Vector {
 namespace mpar::avx512 {
 #include "product.inc"
 
-const ProductKernel product = multiply;
+#include "product_row.inc"
+
+namespace {
+const ProductKernels table{multiply, rows_times_vector, vector_times_rows, outer_product};
+} // namespace
+const ProductKernels *const kernels = &table;
 } // namespace mpar::avx512
 
 #else
 namespace mpar::avx512 {
-const ProductKernel product = nullptr;
+const ProductKernels *const kernels = nullptr;
 } // namespace mpar::avx512
 #endif

@@ -79,6 +79,37 @@ TEST(AdamW, WithOtherSettingsIsTorchs) {
   expect_steps(s, adamw, adamw_other);
 }
 
+// The formula as it stands in torch, with its divisions, at many steps and magnitudes.
+TEST(Adam, RoundsAsItsDivisionsDo) {
+  const OptimizerSettings s = settings(OptimizerSettings::Kind::adam, 1e-2);
+  const int64_t floats = 20000;
+  Device device(0, 0, {floats, floats, 0, 0}, 2, 1);
+  auto gradient = test::random_values(floats, 1);
+  for (int64_t i = 0; i < floats; ++i)
+    gradient[i] = std::ldexp(gradient[i], static_cast<int>(i % 60) - 50);
+  gradient[7] = 1e25f; // its square is infinite
+  gradient[8] = NAN;
+  std::copy(gradient.begin(), gradient.end(), device.gradients());
+  std::vector<float> p(floats), m(floats), v(floats);
+  for (int64_t step = 1; step <= 300; ++step) {
+    adam(device, s, step);
+    const float correction = static_cast<float>(std::sqrt(1 - std::pow(s.beta2, step)));
+    const float minus_size = static_cast<float>(-s.lr / (1 - std::pow(s.beta1, step)));
+    for (int64_t i = 0; i < floats; ++i) {
+      const float g = gradient[i];
+      m[i] = std::fma(g, static_cast<float>(1 - s.beta1), m[i] * static_cast<float>(s.beta1));
+      v[i] = std::fma(static_cast<float>(1 - s.beta2) * g, g, v[i] * static_cast<float>(s.beta2));
+      const float denominator = std::sqrt(v[i]) / correction + static_cast<float>(s.eps);
+      p[i] = p[i] + minus_size * m[i] / denominator;
+    }
+    for (int64_t i = 0; i < floats; ++i)
+      ASSERT_TRUE(std::isnan(p[i]) ? std::isnan(device.parameters()[i])
+                                   : p[i] == device.parameters()[i])
+          << "step " << step << " at " << i << ": " << p[i] << ", " << device.parameters()[i];
+  }
+  EXPECT_FALSE(std::isnan(p[7]));
+}
+
 // Parameters that the loss does not depend on follow the trained ones and stay.
 TEST(Optimizers, LeaveUntrainedParametersAlone) {
   OptimizerSettings s = settings(OptimizerSettings::Kind::adamw, 0.1, 0.1);
