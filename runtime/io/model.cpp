@@ -65,7 +65,7 @@ Model::Model(ModelDescription description, const Settings &settings)
             machine_.device(parameter.device).description().parameter_floats)
       fail("the program places " + parameter.name + " where no device has room for it");
   }
-  initialize(settings.seed);
+  initialize(settings.seed.value_or(description_.training.seed));
 }
 
 float *Model::parameter(size_t index) {

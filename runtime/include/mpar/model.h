@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -87,8 +88,8 @@ struct Settings {
   std::string devices = "auto";
   int threads = 1;
   int64_t batch = 0; // the most rows of one call; 0: what the program says
-  uint64_t seed = 0;
-  OptimizerSettings optimizer; // kind none: what the program says
+  std::optional<uint64_t> seed; // none: what the program says
+  OptimizerSettings optimizer;  // kind none: what the program says
 };
 
 /// The base of every emitted model: owns devices, parameters and the optimiser's state. Not

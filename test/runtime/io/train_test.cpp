@@ -200,6 +200,16 @@ TEST(Model, InitializesFromTheSeedAndForgetsTheOptimizer) {
     EXPECT_EQ(0, run.model.machine().device(0).state(slot)[0]);
 }
 
+TEST(Model, TakesTheProgramsSeedWhereNoneIsAsked) {
+  mpar::ModelDescription description = test::linear_description(3, 2, test::adam_settings());
+  description.training.seed = 9;
+  test::LinearModel program(description, {});
+  EXPECT_EQ(9u, program.seed());
+  mpar::Settings settings;
+  settings.seed = 4;
+  EXPECT_EQ(4u, test::LinearModel(description, settings).seed());
+}
+
 TEST(Model, RefusesBatchesItHasNoRoomFor) {
   Training run;
   mpar::Batch batch;
