@@ -106,15 +106,36 @@ int64_t available_memory() {
        " bytes, " + std::to_string(available) + " are left");
 }
 
-/// Zeroed memory, aligned to a page.
-std::byte *allocate(int index, int64_t bytes) {
+/// Zeroed memory, aligned to a page; what is worth it on huge pages where the system has them, for
+/// a step of an optimiser walks four streams at once, which miss in the translation buffer and
+/// collide in the cache otherwise.
+struct Mapping {
+  std::byte *begin = nullptr;
+  size_t size = 0;
+};
+
+Mapping map_zeroed(int index, int64_t bytes) {
   if (bytes == 0)
-    return nullptr;
-  void *memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return {};
+  constexpr size_t huge_page = size_t(2) << 20;
+  constexpr size_t worth_it = size_t(256) << 10;
+  const bool huge = static_cast<size_t>(bytes) >= worth_it;
+  const size_t wanted = huge ? round_up(bytes, huge_page) : bytes;
+  const size_t size = huge ? add(wanted, huge_page) : wanted;
+  void *memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED)
     fail("device " + std::to_string(index) + ": cannot allocate " + std::to_string(bytes) +
          " bytes: " + std::strerror(errno));
-  return static_cast<std::byte *>(memory);
+  std::byte *begin = static_cast<std::byte *>(memory);
+  if (!huge)
+    return {begin, size};
+  // Aligned within what was mapped; the ends are given back.
+  const size_t before = (huge_page - reinterpret_cast<uintptr_t>(begin) % huge_page) % huge_page;
+  if (before > 0)
+    munmap(begin, before);
+  munmap(begin + before + wanted, huge_page - before);
+  madvise(begin + before, wanted, MADV_HUGEPAGE); // a wish: without it all is well but slower
+  return {begin + before, wanted};
 }
 
 /// Refuses, by name, what `--devices` may not be in this version.
@@ -156,7 +177,9 @@ Device::Device(int index, int physical, const DeviceDescription &description, in
   const int64_t available = available_memory();
   if (arena_bytes_ > available)
     fail_to_allocate(index, arena_bytes_, available);
-  std::byte *arena = allocate(index, arena_bytes_);
+  const Mapping mapping = map_zeroed(index, arena_bytes_);
+  std::byte *arena = mapping.begin;
+  mapped_bytes_ = static_cast<int64_t>(mapping.size);
   parameters_ = reinterpret_cast<float *>(arena);
   fixed_ = arena + region.parameters;
   rows_ = fixed_ + region.fixed;
@@ -164,7 +187,7 @@ Device::Device(int index, int physical, const DeviceDescription &description, in
 
 Device::~Device() {
   if (parameters_)
-    munmap(parameters_, arena_bytes_);
+    munmap(parameters_, mapped_bytes_);
 }
 
 Machine::Machine(const std::string &devices, int threads,

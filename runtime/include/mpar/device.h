@@ -65,6 +65,7 @@ private:
   DeviceDescription description_;
   int64_t rounded_rows_;
   int64_t arena_bytes_;
+  int64_t mapped_bytes_; // whole pages
   float *parameters_ = nullptr; // where the arena begins
   std::byte *fixed_ = nullptr;
   std::byte *rows_ = nullptr;
