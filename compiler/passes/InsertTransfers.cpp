@@ -67,10 +67,13 @@ void VerifyTransferred::runOnOperation() {
       auto from = deviceOf(operand);
       auto transfer = dyn_cast<TransferOp>(op);
       int64_t expected = transfer ? int64_t(transfer.getFrom()) : *device;
-      if ((from && *from != expected) || (transfer && expected == *device)) {
-        InFlightDiagnostic diagnostic = op->emitError("on device ")
-                                        << expected << " reads a value of device "
-                                        << from.value_or(-1);
+      bool toItself = transfer && expected == *device;
+      if ((from && *from != expected) || toItself) {
+        InFlightDiagnostic diagnostic = op->emitError();
+        if (toItself)
+          diagnostic << "transfers from device " << expected << " to itself";
+        else
+          diagnostic << "on device " << expected << " reads a value of device " << *from;
         if (Operation *producer = operand.getDefiningOp())
           diagnostic.attachNote(producer->getLoc()) << "which is made here";
         signalPassFailure();

@@ -5,13 +5,12 @@
 //
 // needs    the phase scheduled.
 // gives    the phase calls: `mp.buffer` on every value and parameter, `mp.devices` on the model,
-// and waits for what a reused
-//          stretch of memory was read by on another stream.
+// and waits for what a reused stretch of memory was read by on another stream.
 // What a parameter's gradient is computed by writes it into the region of gradients at once, unless
 // it is a transfer (which may be no copy) or is shared: then a copy is made.
 #include "passes/Passes.h"
 #include "planner/MemoryPlan.h"
-#include "planner/Streams.h"
+#include "planner/Order.h"
 
 #include <map>
 
@@ -102,6 +101,7 @@ void PlanMemory::placeGradients(ProgramOp program) {
 static void addReuseWaits(ProgramOp program, const MemoryPlan &plan) {
   std::vector<std::vector<Operation *>> accesses(plan.allocations.size());
   std::map<std::pair<int64_t, bool>, std::vector<size_t>> written;
+  std::vector<Operation *> issued; // by order
   Clocks clocks;
   Builder builder(program.getContext());
   auto allocationsOf = [&](Operation *op) {
@@ -124,7 +124,9 @@ static void addReuseWaits(ProgramOp program, const MemoryPlan &plan) {
   for (Operation &op : program.getBlock()) {
     if (!isInstruction(&op))
       continue;
-    SmallVector<int64_t> waits(getWaits(&op));
+    std::vector<Operation *> earlier;
+    for (int64_t wait : getWaits(&op))
+      earlier.push_back(issued[wait]);
     if (auto own = plan.of.find(&op); own != plan.of.end()) {
       const Allocation &mine = plan.allocations[own->second];
       auto &others = written[{mine.device, mine.perRow}];
@@ -133,9 +135,7 @@ static void addReuseWaits(ProgramOp program, const MemoryPlan &plan) {
         if (theirs.offset >= mine.offset + mine.bytes ||
             mine.offset >= theirs.offset + theirs.bytes)
           continue;
-        for (Operation *access : accesses[other])
-          if (!clocks.isBefore(access, &op, waits))
-            waits.push_back(getOrder(access));
+        llvm::append_range(earlier, accesses[other]);
       }
       // Whatever lay wholly where this one writes is ordered from now on by this one.
       llvm::erase_if(others, [&](size_t other) {
@@ -145,11 +145,11 @@ static void addReuseWaits(ProgramOp program, const MemoryPlan &plan) {
       });
       others.push_back(own->second);
     }
-    llvm::sort(waits);
-    op.setAttr(kWaits, builder.getDenseI64ArrayAttr(waits));
+    op.setAttr(kWaits, builder.getDenseI64ArrayAttr(findWaits(clocks, &op, std::move(earlier))));
     for (size_t allocation : allocationsOf(&op))
       accesses[allocation].push_back(&op);
     clocks.issue(&op);
+    issued.push_back(&op);
   }
 }
 
@@ -181,37 +181,13 @@ void PlanMemory::placeValues(ProgramOp program) {
   }
 }
 
-/// Numbers the instructions anew, after copies have been added; waits follow.
-static void renumber(ProgramOp program) {
-  DenseMap<int64_t, int64_t> renamed;
-  int64_t order = 0;
-  Builder builder(program.getContext());
-  for (Operation &op : program.getBlock()) {
-    if (!isInstruction(&op))
-      continue;
-    SmallVector<int64_t> waits;
-    for (int64_t wait : getWaits(&op))
-      waits.push_back(renamed.lookup(wait));
-    if (int64_t before = getOrder(&op); before >= 0) {
-      renamed[before] = order;
-    } else { // a copy: of what its device computed or received
-      op.setAttr(kStream, builder.getStringAttr("compute"));
-      for (Value operand : op.getOperands())
-        if (Operation *producer = getProducer(operand); producer && isa<TransferOp>(producer))
-          waits.push_back(getOrder(producer));
-    }
-    op.setAttr(kWaits, builder.getDenseI64ArrayAttr(waits));
-    op.setAttr(kOrder, builder.getI64IntegerAttr(order++));
-  }
-}
-
 void PlanMemory::runOnOperation() {
   ModelOp model = getOperation();
   needs.assign(model.getDevices().value_or(1), {});
   placeParameters();
   for (ProgramOp program : model.getBody().getOps<ProgramOp>()) {
     placeGradients(program);
-    renumber(program);
+    assignOrder(program); // anew: copies of gradients have been added
     placeValues(program);
   }
   Builder builder(&getContext());

@@ -11,9 +11,10 @@
 // A device has one compute and one communication stream, each in order. A transfer is one
 // instruction on the communication streams of both its devices, so communication that shares a
 // device is chained in the total order. A wait points to an earlier instruction only: the earliest
-// that has not finished can always finish.
+// that has not finished can always finish. A step of the optimiser waits for whatever still reads
+// the parameters that it changes.
 #include "passes/Passes.h"
-#include "planner/Streams.h"
+#include "planner/Order.h"
 
 namespace mparc::mp {
 #define GEN_PASS_DEF_SCHEDULE
@@ -32,61 +33,50 @@ class Schedule : public mparc::mp::impl::ScheduleBase<Schedule> {
 
 class VerifyScheduled : public mparc::mp::impl::VerifyScheduledBase<VerifyScheduled> {
   void runOnOperation() override;
+  static LogicalResult verify(ProgramOp program);
 };
 
 } // namespace
 
 void Schedule::runOnOperation() {
-  Builder builder(&getContext());
-  for (ProgramOp program : getOperation().getBody().getOps<ProgramOp>()) {
-    int64_t order = 0;
-    Clocks clocks;
-    for (Operation &op : program.getBlock()) {
-      if (!isInstruction(&op))
-        continue;
-      op.setAttr(kOrder, builder.getI64IntegerAttr(order++));
-      op.setAttr(kStream, builder.getStringAttr(isa<TransferOp>(op) ? "communication" : "compute"));
-      SmallVector<int64_t> waits;
-      for (Value operand : op.getOperands())
-        if (Operation *producer = getProducer(operand))
-          if (!clocks.isBefore(producer, &op, waits))
-            waits.push_back(getOrder(producer));
-      // An update reads what every gradient of its device has left, in stream order: nothing to
-      // wait for.
-      llvm::sort(waits);
-      op.setAttr(kWaits, builder.getDenseI64ArrayAttr(waits));
-      clocks.issue(&op);
-    }
+  for (ProgramOp program : getOperation().getBody().getOps<ProgramOp>())
+    assignOrder(program);
+}
+
+LogicalResult VerifyScheduled::verify(ProgramOp program) {
+  int64_t next = 0;
+  Dependences dependences(program);
+  Clocks clocks;
+  for (Operation &op : program.getBlock()) {
+    if (!isInstruction(&op))
+      continue;
+    if (getOrder(&op) != next)
+      return op.emitError("expected order ") << next << ", got " << getOrder(&op);
+    if (auto stream = op.getAttrOfType<StringAttr>(kStream);
+        !stream || stream.getValue() != getStreamName(&op))
+      return op.emitError("expected the stream ") << getStreamName(&op);
+    // Rendezvous without buffering: an instruction starts when all its streams have come to it
+    // and its waits are over. As every wait is earlier in the one order, by induction every
+    // instruction starts.
+    for (int64_t wait : getWaits(&op))
+      if (wait < 0 || wait >= next)
+        return op.emitError("waits for ") << wait << ", which is not earlier than " << next;
+    for (Operation *earlier : dependences.get(&op))
+      if (!clocks.isBefore(earlier, &op, getWaits(&op))) {
+        InFlightDiagnostic diagnostic =
+            op.emitError(isa<UpdateOp>(op) ? "updates what nothing orders before it"
+                                           : "reads what nothing orders before it");
+        diagnostic.attachNote(earlier->getLoc()) << "this instruction";
+        return diagnostic;
+      }
+    clocks.issue(&op);
+    ++next;
   }
+  return success();
 }
 
 void VerifyScheduled::runOnOperation() {
-  auto refuse = [&](Operation *op, const Twine &what) {
-    op->emitError(what);
-    signalPassFailure();
-  };
-  for (ProgramOp program : getOperation().getBody().getOps<ProgramOp>()) {
-    int64_t next = 0;
-    Clocks clocks;
-    for (Operation &op : program.getBlock()) {
-      if (!isInstruction(&op))
-        continue;
-      if (!op.hasAttr(kOrder) || getOrder(&op) != next)
-        return refuse(&op, "expected order " + Twine(next));
-      // Rendezvous without buffering: an instruction starts when all its streams have come to it
-      // and its waits are over. As every wait is earlier in the one order, by induction every
-      // instruction starts.
-      for (int64_t wait : getWaits(&op))
-        if (wait < 0 || wait >= next)
-          return refuse(&op,
-                        "waits for " + Twine(wait) + ", which is not earlier than " + Twine(next));
-      for (Value operand : op.getOperands())
-        if (Operation *producer = getProducer(operand);
-            producer && !clocks.isBefore(producer, &op, getWaits(&op)))
-          return refuse(&op, "reads what nothing orders before it: instruction " +
-                                 Twine(getOrder(producer)));
-      clocks.issue(&op);
-      ++next;
-    }
-  }
+  for (ProgramOp program : getOperation().getBody().getOps<ProgramOp>())
+    if (failed(verify(program)))
+      return signalPassFailure();
 }

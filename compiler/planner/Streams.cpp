@@ -34,6 +34,8 @@ SmallVector<Stream, 2> getStreams(Operation *op) {
   return {2 * device};
 }
 
+StringRef getStreamName(Operation *op) { return isa<TransferOp>(op) ? "communication" : "compute"; }
+
 bool Clocks::covers(const Clock &clock, Operation *earlier) {
   return llvm::any_of(getStreams(earlier), [&](Stream stream) {
     auto known = clock.find(stream);

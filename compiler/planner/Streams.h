@@ -22,6 +22,8 @@ llvm::ArrayRef<int64_t> getWaits(mlir::Operation *op);
 using Stream = int64_t;
 /// The streams an instruction occupies: a transfer those of communication of both its devices.
 llvm::SmallVector<Stream, 2> getStreams(mlir::Operation *op);
+/// `compute` or `communication`: what `mp.stream` says of an instruction.
+llvm::StringRef getStreamName(mlir::Operation *op);
 
 /// Vector clocks over the streams of one program, fed its instructions in order.
 class Clocks {

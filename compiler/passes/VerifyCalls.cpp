@@ -1,0 +1,243 @@
+// mp-verify-calls: the last border. Whatever order the streams allow, a value is not overwritten
+// between its writing and its last reading, and everything lies inside its device's arena.
+#include "passes/Passes.h"
+#include "planner/Streams.h"
+
+#include <map>
+
+namespace mparc::mp {
+#define GEN_PASS_DEF_VERIFYCALLS
+#include "passes/Passes.h.inc"
+} // namespace mparc::mp
+
+using namespace mlir;
+using namespace mparc::mp;
+
+namespace {
+
+class VerifyCalls : public mparc::mp::impl::VerifyCallsBase<VerifyCalls> {
+  void runOnOperation() override;
+};
+
+/// What lies in [begin, end) of a region: floats or bytes, a row or altogether.
+struct Span {
+  int64_t begin, end;
+  Operation *writer;
+  std::vector<Operation *> accesses;
+  bool overwritten = false; // in part, and nothing reads it any more
+
+  bool overlaps(const Span &other) const { return begin < other.end && other.begin < end; }
+  bool contains(const Span &other) const { return begin <= other.begin && other.end <= end; }
+};
+
+/// The memory of a device as one program goes by.
+class Arena {
+public:
+  explicit Arena(ArrayAttr devices) : devices(devices) {}
+  /// Takes note of an operation; in program order.
+  LogicalResult visit(Operation *op);
+  /// Everything that outlives the program must still be there.
+  LogicalResult finish(Operation *terminator);
+
+private:
+  using Region = std::pair<int64_t, RegionKind>;
+  LogicalResult read(Operation *op, Value operand);
+  LogicalResult write(Operation *op);
+  /// The span that `writer` wrote, if nothing has overwritten it.
+  Span *find(Operation *writer);
+
+  ArrayAttr devices;
+  std::map<Region, std::vector<Span>> spans;
+  std::vector<Operation *> kept; // what gradients wrote
+  Clocks clocks;
+};
+
+} // namespace
+
+static BufferAttr getPlace(Operation *op) { return op->getAttrOfType<BufferAttr>(kBuffer); }
+static bool countsFloats(RegionKind region) {
+  return region == RegionKind::parameters || region == RegionKind::gradients;
+}
+
+static Span spanOf(Operation *op, Type type, BufferAttr place) {
+  ElementCount elements = getElementCount(type);
+  int64_t each = countsFloats(place.getRegion()) ? 1 : getElementBytes(getElementTypeOrSelf(type));
+  return {place.getOffset(), place.getOffset() + elements.count * each, op, {op}};
+}
+
+/// Sizes of a device's regions, from the model's `mp.devices`; -1 where it says nothing.
+static int64_t sizeOfRegion(ArrayAttr devices, int64_t device, RegionKind region) {
+  if (!devices || device < 0 || device >= static_cast<int64_t>(devices.size()))
+    return -1;
+  StringRef name = region == RegionKind::rows        ? "row_bytes"
+                   : region == RegionKind::fixed     ? "fixed_bytes"
+                   : region == RegionKind::gradients ? "trained_floats"
+                                                     : "parameter_floats";
+  auto sizes = dyn_cast<DictionaryAttr>(devices[device]);
+  auto size = sizes ? sizes.getAs<IntegerAttr>(name) : IntegerAttr();
+  return size ? size.getInt() : -1;
+}
+
+/// Places begin at multiples of 64 bytes for parameters, else of 256: rows are rounded up to 64.
+static int64_t alignmentOf(RegionKind region) {
+  return countsFloats(region) ? 16 : region == RegionKind::rows ? 4 : 256;
+}
+
+static LogicalResult checkBounds(Operation *op, const Span &span, BufferAttr place,
+                                 ArrayAttr devices) {
+  int64_t size = sizeOfRegion(devices, getDevice(op).value_or(0), place.getRegion());
+  if (span.begin < 0 || span.end > size)
+    return op->emitError("lies at ")
+           << span.begin << " to " << span.end << " of " << stringifyRegionKind(place.getRegion())
+           << ", which has " << size;
+  if (span.begin % alignmentOf(place.getRegion()) != 0)
+    return op->emitError("expected an offset that is a multiple of ")
+           << alignmentOf(place.getRegion()) << ", got " << span.begin;
+  return success();
+}
+
+Span *Arena::find(Operation *writer) {
+  BufferAttr place = getPlace(writer);
+  if (!place)
+    return nullptr;
+  for (Span &span : spans[{getDevice(writer).value_or(0), place.getRegion()}])
+    if (span.writer == writer && !span.overwritten)
+      return &span;
+  return nullptr;
+}
+
+LogicalResult Arena::read(Operation *op, Value operand) {
+  for (Operation *producer = getProducer(operand); producer;) {
+    Span *span = find(producer);
+    if (!span)
+      return op->emitError("reads a value that has been overwritten").attachNote(producer->getLoc())
+             << "this value";
+    if (isInstruction(op))
+      span->accesses.push_back(op);
+    // Between devices that share memory a transfer's copy is its source.
+    auto transfer = dyn_cast<TransferOp>(producer);
+    producer = transfer ? getProducer(transfer.getInput()) : nullptr;
+  }
+  return success();
+}
+
+/// Whether `op` may write over its operand `span`: a loop that reads it in the order in which it
+/// writes, once.
+static bool worksInPlace(Operation *op, const Span &span) {
+  auto map = dyn_cast<MapOp>(op);
+  if (!map || getPlace(op) != getPlace(span.writer))
+    return false;
+  int64_t uses = 0, inOrder = 0;
+  for (auto [index, input] : llvm::enumerate(map.getInputs())) {
+    if (getProducer(input) != span.writer)
+      continue;
+    ++uses;
+    inOrder += map.isContiguous(index) && getElementBytes(getElementTypeOrSelf(input.getType())) ==
+                                              getElementBytes(getElementTypeOrSelf(map.getType()));
+  }
+  return uses == 1 && inOrder == 1;
+}
+
+LogicalResult Arena::write(Operation *op) {
+  BufferAttr place = getPlace(op);
+  Type type = op->getResult(0).getType();
+  if (!place)
+    return op->emitError("expected a place in the arena");
+  bool perRow = getElementCount(type).perRow;
+  if (perRow != (place.getRegion() == RegionKind::rows) ||
+      place.getRegion() == RegionKind::parameters || place.getRegion() == RegionKind::input)
+    return op->emitError("expected a place among values of its kind of size");
+  Span mine = spanOf(op, type, place);
+  if (failed(checkBounds(op, mine, place, devices)))
+    return failure();
+  auto &others = spans[{getDevice(op).value_or(0), place.getRegion()}];
+  for (Span &other : others) {
+    if (!other.overlaps(mine))
+      continue;
+    bool reads = llvm::is_contained(other.accesses, op);
+    if (reads && !worksInPlace(op, other))
+      return op->emitError("writes over its own operand").attachNote(other.writer->getLoc())
+             << "this value";
+    for (Operation *access : other.accesses)
+      if (access != op && !clocks.isBefore(access, op, getWaits(op)))
+        return op->emitError("writes over a value that nothing orders before it")
+                   .attachNote(other.writer->getLoc())
+               << "this value";
+    other.overwritten = true;
+  }
+  // Where all of a value has been written over, whoever writes there next is after this operation.
+  llvm::erase_if(others, [&](const Span &other) { return mine.contains(other); });
+  others.push_back(std::move(mine));
+  return success();
+}
+
+LogicalResult Arena::visit(Operation *op) {
+  if (auto gradient = dyn_cast<GradientOp>(op)) {
+    auto parameter =
+        SymbolTable::lookupNearestSymbolFrom<ParameterOp>(op, gradient.getParameterAttr());
+    Operation *producer = getProducer(gradient.getValue());
+    auto place = producer ? getPlace(producer) : BufferAttr();
+    if (!parameter || !place || place.getRegion() != RegionKind::gradients ||
+        place.getOffset() != getPlace(parameter).getOffset())
+      return op->emitError("expected the gradient in the place of its parameter");
+    kept.push_back(producer);
+    return success();
+  }
+  if (!isInstruction(op))
+    return success();
+  for (Value operand : op->getOperands())
+    if (failed(read(op, operand)))
+      return failure();
+  if (op->getNumResults() == 1 && failed(write(op)))
+    return failure();
+  clocks.issue(op);
+  return success();
+}
+
+LogicalResult Arena::finish(Operation *terminator) {
+  for (Value result : terminator->getOperands())
+    if (failed(read(terminator, result)))
+      return failure();
+  for (Operation *writer : kept)
+    if (!find(writer))
+      return writer->emitError("gives a gradient that is overwritten before the step's end");
+  return success();
+}
+
+/// Parameters lie apart from one another.
+static LogicalResult verifyParameters(ModelOp model, ArrayAttr devices) {
+  std::map<int64_t, std::vector<Span>> placed;
+  for (ParameterOp parameter : model.getBody().getOps<ParameterOp>()) {
+    BufferAttr place = getPlace(parameter);
+    if (!place || place.getRegion() != RegionKind::parameters)
+      return parameter.emitError("expected a place among the parameters");
+    Span span = spanOf(parameter, parameter.getTensorType(), place);
+    if (failed(checkBounds(parameter, span, place, devices)))
+      return failure();
+    placed[getDevice(parameter).value_or(0)].push_back(span);
+  }
+  for (auto &[device, spans] : placed) {
+    llvm::sort(spans, [](const Span &a, const Span &b) { return a.begin < b.begin; });
+    for (size_t index = 1; index < spans.size(); ++index)
+      if (spans[index - 1].overlaps(spans[index]))
+        return spans[index]
+                   .writer->emitError("lies over another parameter")
+                   .attachNote(spans[index - 1].writer->getLoc())
+               << "this parameter";
+  }
+  return success();
+}
+
+void VerifyCalls::runOnOperation() {
+  auto devices = getOperation()->getAttrOfType<ArrayAttr>("mp.devices");
+  if (failed(verifyParameters(getOperation(), devices)))
+    return signalPassFailure();
+  for (ProgramOp program : getOperation().getBody().getOps<ProgramOp>()) {
+    Arena arena(devices);
+    for (Operation &op : program.getBlock().without_terminator())
+      if (failed(arena.visit(&op)))
+        return signalPassFailure();
+    if (failed(arena.finish(program.getBlock().getTerminator())))
+      return signalPassFailure();
+  }
+}
