@@ -61,7 +61,7 @@ private:
   ast::Block buildBlock(Parser::BlockContext *context, Place place);
   bool buildTarget(Parser::PathContext *context, ast::Target &target);
 
-  // Expressions (BuildExpressions.cpp)
+  // Expressions (BuildExpressions.cpp, BuildOperators.cpp)
   ast::ExprPtr buildExpression(Parser::ExpressionContext *context);
   ast::ExprPtr buildTerm(Parser::ExpressionContext *context);
   ast::ExprPtr buildPrimary(Parser::PrimaryContext *context);

@@ -78,7 +78,8 @@ Program parseProgram(llvm::SourceMgr &sources, llvm::ArrayRef<unsigned> buffers,
       std::string why;
       unsigned buffer = openSource(sources, import.path.empty() ? import.path : name.str(), why);
       if (buffer == 0) {
-        diagnostics.error(import.pathRange, "cannot import " + quote(name, maxNameLength) + ": " + why);
+        diagnostics.error(import.pathRange,
+                          "cannot import " + quote(name, maxNameLength) + ": " + why);
         program.files[i]->isBroken = true;
         continue;
       }
