@@ -3,6 +3,7 @@
 
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/SmallBitVector.h"
 
 using namespace mlir;
 using namespace mparc::mp;
@@ -168,18 +169,36 @@ static bool isUniform(MapOp map) {
          });
 }
 
+/// Whether a loop's body may hold a copy of the producer's: a number made anew, or all there is.
 static bool canMerge(MapOp producer, MapOp consumer) {
-  if (!producer || bodySize(producer) + bodySize(consumer) > kMostOperations ||
-      getDevice(producer) != getDevice(consumer))
+  if (!producer || getDevice(producer) != getDevice(consumer))
     return false;
   if (isUniform(producer))
     return true;
-  if (!producer->hasOneUse() ||
-      producer.getInputs().size() + consumer.getInputs().size() - 1 > kMostOperands)
+  if (!producer->hasOneUse())
     return false;
   unsigned index =
       llvm::find(consumer.getInputs(), producer.getResult()) - consumer.getInputs().begin();
   return consumer.isContiguous(index);
+}
+
+/// The operands of `consumer` whose loops become part of it: from the first on, within the limits.
+static llvm::SmallBitVector chooseOperands(MapOp consumer) {
+  llvm::SmallBitVector chosen(consumer.getInputs().size());
+  size_t operations = bodySize(consumer), operands = consumer.getInputs().size();
+  for (auto [index, input] : llvm::enumerate(consumer.getInputs())) {
+    auto producer = input.getDefiningOp<MapOp>();
+    if (!canMerge(producer, consumer))
+      continue;
+    size_t operationsThen = operations + bodySize(producer),
+           operandsThen = operands + producer.getInputs().size() - 1;
+    if (operationsThen > kMostOperations || operandsThen > kMostOperands)
+      continue;
+    operations = operationsThen;
+    operands = operandsThen;
+    chosen.set(index);
+  }
+  return chosen;
 }
 
 void mparc::mp::mergeMaps(Block &block) {
@@ -189,17 +208,14 @@ void mparc::mp::mergeMaps(Block &block) {
     auto consumer = dyn_cast<MapOp>(op);
     if (!consumer)
       continue;
-    if (llvm::none_of(consumer.getInputs(), [&](Value input) {
-          return canMerge(input.getDefiningOp<MapOp>(), consumer);
-        }))
+    llvm::SmallBitVector chosen = chooseOperands(consumer);
+    if (chosen.none())
       continue;
     MapBuilder map(consumer, consumer.getType());
     IRMapping mapping;
     llvm::SmallSetVector<Operation *, 4> absorbed;
-    for (auto [index, input] : llvm::enumerate(consumer.getInputs())) {
-      auto producer = input.getDefiningOp<MapOp>();
-      if (!canMerge(producer, consumer))
-        continue;
+    for (unsigned index : chosen.set_bits()) {
+      auto producer = consumer.getInputs()[index].getDefiningOp<MapOp>();
       IRMapping inner;
       mapping.map(consumer.getBody().getArgument(index), map.inlineBody(producer, inner));
       absorbed.insert(producer);
