@@ -56,7 +56,7 @@ def Fuse : Pass<"mp-fuse", "::mparc::mp::ModelOp"> {
     `mp.linear`; element-wise operations, their broadcasts and constants become `mp.map`, and a map whose one reader is a map
     of the same shape on the same device becomes part of it.
 
-    Example: test/passes/fuse.mlir
+    Example: test/passes/fuse-linear.mlir
   }];
 }
 
