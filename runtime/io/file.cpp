@@ -194,7 +194,8 @@ void check_writable(const std::string &path) {
       fail_with_errno("write", path);
     return;
   }
-  if (access(directory_of(target).c_str(), W_OK | X_OK) != 0)
+  // With a dot, so that a file where the directory should be is called one.
+  if (access((directory_of(target) + "/.").c_str(), W_OK | X_OK) != 0)
     fail_with_errno("write", path);
 }
 
