@@ -35,6 +35,11 @@ inline constexpr llvm::StringLiteral kOrder = "mp.order";
 inline constexpr llvm::StringLiteral kStream = "mp.stream";
 inline constexpr llvm::StringLiteral kWaits = "mp.waits";
 inline constexpr llvm::StringLiteral kBuffer = "mp.buffer";
+/// Of a program that is worked through a few rows at a time: how many. Of its operations: "before"
+/// the first part or "after" the last; those that run in every part and sum over the rows of all.
+inline constexpr llvm::StringLiteral kRowsAPart = "mp.rows_a_part";
+inline constexpr llvm::StringLiteral kWhen = "mp.when";
+inline constexpr llvm::StringLiteral kAccumulate = "mp.accumulate";
 
 /// The logical device of an operation, where it has one.
 std::optional<int64_t> getDevice(mlir::Operation *op);

@@ -75,6 +75,8 @@ static void addStep(OpPassManager &passes, Phase phase) {
     model.addPass(createFuse());
     // Fusion copies scalar expressions into bodies; what a device computes twice it computes once.
     model.addPass(createCSEPass());
+    // After fusion, which sees neighbours that this one moves apart; before the order is fixed.
+    model.addPass(createCutRows());
     model.addPass(createVerifyTransferred());
     return;
   case Phase::scheduled:

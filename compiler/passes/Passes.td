@@ -60,6 +60,17 @@ def Fuse : Pass<"mp-fuse", "::mparc::mp::ModelOp"> {
   }];
 }
 
+def CutRows : Pass<"mp-cut-rows", "::mparc::mp::ModelOp"> {
+  let summary = "work through a training batch a few rows at a time";
+  let description = [{
+    Every row goes from the first layer to the last gradient before the next rows begin, so that values stay in the cache.
+    Sums over the batch (gradients of parameters, the loss) become sums over its parts in ascending order. A program in
+    which a row's values depend on other rows is left whole.
+
+    Example: test/passes/cut-rows.mlir
+  }];
+}
+
 def Schedule : Pass<"mp-schedule", "::mparc::mp::ModelOp"> {
   let summary = "fix one total order of issue, the stream of each instruction and what it waits for";
   let description = [{

@@ -36,6 +36,9 @@ public:
   explicit Arena(ArrayAttr devices) : devices(devices) {}
   /// Takes note of an operation; in program order.
   LogicalResult visit(Operation *op);
+  /// The parts of a batch follow one another: what was made before them and is read in each must still be there after
+  /// the last, and nothing but a sum over them may ever lie in its place.
+  LogicalResult finishParts(Block &block);
   /// Everything that outlives the program must still be there.
   LogicalResult finish(Operation *terminator);
 
@@ -194,6 +197,37 @@ LogicalResult Arena::visit(Operation *op) {
   return success();
 }
 
+LogicalResult Arena::finishParts(Block &block) {
+  PartOrders parts = findParts(block);
+  SmallVector<Operation *> inParts;
+  for (Operation &op : block)
+    if (parts.isDuring(&op) && isInstruction(&op))
+      inParts.push_back(&op);
+  for (Operation *op : inParts) {
+    for (Value operand : op->getOperands())
+      if (Operation *producer = getProducer(operand);
+          producer && PartOrders::isBefore(producer) && !find(producer))
+        return op->emitError("reads in each part of the batch what a part overwrites")
+                   .attachNote(producer->getLoc())
+               << "this value";
+  }
+  for (Operation *sum : inParts) {
+    if (!sum->hasAttr(kAccumulate))
+      continue;
+    Span mine = spanOf(sum, sum->getResult(0).getType(), getPlace(sum));
+    for (Operation *other : inParts) {
+      if (other == sum || other->getNumResults() != 1 || getDevice(other) != getDevice(sum) ||
+          getPlace(other).getRegion() != getPlace(sum).getRegion())
+        continue;
+      if (mine.overlaps(spanOf(other, other->getResult(0).getType(), getPlace(other))))
+        return other->emitError("writes over a sum over the parts of the batch")
+                   .attachNote(sum->getLoc())
+               << "this sum";
+    }
+  }
+  return success();
+}
+
 LogicalResult Arena::finish(Operation *terminator) {
   for (Value result : terminator->getOperands())
     if (failed(read(terminator, result)))
@@ -234,9 +268,13 @@ void VerifyCalls::runOnOperation() {
     return signalPassFailure();
   for (ProgramOp program : getOperation().getBody().getOps<ProgramOp>()) {
     Arena arena(devices);
-    for (Operation &op : program.getBlock().without_terminator())
+    PartOrders parts = findParts(program.getBlock());
+    for (Operation &op : program.getBlock().without_terminator()) {
       if (failed(arena.visit(&op)))
         return signalPassFailure();
+      if (parts.cut && getOrder(&op) == parts.last && failed(arena.finishParts(program.getBlock())))
+        return signalPassFailure();
+    }
     if (failed(arena.finish(program.getBlock().getTerminator())))
       return signalPassFailure();
   }

@@ -34,12 +34,16 @@ namespace {
 /// alias it.
 class Lifetimes {
 public:
-  explicit Lifetimes(Block &block) {
+  explicit Lifetimes(Block &block) : parts(findParts(block)) {
     for (Operation &op : llvm::reverse(block))
       if (op.getNumResults() == 1)
         compute(&op);
   }
   int64_t getEnd(Operation *op) const { return ends.lookup(op); }
+  /// A sum over all parts of the batch is alive from the first on.
+  int64_t getBegin(Operation *op) const {
+    return op->hasAttr(kAccumulate) ? parts.first : getOrder(op);
+  }
 
 private:
   void compute(Operation *op) {
@@ -53,11 +57,15 @@ private:
         end = std::max({end, ends.lookup(user), getOrder(user)});
       else
         end = std::max(end, getOrder(user));
+      // What is made before the parts is read in each of them, the last one too.
+      if (parts.isBefore(op) && parts.isDuring(user))
+        end = std::max(end, parts.last);
     }
     ends[op] = end;
   }
 
   static constexpr int64_t kForever = INT64_MAX;
+  PartOrders parts;
   DenseMap<Operation *, int64_t> ends;
 };
 
@@ -123,7 +131,7 @@ MemoryPlan planMemory(ProgramOp program) {
   for (Operation &op : program.getBlock()) {
     if (!isInstruction(&op) || op.getNumResults() != 1 || op.hasAttr(kBuffer))
       continue;
-    int64_t order = getOrder(&op), end = lifetimes.getEnd(&op);
+    int64_t begin = lifetimes.getBegin(&op), end = lifetimes.getEnd(&op);
     auto map = dyn_cast<MapOp>(op);
     if (Operation *operand = map ? findInPlaceOperand(map, lifetimes, plan) : nullptr) {
       size_t index = plan.of[operand];
@@ -133,7 +141,7 @@ MemoryPlan planMemory(ProgramOp program) {
     }
     auto [bytes, perRow] = sizeOf(op.getResult(0));
     plan.of[&op] = plan.allocations.size();
-    plan.allocations.push_back({&op, *getDevice(&op), perRow, bytes, order, end});
+    plan.allocations.push_back({&op, *getDevice(&op), perRow, bytes, begin, end});
   }
   std::map<std::pair<int64_t, bool>, std::vector<Allocation *>> groups;
   for (Allocation &allocation : plan.allocations)

@@ -27,6 +27,28 @@ ArrayRef<int64_t> getWaits(Operation *op) {
   return waits ? waits.asArrayRef() : ArrayRef<int64_t>();
 }
 
+bool PartOrders::isBefore(Operation *op) {
+  auto when = op->getAttrOfType<StringAttr>(kWhen);
+  return when && when.getValue() == "before";
+}
+
+bool PartOrders::isDuring(Operation *op) const {
+  return cut && !op->hasAttr(kWhen) && !isa<ReturnOp>(op);
+}
+
+PartOrders findParts(Block &block) {
+  PartOrders parts;
+  parts.cut = block.getParentOp()->hasAttr(kRowsAPart);
+  parts.first = -1;
+  for (Operation &op : block)
+    if (parts.isDuring(&op) && isInstruction(&op)) {
+      if (parts.first < 0)
+        parts.first = getOrder(&op);
+      parts.last = getOrder(&op);
+    }
+  return parts;
+}
+
 SmallVector<Stream, 2> getStreams(Operation *op) {
   int64_t device = getDevice(op).value_or(0);
   if (auto transfer = dyn_cast<TransferOp>(op))

@@ -18,6 +18,18 @@ mlir::Operation *getProducer(mlir::Value value);
 int64_t getOrder(mlir::Operation *op);
 llvm::ArrayRef<int64_t> getWaits(mlir::Operation *op);
 
+/// The stretch of a program that is carried out once for each part of the batch (mp-cut-rows);
+/// empty where there is none.
+struct PartOrders {
+  bool cut = false;
+  int64_t first = 0, last = -1; // orders
+
+  static bool isBefore(mlir::Operation *op);
+  /// Whether an operation of a program that is cut runs in each part.
+  bool isDuring(mlir::Operation *op) const;
+};
+PartOrders findParts(mlir::Block &block);
+
 /// A stream: a device's compute (`2 · device`) or communication (`2 · device + 1`).
 using Stream = int64_t;
 /// The streams an instruction occupies: a transfer those of communication of both its devices.

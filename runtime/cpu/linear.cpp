@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace mpar {
 namespace {
@@ -97,10 +98,14 @@ void run_library(const Device &device, int64_t m, int64_t n, int64_t k, bool ta,
 
 /// What is done to a product before it is stored, see Product.
 struct Epilogue {
-  const float *bias;
-  bool rectify;
-  const float *gate;
+  const float *bias = nullptr;
+  bool rectify = false;
+  const float *gate = nullptr;
+  bool add = false; // to what c holds; not with the others
 };
+
+void add_product(const Device &device, int64_t m, int64_t n, int64_t k, Transpose transpose_a,
+                 Transpose transpose_b, const float *a, const float *b, float *c);
 
 /// c[m, n] = epilogue(op(a) · op(b)).
 void product(const Device &device, int64_t m, int64_t n, int64_t k, Transpose transpose_a,
@@ -113,8 +118,10 @@ void product(const Device &device, int64_t m, int64_t n, int64_t k, Transpose tr
     if (kernels.multiply)
       return run_kernel(device, kernels,
                         {m, n, k, a, ta ? 1 : k, ta ? m : 1, b, tb ? 1 : n, tb ? k : 1, c,
-                         epilogue.bias, epilogue.rectify, epilogue.gate});
+                         epilogue.bias, epilogue.rectify, epilogue.gate, epilogue.add});
   }
+  if (epilogue.add)
+    return add_product(device, m, n, k, transpose_a, transpose_b, a, b, c);
   if (k == 1)
     kernels.outer_product(m, n, a, b, c);
   else if (m == 1 && tb)
@@ -134,6 +141,15 @@ void product(const Device &device, int64_t m, int64_t n, int64_t k, Transpose tr
     });
 }
 
+/// c += op(a) · op(b), where no kernel adds by itself: the product in memory of its own first.
+void add_product(const Device &device, int64_t m, int64_t n, int64_t k, Transpose transpose_a,
+                 Transpose transpose_b, const float *a, const float *b, float *c) {
+  std::vector<float> apart(m * n);
+  product(device, m, n, k, transpose_a, transpose_b, a, b, apart.data(), {});
+  for (int64_t i = 0; i < m * n; ++i)
+    c[i] += apart[i];
+}
+
 } // namespace
 
 void linear(Device &device, int64_t rows, int64_t in, int64_t out, const float *x,
@@ -143,10 +159,11 @@ void linear(Device &device, int64_t rows, int64_t in, int64_t out, const float *
 }
 
 void matmul(Device &device, int64_t batch, int64_t m, int64_t n, int64_t k, Transpose transpose_a,
-            Transpose transpose_b, const float *a, const float *b, float *c, const float *gate) {
+            Transpose transpose_b, const float *a, const float *b, float *c, Store store,
+            const float *gate) {
   for (int64_t i = 0; i < batch; ++i)
     product(device, m, n, k, transpose_a, transpose_b, a + i * m * k, b + i * k * n, c + i * m * n,
-            {nullptr, false, gate ? gate + i * m * n : nullptr});
+            {nullptr, false, gate ? gate + i * m * n : nullptr, store == Store::add});
 }
 
 } // namespace mpar

@@ -22,6 +22,7 @@ struct Product {
   const float *bias = nullptr; // n values added to each row, or null
   bool rectify = false;        // then max(·, 0)
   const float *gate = nullptr; // then zero where this, of c's shape, is not above zero
+  bool add = false;            // the blocks' sums are added to what c holds
 };
 
 constexpr int64_t product_depth = 256;

@@ -65,7 +65,8 @@ template <Reduction reduction> MPAR_INLINE float reduce_block(const float *x, in
 
 /// y[i] = the reduction of x[i · count] … for `rows` rows of `count` contiguous elements.
 template <Reduction reduction>
-MPAR_INLINE void reduce_rows(int64_t rows, int64_t count, const float *x, float divisor, float *y) {
+MPAR_INLINE void reduce_rows(int64_t rows, int64_t count, const float *x, float divisor, bool add,
+                             float *y) {
   for (int64_t row = 0; row < rows; ++row, x += count) {
     if (reduction == Reduction::maximum || reduction == Reduction::minimum) {
       y[row] = reduce_block<reduction>(x, count);
@@ -75,14 +76,15 @@ MPAR_INLINE void reduce_rows(int64_t rows, int64_t count, const float *x, float 
     for (int64_t i = 0; i < count; i += block)
       sum += reduce_block<reduction>(x + i, count - i < block ? count - i : block);
     const float rounded = static_cast<float>(sum);
-    y[row] = reduction == Reduction::mean ? rounded / divisor : rounded;
+    const float value = reduction == Reduction::mean ? rounded / divisor : rounded;
+    y[row] = add ? y[row] + value : value;
   }
 }
 
 /// y[j] = the reduction over i of x[i · stride + j], for at most `tile` columns.
 template <Reduction reduction>
 MPAR_INLINE void reduce_columns(int64_t rows, int64_t stride, int64_t columns, const float *x,
-                                float divisor, float *y) {
+                                float divisor, bool add, float *y) {
   float partial[tile];
   double sum[tile];
   for (int64_t j = 0; j < columns; ++j)
@@ -105,7 +107,8 @@ MPAR_INLINE void reduce_columns(int64_t rows, int64_t stride, int64_t columns, c
     return;
   for (int64_t j = 0; j < columns; ++j) {
     const float rounded = static_cast<float>(sum[j]);
-    y[j] = reduction == Reduction::mean ? rounded / divisor : rounded;
+    const float value = reduction == Reduction::mean ? rounded / divisor : rounded;
+    y[j] = add ? y[j] + value : value;
   }
 }
 
@@ -113,7 +116,7 @@ MPAR_INLINE void reduce_columns(int64_t rows, int64_t stride, int64_t columns, c
 /// there are.
 template <Reduction reduction>
 MPAR_INLINE void reduce_tiles(int64_t begin, int64_t end, int64_t extent, int64_t inner,
-                              const float *x, float divisor, float *y) {
+                              const float *x, float divisor, bool add, float *y) {
   const int64_t tiles = (inner + tile - 1) / tile;
   for (int64_t i = begin; i < end; ++i) {
     const int64_t outer = i / tiles;
@@ -122,9 +125,9 @@ MPAR_INLINE void reduce_tiles(int64_t begin, int64_t end, int64_t extent, int64_
     const float *from = x + outer * extent * inner + column;
     float *to = y + outer * inner + column;
     if (columns == tile) // a constant count of columns is unrolled into registers
-      reduce_columns<reduction>(extent, inner, tile, from, divisor, to);
+      reduce_columns<reduction>(extent, inner, tile, from, divisor, add, to);
     else
-      reduce_columns<reduction>(extent, inner, columns, from, divisor, to);
+      reduce_columns<reduction>(extent, inner, columns, from, divisor, add, to);
   }
 }
 
@@ -134,6 +137,7 @@ struct Part {
   int64_t inner;
   const float *x;
   float divisor;
+  bool add;
   float *y;
 };
 
@@ -142,33 +146,35 @@ MPAR_MULTIVERSION void run_rows(const Part &p, int64_t begin, int64_t end) {
   float *y = p.y + begin;
   switch (p.reduction) {
   case Reduction::sum:
-    return reduce_rows<Reduction::sum>(end - begin, p.extent, x, p.divisor, y);
+    return reduce_rows<Reduction::sum>(end - begin, p.extent, x, p.divisor, p.add, y);
   case Reduction::mean:
-    return reduce_rows<Reduction::mean>(end - begin, p.extent, x, p.divisor, y);
+    return reduce_rows<Reduction::mean>(end - begin, p.extent, x, p.divisor, p.add, y);
   case Reduction::maximum:
-    return reduce_rows<Reduction::maximum>(end - begin, p.extent, x, p.divisor, y);
+    return reduce_rows<Reduction::maximum>(end - begin, p.extent, x, p.divisor, p.add, y);
   case Reduction::minimum:
-    return reduce_rows<Reduction::minimum>(end - begin, p.extent, x, p.divisor, y);
+    return reduce_rows<Reduction::minimum>(end - begin, p.extent, x, p.divisor, p.add, y);
   }
 }
 
 MPAR_MULTIVERSION void run_tiles(const Part &p, int64_t begin, int64_t end) {
   switch (p.reduction) {
   case Reduction::sum:
-    return reduce_tiles<Reduction::sum>(begin, end, p.extent, p.inner, p.x, p.divisor, p.y);
+    return reduce_tiles<Reduction::sum>(begin, end, p.extent, p.inner, p.x, p.divisor, p.add, p.y);
   case Reduction::mean:
-    return reduce_tiles<Reduction::mean>(begin, end, p.extent, p.inner, p.x, p.divisor, p.y);
+    return reduce_tiles<Reduction::mean>(begin, end, p.extent, p.inner, p.x, p.divisor, p.add, p.y);
   case Reduction::maximum:
-    return reduce_tiles<Reduction::maximum>(begin, end, p.extent, p.inner, p.x, p.divisor, p.y);
+    return reduce_tiles<Reduction::maximum>(begin, end, p.extent, p.inner, p.x, p.divisor, p.add,
+                                            p.y);
   case Reduction::minimum:
-    return reduce_tiles<Reduction::minimum>(begin, end, p.extent, p.inner, p.x, p.divisor, p.y);
+    return reduce_tiles<Reduction::minimum>(begin, end, p.extent, p.inner, p.x, p.divisor, p.add,
+                                            p.y);
   }
 }
 
 /// Reduces the middle of [outer, extent, inner].
 void reduce_middle(Device &device, Reduction reduction, int64_t outer, int64_t extent,
-                   int64_t inner, const float *x, float divisor, float *y) {
-  const Part part{reduction, extent, inner, x, divisor, y};
+                   int64_t inner, const float *x, float divisor, bool add, float *y) {
+  const Part part{reduction, extent, inner, x, divisor, add, y};
   if (inner == 1) {
     const int64_t rows_a_grain = std::max<int64_t>(1, grain / extent);
     parallel_parts(device, outer, rows_a_grain,
@@ -184,7 +190,7 @@ void reduce_middle(Device &device, Reduction reduction, int64_t outer, int64_t e
 } // namespace
 
 void reduce(Device &device, Reduction reduction, const Shape &shape, uint32_t dimensions,
-            const float *x, float *y) {
+            const float *x, float *y, Store store) {
   // Neighbouring dimensions that are both reduced or both kept become one.
   Shape merged;
   bool is_reduced[max_rank];
@@ -205,7 +211,8 @@ void reduce(Device &device, Reduction reduction, const Shape &shape, uint32_t di
   for (int dimension = 0; dimension < merged.rank; ++dimension)
     groups += is_reduced[dimension];
   if (groups == 0) {
-    std::copy(x, x + shape.count(), y);
+    for (int64_t i = 0, count = shape.count(); i < count; ++i)
+      y[i] = store == Store::add ? y[i] + x[i] : x[i];
     return;
   }
 
@@ -229,7 +236,7 @@ void reduce(Device &device, Reduction reduction, const Shape &shape, uint32_t di
     }
     const Reduction step = reduction == Reduction::mean && !last ? Reduction::sum : reduction;
     reduce_middle(device, step, outer, merged[dimension], inner, x,
-                  static_cast<float>(reduced_count), to);
+                  static_cast<float>(reduced_count), last && store == Store::add, to);
     x = to;
     merged[dimension] = 1;
   }

@@ -107,6 +107,11 @@ const T *transfer(Device &from, const T *source, Device &to, T *buffer, int64_t 
 void copy_between_devices(Device &from, const void *source, Device &to, void *buffer,
                           int64_t bytes);
 
+/// Whether a result replaces what lies at its place or is added to it. A sum over the rows of a
+/// batch that is worked through in parts is replaced by the first part's and added to by the
+/// others.
+enum class Store { overwrite, add };
+
 /// Flushes denormals to zero on the calling thread (FTZ and DAZ): moments of dead units become
 /// denormal under Adam and would slow the optimiser many times over.
 void flush_denormals();
