@@ -36,8 +36,8 @@ public:
   explicit Arena(ArrayAttr devices) : devices(devices) {}
   /// Takes note of an operation; in program order.
   LogicalResult visit(Operation *op);
-  /// The parts of a batch follow one another: what was made before them and is read in each must still be there after
-  /// the last, and nothing but a sum over them may ever lie in its place.
+  /// The parts of a batch follow one another: what was made before them and is read in each must
+  /// still be there after the last, and nothing but a sum over them may ever lie in its place.
   LogicalResult finishParts(Block &block);
   /// Everything that outlives the program must still be there.
   LogicalResult finish(Operation *terminator);
@@ -211,18 +211,25 @@ LogicalResult Arena::finishParts(Block &block) {
                    .attachNote(producer->getLoc())
                << "this value";
   }
-  for (Operation *sum : inParts) {
-    if (!sum->hasAttr(kAccumulate))
-      continue;
-    Span mine = spanOf(sum, sum->getResult(0).getType(), getPlace(sum));
-    for (Operation *other : inParts) {
-      if (other == sum || other->getNumResults() != 1 || getDevice(other) != getDevice(sum) ||
-          getPlace(other).getRegion() != getPlace(sum).getRegion())
-        continue;
-      if (mine.overlaps(spanOf(other, other->getResult(0).getType(), getPlace(other))))
-        return other->emitError("writes over a sum over the parts of the batch")
-                   .attachNote(sum->getLoc())
-               << "this sum";
+  // Sums have no rows, so they lie among the few values of constant size: by offset, each beside
+  // the next.
+  std::map<Region, std::vector<Span>> constant;
+  for (Operation *op : inParts)
+    if (op->getNumResults() == 1 && getPlace(op).getRegion() != RegionKind::rows)
+      constant[{getDevice(op).value_or(0), getPlace(op).getRegion()}].push_back(
+          spanOf(op, op->getResult(0).getType(), getPlace(op)));
+  for (auto &[region, values] : constant) {
+    llvm::sort(values, [](const Span &a, const Span &b) { return a.begin < b.begin; });
+    const Span *widest = nullptr; // of those before, the one that ends last
+    for (const Span &value : values) {
+      bool isSum =
+          widest && (widest->writer->hasAttr(kAccumulate) || value.writer->hasAttr(kAccumulate));
+      if (isSum && widest->overlaps(value))
+        return value.writer->emitError("shares its place with a sum over the parts of the batch")
+                   .attachNote(widest->writer->getLoc())
+               << "and this value";
+      if (!widest || value.end > widest->end)
+        widest = &value;
     }
   }
   return success();
