@@ -119,7 +119,11 @@ std::string curve(const std::vector<EpochResult> &history, double EpochResult::*
     path.append(px).append(" ").append(py).append(" ");
     pen_down = true;
     if (history.size() <= 40)
-      points.append("  <circle cx=\"" + px + "\" cy=\"" + py + "\" r=\"3\" fill=\"")
+      points.append("  <circle cx=\"")
+          .append(px)
+          .append("\" cy=\"")
+          .append(py)
+          .append("\" r=\"3\" fill=\"")
           .append(color)
           .append("\"/>\n");
   }
