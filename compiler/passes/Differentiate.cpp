@@ -54,6 +54,7 @@ private:
   llvm::DenseSet<Value> active;
   DenseMap<Value, Value> adjoints;
   DenseMap<Attribute, Value> parameterGradients; // by symbol: a layer used twice is read twice
+  DenseMap<Attribute, ReadOp> contributors;      // the read of each that was summed last
   DenseMap<Attribute, unsigned> readsLeft;
 };
 
@@ -110,6 +111,7 @@ void BackwardWalk::finishRead(ReadOp read) {
   FlatSymbolRefAttr parameter = read.getParameterAttr();
   Value &sum = parameterGradients[parameter];
   if (Value gradient = adjoints.lookup(read.getResult())) {
+    contributors[parameter] = read;
     if (sum) {
       build.enter(read);
       sum = build.add(sum, gradient);
@@ -120,9 +122,11 @@ void BackwardWalk::finishRead(ReadOp read) {
     }
   }
   if (--readsLeft[parameter] == 0 && sum) {
-    auto op = builder.create<GradientOp>(read.getLoc(), parameter, sum);
-    op->setAttr(kOf, read->getAttr(kId));
-    if (Attribute layer = read->getAttr(kLayer))
+    // It lives with a read that the loss depends on: others are dropped, and with them their place.
+    ReadOp contributor = contributors[parameter];
+    auto op = builder.create<GradientOp>(contributor.getLoc(), parameter, sum);
+    op->setAttr(kOf, contributor->getAttr(kId));
+    if (Attribute layer = contributor->getAttr(kLayer))
       op->setAttr(kLayer, layer);
   }
 }

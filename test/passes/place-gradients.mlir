@@ -65,3 +65,20 @@ mp.model @update_per_device {
     mp.return %l : !scalar
   }
 }
+
+// Tests that a gradient is handed over where its parameter lives, also where an earlier call of the layer is of no use.
+// CHECK-LABEL: mp.model @unused_call
+// CHECK: mp.gradient @w, {{.*}} {mp.device = 2 : i64}
+// CHECK-NEXT: mp.update "sgd" {mp.device = 2 : i64}
+mp.model @unused_call {
+  mp.parameter @w : !weight init zeros []
+  mp.training optimizer "sgd" {} loss "l" epochs 1 batch 1 shuffle true seed 0 classes 0 data {} test_data {}
+  mp.program @train ["x"] {
+  ^bb0(%x: !row):
+    %unused = mp.read @w {mp.device = 2 : i64} : !weight
+    %w = mp.read @w {mp.device = 2 : i64} : !weight
+    %y = mp.matmul %x, %w transpose_b {mp.device = 1 : i64} : !row, !weight -> !row
+    %l = mp.reduce sum %y [0, 1] {mp.device = 1 : i64} : !row -> !scalar
+    mp.return %l : !scalar
+  }
+}
