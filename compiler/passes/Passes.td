@@ -86,7 +86,8 @@ def PlanMemory : Pass<"mp-plan-memory", "::mparc::mp::ModelOp"> {
   let summary = "give every value its place in its device's arena";
   let description = [{
     Lifetimes follow from the total order; a transfer's source lives as long as its copy, since devices that share memory
-    copy nothing. Values are placed largest first, each at the lowest offset that overlaps nothing alive at the same time.
+    copy nothing. Each value is placed at the lowest offset that overlaps nothing alive at the same time, the largest
+    first where no other order is found to take less.
     Sizes are bytes a row of the batch, or constant; the two have regions of their own.
 
     Example: test/passes/plan-memory.mlir

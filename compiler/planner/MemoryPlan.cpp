@@ -1,8 +1,4 @@
-// Lifetimes and offsets.
-//
-// Offsets are chosen largest first, each the lowest that overlaps nothing alive at the same time
-// (Y. Pisarchyk, J. Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020: greedy
-// by size).
+// Lifetimes, and what may be computed in place.
 #include "planner/MemoryPlan.h"
 #include "planner/Streams.h"
 
@@ -99,32 +95,6 @@ static Operation *findInPlaceOperand(MapOp map, const Lifetimes &lifetimes,
   return nullptr;
 }
 
-static bool overlapInTime(const Allocation &a, const Allocation &b) {
-  return a.begin <= b.end && b.begin <= a.end;
-}
-
-/// Places the allocations of one device and kind.
-static void placeLargestFirst(std::vector<Allocation *> &group) {
-  std::stable_sort(group.begin(), group.end(),
-                   [](Allocation *a, Allocation *b) { return a->bytes > b->bytes; });
-  std::vector<Allocation *> placed; // by offset
-  for (Allocation *next : group) {
-    int64_t offset = 0;
-    for (Allocation *other : placed) {
-      if (!overlapInTime(*next, *other))
-        continue;
-      if (other->offset >= offset + next->bytes)
-        break;
-      offset = std::max(offset, other->offset + other->bytes);
-    }
-    next->offset = offset;
-    auto after =
-        std::upper_bound(placed.begin(), placed.end(), next,
-                         [](Allocation *a, Allocation *b) { return a->offset < b->offset; });
-    placed.insert(after, next);
-  }
-}
-
 MemoryPlan planMemory(ProgramOp program) {
   MemoryPlan plan;
   Lifetimes lifetimes(program.getBlock());
@@ -147,7 +117,7 @@ MemoryPlan planMemory(ProgramOp program) {
   for (Allocation &allocation : plan.allocations)
     groups[{allocation.device, allocation.perRow}].push_back(&allocation);
   for (auto &[key, group] : groups)
-    placeLargestFirst(group);
+    chooseOffsets(std::move(group));
   return plan;
 }
 
