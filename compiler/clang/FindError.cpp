@@ -32,8 +32,7 @@ private:
 
 } // namespace
 
-std::string findError(const std::vector<std::pair<std::string, std::string>> &texts,
-                      const std::vector<std::string> &arguments) {
+std::string findError(llvm::StringRef text, const std::vector<std::string> &arguments) {
   std::string error;
   FirstError consumer(error);
   auto files = llvm::makeIntrusiveRefCnt<clang::FileManager>(clang::FileSystemOptions());
@@ -43,13 +42,11 @@ std::string findError(const std::vector<std::pair<std::string, std::string>> &te
   auto memory = llvm::makeIntrusiveRefCnt<llvm::vfs::InMemoryFileSystem>();
   overlay->pushOverlay(memory);
   files->setVirtualFileSystem(overlay);
-  for (const auto &[name, text] : texts)
-    if (!name.empty())
-      memory->addFile(name, 0, llvm::MemoryBuffer::getMemBufferCopy(text));
+  memory->addFile("emitted.cpp", 0, llvm::MemoryBuffer::getMemBufferCopy(text));
 
   std::vector<std::string> command = {"mparc", "-fsyntax-only", "-std=c++17"};
   command.insert(command.end(), arguments.begin(), arguments.end());
-  command.push_back(texts.front().first);
+  command.push_back("emitted.cpp");
   clang::tooling::ToolInvocation invocation(command, std::make_unique<clang::SyntaxOnlyAction>(),
                                             files.get());
   invocation.setDiagnosticConsumer(&consumer);

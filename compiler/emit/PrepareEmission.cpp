@@ -76,26 +76,27 @@ static void wrapInMap(Operation *op) {
   op->erase();
 }
 
-void forEachDirection(ProgramOp program, llvm::function_ref<void(Operation *, bool)> visit) {
+/// Marks what does not contribute to the loss: the backward pass.
+static void markBackward(ProgramOp program) {
   DenseSet<Operation *> forward;
   SmallVector<Value> pending(program.getBlock().getTerminator()->getOperands());
   while (!pending.empty())
     if (Operation *op = pending.pop_back_val().getDefiningOp(); op && forward.insert(op).second)
       llvm::append_range(pending, op->getOperands());
   for (Operation &op : program.getBlock().without_terminator())
-    visit(&op, !forward.contains(&op));
+    if (!forward.contains(&op))
+      op.setAttr(kBackward, UnitAttr::get(op.getContext()));
 }
 
 /// Whether the operation is a line of the emitted program.
 static bool prints(Operation *op) { return !isa<ReadOp, ReshapeOp, GradientOp, ReturnOp>(op); }
 
-static std::string functionName(StringRef program, Operation *op) {
-  if (isa<UpdateOp>(op))
-    return "update"; // a line a device: not worth a function each
-  std::string device = std::to_string(getDevice(op).value_or(0));
+static std::string functionPrefix(StringRef program, Operation *op) {
   if (program != "train")
-    return (program + "_on_" + device).str();
-  return (op->hasAttr(kBackward) ? "backward_on_" : "forward_on_") + device;
+    return (program + "_on_").str();
+  if (isa<UpdateOp>(op))
+    return "update_on_";
+  return op->hasAttr(kBackward) ? "backward_on_" : "forward_on_";
 }
 
 static void divideIntoFunctions(ProgramOp program) {
@@ -106,7 +107,8 @@ static void divideIntoFunctions(ProgramOp program) {
   for (Operation &op : program.getBlock().without_terminator()) {
     if (!prints(&op))
       continue;
-    std::string run = functionName(program.getSymName(), &op);
+    std::string run =
+        functionPrefix(program.getSymName(), &op) + std::to_string(getDevice(&op).value_or(0));
     if (run != current || length == kLongestFunction) {
       unsigned part = ++parts[run];
       function = part == 1 ? run : run + "_part_" + std::to_string(part);
@@ -126,10 +128,7 @@ void PrepareEmissionPass::runOnOperation() {
         alone.push_back(&op);
     llvm::for_each(alone, wrapInMap);
     if (program.getSymName() == "train")
-      forEachDirection(program, [](Operation *op, bool isBackward) {
-        if (isBackward)
-          op->setAttr(kBackward, UnitAttr::get(op->getContext()));
-      });
+      markBackward(program);
     divideIntoFunctions(program);
   }
 }

@@ -229,11 +229,7 @@ void Evaluator::runBinding(const ast::BindingStmt &stmt) {
       Location place = op->getLoc();
       if (auto named = dyn_cast<NameLoc>(place))
         place = named.getChildLoc();
-      // Inside a layer the name is the layer's: `block.3.h`.
-      std::string name = target.name.text.str();
-      if (instance && !instance->path.empty())
-        name = instance->path + "." + name;
-      op->setLoc(NameLoc::get(StringAttr::get(&session.context, name), place));
+      op->setLoc(NameLoc::get(StringAttr::get(&session.context, target.name.text), place));
     }
   bind(target.name, std::move(value));
 }

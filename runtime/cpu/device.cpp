@@ -138,8 +138,7 @@ Mapping map_zeroed(int index, int64_t bytes) {
   return {begin + before, wanted};
 }
 
-} // namespace
-
+/// Refuses, by name, what `--devices` may not be in this version.
 void check_devices(const std::string &devices, int count) {
   if (devices == "auto")
     return;
@@ -161,6 +160,8 @@ void check_devices(const std::string &devices, int count) {
     fail("`" + devices + "`: " + std::to_string(entries) + " devices for a program of " +
          std::to_string(count));
 }
+
+} // namespace
 
 int64_t arena_bytes(const DeviceDescription &description, int optimizer_slots,
                     int64_t largest_batch) {

@@ -115,17 +115,10 @@ std::string curve(const std::vector<EpochResult> &history, double EpochResult::*
       continue;
     }
     std::string px = number(x.at(static_cast<double>(i + 1))), py = number(y.at(value));
-    path += pen_down ? "L" : "M";
-    path.append(px).append(" ").append(py).append(" ");
+    path += std::string(path.empty() ? "" : " ") + (pen_down ? "L" : "M") + px + " " + py;
     pen_down = true;
     if (history.size() <= 40)
-      points.append("  <circle cx=\"")
-          .append(px)
-          .append("\" cy=\"")
-          .append(py)
-          .append("\" r=\"3\" fill=\"")
-          .append(color)
-          .append("\"/>\n");
+      points += "  <circle cx=\"" + px + "\" cy=\"" + py + "\" r=\"3\" fill=\"" + color + "\"/>\n";
   }
   return "  <path d=\"" + path + "\" fill=\"none\" stroke=\"" + color +
          "\" stroke-width=\"2\" stroke-linejoin=\"round\"/>\n" + points;

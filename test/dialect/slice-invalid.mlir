@@ -1,0 +1,70 @@
+// RUN: mp-opt %s --allow-unregistered-dialect --split-input-file --verify-diagnostics
+
+// Tests that (S1) refuses to cut the batch.
+%x = "test.value"() : () -> tensor<?x4xf32, #mp.dims<batch, 4>>
+// expected-error @below {{'mp.slice' op dimension 0 contains the batch}}
+%y = mp.slice %x dimension 0 from 0 to 1 : tensor<?x4xf32, #mp.dims<batch, 4>> -> tensor<?x4xf32, #mp.dims<batch, 4>>
+
+// -----
+
+// Tests that (S2) refuses positions past the end.
+%x = "test.value"() : () -> tensor<?x4xf32, #mp.dims<batch, 4>>
+// expected-error @below {{'mp.slice' op expected positions of a dimension of size 4, got 2 to 6}}
+%y = mp.slice %x dimension 1 from 2 to 6 : tensor<?x4xf32, #mp.dims<batch, 4>> -> tensor<?x4xf32, #mp.dims<batch, 4>>
+
+// -----
+
+// Tests that (S2) refuses an empty slice.
+%x = "test.value"() : () -> tensor<?x4xf32, #mp.dims<batch, 4>>
+// expected-error @below {{'mp.slice' op expected positions of a dimension of size 4, got 2 to 2}}
+%y = mp.slice %x dimension 1 from 2 to 2 : tensor<?x4xf32, #mp.dims<batch, 4>> -> tensor<?x4xf32, #mp.dims<batch, 4>>
+
+// -----
+
+// Tests that (S2) refuses a result of another size than the slice.
+%x = "test.value"() : () -> tensor<?x8xf32, #mp.dims<batch, 8>>
+// expected-error @below {{'mp.slice' op expected positions of a dimension of size 8, got 0 to 3}}
+%y = mp.slice %x dimension 1 from 0 to 3 : tensor<?x8xf32, #mp.dims<batch, 8>> -> tensor<?x4xf32, #mp.dims<batch, 4>>
+
+// -----
+
+// Tests that a slice along a dimension that is not there is refused.
+%x = "test.value"() : () -> tensor<?x4xf32, #mp.dims<batch, 4>>
+// expected-error @below {{'mp.slice' op expected dimension 2 in operands of one rank}}
+%y = mp.slice %x dimension 2 from 0 to 1 : tensor<?x4xf32, #mp.dims<batch, 4>> -> tensor<?x4xf32, #mp.dims<batch, 4>>
+
+// -----
+
+// Tests that a slice refuses to change another dimension.
+%x = "test.value"() : () -> tensor<4x4xf32, #mp.dims<4, 4>>
+// expected-error @below {{'mp.slice' op expected equal sizes in dimension 0}}
+%y = mp.slice %x dimension 1 from 0 to 4 : tensor<4x4xf32, #mp.dims<4, 4>> -> tensor<8x4xf32, #mp.dims<8, 4>>
+
+// -----
+
+// Tests that padding refuses a result of another size.
+%x = "test.value"() : () -> tensor<?x4xf32, #mp.dims<batch, 4>>
+// expected-error @below {{'mp.pad' op expected a result of size 7}}
+%y = mp.pad %x dimension 1 before 1 after 2 : tensor<?x4xf32, #mp.dims<batch, 4>> -> tensor<?x8xf32, #mp.dims<batch, 8>>
+
+// -----
+
+// Tests that (K1) refuses operands that differ in another dimension.
+%x = "test.value"() : () -> tensor<4x4xf32, #mp.dims<4, 4>>
+%y = "test.value"() : () -> tensor<8x4xf32, #mp.dims<8, 4>>
+// expected-error @below {{'mp.concat' op expected equal sizes in dimension 0}}
+%z = mp.concat %x, %y dimension 1 : (tensor<4x4xf32, #mp.dims<4, 4>>, tensor<8x4xf32, #mp.dims<8, 4>>) -> tensor<4x8xf32, #mp.dims<4, 8>>
+
+// -----
+
+// Tests that (K2) refuses to join along the batch.
+%x = "test.value"() : () -> tensor<?x4xf32, #mp.dims<batch, 4>>
+// expected-error @below {{'mp.concat' op dimension 0 contains the batch}}
+%z = mp.concat %x, %x dimension 0 : (tensor<?x4xf32, #mp.dims<batch, 4>>, tensor<?x4xf32, #mp.dims<batch, 4>>) -> tensor<?x4xf32, #mp.dims<batch, 4>>
+
+// -----
+
+// Tests that joining refuses a result of another size.
+%x = "test.value"() : () -> tensor<?x4xf32, #mp.dims<batch, 4>>
+// expected-error @below {{'mp.concat' op expected a result of size 8}}
+%z = mp.concat %x, %x dimension 1 : (tensor<?x4xf32, #mp.dims<batch, 4>>, tensor<?x4xf32, #mp.dims<batch, 4>>) -> tensor<?x4xf32, #mp.dims<batch, 4>>
