@@ -4,6 +4,7 @@
 #include "llvm/ADT/StringRef.h"
 
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace mparc::clang_tools {
@@ -11,8 +12,9 @@ namespace mparc::clang_tools {
 /// C++ in LLVM's style at 100 columns, as the repository's own files are.
 std::string formatCpp(llvm::StringRef text);
 
-/// Parses a C++ file, given as text, with `arguments` as for the compiler. Returns its first error as
-/// one line, or nothing.
-std::string findError(llvm::StringRef text, const std::vector<std::string> &arguments);
+/// Parses C++ given as files of a name and a text, the first of which includes the others, with
+/// `arguments` as for the compiler. Returns the first error as one line, or nothing.
+std::string findError(const std::vector<std::pair<std::string, std::string>> &files,
+                      const std::vector<std::string> &arguments);
 
 } // namespace mparc::clang_tools

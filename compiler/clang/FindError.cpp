@@ -32,7 +32,8 @@ private:
 
 } // namespace
 
-std::string findError(llvm::StringRef text, const std::vector<std::string> &arguments) {
+std::string findError(const std::vector<std::pair<std::string, std::string>> &texts,
+                      const std::vector<std::string> &arguments) {
   std::string error;
   FirstError consumer(error);
   auto files = llvm::makeIntrusiveRefCnt<clang::FileManager>(clang::FileSystemOptions());
@@ -42,11 +43,13 @@ std::string findError(llvm::StringRef text, const std::vector<std::string> &argu
   auto memory = llvm::makeIntrusiveRefCnt<llvm::vfs::InMemoryFileSystem>();
   overlay->pushOverlay(memory);
   files->setVirtualFileSystem(overlay);
-  memory->addFile("emitted.cpp", 0, llvm::MemoryBuffer::getMemBufferCopy(text));
+  for (const auto &[name, text] : texts)
+    if (!name.empty())
+      memory->addFile(name, 0, llvm::MemoryBuffer::getMemBufferCopy(text));
 
   std::vector<std::string> command = {"mparc", "-fsyntax-only", "-std=c++17"};
   command.insert(command.end(), arguments.begin(), arguments.end());
-  command.push_back("emitted.cpp");
+  command.push_back(texts.front().first);
   clang::tooling::ToolInvocation invocation(command, std::make_unique<clang::SyntaxOnlyAction>(),
                                             files.get());
   invocation.setDiagnosticConsumer(&consumer);

@@ -1,6 +1,7 @@
 // The pipeline: what each step does, and why it stands where it does. No logic lives here.
 #include "driver/Pipeline.h"
 
+#include "emit/Emit.h"
 #include "passes/Passes.h"
 
 #include "mlir/Transforms/Passes.h"
@@ -48,6 +49,8 @@ static void addStep(OpPassManager &passes, Phase phase) {
     model.addPass(createVerifyGraph());
     return;
   case Phase::grad:
+    // Before all that makes operations: gradients and copies are called after what they are of.
+    model.addPass(emit::createNameGraphPass());
     // Before placement, so that what decides rounding (the order in which gradients are summed) is
     // decided on the unplaced graph.
     model.addPass(createDifferentiate());
@@ -99,6 +102,14 @@ void addPasses(OpPassManager &passes, Phase from, Phase to) {
   for (Phase phase : kPhases)
     if ((phase > from || phase == Phase::graph) && phase >= from && phase <= to)
       addStep(passes, phase);
+}
+
+void addEmissionPasses(OpPassManager &passes) {
+  OpPassManager &model = passes.nest<ModelOp>();
+  // Divides programs into functions, which decide what is a local and what a member.
+  model.addPass(emit::createPrepareEmissionPass());
+  // Last, so that no value is without a name when the printer meets it.
+  model.addPass(emit::createNameValuesPass());
 }
 
 } // namespace mparc

@@ -22,4 +22,7 @@ std::optional<Phase> findPhase(llvm::StringRef name);
 /// with a verifier at every border.
 void addPasses(mlir::OpPassManager &passes, Phase from, Phase to);
 
+/// Adds the passes that make the phase calls ready to be printed as C++.
+void addEmissionPasses(mlir::OpPassManager &passes);
+
 } // namespace mparc

@@ -10,6 +10,7 @@ int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   registry.insert<mparc::mp::MpDialect>();
   mparc::mp::registerMpPasses();
+  mlir::registerPass(mparc::emit::createNameGraphPass);
   mlir::registerPass(mparc::emit::createPrepareEmissionPass);
   mlir::registerPass(mparc::emit::createNameValuesPass);
   mlir::registerCSEPass();

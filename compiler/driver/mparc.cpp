@@ -1,62 +1,127 @@
-// mparc: from a model in .mp to a stage of its compilation.
-#include "frontend/Frontend.h"
+// mparc: the verbs. Each is a few lines over what the other files of this folder do.
+#include "driver/Build.h"
+#include "driver/Compile.h"
+#include "driver/Files.h"
+#include "driver/Options.h"
+#include "driver/Report.h"
+#include "frontend/Diagnostics.h"
+#include "frontend/Format.h"
+#include "frontend/PrintDiagnostics.h"
+#include "frontend/Program.h"
+#include "passes/Passes.h"
 
-#include "dialect/MpDialect.h"
-#include "mlir/IR/Diagnostics.h"
-#include "llvm/Support/CommandLine.h"
-#include "llvm/Support/FileSystem.h"
+#include "mlir/Pass/PassRegistry.h"
 #include "llvm/Support/Path.h"
-#include "llvm/Support/SourceMgr.h"
+#include "llvm/Support/raw_ostream.h"
 
-namespace cl = llvm::cl;
+using namespace mparc;
 
-static cl::opt<std::string> input(cl::Positional, cl::desc("model.mp"), cl::Required);
-static cl::opt<std::string> stage("emit", cl::desc("Print a stage: graph"), cl::init("graph"));
-static cl::opt<bool> verifyDiagnostics("verify-diagnostics",
-                                       cl::desc("Compare diagnostics with expected-… comments"));
-static cl::list<std::string> settings("set", cl::desc("A parameter of the model: name=value"));
+static emit::EmitOptions emitOptions(const Options &options) {
+  emit::EmitOptions how;
+  how.version = MPARC_VERSION;
+  how.command = options.command;
+  how.source = llvm::sys::path::filename(options.input).str();
+  how.main = options.main;
+  how.header = llvm::sys::path::filename(options.header).str();
+  return how;
+}
 
-/// Where the standard library is: as the environment says, beside the program, or in the sources.
-static std::string stdlibDirectory(const char *program) {
-  if (const char *directory = std::getenv("MPARC_STDLIB"))
-    return directory;
-  static int anchor;
-  llvm::SmallString<256> path(llvm::sys::fs::getMainExecutable(program, &anchor));
-  llvm::sys::path::remove_filename(path);
-  llvm::sys::path::append(path, "..", "share", "mparc", "stdlib");
-  return llvm::sys::fs::is_directory(path) ? std::string(path) : MPARC_STDLIB;
+/// A stage's IR, or the syntax tree, as text.
+static int emitStage(const Options &options, Compilation &compilation) {
+  std::string text;
+  if (options.stage == "ast") {
+    auto tree = compilation.printSyntaxTree();
+    if (!tree)
+      return 1;
+    text = *tree;
+  } else {
+    auto phase = findPhase(options.stage == "schedule" ? "scheduled" : options.stage);
+    if (!compilation.compileTo(*phase))
+      return 1;
+    llvm::raw_string_ostream stream(text);
+    compilation.module()->print(stream);
+    stream << '\n';
+  }
+  return writeFile(options.output.empty() ? "-" : options.output, text) ? 0 : 1;
+}
+
+static int compile(const Options &options, Compilation &compilation) {
+  if (llvm::sys::path::extension(options.output) == ".cu")
+    return fail("CUDA output is not supported by this version");
+  if (options.output.empty())
+    return fail("where to? give -o model.cpp, or --emit=STAGE"), 2;
+  if (!compilation.compileTo(Phase::calls))
+    return 1;
+  auto text = compilation.emit(emitOptions(options));
+  if (!text)
+    return 1;
+  if (!options.header.empty() && !writeFile(options.header, text->header))
+    return 1;
+  return writeFile(options.output, text->source) ? 0 : 1;
+}
+
+static int buildOrRun(const Options &options, Compilation &compilation,
+                      const Installation &installation) {
+  if (!compilation.compileTo(Phase::calls))
+    return 1;
+  auto text = compilation.emit(emitOptions(options));
+  if (!text)
+    return 1;
+  return options.verb == Verb::run ? runProgram(text->source, options, installation)
+                                   : buildProgram(text->source, options.output, installation);
+}
+
+static int printReport(Compilation &compilation) {
+  if (!compilation.compileTo(Phase::calls))
+    return 1;
+  return writeFile("-", report(compilation.model())) ? 0 : 1;
+}
+
+static int formatFile(const std::string &path, bool check) {
+  mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+  llvm::SourceMgr sources;
+  std::string why;
+  unsigned buffer = openSource(sources, path, why);
+  if (!buffer)
+    return fail("cannot read " + path + ": " + why);
+  DiagnosticPrinter printer(context, sources, llvm::errs());
+  Diagnostics diagnostics(context, sources);
+  auto text = format(sources, buffer, diagnostics);
+  diagnostics.emit();
+  if (!text)
+    return 1;
+  if (*text == sources.getMemoryBuffer(buffer)->getBuffer())
+    return 0;
+  if (check)
+    return fail(path + " is not in the canonical layout; mparc fmt rewrites it");
+  return writeFile(path, *text) ? 0 : 1;
+}
+
+static int run(const Options &options, const char *program) {
+  if (options.verb == Verb::format) {
+    int status = 0;
+    for (const std::string &file : options.files)
+      status |= formatFile(file, options.check);
+    return status;
+  }
+  mp::registerMpPasses();
+  if (!options.printAfter.empty() && !mlir::PassInfo::lookup(options.printAfter))
+    return fail("there is no pass `" + options.printAfter + "`"), 2;
+  Installation installation = findInstallation(program);
+  Compilation compilation(options, installation);
+  if (!compilation.open())
+    return 1;
+  if (options.verifyDiagnostics)
+    return compilation.verifyDiagnostics();
+  if (options.verb == Verb::report)
+    return printReport(compilation);
+  if (options.verb != Verb::compile)
+    return buildOrRun(options, compilation, installation);
+  return options.stage.empty() ? compile(options, compilation) : emitStage(options, compilation);
 }
 
 int main(int argc, char **argv) {
-  cl::ParseCommandLineOptions(argc, argv, "Compiles a model placed on devices\n");
-  mparc::FrontendOptions options;
-  options.stdlibDirectory = stdlibDirectory(argv[0]);
-  for (const std::string &setting : settings) {
-    auto [name, value] = llvm::StringRef(setting).split('=');
-    options.settings.emplace_back(name.str(), value.str());
-  }
-  auto file = llvm::MemoryBuffer::getFileOrSTDIN(input);
-  if (!file) {
-    llvm::errs() << "mparc: cannot read " << input << ": " << file.getError().message() << '\n';
-    return 1;
-  }
-  llvm::SourceMgr sources;
-  unsigned buffer = sources.AddNewSourceBuffer(std::move(*file), llvm::SMLoc());
-  mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
-  if (verifyDiagnostics) {
-    mlir::SourceMgrDiagnosticVerifierHandler handler(sources, &context);
-    mparc::buildGraph(context, sources, buffer, options);
-    return failed(handler.verify());
-  }
-  mlir::SourceMgrDiagnosticHandler handler(sources, &context);
-  mlir::OwningOpRef<mlir::ModuleOp> module = mparc::buildGraph(context, sources, buffer, options);
-  if (!module)
-    return 1;
-  if (stage != "graph") {
-    llvm::errs() << "mparc: unknown stage `" << stage << "`\n";
-    return 2;
-  }
-  module->print(llvm::outs());
-  llvm::outs() << '\n';
-  return 0;
+  int status = 0;
+  auto options = readOptions(argc, argv, status);
+  return options ? run(*options, argv[0]) : status;
 }

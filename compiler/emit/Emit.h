@@ -27,11 +27,20 @@ inline constexpr llvm::StringLiteral kArgumentNames = "mp.argument_names";
 /// On mp.model: the C++ name of the class; on mp.parameter, kName: of the member.
 inline constexpr llvm::StringLiteral kClass = "mp.class";
 
+/// Gives every operation of the graph that the source leaves unnamed a name from its layer
+/// (`layer1_out`) or its operand (`h_relu`), so that gradients and copies made later have names
+/// too.
+std::unique_ptr<mlir::Pass> createNameGraphPass();
 /// Rewrites what cannot be printed (element-wise operations and iotas outside of loops) and divides
 /// each program into functions: maximal runs of operations on one device in one direction.
 std::unique_ptr<mlir::Pass> createPrepareEmissionPass();
 /// Gives every value, parameter and functor the name it has in C++.
 std::unique_ptr<mlir::Pass> createNameValuesPass();
+
+/// Calls `visit` for each operation of a program, in order, with whether it contributes to no
+/// result: in @train the backward pass.
+void forEachDirection(mp::ProgramOp program,
+                      llvm::function_ref<void(mlir::Operation *op, bool isBackward)> visit);
 
 struct EmitOptions {
   std::string version; // of mparc

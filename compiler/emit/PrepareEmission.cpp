@@ -76,27 +76,26 @@ static void wrapInMap(Operation *op) {
   op->erase();
 }
 
-/// Marks what does not contribute to the loss: the backward pass.
-static void markBackward(ProgramOp program) {
+void forEachDirection(ProgramOp program, llvm::function_ref<void(Operation *, bool)> visit) {
   DenseSet<Operation *> forward;
   SmallVector<Value> pending(program.getBlock().getTerminator()->getOperands());
   while (!pending.empty())
     if (Operation *op = pending.pop_back_val().getDefiningOp(); op && forward.insert(op).second)
       llvm::append_range(pending, op->getOperands());
   for (Operation &op : program.getBlock().without_terminator())
-    if (!forward.contains(&op))
-      op.setAttr(kBackward, UnitAttr::get(op.getContext()));
+    visit(&op, !forward.contains(&op));
 }
 
 /// Whether the operation is a line of the emitted program.
 static bool prints(Operation *op) { return !isa<ReadOp, ReshapeOp, GradientOp, ReturnOp>(op); }
 
-static std::string functionPrefix(StringRef program, Operation *op) {
-  if (program != "train")
-    return (program + "_on_").str();
+static std::string functionName(StringRef program, Operation *op) {
   if (isa<UpdateOp>(op))
-    return "update_on_";
-  return op->hasAttr(kBackward) ? "backward_on_" : "forward_on_";
+    return "update"; // a line a device: not worth a function each
+  std::string device = std::to_string(getDevice(op).value_or(0));
+  if (program != "train")
+    return (program + "_on_" + device).str();
+  return (op->hasAttr(kBackward) ? "backward_on_" : "forward_on_") + device;
 }
 
 static void divideIntoFunctions(ProgramOp program) {
@@ -107,8 +106,7 @@ static void divideIntoFunctions(ProgramOp program) {
   for (Operation &op : program.getBlock().without_terminator()) {
     if (!prints(&op))
       continue;
-    std::string run =
-        functionPrefix(program.getSymName(), &op) + std::to_string(getDevice(&op).value_or(0));
+    std::string run = functionName(program.getSymName(), &op);
     if (run != current || length == kLongestFunction) {
       unsigned part = ++parts[run];
       function = part == 1 ? run : run + "_part_" + std::to_string(part);
@@ -128,7 +126,10 @@ void PrepareEmissionPass::runOnOperation() {
         alone.push_back(&op);
     llvm::for_each(alone, wrapInMap);
     if (program.getSymName() == "train")
-      markBackward(program);
+      forEachDirection(program, [](Operation *op, bool isBackward) {
+        if (isBackward)
+          op->setAttr(kBackward, UnitAttr::get(op->getContext()));
+      });
     divideIntoFunctions(program);
   }
 }

@@ -173,7 +173,8 @@ void CallPrinter::call(MapOp op) {
   if (!needs.masks.empty())
     field("seed(), uint64_t(step())");
   for (DropoutMaskOp mask : needs.masks)
-    field("0x" + llvm::utohexstr(getDropoutKey(mask.getPath(), mask.getCall()), /*LowerCase=*/true) + "u");
+    field("0x" +
+          llvm::utohexstr(getDropoutKey(mask.getPath(), mask.getCall()), /*LowerCase=*/true) + "u");
   functor += "}";
 
   bool inOrder = needs.positions.empty() && needs.masks.empty();
@@ -273,8 +274,7 @@ void CallPrinter::printTransfer(TransferOp op) {
   std::string from = "d" + std::to_string(op.getFrom());
   devices.insert(op.getFrom());
   if (!op->hasAttr(kMember))
-    out << "const " << elementTypeName(getElementTypeOrSelf(type))
-        << " *const ";
+    out << "const " << elementTypeName(getElementTypeOrSelf(type)) << " *const ";
   out << name(op.getResult()) << " = transfer(" << from << ", " << name(op.getInput()) << ", "
       << device(op) << ", " << place(op) << ", " << size(getElementCount(type)) << ");\n";
 }

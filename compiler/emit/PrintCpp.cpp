@@ -85,6 +85,20 @@ void FilePrinter::printFunctors(llvm::raw_ostream &out) {
 //===- Stages
 //---------------------------------------------------------------------------------------===//
 
+/// What an operation outside of all layers does: `relu gradient`.
+static std::string words(Operation *op) {
+  auto functor = op->getAttrOfType<StringAttr>(kFunctor);
+  if (!functor)
+    return op->getName().stripDialect().str();
+  std::string text;
+  for (char c : functor.getValue()) {
+    if (llvm::isUpper(c) && !text.empty())
+      text += ' ';
+    text += llvm::toLower(c);
+  }
+  return text;
+}
+
 /// The declaration an operation belongs to, or its own place in the source.
 std::string FilePrinter::layerComment(Operation *op) {
   if (auto path = op->getAttrOfType<StringAttr>(kLayer))
@@ -95,8 +109,12 @@ std::string FilePrinter::layerComment(Operation *op) {
       if (!name.contains('.'))
         break;
     }
-  std::string place = placeComment(op->getLoc());
-  return place.empty() ? "" : comment(getSourceName(op->getLoc()), place);
+  if (isa<UpdateOp>(op))
+    return "";
+  TrainingOp training = index.training;
+  if (op->getAttrOfType<StringAttr>(kLayer) && training)
+    return comment(("loss = " + training.getLoss()).str(), placeComment(training.getLoc()));
+  return comment(words(op), placeComment(op->getLoc()));
 }
 
 std::string FilePrinter::transferComment(TransferOp transfer) {
@@ -115,8 +133,6 @@ std::string FilePrinter::transferComment(TransferOp transfer) {
 
 std::vector<Function> FilePrinter::makeFunctions(ProgramOp program) {
   std::vector<Function> result;
-  llvm::raw_string_ostream none(result.emplace_back().body);
-  result.clear();
   std::string current, body;
   llvm::raw_string_ostream out(body);
   auto calls = std::make_unique<CallPrinter>(index, out);

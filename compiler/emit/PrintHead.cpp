@@ -16,17 +16,21 @@ static constexpr size_t kMostListed = 8;
 
 /// A paragraph of a comment, broken between words, continuation lines indented.
 static void paragraph(llvm::raw_ostream &out, StringRef text, StringRef indent = "  ") {
-  std::string line;
+  // What is indented stays so.
+  std::string line(text.size() - text.ltrim().size(), ' ');
+  text = text.ltrim();
+  bool first = true;
   while (!text.empty()) {
     auto [word, rest] = text.split(' ');
     text = rest;
-    if (!line.empty() && line.size() + 1 + word.size() > kCommentWidth) {
+    if (!first && line.size() + 1 + word.size() > kCommentWidth) {
       out << "// " << line << "\n";
       line = indent.str();
-    } else if (!line.empty()) {
+    } else if (!first) {
       line += ' ';
     }
     line += word;
+    first = false;
   }
   out << "// " << line << "\n";
 }

@@ -229,7 +229,11 @@ void Evaluator::runBinding(const ast::BindingStmt &stmt) {
       Location place = op->getLoc();
       if (auto named = dyn_cast<NameLoc>(place))
         place = named.getChildLoc();
-      op->setLoc(NameLoc::get(StringAttr::get(&session.context, target.name.text), place));
+      // Inside a layer the name is the layer's: `block.3.h`.
+      std::string name = target.name.text.str();
+      if (instance && !instance->path.empty())
+        name = instance->path + "." + name;
+      op->setLoc(NameLoc::get(StringAttr::get(&session.context, name), place));
     }
   bind(target.name, std::move(value));
 }

@@ -138,7 +138,8 @@ Mapping map_zeroed(int index, int64_t bytes) {
   return {begin + before, wanted};
 }
 
-/// Refuses, by name, what `--devices` may not be in this version.
+} // namespace
+
 void check_devices(const std::string &devices, int count) {
   if (devices == "auto")
     return;
@@ -160,8 +161,6 @@ void check_devices(const std::string &devices, int count) {
     fail("`" + devices + "`: " + std::to_string(entries) + " devices for a program of " +
          std::to_string(count));
 }
-
-} // namespace
 
 int64_t arena_bytes(const DeviceDescription &description, int optimizer_slots,
                     int64_t largest_batch) {

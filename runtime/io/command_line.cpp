@@ -2,6 +2,7 @@
 
 #include "mpar/checkpoint.h"
 #include "mpar/csv.h"
+#include "mpar/errors.h"
 
 #include <CLI/CLI.hpp>
 
@@ -158,6 +159,11 @@ void check_together(const ModelDescription &model, const Options &options) {
     throw WrongUse{"--test-targets goes with --test-data"};
   if (!options.load.empty() && !options.resume.empty())
     throw WrongUse{"--load and --resume both say where to begin; give one"};
+  try {
+    check_devices(options.devices, static_cast<int>(model.devices.size()));
+  } catch (const Error &error) {
+    throw WrongUse{std::string("--devices: ") + error.what()};
+  }
   bool trains = !options.data.empty() || model.training.data.kind != DataSource::Kind::none;
   if (!trains && (options.predict.empty() || (options.load.empty() && options.resume.empty())))
     throw WrongUse{"no data: give --data FILE"};

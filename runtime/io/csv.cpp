@@ -158,6 +158,11 @@ std::string shown(std::string_view field) {
   return '"' + text + (field.size() > most ? "…\"" : "\"");
 }
 
+[[noreturn]] void fail_at(const std::string &path, int64_t line, int64_t column,
+                          const std::string &what) {
+  fail(path + ":" + std::to_string(line) + ": column " + std::to_string(column + 1) + ": " + what);
+}
+
 } // namespace
 
 std::string to_cell(double value, const ColumnRule &rule, uint32_t &cell) {
@@ -224,8 +229,7 @@ Table read_csv(const std::string &path, const ColumnPlan &plan) {
       uint32_t cell;
       std::string wrong = parse_cell(field, rules[column], cell);
       if (!wrong.empty())
-        fail(path + ":" + std::to_string(lines.number()) + ": column " +
-             std::to_string(column + 1) + ": " + shown(field) + " " + wrong);
+        fail_at(path, lines.number(), column, shown(field) + " " + wrong);
       table.cells.push_back(cell);
     }
     if (column != table.columns)

@@ -195,6 +195,10 @@ Header read_header(const InputFile &file, int64_t &data) {
   return HeaderParser(path, text).parse();
 }
 
+[[noreturn]] void fail_at(const std::string &path, int64_t row, const std::string &what) {
+  fail(path + ": row " + std::to_string(row) + ": " + what);
+}
+
 } // namespace
 
 Table read_npy(const std::string &path, const ArrayPlan &plan) {
@@ -233,8 +237,7 @@ Table read_npy(const std::string &path, const ArrayPlan &plan) {
       double value = element.load(block.data() + i * element.bytes);
       std::string wrong = to_cell(value, rule, table.cells[at]);
       if (!wrong.empty())
-        fail(path + ": row " + std::to_string(at / table.columns) + ": " + shortest(value) + " " +
-             wrong);
+        fail_at(path, at / table.columns, shortest(value) + " " + wrong);
     }
   }
   return table;

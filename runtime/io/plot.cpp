@@ -115,10 +115,17 @@ std::string curve(const std::vector<EpochResult> &history, double EpochResult::*
       continue;
     }
     std::string px = number(x.at(static_cast<double>(i + 1))), py = number(y.at(value));
-    path += std::string(path.empty() ? "" : " ") + (pen_down ? "L" : "M") + px + " " + py;
+    path += pen_down ? "L" : "M";
+    path.append(px).append(" ").append(py).append(" ");
     pen_down = true;
     if (history.size() <= 40)
-      points += "  <circle cx=\"" + px + "\" cy=\"" + py + "\" r=\"3\" fill=\"" + color + "\"/>\n";
+      points.append("  <circle cx=\"")
+          .append(px)
+          .append("\" cy=\"")
+          .append(py)
+          .append("\" r=\"3\" fill=\"")
+          .append(color)
+          .append("\"/>\n");
   }
   return "  <path d=\"" + path + "\" fill=\"none\" stroke=\"" + color +
          "\" stroke-width=\"2\" stroke-linejoin=\"round\"/>\n" + points;

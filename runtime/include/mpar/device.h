@@ -65,7 +65,7 @@ private:
   DeviceDescription description_;
   int64_t rounded_rows_;
   int64_t arena_bytes_;
-  int64_t mapped_bytes_; // whole pages
+  int64_t mapped_bytes_;        // whole pages
   float *parameters_ = nullptr; // where the arena begins
   std::byte *fixed_ = nullptr;
   std::byte *rows_ = nullptr;
@@ -75,6 +75,9 @@ private:
 /// Fails where they do not fit in 64 bits.
 int64_t arena_bytes(const DeviceDescription &description, int optimizer_slots,
                     int64_t largest_batch);
+
+/// Refuses, by name, what `--devices` may not be for a program of `count` logical devices.
+void check_devices(const std::string &devices, int count);
 
 /// The logical devices of one program, mapped to physical ones by `--devices`.
 class Machine {

@@ -205,6 +205,8 @@ TEST_F(Program, SaysWrongUseInOneLine) {
   expect_error(2, "--trace is not supported by this version", "adam --trace t.json");
   expect_error(2, "--load and --resume both say where to begin; give one",
                "adam --load a --resume b");
+  expect_error(2, "--devices: `tpu`: no such device; expected `auto` or `cpu`",
+               "adam --devices tpu");
   EXPECT_EQ(0, run("adam --help").status);
   EXPECT_EQ(0u, run("adam --version").out.find("Line, compiled from line.mp by mparc "));
 }

@@ -1,0 +1,143 @@
+// Building and running what is emitted, with the system's C++ compiler.
+#include "driver/Build.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/SmallString.h"
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/Program.h"
+
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace fs = llvm::sys::fs;
+namespace path = llvm::sys::path;
+
+namespace mparc {
+namespace {
+
+llvm::SmallString<128> folderToRemove; // what a signal leaves to clean up
+
+/// A folder that is removed at the end, also where the user interrupts.
+class TemporaryFolder {
+public:
+  TemporaryFolder() {
+    if (fs::createUniqueDirectory("mparc", name)) {
+      name.clear();
+      return;
+    }
+    folderToRemove = name;
+    for (int signal : {SIGINT, SIGTERM, SIGHUP})
+      std::signal(signal, [](int number) {
+        fs::remove_directories(folderToRemove);
+        std::signal(number, SIG_DFL);
+        std::raise(number);
+      });
+  }
+  ~TemporaryFolder() { remove(); }
+  void remove() {
+    if (!name.empty())
+      fs::remove_directories(name);
+    name.clear();
+    for (int signal : {SIGINT, SIGTERM, SIGHUP})
+      std::signal(signal, SIG_DFL);
+  }
+  explicit operator bool() const { return !name.empty(); }
+  std::string file(llvm::StringRef leaf) const {
+    llvm::SmallString<128> whole(name);
+    path::append(whole, leaf);
+    return std::string(whole);
+  }
+
+private:
+  llvm::SmallString<128> name;
+};
+
+} // namespace
+
+/// `$CXX`, which may have flags, or `c++`.
+static std::vector<std::string> compilerCommand() {
+  const char *chosen = std::getenv("CXX");
+  llvm::SmallVector<llvm::StringRef> words;
+  llvm::SplitString(chosen && *chosen ? chosen : "c++", words);
+  std::vector<std::string> command;
+  for (llvm::StringRef word : words)
+    command.push_back(word.str());
+  return command;
+}
+
+/// Compiles `text` in `folder`. True if `folder`'s file `program` was made.
+static bool compile(const std::string &text, const TemporaryFolder &folder,
+                    const Installation &installation) {
+  std::string source = folder.file("model.cpp");
+  if (!writeFile(source, text))
+    return false;
+  std::vector<std::string> command = compilerCommand();
+  for (const char *flag : {"-std=c++17", "-O3", "-march=native", "-ffp-contract=off"})
+    command.push_back(flag);
+  for (const std::string &argument :
+       std::vector<std::string>{"-I" + installation.include, source, installation.library, "-ldnnl",
+                                "-fopenmp", "-pthread", "-o", folder.file("program")})
+    command.push_back(argument);
+  auto compiler = llvm::sys::findProgramByName(command.front());
+  if (!compiler) {
+    fail("there is no C++ compiler `" + command.front() + "`; CXX may name another");
+    return false;
+  }
+  llvm::SmallVector<llvm::StringRef> arguments(command.begin(), command.end());
+  std::string error;
+  int status = llvm::sys::ExecuteAndWait(*compiler, arguments, std::nullopt, {}, 0, 0, &error);
+  if (status == 0)
+    return true;
+  fail("this command failed: " + llvm::join(command, " "));
+  return false;
+}
+
+int buildProgram(const std::string &source, const std::string &program,
+                 const Installation &installation) {
+  TemporaryFolder folder;
+  if (!folder)
+    return fail("cannot make a temporary folder");
+  if (!compile(source, folder, installation))
+    return 1;
+  auto built = llvm::MemoryBuffer::getFile(folder.file("program"), /*IsText=*/false,
+                                           /*RequiresNullTerminator=*/false);
+  if (!built)
+    return fail("cannot read the program built: " + built.getError().message());
+  if (!writeFile(program, (*built)->getBuffer()))
+    return 1;
+  if (auto error = fs::setPermissions(program, fs::all_exe | fs::all_read | fs::owner_write))
+    return fail("cannot make " + program + " a program: " + error.message());
+  return 0;
+}
+
+int runProgram(const std::string &source, const Options &options,
+               const Installation &installation) {
+  int program = -1;
+  {
+    TemporaryFolder folder;
+    if (!folder)
+      return fail("cannot make a temporary folder");
+    if (!compile(source, folder, installation))
+      return 1;
+    program = ::open(folder.file("program").c_str(), O_RDONLY | O_CLOEXEC);
+  }
+  // The folder is gone; the program lives as long as the file is open.
+  std::vector<std::string> arguments = {path::stem(options.input).str()};
+  arguments.insert(arguments.end(), options.arguments.begin(), options.arguments.end());
+  std::vector<char *> pointers;
+  for (std::string &argument : arguments)
+    pointers.push_back(argument.data());
+  pointers.push_back(nullptr);
+  ::fexecve(program, pointers.data(), environ);
+  return fail(std::string("cannot run the program built: ") + std::strerror(errno));
+}
+
+} // namespace mparc

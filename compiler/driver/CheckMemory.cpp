@@ -1,0 +1,99 @@
+// `--memory`: whether what each device needs fits, and if not, what stands at the peak.
+#include "driver/Compile.h"
+#include "emit/Text.h"
+#include "planner/MemoryPlan.h"
+
+#include "llvm/ADT/STLExtras.h"
+
+using namespace mlir;
+
+namespace mparc {
+
+namespace {
+
+/// What is alive on a device at the moment at which most is.
+struct Peak {
+  int64_t bytes = 0;
+  std::vector<mp::Allocation> values; // the largest first
+};
+
+/// Values named one by one in an error.
+constexpr size_t kMostNamed = 5;
+
+} // namespace
+
+static int64_t roundUp(int64_t value, int64_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+
+static int64_t bytesAt(const mp::Allocation &value, int64_t batch) {
+  return value.perRow ? value.bytes * roundUp(batch, 64) : value.bytes;
+}
+
+static Peak findPeak(mp::ModelOp model, int64_t device, int64_t batch) {
+  Peak peak;
+  for (auto program : model.getOps<mp::ProgramOp>()) {
+    mp::MemoryPlan plan = mp::planMemory(program);
+    llvm::erase_if(plan.allocations,
+                   [&](const mp::Allocation &value) { return value.device != device; });
+    // Whatever is alive at most is alive where one of them begins.
+    for (const mp::Allocation &moment : plan.allocations) {
+      Peak here;
+      for (const mp::Allocation &value : plan.allocations)
+        if (value.begin <= moment.begin && value.end >= moment.begin) {
+          here.bytes += bytesAt(value, batch);
+          here.values.push_back(value);
+        }
+      if (here.bytes > peak.bytes)
+        peak = std::move(here);
+    }
+  }
+  llvm::sort(peak.values, [&](const mp::Allocation &a, const mp::Allocation &b) {
+    return std::pair(-bytesAt(a, batch), a.begin) < std::pair(-bytesAt(b, batch), b.begin);
+  });
+  return peak;
+}
+
+/// What would fit: a smaller batch, unless the rest alone is too much.
+static std::string whatFits(DictionaryAttr device, int slots, int64_t limit) {
+  int64_t rest = emit::arenaBytes(device, slots, 0);
+  int64_t perRow = device.getAs<IntegerAttr>("row_bytes").getInt();
+  if (rest > limit)
+    return "parameters, gradients and the optimiser's state alone take " + emit::grouped(rest) +
+           " B";
+  int64_t rows = perRow ? (limit - rest) / perRow / 64 * 64 : 0;
+  if (rows == 0)
+    return "no batch would fit";
+  return "a batch of " + emit::grouped(rows) + " would fit";
+}
+
+bool Compilation::checkMemory() {
+  if (!options.memory)
+    return true;
+  emit::ModelIndex index(model());
+  int slots = emit::optimizerSlots(index.training);
+  mp::TrainingOp training = index.training;
+  int64_t batch = training ? int64_t(training.getBatch()) : 1;
+  bool fits = true;
+  for (auto [number, entry] : llvm::enumerate(model()->getAttrOfType<ArrayAttr>("mp.devices"))) {
+    auto device = cast<DictionaryAttr>(entry);
+    int64_t needed = emit::arenaBytes(device, slots, batch);
+    if (needed <= *options.memory)
+      continue;
+    fits = false;
+    InFlightDiagnostic error = model().emitError();
+    error << "device " << number << " needs " << emit::grouped(needed) << " B at batch " << batch
+          << ", --memory gives " << emit::grouped(*options.memory) << " B; "
+          << whatFits(device, slots, *options.memory);
+    Peak peak = findPeak(model(), number, batch);
+    for (const mp::Allocation &value : llvm::ArrayRef(peak.values).take_front(kMostNamed)) {
+      StringRef name = mp::getSourceName(value.first->getLoc());
+      error.attachNote(value.first->getLoc())
+          << "at the peak: " << (name.empty() ? "a value" : "`" + name.str() + "`") << ", "
+          << emit::grouped(bytesAt(value, batch)) << " B";
+    }
+  }
+  return fits;
+}
+
+} // namespace mparc

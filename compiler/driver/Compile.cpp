@@ -1,0 +1,130 @@
+// From a model's text to a phase of its compilation, and to C++.
+#include "driver/Compile.h"
+
+#include "frontend/AstPrinter.h"
+#include "frontend/Diagnostics.h"
+#include "frontend/Frontend.h"
+#include "frontend/Parser.h"
+#include "frontend/PrintDiagnostics.h"
+#include "frontend/Program.h"
+#include "clang/CheckCpp.h"
+
+#include "mlir/Pass/PassManager.h"
+#include "llvm/ADT/SetVector.h"
+
+using namespace mlir;
+
+namespace mparc {
+
+Compilation::Compilation(const Options &options, const Installation &installation)
+    : options(options), installation(installation), context(MLIRContext::Threading::DISABLED) {
+  context.loadDialect<mp::MpDialect>();
+}
+
+bool Compilation::open() {
+  std::string why;
+  buffer = openSource(sources, options.input, why);
+  if (!buffer)
+    fail("cannot read " + options.input + ": " + why);
+  return buffer != 0;
+}
+
+static FrontendOptions frontendOptions(const Options &options, const Installation &installation) {
+  FrontendOptions result;
+  result.stdlibDirectory = installation.stdlib;
+  result.settings = options.settings;
+  result.trainEntries = options.trainEntries;
+  return result;
+}
+
+int Compilation::verifyDiagnostics() {
+  SourceMgrDiagnosticVerifierHandler handler(sources, &context);
+  tree = buildGraph(context, sources, buffer, frontendOptions(options, installation));
+  return failed(handler.verify());
+}
+
+std::optional<std::string> Compilation::printSyntaxTree() {
+  DiagnosticPrinter printer(context, sources, llvm::errs());
+  Diagnostics diagnostics(context, sources);
+  auto file = parseFile(sources, buffer, diagnostics);
+  diagnostics.emit();
+  if (diagnostics.hasErrors())
+    return std::nullopt;
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  printAst(*file, stream);
+  return text;
+}
+
+mp::ModelOp Compilation::model() { return *tree->getOps<mp::ModelOp>().begin(); }
+
+bool Compilation::runPasses(PassManager &passes) {
+  auto isWanted = [this](Pass *pass, Operation *) {
+    return options.printAfterAll || pass->getArgument() == options.printAfter;
+  };
+  if (options.printAfterAll || !options.printAfter.empty())
+    passes.enableIRPrinting(nullptr, isWanted, /*printModuleScope=*/false,
+                            /*printAfterOnlyOnChange=*/false, /*printAfterOnlyOnFailure=*/false,
+                            llvm::errs());
+  return succeeded(passes.run(*tree));
+}
+
+bool Compilation::compileTo(Phase phase) {
+  DiagnosticPrinter printer(context, sources, llvm::errs());
+  tree = buildGraph(context, sources, buffer, frontendOptions(options, installation));
+  if (!tree)
+    return false;
+  auto first = PassManager::on<ModuleOp>(&context);
+  addPasses(first, Phase::graph, std::min(phase, Phase::placed));
+  if (!runPasses(first))
+    return false;
+  if (phase < Phase::placed)
+    return true;
+  // As early as devices are known: what follows costs time that a wrong placement need not take.
+  if (!checkDevices())
+    return false;
+  auto second = PassManager::on<ModuleOp>(&context);
+  addPasses(second, Phase::placed, phase);
+  return runPasses(second) && (phase < Phase::calls || checkMemory());
+}
+
+bool Compilation::checkDevices() {
+  if (!options.devices)
+    return true;
+  bool fits = true;
+  llvm::SmallSetVector<int64_t, 4> reported;
+  auto check = [&](Operation *op) {
+    int64_t device = mp::getDevice(op).value_or(0);
+    if (device < *options.devices || !reported.insert(device))
+      return;
+    fits = false;
+    op->emitError() << "device " << device << " does not exist; --devices " << *options.devices
+                    << " gives 0 to " << *options.devices - 1;
+  };
+  // Layers first: an error at the declaration says more than one at its first operation.
+  model().walk<WalkOrder::PreOrder>([&](mp::LayerOp layer) { check(layer); });
+  model().walk<WalkOrder::PreOrder>([&](Operation *op) { check(op); });
+  return fits;
+}
+
+std::optional<emit::EmittedText> Compilation::emit(const emit::EmitOptions &how) {
+  DiagnosticPrinter printer(context, sources, llvm::errs());
+  auto passes = PassManager::on<ModuleOp>(&context);
+  addEmissionPasses(passes);
+  if (!runPasses(passes))
+    return std::nullopt;
+  emit::EmittedText text = emit::printCpp(model(), how);
+  text.source = clang_tools::formatCpp(text.source);
+  if (!text.header.empty())
+    text.header = clang_tools::formatCpp(text.header);
+  if (!options.verifyOutput)
+    return text;
+  std::string error = clang_tools::findError(
+      {{"emitted.cpp", text.source}, {how.header, text.header}}, {"-I" + installation.include});
+  if (error.empty())
+    return text;
+  fail("the emitted C++ is wrong, which is a bug of mparc's: " + error);
+  return std::nullopt;
+}
+
+} // namespace mparc

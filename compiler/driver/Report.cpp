@@ -1,0 +1,114 @@
+// `mparc report`: what will run where, before anything does.
+#include "driver/Report.h"
+
+#include "emit/Emit.h"
+#include "emit/Text.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace mlir;
+using namespace mparc::mp;
+
+namespace mparc {
+namespace {
+
+class Reporter {
+public:
+  explicit Reporter(ModelOp model)
+      : model(model), index(model), slots(emit::optimizerSlots(index.training)) {}
+  std::string print();
+
+private:
+  void printDevice(int64_t number, DictionaryAttr device);
+  void printTransfers();
+  void printParameters();
+
+  ModelOp model;
+  emit::ModelIndex index;
+  int slots;
+  int64_t batch = 1;
+  std::string text;
+  llvm::raw_string_ostream out{text};
+};
+
+} // namespace
+
+void Reporter::printDevice(int64_t number, DictionaryAttr device) {
+  auto entry = [&](StringRef name) { return device.getAs<IntegerAttr>(name).getInt(); };
+  std::string layers;
+  for (auto layer : model.getOps<LayerOp>())
+    if (getDevice(layer).value_or(0) == number)
+      layers += (layers.empty() ? "" : ", ") + layer.getPath().str();
+  int64_t parameters = 0;
+  for (auto parameter : model.getOps<ParameterOp>())
+    if (getDevice(parameter).value_or(0) == number)
+      parameters += getElementCount(parameter.getTensorType()).count;
+  int64_t floats = entry("parameter_floats");
+  out << "\ndevice " << number << "\n"
+      << "  layers       " << (layers.empty() ? "none" : layers) << "\n"
+      << "  parameters   " << emit::grouped(parameters) << "; with gradients"
+      << (slots ? " and optimiser's state" : "") << " " << emit::grouped((2 + slots) * floats * 4)
+      << " B\n"
+      << "  activations  " << emit::grouped(entry("fixed_bytes")) << " B + "
+      << emit::grouped(entry("row_bytes")) << " B a row\n"
+      << "  arena        " << emit::grouped(emit::arenaBytes(device, slots, batch))
+      << " B at batch " << emit::grouped(batch) << "\n";
+}
+
+void Reporter::printTransfers() {
+  ProgramOp program = index.train ? index.train : index.predict;
+  llvm::SmallVector<TransferOp> forward, backward;
+  // The order of issue; what contributes to no result is the backward pass.
+  emit::forEachDirection(program, [&](Operation *op, bool isBackward) {
+    if (auto transfer = dyn_cast<TransferOp>(op))
+      (isBackward ? backward : forward).push_back(transfer);
+  });
+  out << "\ntransfers a " << (index.train ? "step" : "call") << ": " << forward.size()
+      << " forward";
+  if (index.train)
+    out << ", " << backward.size() << " backward";
+  out << "\n";
+  for (auto *list : {&forward, &backward})
+    for (TransferOp transfer : *list) {
+      StringRef name = getSourceName(transfer.getLoc());
+      out << "  " << (list == &forward ? "forward   " : "backward  ") << "device "
+          << transfer.getFrom() << " → " << getDevice(transfer).value_or(0) << "  "
+          << emit::bytesComment(transfer.getType()) << "  " << name << "\n";
+    }
+}
+
+void Reporter::printParameters() {
+  int64_t total = 0, count = 0;
+  for (auto parameter : model.getOps<ParameterOp>()) {
+    total += getElementCount(parameter.getTensorType()).count;
+    ++count;
+  }
+  out << "\nparameters: " << emit::grouped(total) << " in " << emit::grouped(count)
+      << " tensors, each owned by one device\n";
+  for (auto parameter : model.getOps<ParameterOp>())
+    out << "  " << parameter.getSymName() << "  " << emit::shapeComment(parameter.getTensorType())
+        << "  device " << getDevice(parameter).value_or(0) << "\n";
+}
+
+std::string Reporter::print() {
+  auto devices = model->getAttrOfType<ArrayAttr>("mp.devices");
+  out << "model " << model.getSymName() << ": " << devices.size()
+      << (devices.size() == 1 ? " device" : " devices");
+  if (TrainingOp training = index.training) {
+    batch = training.getBatch();
+    out << ", loss " << training.getLoss() << ", optimizer " << training.getOptimizer()
+        << ", batch " << batch;
+  }
+  out << "\n";
+  for (auto [number, device] : llvm::enumerate(devices))
+    printDevice(number, cast<DictionaryAttr>(device));
+  printTransfers();
+  printParameters();
+  return text;
+}
+
+std::string report(ModelOp model) { return Reporter(model).print(); }
+
+} // namespace mparc
