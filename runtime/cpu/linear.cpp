@@ -114,12 +114,10 @@ void product(const Device &device, int64_t m, int64_t n, int64_t k, Transpose tr
   const bool ta = transpose_a == Transpose::yes;
   const bool tb = transpose_b == Transpose::yes;
   const ProductKernels &kernels = product_kernels();
-  if (k > 1 && m > 1) {
-    if (kernels.multiply)
-      return run_kernel(device, kernels,
-                        {m, n, k, a, ta ? 1 : k, ta ? m : 1, b, tb ? 1 : n, tb ? k : 1, c,
-                         epilogue.bias, epilogue.rectify, epilogue.gate, epilogue.add});
-  }
+  if (kernels.multiply && ((k > 1 && m > 1) || epilogue.add))
+    return run_kernel(device, kernels,
+                      {m, n, k, a, ta ? 1 : k, ta ? m : 1, b, tb ? 1 : n, tb ? k : 1, c,
+                       epilogue.bias, epilogue.rectify, epilogue.gate, epilogue.add});
   if (epilogue.add)
     return add_product(device, m, n, k, transpose_a, transpose_b, a, b, c);
   if (k == 1)

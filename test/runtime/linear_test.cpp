@@ -86,8 +86,36 @@ TEST(Matmul, GateIsBitForBitAChoiceAfterwards) {
     for (size_t i = 0; i < gate.size(); ++i)
       expected[i] = gate[i] > 0 ? expected[i] : 0;
     matmul(device, 2, s.m, s.n, s.k, Transpose::no, Transpose::no, a.data(), b.data(), c.data(),
-           gate.data());
+           Store::overwrite, gate.data());
     EXPECT_TRUE(same_bits(c, expected)) << s.m << " x " << s.n << " x " << s.k;
+  }
+}
+
+// A gradient over the parts of a batch: the same bits as the parts' products, added one after
+// another.
+TEST(Matmul, AddsPartAfterPart) {
+  Device device = plain_device();
+  for (const Sizes &s : all_sizes) {
+    const int64_t rows = std::min<int64_t>(s.k, 256); // of a part; a block of the kernel's sums
+    const auto g = random_values(3 * rows * s.m, 1);
+    const auto x = random_values(3 * rows * s.n, 2);
+    std::vector<float> expected(s.m * s.n), sum(s.m * s.n, NAN), part(s.m * s.n);
+    for (int i = 0; i < 3; ++i) {
+      const auto multiply = [&](float *c, Store store) {
+        matmul(device, 1, s.m, s.n, rows, Transpose::yes, Transpose::no, g.data() + i * rows * s.m,
+               x.data() + i * rows * s.n, c, store);
+      };
+      multiply(part.data(), Store::overwrite);
+      multiply(sum.data(), i == 0 ? Store::overwrite : Store::add);
+      for (int64_t j = 0; j < s.m * s.n; ++j)
+        expected[j] = i == 0 ? part[j] : expected[j] + part[j];
+    }
+    // A single row's own kernel rounds each product; added to, it is the kernel of many.
+    if (s.m > 1) {
+      EXPECT_TRUE(same_bits(sum, expected)) << s.m << " x " << s.n << " x " << rows;
+    }
+    for (int64_t j = 0; j < s.m * s.n; ++j)
+      ASSERT_NEAR(sum[j], expected[j], 1e-4);
   }
 }
 

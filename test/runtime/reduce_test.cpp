@@ -113,6 +113,24 @@ TEST(Reduce, AddsInTheDocumentedOrder) {
   }
 }
 
+TEST(Reduce, AddsPartAfterPart) {
+  Device device = plain_device();
+  for (uint32_t dimensions : {0u, 1u, 2u, 3u})
+    for (Reduction reduction : {Reduction::sum, Reduction::mean}) {
+      const Shape shape{65, 130};
+      const auto x = random_values(2 * shape.count());
+      std::vector<float> first(shape.count()), second(shape.count()), both(shape.count());
+      const float *parts[] = {x.data(), x.data() + shape.count()};
+      reduce(device, reduction, shape, dimensions, parts[0], first.data());
+      reduce(device, reduction, shape, dimensions, parts[1], second.data());
+      reduce(device, reduction, shape, dimensions, parts[0], both.data());
+      reduce(device, reduction, shape, dimensions, parts[1], both.data(), Store::add);
+      const int64_t count = (dimensions & 1 ? 1 : 65) * (dimensions & 2 ? 1 : 130);
+      for (int64_t i = 0; i < count; ++i)
+        ASSERT_EQ(both[i], first[i] + second[i]) << i << ", dimensions " << dimensions;
+    }
+}
+
 TEST(Reduce, LetsNaNThrough) {
   Device device = plain_device();
   for (Reduction reduction :

@@ -20,9 +20,10 @@ enum class Transpose { no, yes };
 
 /// c[i] = op(a[i]) · op(b[i]) for `batch` matrices: op(a) is [m, k], op(b) [k, n], c [m, n],
 /// row-major, contiguous; operands that are transposed are stored [k, m] and [n, k]. With `batch` 1
-/// the plain product. With `Store::add` the product is computed and then added to c. `gate`, of c's
-/// shape, or null: c is zero where it is not above zero, bit for bit as if chosen afterwards; the
-/// gradient of ReLU from its result, without a pass of its own. Not with `Store::add`.
+/// the plain product. With `Store::add` the product, in blocks of 256 terms of its sums, is added
+/// to c. `gate`, of c's shape, or null: c is zero where it is not above zero, bit for bit as if
+/// chosen afterwards; the gradient of ReLU from its result, without a pass of its own. Not with
+/// `Store::add`.
 void matmul(Device &device, int64_t batch, int64_t m, int64_t n, int64_t k, Transpose transpose_a,
             Transpose transpose_b, const float *a, const float *b, float *c,
             Store store = Store::overwrite, const float *gate = nullptr);
