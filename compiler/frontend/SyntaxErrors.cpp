@@ -204,6 +204,8 @@ void SyntaxErrorStrategy::report(size_t at, const antlr4::misc::IntervalSet &exp
     diagnostics.error(rangeBefore(at), "expected `..` and the end of the range");
   else if (may(MpParser::LEFT_PAREN))
     diagnostics.error(rangeBefore(at), "expected `(`" + got);
+  else if (may(MpParser::STRING))
+    diagnostics.error(rangeOf(at), "expected the name of a file in double quotes" + got);
   else if (may(MpParser::OP))
     diagnostics.error(rangeBefore(at), "expected `op` after the name of the header");
   else
