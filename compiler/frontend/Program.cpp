@@ -30,7 +30,7 @@ unsigned openSource(llvm::SourceMgr &sources, llvm::StringRef name, std::string 
   } else if (!fs::is_regular_file(status)) {
     why = "that is not a regular file";
   } else if (status.getSize() > maxSourceSize) {
-    why = "the file is larger than 8 MiB";
+    why = "the file is larger than 4 MiB";
   } else {
     auto contents = llvm::MemoryBuffer::getFile(name);
     if (contents)

@@ -201,7 +201,7 @@ void Tokenizer::checkFloats() {
 
 TokenList Tokenizer::run() {
   if (text.size() > maxSourceSize) {
-    diagnostics.error(rangeAt({}, 0), "the file is larger than 8 MiB");
+    diagnostics.error(rangeAt({}, 0), "the file is larger than 4 MiB");
     list.isUnusable = true;
     return std::move(list);
   }

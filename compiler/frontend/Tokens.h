@@ -19,7 +19,7 @@ namespace mparc {
 class Diagnostics;
 
 /// In bytes. Larger sources are refused: memory and time stay within what a machine has.
-constexpr size_t maxSourceSize = 8u << 20;
+constexpr size_t maxSourceSize = 4u << 20;
 
 /// One token; its text lies on one line unless it is a block comment.
 struct Token {

@@ -35,4 +35,4 @@ for _ in range(10):
 write("sums-in-parentheses", constant(part))
 write("errors", "layer A {\n" + "  x = ;\n" * 20000 + "}\n")
 write("errors-in-one-line", "}" * 100000)
-write("too-large", "// comment\n" * 800000)
+write("too-large", "// comment\n" * 400000)
