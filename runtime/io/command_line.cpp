@@ -177,6 +177,8 @@ std::optional<int> parse_command_line(int argc, char **argv, const ModelDescript
   app.name(argc > 0 ? argv[0] : model.name);
   app.get_formatter()->column_width(34);
   app.get_formatter()->label("TEXT", "FILE");
+  // Said twice, the last one counts, so that scripts can add to a line of flags.
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   app.set_version_flag("--version",
                        model.name + ", compiled from " + model.source + " by mparc " MPAR_VERSION);
   std::string trace;

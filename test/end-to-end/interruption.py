@@ -17,7 +17,8 @@ import harness
 
 EXAMPLE = os.path.join(harness.ROOT, "examples", "autoencoder")
 # Quick to train, so that fifty kills fall over the whole run.
-FLAGS = ["--data", "some.csv", "--epochs", "60", "--every", "13", "--quiet"]
+FLAGS = ["--data", "some.csv", "--epochs", "60", "--quiet"]
+CHECKPOINT = ["--checkpoint", "run.ckpt", "--every", "13"]
 
 
 def copy_rows(work, rows):
@@ -31,7 +32,7 @@ def interrupted(program, work, kills, generator, seconds, failures):
     killed = 0
     while True:
         resume = ["--resume", "run.ckpt"] if os.path.exists(os.path.join(work, "run.ckpt")) else []
-        command = [program, *FLAGS, "--checkpoint", "run.ckpt", "--save", "resumed.safetensors", *resume]
+        command = [program, *FLAGS, *CHECKPOINT, "--save", "resumed.safetensors", *resume]
         process = subprocess.Popen(command, cwd=work, stderr=subprocess.PIPE, text=True)
         try:
             if killed < kills:
@@ -52,7 +53,7 @@ def full_disk(program, work, failures):
     """A limit on the size of files stands in for a full disk: `write` fails halfway."""
     before = harness.read(os.path.join(work, "run.ckpt"))
     files = sorted(os.listdir(work))
-    done = harness.run([program, *FLAGS, "--epochs", "61", "--resume", "run.ckpt", "--checkpoint", "run.ckpt"], work,
+    done = harness.run([program, *FLAGS, "--epochs", "61", "--resume", "run.ckpt", *CHECKPOINT], work,
                        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)))
     failures.expect(done.returncode == 1, f"full disk: exit status {done.returncode}")
     failures.expect(done.stderr.count("\n") == 1 and done.stderr.startswith("error: cannot write run.ckpt: "),

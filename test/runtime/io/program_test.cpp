@@ -105,6 +105,12 @@ TEST_F(Program, TestFileLeavesAllRowsToTraining) {
   EXPECT_EQ(11, std::count(losses.begin(), losses.end(), '\n')); // 43 rows by 4
 }
 
+TEST_F(Program, TheLastOfTwoFlagsCounts) {
+  directory.write("data.csv", table(6));
+  Result result = run("adam --epochs 1 --betas 0.1,0.2 --epochs 3 --betas 0.9,0.999");
+  expect_losses(result.out, adam_losses, 3, 2);
+}
+
 TEST_F(Program, IsQuietWhenAsked) {
   directory.write("data.csv", table(6));
   Result result = run("adam --quiet");
