@@ -11,6 +11,7 @@
 
 #include "frontend/GraphBuilder.h"
 #include "frontend/Names.h"
+#include "llvm/ADT/DenseSet.h"
 
 namespace mparc {
 
@@ -24,6 +25,8 @@ struct Frame {
     bool isLoopVariable = false;
   };
   llvm::DenseMap<llvm::StringRef, Local> locals;
+  /// Values that have a name here; a second name does not replace it.
+  llvm::DenseSet<mlir::Value> bound;
   /// Free names of the signature.
   llvm::DenseMap<llvm::StringRef, Number> dimensions;
   /// What `...` stands for, once it is known.

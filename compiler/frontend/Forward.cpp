@@ -2,6 +2,7 @@
 
 #include "frontend/Evaluator.h"
 
+#include "llvm/ADT/ScopeExit.h"
 #include "llvm/Support/SaveAndRestore.h"
 
 using namespace mlir;
@@ -48,6 +49,8 @@ Value Evaluator::callForward(Instance &callee, ArrayRef<Tensor> inputs,
   llvm::SaveAndRestore inside(graph->instance, &callee);
   // A statement's annotation does not reach into the layers that it calls.
   llvm::SaveAndRestore place(graph->device, std::optional<int64_t>());
+  session.sites.push_back(site);
+  auto leave = llvm::make_scope_exit([&] { session.sites.pop_back(); });
   Frame inner;
   Evaluator body(session, &callee, &inner, graph);
   graph->at(site);
@@ -55,16 +58,21 @@ Value Evaluator::callForward(Instance &callee, ArrayRef<Tensor> inputs,
   for (auto [declared, tensor, range] : llvm::zip(forward.inputs, inputs, ranges)) {
     std::optional<Tensor> input = body.bindInput(declared, tensor, range);
     isFine &= input.has_value();
+    if (input)
+      inner.bound.insert(input->value);
     inner.locals[declared.name.text] = {input ? Value(*input) : Value(Poison()),
                                         declared.name.range};
   }
+  // Without its inputs a body only repeats what is wrong with them.
+  if (!isFine)
+    return Poison();
   body.applyAnnotations(forward.annotations, graph->device);
   if (!body.run(forward.body) && !session.isStopped())
     session.error(forward.keyword.range, "`forward` ends without `return`");
   Value result = body.checkResult();
   if (auto *tensor = std::get_if<Tensor>(&result); tensor && callee.statement)
     tensor->origin = &callee.origin;
-  return isFine ? result : Value(Poison());
+  return result;
 }
 
 /// The result under the names of the signature, or a stand-in of the declared shape where it has
@@ -142,7 +150,7 @@ bool Evaluator::run(const ast::Stmt &stmt) {
     return false;
   }
   case ast::Stmt::Kind::Param:
-    session.error(stmt.range, "a parameter is declared in the body of the layer, not in `forward`");
+    // Refused by the parser.
     return false;
   }
   return false;
@@ -224,7 +232,7 @@ void Evaluator::runBinding(const ast::BindingStmt &stmt) {
     *number = number->named(&session.context, target.name.text);
   auto *tensor = std::get_if<Tensor>(&value);
   // The operation that computes the value is called what the user calls it.
-  if (tensor && !llvm::isa<ast::NameExpr>(*stmt.value))
+  if (tensor && frame->bound.insert(tensor->value).second)
     if (Operation *op = tensor->value.getDefiningOp(); op && !isa<mp::ReadOp>(op)) {
       Location place = op->getLoc();
       if (auto named = dyn_cast<NameLoc>(place))

@@ -108,7 +108,12 @@ Tensor GraphBuilder::constant(const Number &value, mp::DimensionsAttr dims, Type
   }
   if (element.isF32())
     return constant(value.doubleValue(), dims);
-  return create<mp::ConstantOp>(dims, element, builder.getI64IntegerAttr(*value.integerValue()));
+  int64_t integer = *value.integerValue();
+  if (!llvm::isInt<32>(integer)) {
+    session.error(range, llvm::Twine(integer) + " does not fit in an i32");
+    integer = 0;
+  }
+  return create<mp::ConstantOp>(dims, element, builder.getI64IntegerAttr(integer));
 }
 
 Tensor GraphBuilder::cast(Tensor x, Type element) {
@@ -169,7 +174,13 @@ Tensor GraphBuilder::broadcast(Tensor x, mp::DimensionsAttr dims) {
 Tensor GraphBuilder::reshape(Tensor x, mp::DimensionsAttr dims) {
   if (haveSameSizes(x.dimensions(), dims.getDimensions()))
     return {x.value, dims, x.origin};
-  Tensor result = create<mp::ReshapeOp>(dims, x.element(), x.value);
+  // The elements of a reshaped tensor are those of what was reshaped.
+  mlir::Value source = x.value;
+  if (auto inner = source.getDefiningOp<mp::ReshapeOp>())
+    source = inner.getInput();
+  if (haveSameSizes(mp::getDimensions(source.getType()), dims.getDimensions()))
+    return {source, dims, x.origin};
+  Tensor result = create<mp::ReshapeOp>(dims, x.element(), source);
   result.origin = x.origin;
   return result;
 }

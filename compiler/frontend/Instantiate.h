@@ -22,7 +22,12 @@ public:
   Instance *makeLoss(const ast::LayerDecl &declaration, const CallSite &site);
 
   /// Values of `--set` that are no parameters of the model: free names of its dimensions.
-  llvm::StringMap<std::pair<Number, SourceRange>> freeNames;
+  struct FreeName {
+    Number size;
+    SourceRange where;
+    bool isUsed = false;
+  };
+  llvm::StringMap<FreeName> freeNames;
 
 private:
   /// State of a walk over a body.

@@ -94,6 +94,7 @@ void Library::indexStandard() {
       continue;
     llvm::StringRef text = (*buffer)->getBuffer();
     unsigned number = sources.AddNewSourceBuffer(std::move(*buffer), llvm::SMLoc());
+    standardBuffers.insert(number);
     while (!text.empty()) {
       llvm::StringRef line;
       std::tie(line, text) = text.split('\n');

@@ -37,6 +37,7 @@ public:
   llvm::ArrayRef<const ast::File *> userFiles() const { return user; }
   /// Whether a declaration comes from the standard library.
   bool isStandard(const ast::LayerDecl &layer) const { return standardLayers.count(&layer); }
+  bool isStandard(const SourceRange &range) const { return standardBuffers.count(range.buffer); }
   /// Whether some text of the user's could not be parsed, so that declarations may be missing.
   bool isBroken() const { return broken; }
   /// An expression in a text of its own, such as the value of an option; null after errors.
@@ -59,6 +60,7 @@ private:
   bool isIndexed = false;
   /// Layers of the standard library not yet parsed, and the buffer each is in.
   llvm::StringMap<unsigned> standard;
+  std::set<unsigned> standardBuffers;
   std::set<const ast::LayerDecl *> standardLayers;
 };
 

@@ -4,13 +4,25 @@
 
 namespace mparc {
 
+/// Whether two neighbouring letters are the wrong way round.
+static bool isSwapped(llvm::StringRef a, llvm::StringRef b) {
+  if (a.size() != b.size() || a == b)
+    return false;
+  size_t first = 0;
+  while (a[first] == b[first])
+    ++first;
+  return first + 1 < a.size() && a[first] == b[first + 1] && a[first + 1] == b[first] &&
+         a.drop_front(first + 2) == b.drop_front(first + 2);
+}
+
 std::string didYouMean(llvm::StringRef name, llvm::ArrayRef<llvm::StringRef> candidates) {
-  unsigned best = std::max<unsigned>(1, name.size() / 3) + 1;
+  unsigned best = (name.size() + 1) / 3 + 1;
   llvm::StringRef nearest;
   for (llvm::StringRef candidate : candidates) {
     // Upper and lower case are half a mistake: `linear` for `Linear`.
-    unsigned distance = candidate.equals_insensitive(name)
-                            ? 0
+    unsigned distance = candidate.equals_insensitive(name) ? 0
+                        : isSwapped(candidate, name)
+                            ? 1
                             : candidate.edit_distance(name, /*AllowReplacements=*/true, best);
     if (distance < best || (distance == best && !nearest.empty() && candidate < nearest)) {
       best = distance;

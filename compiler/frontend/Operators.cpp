@@ -154,10 +154,6 @@ static mp::ComparisonKind comparison(BinaryOperator op) {
 
 Value Evaluator::combineTensors(BinaryOperator op, Value left, Value right, SourceRange where) {
   graph->at(where);
-  const Origin *origin = nullptr;
-  for (const Value *side : {&left, &right})
-    if (auto *tensor = std::get_if<Tensor>(side); tensor && !origin)
-      origin = tensor->origin;
   auto isBool = [](const Value &value) {
     auto *tensor = std::get_if<Tensor>(&value);
     return std::holds_alternative<bool>(value) || (tensor && tensor->element().isInteger(1));
@@ -172,6 +168,7 @@ Value Evaluator::combineTensors(BinaryOperator op, Value left, Value right, Sour
   Type least = isLogic(op)                    ? session.boolean()
                : op == BinaryOperator::Divide ? session.f32()
                                               : session.i32();
+  Value operands[2] = {left, right};
   if (!graph->unify(left, right, least))
     return Poison();
   Tensor a = std::get<Tensor>(left), b = std::get<Tensor>(right);
@@ -203,7 +200,10 @@ Value Evaluator::combineTensors(BinaryOperator op, Value left, Value right, Sour
         graph->create<mp::CompareOp>(a.dims, session.boolean(), comparison(op), a.value, b.value);
     break;
   }
-  result.origin = origin;
+  for (const Value &operand : operands)
+    if (auto *tensor = std::get_if<Tensor>(&operand); tensor && !result.origin)
+      if (haveSameSizes(tensor->dimensions(), result.dimensions()))
+        result.origin = tensor->origin;
   return result;
 }
 

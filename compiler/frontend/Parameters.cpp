@@ -74,8 +74,8 @@ void Instantiator::addParameter(Body &body, const ast::ParamStmt &stmt) {
   initialize(body, parameter, stmt);
   if (!element || !dims) {
     session.parameters.pop_back();
-    // A tensor of unknown shape: a name that stands for nothing.
-    instance.isBroken = true;
+    // A tensor of unknown shape: the name stands for nothing.
+    instance.names[stmt.name.text] = {Poison(), stmt.name.range};
     return;
   }
   parameter.type = mp::getTensorType(&session.context, dims.getDimensions(), element);

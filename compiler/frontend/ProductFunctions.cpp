@@ -83,7 +83,8 @@ static Value buildMatmul(FunctionCall &call) {
   else
     return Poison();
   Dimensions leading = result;
-  result.append({a.row(), b.column()});
+  mp::DimensionAttr row = a.row(), column = b.column();
+  result.append({row, column});
   mp::DimensionsAttr dims = graph.checked(result, both);
   if (!dims)
     return Poison();
@@ -111,9 +112,9 @@ static Value buildMatmul(FunctionCall &call) {
     return c;
   Dimensions kept(leading);
   if (!isRow)
-    kept.push_back(a.row());
+    kept.push_back(row);
   if (!isColumn)
-    kept.push_back(b.column());
+    kept.push_back(column);
   return graph.reshape(c, session.dims(kept));
 }
 

@@ -8,6 +8,12 @@ namespace mparc {
 
 Report &Session::error(SourceRange where, const llvm::Twine &message) {
   std::string text = message.str();
+  if (library.isStandard(where)) {
+    auto site = llvm::find_if(llvm::reverse(sites),
+                              [&](const SourceRange &each) { return !library.isStandard(each); });
+    if (site != sites.rend())
+      return error(*site, text).note(where, "found here, in the standard library");
+  }
   if (!reported.insert({where.buffer, where.begin.offset, text}).second) {
     discarded = Report();
     return discarded;

@@ -14,9 +14,9 @@
 namespace mparc {
 
 /// Limits that keep a short text from expanding without end.
-constexpr int64_t maxOperations = 1000000;
-constexpr int64_t maxIterations = 10000000;
-constexpr int64_t maxInstances = 1000000;
+constexpr int64_t maxOperations = 250000;
+constexpr int64_t maxIterations = 1000000;
+constexpr int64_t maxInstances = 100000;
 constexpr unsigned maxLayerNesting = 256;
 constexpr int64_t maxDevice = 4095;
 constexpr int64_t maxElements = int64_t(1) << 40;
@@ -42,6 +42,11 @@ public:
   /// "… is not supported by this version".
   Report &unsupported(SourceRange where, const llvm::Twine &what);
 
+  /// Notes that the name at a place has been found to be unknown; false if it was noted before.
+  bool markUnknown(SourceRange where) {
+    return unknown.insert({where.buffer, where.begin.offset}).second;
+  }
+
   /// Counts one iteration of a loop, one operation, one instance. False, with an error at `where`,
   /// where there are too many; from then on `isStopped`.
   bool countIteration(SourceRange where) {
@@ -51,6 +56,9 @@ public:
     return count(operations, maxOperations, where, "operations");
   }
   bool countInstance(SourceRange where) { return count(layers, maxInstances, where, "layers"); }
+  /// Where the text being expanded is used from, outermost first: an error in the standard
+  /// library's text is reported where the user made or called the layer.
+  llvm::SmallVector<SourceRange> sites;
   bool isStopped() const { return stopped; }
   void startProgram() { operations = 0; }
 
@@ -70,6 +78,7 @@ private:
   int64_t iterations = 0, operations = 0, layers = 0;
   bool stopped = false;
   std::set<std::tuple<unsigned, uint32_t, std::string>> reported;
+  std::set<std::pair<unsigned, uint32_t>> unknown;
   Report discarded;
 };
 

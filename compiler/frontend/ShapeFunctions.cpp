@@ -265,6 +265,10 @@ static Value buildIota(FunctionCall &call) {
       std::get<Number>(call.values[0]), call.where(0), name ? name->name.text : "");
   if (!dimension)
     return Poison();
+  if (!llvm::isInt<32>(*size)) {
+    call.error("`iota` counts in i32, which " + llvm::Twine(*size) + " does not fit");
+    return Poison();
+  }
   mp::DimensionsAttr dims = call.graph().checked({dimension}, "");
   if (!dims)
     return Poison();

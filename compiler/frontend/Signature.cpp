@@ -207,6 +207,7 @@ mp::DimensionsAttr Evaluator::typeDimensions(const ast::TypeExpr &type) {
     const Identifier *name = asName(*expr);
     llvm::SaveAndRestore mode(wantsConstants, true);
     if (name && !lookup(name->text, name->range)) {
+      session.markUnknown(name->range);
       llvm::SmallVector<llvm::StringRef> known;
       if (frame)
         for (const auto &entry : frame->dimensions)

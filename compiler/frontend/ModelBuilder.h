@@ -1,0 +1,49 @@
+//===- ModelBuilder.h - One model, from its declaration to a module ---------===//
+
+#ifndef MPARC_FRONTEND_MODELBUILDER_H
+#define MPARC_FRONTEND_MODELBUILDER_H
+
+#include "frontend/Train.h"
+
+namespace mparc {
+
+class ModelBuilder {
+public:
+  explicit ModelBuilder(Session &theSession)
+      : session(theSession), instantiator(session), builder(&session.context) {}
+
+  /// Loads the file, checks it, and builds the module; null after errors. Called once.
+  mlir::OwningOpRef<mlir::ModuleOp> build(unsigned mainBuffer);
+
+private:
+  enum class Mode { Train, Evaluate, Predict };
+
+  bool chooseModel();
+  void declareLayers();
+  void buildProgram(Mode mode);
+  std::optional<Tensor> addInput(mp::ProgramOp program, GraphBuilder &graph);
+  std::optional<Tensor> addLoss(mp::ProgramOp program, GraphBuilder &graph, Tensor output);
+  bool checkLossLayer();
+  void checkLossValue(const Tensor &loss);
+  void checkCounts(const DataSettings &data, const Tensor &input, const Tensor &target);
+  void addTraining();
+  mlir::DictionaryAttr dataAttribute(const std::optional<DataSettings> &data);
+  void warnUnused();
+  void resolveUnexpanded();
+  mlir::Location location(const SourceRange &range) { return session.diagnostics.location(range); }
+
+  Session &session;
+  Instantiator instantiator;
+  mlir::OpBuilder builder;
+  const ast::LayerDecl *declaration = nullptr;
+  const ast::TrainDecl *trainDeclaration = nullptr;
+  Instance *model = nullptr;
+  Instance *loss = nullptr;
+  std::optional<TrainSettings> training;
+  int64_t classes = 0;
+  mp::ModelOp modelOp;
+};
+
+} // namespace mparc
+
+#endif // MPARC_FRONTEND_MODELBUILDER_H
