@@ -21,6 +21,7 @@ def arguments(description, **flags):
         kind = {"action": "store_true"} if value is False else {"type": type(value), "default": value}
         parser.add_argument(f"--{name}", **kind)
     parsed = parser.parse_args()
+    parsed.work, parsed.mparc = os.path.abspath(parsed.work), os.path.abspath(parsed.mparc)
     os.makedirs(parsed.work, exist_ok=True)
     return parsed
 
