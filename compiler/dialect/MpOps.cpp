@@ -65,6 +65,12 @@ static bool sameSize(DimensionAttr a, DimensionAttr b) {
 
 /// (E1) of every element-wise operation.
 static LogicalResult verifySameShape(Operation *op) {
+  SmallVector<Type, 4> types(op->getOperandTypes());
+  types.push_back(op->getResult(0).getType());
+  for (Type type : types)
+    if (auto tensor = dyn_cast<RankedTensorType>(type);
+        tensor && !isa_and_nonnull<DimensionsAttr>(tensor.getEncoding()))
+      return op->emitOpError("expected a tensor whose dimensions are known, got ") << tensor;
   for (Value operand : op->getOperands())
     if (!haveSameShape(operand.getType(), op->getResult(0).getType()))
       return op->emitOpError("expected operands of the result's shape, got ")
@@ -72,8 +78,29 @@ static LogicalResult verifySameShape(Operation *op) {
   return success();
 }
 
+/// (E2) of operations on numbers: one element type throughout.
+static LogicalResult verifySameElement(Operation *op) {
+  Type result = getElementTypeOrSelf(op->getResult(0).getType());
+  for (Value operand : op->getOperands())
+    if (getElementTypeOrSelf(operand.getType()) != result)
+      return op->emitOpError("expected operands of the result's element type, got ")
+             << getElementTypeOrSelf(operand.getType()) << " and " << result;
+  return success();
+}
+
+static bool isBool(Value value) { return getElementTypeOrSelf(value.getType()).isInteger(1); }
+
+/// (E2) of operations on bool.
+static LogicalResult verifyLogic(Operation *op) {
+  if (!llvm::all_of(op->getOperands(), isBool) || !isBool(op->getResult(0)))
+    return op->emitOpError("expected operands and a result of bool");
+  return success();
+}
+
 #define MP_ELEMENTWISE(OP)                                                                         \
-  LogicalResult OP::verify() { return verifySameShape(*this); }
+  LogicalResult OP::verify() {                                                                     \
+    return failure(failed(verifySameShape(*this)) || failed(verifySameElement(*this)));            \
+  }
 MP_ELEMENTWISE(NegOp)
 MP_ELEMENTWISE(ReluOp)
 MP_ELEMENTWISE(GeluOp)
@@ -92,7 +119,6 @@ MP_ELEMENTWISE(AbsOp)
 MP_ELEMENTWISE(SignOp)
 MP_ELEMENTWISE(SinOp)
 MP_ELEMENTWISE(CosOp)
-MP_ELEMENTWISE(NotOp)
 MP_ELEMENTWISE(AddOp)
 MP_ELEMENTWISE(SubOp)
 MP_ELEMENTWISE(MulOp)
@@ -103,14 +129,39 @@ MP_ELEMENTWISE(MinimumOp)
 MP_ELEMENTWISE(MaximumOp)
 MP_ELEMENTWISE(BinaryCrossEntropyOp)
 MP_ELEMENTWISE(BinaryCrossEntropyDerivativeOp)
-MP_ELEMENTWISE(AndOp)
-MP_ELEMENTWISE(OrOp)
-MP_ELEMENTWISE(CompareOp)
 MP_ELEMENTWISE(LeakyReluOp)
 MP_ELEMENTWISE(ClampOp)
-MP_ELEMENTWISE(SelectOp)
-MP_ELEMENTWISE(CastOp)
 #undef MP_ELEMENTWISE
+
+#define MP_LOGIC(OP)                                                                               \
+  LogicalResult OP::verify() {                                                                     \
+    return failure(failed(verifySameShape(*this)) || failed(verifyLogic(*this)));                  \
+  }
+MP_LOGIC(NotOp)
+MP_LOGIC(AndOp)
+MP_LOGIC(OrOp)
+#undef MP_LOGIC
+
+LogicalResult CompareOp::verify() {
+  if (failed(verifySameShape(*this)))
+    return failure();
+  if (getElementTypeOrSelf(getA().getType()) != getElementTypeOrSelf(getB().getType()) ||
+      !isBool(getResult()))
+    return emitOpError("expected operands of one element type, and a result of bool");
+  return success();
+}
+
+LogicalResult SelectOp::verify() {
+  if (failed(verifySameShape(*this)))
+    return failure();
+  Type element = getElementTypeOrSelf(getResult().getType());
+  if (!isBool(getCondition()) || getElementTypeOrSelf(getA().getType()) != element ||
+      getElementTypeOrSelf(getB().getType()) != element)
+    return emitOpError("expected a condition of bool, and operands of the result's element type");
+  return success();
+}
+
+LogicalResult CastOp::verify() { return verifySameShape(*this); }
 
 OpFoldResult ConstantOp::fold(FoldAdaptor) { return getValue(); }
 
