@@ -93,6 +93,8 @@ static std::string functionName(StringRef program, Operation *op) {
   if (isa<UpdateOp>(op))
     return "update"; // a line a device: not worth a function each
   std::string device = std::to_string(getDevice(op).value_or(0));
+  if (auto when = op->getAttrOfType<StringAttr>(kWhen))
+    return (when.getValue() == "before" ? "prepare_on_" : "finish_on_") + device;
   if (program != "train")
     return (program + "_on_" + device).str();
   return (op->hasAttr(kBackward) ? "backward_on_" : "forward_on_") + device;

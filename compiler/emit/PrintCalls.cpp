@@ -63,7 +63,8 @@ std::string CallPrinter::place(Operation *op) {
 }
 
 std::string CallPrinter::extent(int64_t scale, int64_t offset) {
-  std::string count = size({scale, true});
+  std::string count = inParts ? "batch_rows_" + (scale == 1 ? "" : " * " + std::to_string(scale))
+                              : size({scale, true});
   if (offset != 0)
     count += (offset < 0 ? " - " : " + ") + std::to_string(std::abs(offset));
   return "float(" + count + ")";
@@ -90,6 +91,17 @@ SmallVector<ElementCount> CallPrinter::strides(Type tensor) {
   return {steps.rbegin(), steps.rend()};
 }
 
+/// The product of the factors of a dimension that come after the batch.
+static int64_t innerFactors(DimensionAttr dimension) {
+  int64_t product = 1;
+  for (FactorAttr factor : llvm::reverse(dimension.getFactors())) {
+    if (ShapedType::isDynamic(factor.getSize()))
+      break;
+    product *= factor.getSize();
+  }
+  return product;
+}
+
 std::string CallPrinter::mappedStrides(Value operand, ArrayRef<int64_t> map) {
   SmallVector<ElementCount> steps = strides(operand.getType()), mapped;
   for (int64_t source : map) {
@@ -97,6 +109,22 @@ std::string CallPrinter::mappedStrides(Value operand, ArrayRef<int64_t> map) {
     mapped.push_back(repeats ? ElementCount{0, false} : steps[source]);
   }
   return list(mapped);
+}
+
+std::string CallPrinter::store(Operation *op) { return op->hasAttr(kAccumulate) ? ", store_" : ""; }
+
+std::string CallPrinter::elementNumbers(Type tensor) {
+  if (!inParts)
+    return "Index64{" + list(strides(tensor)) + "}";
+  // As in a tensor of all rows, of which these are some.
+  std::string steps, first;
+  for (auto [step, dimension] : llvm::zip(strides(tensor), getDimensions(tensor))) {
+    std::string text = step.perRow ? "batch_rows_ * " + std::to_string(step.count) : size(step);
+    steps += (steps.empty() ? "" : ", ") + text;
+    if (dimension.hasBatch()) // the factors after the batch are positions within a row
+      first = "first_row_ * " + std::to_string(innerFactors(dimension)) + " * " + text;
+  }
+  return "Index64{{" + steps + "}" + (first.empty() ? "" : ", " + first) + "}";
 }
 
 static ElementCount times(ElementCount step, int64_t positions) {
@@ -130,7 +158,7 @@ void CallPrinter::call(MatmulOp op) {
       << size(sizeOf(c[rank - 2])) << ", " << size(sizeOf(c[rank - 1])) << ", "
       << size(sizeOf(a[rank - (op.getTransposeA() ? 2 : 1)])) << transpose(op.getTransposeA())
       << transpose(op.getTransposeB()) << ", " << name(op.getA()) << ", " << name(op.getB()) << ", "
-      << name(op.getResult()) << ");\n";
+      << name(op.getResult()) << store(op) << ");\n";
 }
 
 void CallPrinter::call(ReduceOp op) {
@@ -139,7 +167,7 @@ void CallPrinter::call(ReduceOp op) {
     dimensions += (dimensions.empty() ? "1u << " : " | 1u << ") + std::to_string(dimension);
   out << "reduce(" << device(op) << ", Reduction::" << stringifyReductionKind(op.getKind()) << ", "
       << shape(op.getInput().getType()) << ", " << (dimensions.empty() ? "0" : dimensions) << ", "
-      << name(op.getInput()) << ", " << name(op.getResult()) << ");\n";
+      << name(op.getInput()) << ", " << name(op.getResult()) << store(op) << ");\n";
 }
 
 void CallPrinter::alongDimension(StringRef function, Operation *op, Value input,
@@ -194,7 +222,7 @@ void CallPrinter::call(MapOp op) {
     out << ", Index{" << list(steps) << "}";
   }
   if (!needs.masks.empty())
-    out << ", Index64{" << list(strides(op.getType())) << "}";
+    out << ", " << elementNumbers(op.getType());
   out << ");\n";
 }
 
@@ -280,6 +308,7 @@ void CallPrinter::printTransfer(TransferOp op) {
 }
 
 void CallPrinter::print(Operation *op) {
+  inParts = op->getParentOp()->hasAttr(kRowsAPart) && !op->hasAttr(kWhen);
   if (auto transfer = dyn_cast<TransferOp>(op))
     return printTransfer(transfer);
   if (op->getNumResults() == 1)

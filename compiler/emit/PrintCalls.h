@@ -24,6 +24,9 @@ public:
   bool usesRows = false;
 
 private:
+  /// Whether the operation at hand works on a part of the batch's rows.
+  bool inParts = false;
+
   void printCall(mlir::Operation *op);
   void call(mp::LinearOp op);
   void call(mp::MatmulOp op);
@@ -53,8 +56,12 @@ private:
   std::string device(mlir::Operation *op);
   std::string size(mp::ElementCount count);
   std::string place(mlir::Operation *op);
-  /// `scale · rows + offset` as a float.
+  /// `scale · rows + offset` as a float, of all rows of the batch.
   std::string extent(int64_t scale, int64_t offset);
+  /// A mask's operand: each element's number in the whole batch.
+  std::string elementNumbers(mlir::Type tensor);
+  /// `, store_` where a call adds up what the parts of a batch give.
+  static std::string store(mlir::Operation *op);
   /// `{rows, 4}`: the extents of a tensor.
   std::string shape(mlir::Type tensor);
   /// The step in elements along each dimension of a contiguous tensor.

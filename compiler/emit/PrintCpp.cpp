@@ -23,6 +23,8 @@ struct Function {
   std::string body;
   std::string layers; // for the reader of the caller
   bool usesRows = false;
+  std::string when; // "before" or "after" the parts of a batch; empty: for each, or for a batch
+                    // that is not cut
 };
 
 class FilePrinter {
@@ -42,6 +44,8 @@ private:
   std::string transferComment(TransferOp transfer);
   /// The three functions of mpar::Model, each followed by the stages it calls.
   void printProgram(ProgramOp program, StringRef signature, llvm::raw_ostream &out);
+  void printArguments(ProgramOp program, bool inParts, llvm::raw_ostream &out);
+  void printParts(ProgramOp program, llvm::raw_ostream &out);
   void printOverloads(llvm::raw_ostream &out);
   std::string pointerType(Type tensor) {
     return "const " + elementTypeName(getElementTypeOrSelf(tensor)) + " *";
@@ -133,7 +137,7 @@ std::string FilePrinter::transferComment(TransferOp transfer) {
 
 std::vector<Function> FilePrinter::makeFunctions(ProgramOp program) {
   std::vector<Function> result;
-  std::string current, body;
+  std::string current, when, body;
   llvm::raw_string_ostream out(body);
   auto calls = std::make_unique<CallPrinter>(index, out);
   std::string lastComment;
@@ -145,7 +149,7 @@ std::vector<Function> FilePrinter::makeFunctions(ProgramOp program) {
     for (int64_t number : calls->devices)
       devices +=
           "Device &d" + std::to_string(number) + " = device(" + std::to_string(number) + ");\n";
-    result.push_back({current, devices + body, llvm::join(layers, ", "), calls->usesRows});
+    result.push_back({current, devices + body, llvm::join(layers, ", "), calls->usesRows, when});
     body.clear();
     layers.clear();
     lastComment.clear();
@@ -158,6 +162,8 @@ std::vector<Function> FilePrinter::makeFunctions(ProgramOp program) {
     if (function.getValue() != current) {
       finish();
       current = function.str();
+      auto stands = op.getAttrOfType<StringAttr>(kWhen);
+      when = stands ? stands.str() : "";
     }
     auto transfer = dyn_cast<TransferOp>(op);
     std::string text = transfer ? transferComment(transfer) : layerComment(&op);
@@ -176,15 +182,9 @@ std::vector<Function> FilePrinter::makeFunctions(ProgramOp program) {
 //===- Programs
 //-------------------------------------------------------------------------------------===//
 
-void FilePrinter::printProgram(ProgramOp program, StringRef signature, llvm::raw_ostream &out) {
-  bool trains = program.getSymName() == "train", predicts = program.getSymName() == "predict";
+void FilePrinter::printArguments(ProgramOp program, bool inParts, llvm::raw_ostream &out) {
   CallPrinter names(index, out);
-  out << "\n" << signature << " {\ncheck(batch);\n";
-  if (trains)
-    out << "++step();\n";
-  const std::vector<Function> &stages = functions[program];
-  if (llvm::any_of(stages, [](const Function &stage) { return stage.usesRows; }))
-    out << "const int64_t rows = batch.rows;\n";
+  bool predicts = program.getSymName() == "predict";
   auto arguments = program.getBlock().getArguments();
   for (BlockArgument argument : arguments) {
     if (argument.use_empty())
@@ -193,12 +193,61 @@ void FilePrinter::printProgram(ProgramOp program, StringRef signature, llvm::raw
     out << names.name(argument) << " = static_cast<" << pointerType(argument.getType()) << ">("
         << (target ? "batch.target"
                    : "batch.inputs[" + std::to_string(argument.getArgNumber()) + "]")
-        << ");\n";
+        << ")";
+    if (inParts)
+      out << " + first_row_ * " << getElementCount(argument.getType()).count;
+    out << ";\n";
   }
-  out << "\n";
+}
+
+/// The calls of the stages that stand so towards the parts of a batch.
+static void printStages(const std::vector<Function> &stages, StringRef when,
+                        llvm::raw_ostream &out) {
   for (const Function &stage : stages)
-    out << stage.name << (stage.usesRows ? "(rows);" : "();")
-        << (stage.layers.empty() ? "" : " // " + inComment(stage.layers)) << "\n";
+    if (stage.when == when)
+      out << stage.name << (stage.usesRows ? "(rows);" : "();")
+          << (stage.layers.empty() ? "" : " // " + inComment(stage.layers)) << "\n";
+}
+
+/// A batch that is worked through a few rows at a time.
+void FilePrinter::printParts(ProgramOp program, llvm::raw_ostream &out) {
+  const std::vector<Function> &stages = functions[program];
+  int64_t part = program->getAttrOfType<IntegerAttr>(kRowsAPart).getInt();
+  out << "batch_rows_ = batch.rows;\n\n";
+  printStages(stages, "before", out);
+  out << "// A few rows at a time, through all layers and back: what one leaves in the cache the "
+         "next finds\n"
+      << "// there. Sums over the batch are sums over the parts, in this order.\n"
+      << "const int64_t part = " << part << " * machine().threads();\n"
+      << "for (first_row_ = 0; first_row_ < batch_rows_; first_row_ += part) {\n"
+      << "const int64_t rows = std::min(part, batch_rows_ - first_row_);\n"
+      << "store_ = first_row_ == 0 ? Store::overwrite : Store::add;\n";
+  printArguments(program, true, out);
+  out << "\n";
+  printStages(stages, "", out);
+  out << "}\n";
+  if (llvm::any_of(stages,
+                   [](const Function &stage) { return stage.when == "after" && stage.usesRows; }))
+    out << "const int64_t rows = batch.rows;\n";
+  printStages(stages, "after", out);
+}
+
+void FilePrinter::printProgram(ProgramOp program, StringRef signature, llvm::raw_ostream &out) {
+  bool predicts = program.getSymName() == "predict";
+  CallPrinter names(index, out);
+  out << "\n" << signature << " {\ncheck(batch);\n";
+  if (program.getSymName() == "train")
+    out << "++step();\n";
+  const std::vector<Function> &stages = functions[program];
+  if (program->hasAttr(kRowsAPart)) {
+    printParts(program, out);
+  } else {
+    if (llvm::any_of(stages, [](const Function &stage) { return stage.usesRows; }))
+      out << "const int64_t rows = batch.rows;\n";
+    printArguments(program, false, out);
+    out << "\n";
+    printStages(stages, "", out);
+  }
   auto results = program.getBlock().getTerminator()->getOperands();
   out << "\n";
   if (results.size() == 2)
@@ -254,6 +303,11 @@ void FilePrinter::printMembers(llvm::raw_ostream &out) {
     out << "float *const " << parameter->getAttrOfType<StringAttr>(kName).getValue() << "; // "
         << shapeComment(parameter.getTensorType()) << ", device "
         << getDevice(parameter).value_or(0) << "\n";
+  if (index.train && index.train->hasAttr(kRowsAPart))
+    out << "\n// The rows of the batch at hand, where the part at hand begins, and whether its "
+           "sums are the first.\n"
+        << "int64_t batch_rows_ = 0;\nint64_t first_row_ = 0;\nmpar::Store store_ = "
+           "mpar::Store::overwrite;\n";
   llvm::StringSet<> known;
   bool first = true;
   auto member = [&](StringRef name, Type type, bool readOnly) {
@@ -350,7 +404,8 @@ EmittedText FilePrinter::print() {
     printClass(header);
     source << "\n#include \"" << options.header << "\"\n";
   }
-  source << "\n#include \"mpar/mpar.h\"\n\n#include <cstdint>\n#include <memory>\n"
+  source << "\n#include \"mpar/mpar.h\"\n\n#include <algorithm>\n#include <cstdint>\n#include "
+            "<memory>\n"
          << "\nusing namespace mpar;\n";
   printFunctors(source);
   if (!declareApart)

@@ -26,6 +26,7 @@ struct Index {
 };
 struct Index64 {
   Strides strides;
+  int64_t first = 0; // where the rows at hand begin, in elements
   using Value = int64_t;
 };
 
