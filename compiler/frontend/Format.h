@@ -20,9 +20,9 @@ class Diagnostics;
 ///
 /// The layout: two spaces a level; a statement a line; a block of a single statement after `if`,
 /// `for` or an annotation on one line where it fits; at most one blank line in a row, one around
-/// each block at the top level and before `forward`; the `=` of a `train` block in one column; lines
-/// of at most 100 columns, continued four columns in, broken where the fewest brackets are open.
-/// Comments stay with the line that they end or precede.
+/// each block at the top level and before `forward`; the `=` of a `train` block in one column;
+/// lines of at most 100 columns, continued four columns in, broken where the fewest brackets are
+/// open. Comments stay with the line that they end or precede.
 std::optional<std::string> format(const llvm::SourceMgr &sources, unsigned buffer,
                                   Diagnostics &diagnostics);
 

@@ -33,9 +33,9 @@ struct MemoryPlan {
 /// Plans a scheduled program: all values but gradients, which have a place already.
 MemoryPlan planMemory(ProgramOp program);
 
-/// Gives every allocation of one device and kind its offset, so that those alive at the same time do
-/// not overlap and the whole spans little more than what is alive at once. Near 64 passes over the
-/// values for a few hundred of them, one to four for many thousands.
+/// Gives every allocation of one device and kind its offset, so that those alive at the same time
+/// do not overlap and the whole spans little more than what is alive at once. Near 64 passes over
+/// the values for a few hundred of them, one to four for many thousands.
 void chooseOffsets(std::vector<Allocation *> group);
 
 } // namespace mparc::mp

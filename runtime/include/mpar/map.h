@@ -6,7 +6,8 @@
 
 namespace mpar {
 
-/// y[i] = function(x0[i], x1[i], …) for i in [0, count): all contiguous. `y` may be one of the operands.
+/// y[i] = function(x0[i], x1[i], …) for i in [0, count): all contiguous. `y` may be one of the
+/// operands.
 template <typename Function, typename Y, typename... X>
 void map(Device &device, int64_t count, Function function, Y *y, const X *...x);
 
@@ -18,7 +19,8 @@ template <typename T> struct Strided {
 };
 template <typename T> Strided<T> strided(const T *data, Strides strides) { return {data, strides}; }
 
-/// An operand that is its index: Σ position · stride, as int32 (`iota` broadcast along some dimensions) or int64
+/// An operand that is its index: Σ position · stride, as int32 (`iota` broadcast along some
+/// dimensions) or int64
 /// (`Index64`: the element's number in the whole batch, what dropout is keyed by).
 struct Index {
   Strides strides;
@@ -30,8 +32,8 @@ struct Index64 {
   using Value = int64_t;
 };
 
-/// y, contiguous with extents `shape`, from operands that are each `Strided`, `Index` or `Index64`. `y` may be an operand
-/// that is read in the very order it is written.
+/// y, contiguous with extents `shape`, from operands that are each `Strided`, `Index` or `Index64`.
+/// `y` may be an operand that is read in the very order it is written.
 template <typename Function, typename Y, typename... Operands>
 void map(Device &device, const Shape &shape, Function function, Y *y, const Operands &...operands);
 

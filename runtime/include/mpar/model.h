@@ -87,7 +87,7 @@ struct Batch {
 struct Settings {
   std::string devices = "auto";
   int threads = 1;
-  int64_t batch = 0; // the most rows of one call; 0: what the program says
+  int64_t batch = 0;            // the most rows of one call; 0: what the program says
   std::optional<uint64_t> seed; // none: what the program says
   OptimizerSettings optimizer;  // kind none: what the program says
 };

@@ -22,8 +22,8 @@ struct OptimizerSettings {
 /// The floats of state a parameter has: 0, 1 (momentum) or 2 (Adam's moments).
 int optimizer_slots(const OptimizerSettings &settings);
 
-/// Updates all trained parameters of the device from their gradients. `step` counts from 1. Formulas and their order
-/// of rounding are PyTorch's torch.optim.SGD / Adam / AdamW.
+/// Updates all trained parameters of the device from their gradients. `step` counts from 1.
+/// Formulas and their order of rounding are PyTorch's torch.optim.SGD / Adam / AdamW.
 void sgd(Device &device, const OptimizerSettings &settings, int64_t step);
 void adam(Device &device, const OptimizerSettings &settings, int64_t step);
 void adamw(Device &device, const OptimizerSettings &settings, int64_t step);

@@ -1,4 +1,5 @@
-// Sizes and strides of at most eight dimensions, as the runtime's loops take them. Depends on nothing.
+// Sizes and strides of at most eight dimensions, as the runtime's loops take them. Depends on
+// nothing.
 #pragma once
 
 #include <cstdint>
