@@ -7,6 +7,10 @@
 
 #include <algorithm>
 #include <cstdint>
+#if defined(__SANITIZE_THREAD__)
+#include <thread>
+#include <vector>
+#endif
 
 namespace mpar {
 
@@ -21,15 +25,24 @@ void parallel_parts(const Device &device, int64_t count, int64_t grain, const Bo
     return;
   }
   const int64_t grains = (count + grain - 1) / grain;
-#pragma omp parallel num_threads(static_cast<int>(parts))
-  {
-    const int64_t part = omp_get_thread_num();
-    const int64_t team = omp_get_num_threads();
+  const auto run = [&](int64_t part, int64_t team) {
     const int64_t begin = std::min(count, grains * part / team * grain);
     const int64_t end = std::min(count, grains * (part + 1) / team * grain);
     if (begin < end)
       body(begin, end);
-  }
+  };
+#if defined(__SANITIZE_THREAD__)
+  // ThreadSanitizer does not see how OpenMP's threads wait for one another; these it does.
+  std::vector<std::thread> threads;
+  for (int64_t part = 1; part < parts; ++part)
+    threads.emplace_back(run, part, parts);
+  run(0, parts);
+  for (std::thread &thread : threads)
+    thread.join();
+#else
+#pragma omp parallel num_threads(static_cast<int>(parts))
+  run(omp_get_thread_num(), omp_get_num_threads());
+#endif
 }
 
 } // namespace mpar
