@@ -8,43 +8,67 @@ using namespace mparc::interpreter;
 
 namespace mparc {
 
+FailureOr<Outcomes> runPrograms(ModuleOp module, const InputOptions &inputOptions,
+                                const RunOptions &options) {
+  Outcomes outcomes;
+  for (auto model : module.getOps<mp::ModelOp>())
+    for (auto program : model.getBody().getOps<mp::ProgramOp>()) {
+      Inputs inputs = makeRandomInputs(model, program, inputOptions);
+      auto outcome = run<float>(model, program.getSymName(), inputs, options);
+      if (failed(outcome))
+        return failure();
+      outcomes.emplace_back(program.getSymName().str(), std::move(*outcome));
+    }
+  return outcomes;
+}
+
+std::string describeDifference(const Outcomes &a, const Outcomes &b, bool onlyCommon) {
+  if (a.size() != b.size())
+    return "another number of programs";
+  for (size_t index = 0; index < a.size(); ++index) {
+    const std::string &name = a[index].first;
+    std::string difference =
+        name != b[index].first
+            ? "is " + b[index].first
+            : interpreter::describeDifference(a[index].second, b[index].second, name, onlyCommon);
+    if (!difference.empty())
+      return "@" + name + ": " + difference;
+  }
+  return {};
+}
+
 namespace {
 
-/// The programs of a model and what they gave when last run.
+/// What a model gave when last run.
 class Comparison {
 public:
-  Comparison(mp::ModelOp model, const ComparisonOptions &options)
-      : model_(model), options_(options) {}
+  Comparison(ModuleOp module, const ComparisonOptions &options)
+      : module_(module), options_(options) {}
 
   /// Runs all programs; `where` is for messages.
-  LogicalResult runAll(StringRef where, const RunOptions &run, bool gradientsAppear);
+  LogicalResult runAll(StringRef where, const RunOptions &options, bool gradientsAppear);
   Outcomes take() { return std::move(outcomes_); }
 
 private:
-  mp::ModelOp model_;
+  ModuleOp module_;
   const ComparisonOptions &options_;
   Outcomes outcomes_;
+  bool isFirst_ = true;
 };
 
 } // namespace
 
 LogicalResult Comparison::runAll(StringRef where, const RunOptions &options, bool gradientsAppear) {
-  Outcomes now;
-  for (auto program : model_.getBody().getOps<mp::ProgramOp>()) {
-    Inputs inputs = makeRandomInputs(model_, program, options_.inputs);
-    auto outcome = run<float>(model_, program.getSymName(), inputs, options);
-    if (failed(outcome))
-      return failure();
-    now.emplace_back(program.getSymName().str(), std::move(*outcome));
-  }
-  for (size_t index = 0; index < outcomes_.size(); ++index) {
-    const auto &[name, before] = outcomes_[index];
-    std::string difference = describeDifference(before, now[index].second, name, gradientsAppear);
+  auto now = runPrograms(module_, options_.inputs, options);
+  if (failed(now))
+    return failure();
+  if (!isFirst_) {
+    std::string difference = describeDifference(outcomes_, *now, gradientsAppear);
     if (!difference.empty())
-      return model_.emitError("@")
-             << name << " changes in the phase " << where << ": " << difference;
+      return module_.emitError("results change in the phase ") << where << ": " << difference;
   }
-  outcomes_ = std::move(now);
+  isFirst_ = false;
+  outcomes_ = std::move(*now);
   return success();
 }
 
@@ -52,7 +76,7 @@ FailureOr<Outcomes> comparePhases(ModuleOp module, const ComparisonOptions &opti
   auto models = module.getOps<mp::ModelOp>();
   if (models.empty())
     return module.emitError("holds no model");
-  Comparison comparison(*models.begin(), options);
+  Comparison comparison(module, options);
   Phase before = options.from;
   for (Phase phase : kPhases) {
     if (phase < options.from || phase > options.to)
@@ -60,6 +84,7 @@ FailureOr<Outcomes> comparePhases(ModuleOp module, const ComparisonOptions &opti
     PassManager passes(module.getContext());
     addPasses(passes, before, phase);
     if (failed(passes.run(module)) ||
+        (options.inspect && failed(options.inspect(phase, *models.begin()))) ||
         failed(comparison.runAll(getName(phase), options.run, phase == Phase::grad)))
       return failure();
     before = phase;

@@ -6,6 +6,8 @@
 
 #include "mlir/IR/BuiltinOps.h"
 
+#include <functional>
+
 namespace mparc {
 
 struct ComparisonOptions {
@@ -13,10 +15,21 @@ struct ComparisonOptions {
   Phase to = Phase::calls;
   interpreter::InputOptions inputs;
   interpreter::RunOptions run;
+  /// Called in each phase, where given; what it refuses fails the comparison.
+  std::function<mlir::LogicalResult(Phase, mp::ModelOp)> inspect;
 };
 
 /// What each program of the model gave in the last phase, by the program's name.
 using Outcomes = std::vector<std::pair<std::string, interpreter::Outcome>>;
+
+/// Runs every program of the module's model in float.
+mlir::FailureOr<Outcomes> runPrograms(mlir::ModuleOp module,
+                                      const interpreter::InputOptions &inputs,
+                                      const interpreter::RunOptions &run);
+
+/// The first difference in bits between what programs of the same names gave; empty where there is
+/// none. With `onlyCommon` gradients that one side lacks do not count.
+std::string describeDifference(const Outcomes &a, const Outcomes &b, bool onlyCommon = false);
 
 /// Takes the module's model from phase to phase, with all verifiers, and runs its programs in float
 /// in each. In calls they run thrice: plainly, with buffers poisoned after their last use, and with

@@ -1,6 +1,7 @@
 // mp-run: executes a program of a model in process over reference kernels, prints what it gives,
 // and checks its gradients. `mp-run --help` lists the flags.
 #include "driver/ComparePhases.h"
+#include "frontend/Frontend.h"
 #include "interpreter/CheckGradients.h"
 #include "interpreter/Report.h"
 
@@ -19,13 +20,16 @@ using namespace mparc::interpreter;
 namespace cl = llvm::cl;
 
 static cl::opt<std::string>
-    modelPath(cl::Positional, cl::desc("<model.mlir, or - for standard input>"), cl::init("-"));
+    modelPath(cl::Positional,
+              cl::desc("<model.mp or model.mlir, or - for an .mlir on standard input>"),
+              cl::init("-"));
 static cl::opt<std::string> program("program", cl::desc("train, evaluate or predict"),
                                     cl::init("train"));
 static cl::opt<int64_t> rows("rows", cl::desc("rows of the batch"), cl::init(4));
-static cl::opt<int64_t> largestBatch("largest-batch",
-                                     cl::desc("rows that arenas are laid out for, if more"),
-                                     cl::init(0));
+static cl::opt<int64_t>
+    largestBatch("largest-batch",
+                 cl::desc("rows that arenas are laid out for, rounded up to 64; 0: just --rows"),
+                 cl::init(0));
 static cl::opt<uint64_t> seed("seed", cl::desc("of random parameters, inputs and dropout"),
                               cl::init(0));
 enum class ScalarKind { f32, f64 };
@@ -62,6 +66,9 @@ static cl::opt<std::string> fromName("from", cl::desc("the phase the model is gi
 static cl::opt<bool> comparePhasesFlag(
     "compare-phases",
     cl::desc("run every program in each phase from --from on, and compare every bit"));
+
+static cl::opt<std::string> stdlib("stdlib", cl::desc("folder of the standard library"),
+                                   cl::init(MPARC_STDLIB));
 
 static int fail(const llvm::Twine &message) {
   llvm::errs() << "mp-run: error: " << message << '\n';
@@ -133,8 +140,12 @@ int main(int argc, char **argv) {
   auto file = openInputFile(modelPath, &message);
   if (!file)
     return fail(message);
-  sources.AddNewSourceBuffer(std::move(file), llvm::SMLoc());
-  auto module = parseSourceFile<ModuleOp>(sources, &context);
+  const unsigned buffer = sources.AddNewSourceBuffer(std::move(file), llvm::SMLoc());
+  FrontendOptions frontend;
+  frontend.stdlibDirectory = stdlib;
+  OwningOpRef<ModuleOp> module = StringRef(modelPath).ends_with(".mp")
+                                     ? buildGraph(context, sources, buffer, frontend)
+                                     : parseSourceFile<ModuleOp>(sources, &context);
   if (!module)
     return 1;
   auto models = module->getOps<mp::ModelOp>();
@@ -159,7 +170,7 @@ int main(int argc, char **argv) {
   options.aliasTransfers = aliasTransfers;
   options.poisonDead = poisonDead;
   if (comparePhasesFlag)
-    return compare(*module, {*from, to.value_or(Phase::calls), inputOptions, options});
+    return compare(*module, {*from, to.value_or(Phase::calls), inputOptions, options, {}});
   if (to) {
     PassManager passes(&context);
     addPasses(passes, *from, *to);

@@ -264,7 +264,7 @@ template <typename Scalar> FailureOr<Outcome> Run<Scalar>::run() {
   StorageOptions storage;
   storage.realBytes = sizeof(Scalar);
   storage.rows = options_.rows;
-  storage.largestBatch = std::max(options_.largestBatch, options_.rows);
+  storage.largestBatch = options_.largestBatch ? std::max(options_.largestBatch, options_.rows) : 0;
   storage.poisonDead = options_.poisonDead;
   auto made = makeStorage(model_, inputs_.parameters, storage);
   if (failed(made))

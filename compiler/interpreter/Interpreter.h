@@ -18,7 +18,7 @@ struct Inputs {
 
 struct RunOptions {
   int64_t rows = 4;
-  int64_t largestBatch = 0;    // 0: as many as `rows`
+  int64_t largestBatch = 0;    // of arenas, rounded up to 64; 0: just `rows`
   uint64_t seed = 0;           // of dropout
   uint64_t step = 1;           // of dropout
   bool aliasTransfers = false; // a transfer is no copy, as between devices that share memory

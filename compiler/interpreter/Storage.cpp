@@ -93,10 +93,10 @@ public:
   }
 
 private:
-  /// The regions of one device's arena, in the order of RegionKind.
+  /// The regions of one device's arena, in the order of RegionKind; between them lies padding.
   struct Arena {
     std::vector<std::byte> bytes;
-    int64_t begin[5] = {};
+    int64_t begin[4] = {}, end[4] = {};
   };
 
   FailureOr<View> locate(Operation *op, Type type, BufferAttr buffer = {});
@@ -114,7 +114,8 @@ static int64_t roundUp(int64_t value, int64_t multiple) {
 }
 
 LogicalResult ArenaStorage::allocate(ModelOp model) {
-  roundedRows_ = roundUp(options_.largestBatch, 64);
+  // With no more rows than there are, whatever overlaps in the plan overlaps in fact.
+  roundedRows_ = options_.largestBatch ? roundUp(options_.largestBatch, 64) : options_.rows;
   const int64_t scale = realBytes_ / 4;
   for (Attribute each : model->getAttrOfType<ArrayAttr>(kDevices)) {
     auto device = cast<DictionaryAttr>(each);
@@ -125,9 +126,13 @@ LogicalResult ArenaStorage::allocate(ModelOp model) {
     Arena arena;
     const int64_t sizes[] = {size("parameter_floats") * 4, size("parameter_floats") * 4,
                              size("fixed_bytes"), size("row_bytes") * roundedRows_};
-    for (int region = 0; region < 4; ++region)
-      arena.begin[region + 1] = arena.begin[region] + roundUp(sizes[region], 256) * scale;
-    arena.bytes.assign(arena.begin[4], std::byte{0xff});
+    int64_t total = 0;
+    for (int region = 0; region < 4; ++region) {
+      arena.begin[region] = total;
+      arena.end[region] = total + sizes[region] * scale;
+      total += roundUp(sizes[region], 256) * scale;
+    }
+    arena.bytes.assign(total, std::byte{0xff});
     arenas_.push_back(std::move(arena));
   }
   return success();
@@ -163,7 +168,7 @@ FailureOr<View> ArenaStorage::locate(Operation *op, Type type, BufferAttr buffer
                        : buffer.getRegion() == RegionKind::fixed ? 1
                                                                  : 4;
   const int64_t begin = arena.begin[region] + buffer.getOffset() * unit * (realBytes_ / 4);
-  if (buffer.getOffset() < 0 || begin + bytesOf(view) > arena.begin[region + 1])
+  if (buffer.getOffset() < 0 || begin + bytesOf(view) > arena.end[region])
     return op->emitError("lies outside the region ")
            << stringifyRegionKind(buffer.getRegion()) << " of device " << *device;
   view.data = arena.bytes.data() + begin;

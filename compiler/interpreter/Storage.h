@@ -53,7 +53,7 @@ protected:
 struct StorageOptions {
   int64_t realBytes = 4;    // 4: float, 8: double; the plan's offsets scale with it
   int64_t rows = 1;         // of the batch
-  int64_t largestBatch = 1; // at least `rows`: what the rows region is laid out for
+  int64_t largestBatch = 0; // what the rows region is laid out for, at least `rows`; 0: just those
   bool poisonDead = false;  // fill a buffer with NaN after its last use
 };
 

@@ -15,6 +15,7 @@ MAY_INCLUDE = {
     "frontend": {"dialect"},
     "emit": {"dialect"},
     "driver": {"clang", "dialect", "emit", "frontend", "interpreter", "passes", "planner"},
+    "random": {"dialect", "driver", "frontend", "interpreter"},
 }
 # What of the runtime a part may know.
 RUNTIME = {"interpreter": {"mpar/scalar.h"}}

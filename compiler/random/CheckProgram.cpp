@@ -1,0 +1,168 @@
+// Runs a random program in all the ways that must agree.
+#include "random/CheckProgram.h"
+
+#include "driver/ComparePhases.h"
+#include "frontend/Frontend.h"
+#include "interpreter/CheckGradients.h"
+
+#include "llvm/Support/SourceMgr.h"
+
+#include <cmath>
+
+using namespace mlir;
+using namespace mparc::interpreter;
+
+namespace mparc::random {
+
+namespace {
+
+/// One check: a context of its own, and what diagnostics said.
+class Check {
+public:
+  Check(const std::vector<Statement> &file, const CheckOptions &options)
+      : file_(file), options_(options),
+        handler_(&context_, [this](Diagnostic &diagnostic) { note(diagnostic); }) {
+    context_.disableMultithreading();
+    context_.loadDialect<mp::MpDialect>();
+    inputs_.rows = run_.rows = options.rows;
+    inputs_.seed = run_.seed = options.seed;
+  }
+
+  Verdict run();
+
+private:
+  OwningOpRef<ModuleOp> build(Placement placement);
+  LogicalResult checkPlaced();
+  LogicalResult checkOneDevice();
+  LogicalResult checkGradients();
+  LogicalResult countTransfers(mp::ModelOp model);
+  LogicalResult lower(ModuleOp module, Phase to);
+
+  void note(Diagnostic &diagnostic) {
+    // Notes print the operation; the first error says what is wrong.
+    if (diagnostic.getSeverity() == DiagnosticSeverity::Error && message_.empty())
+      message_ = diagnostic.str();
+  }
+  LogicalResult fail(const Twine &message) {
+    if (message_.empty())
+      message_ = message.str();
+    return failure();
+  }
+
+  const std::vector<Statement> &file_;
+  const CheckOptions &options_;
+  MLIRContext context_{MLIRContext::Threading::DISABLED};
+  std::string message_;
+  ScopedDiagnosticHandler handler_;
+  InputOptions inputs_;
+  RunOptions run_;
+  Outcomes placed_;
+  Verdict verdict_;
+};
+
+} // namespace
+
+OwningOpRef<ModuleOp> Check::build(Placement placement) {
+  llvm::SourceMgr sources;
+  unsigned buffer = sources.AddNewSourceBuffer(
+      llvm::MemoryBuffer::getMemBufferCopy(print(file_, placement), "random.mp"), llvm::SMLoc());
+  FrontendOptions options;
+  options.stdlibDirectory = options_.stdlibDirectory;
+  return buildGraph(context_, sources, buffer, options);
+}
+
+LogicalResult Check::lower(ModuleOp module, Phase to) {
+  PassManager passes(&context_);
+  addPasses(passes, Phase::graph, to);
+  return passes.run(module);
+}
+
+LogicalResult Check::countTransfers(mp::ModelOp model) {
+  for (auto program : model.getBody().getOps<mp::ProgramOp>()) {
+    llvm::DenseSet<std::pair<Value, int64_t>> moved;
+    for (auto transfer : program.getBlock().getOps<mp::TransferOp>()) {
+      ++verdict_.transfers;
+      if (transfer.getResult().use_empty())
+        return transfer.emitError("moves a value that nothing reads");
+      if (transfer.getInput().getDefiningOp<mp::TransferOp>())
+        return transfer.emitError("moves a value by way of another device");
+      if (!moved.insert({transfer.getInput(), *mp::getDevice(transfer)}).second)
+        return transfer.emitError("moves a value a second time to device ")
+               << *mp::getDevice(transfer);
+    }
+  }
+  return success();
+}
+
+LogicalResult Check::checkPlaced() {
+  auto module = build(Placement::asGenerated);
+  if (!module) {
+    verdict_.kind = Verdict::Kind::refused;
+    return fail("the front end refuses it and does not say why");
+  }
+  ComparisonOptions comparison;
+  comparison.inputs = inputs_;
+  comparison.run = run_;
+  comparison.inspect = [this](Phase phase, mp::ModelOp model) {
+    return phase == Phase::transferred ? countTransfers(model) : success();
+  };
+  auto outcomes = comparePhases(*module, comparison);
+  if (failed(outcomes))
+    return failure();
+  placed_ = std::move(*outcomes);
+  for (const auto &[name, outcome] : placed_)
+    if (name == "train")
+      verdict_.isFinite = std::isfinite(outcome.returned.front().get(0));
+  return success();
+}
+
+LogicalResult Check::checkOneDevice() {
+  auto module = build(Placement::oneDevice);
+  if (!module || failed(lower(*module, Phase::calls)))
+    return fail("cannot be compiled for one device");
+  auto outcomes = runPrograms(*module, inputs_, run_);
+  if (failed(outcomes))
+    return failure();
+  std::string difference = describeDifference(*outcomes, placed_);
+  return difference.empty() ? success() : fail("placement changes a result: " + difference);
+}
+
+LogicalResult Check::checkGradients() {
+  auto module = build(Placement::asGenerated);
+  if (!module || failed(lower(*module, Phase::grad)))
+    return fail("cannot be differentiated");
+  mp::ModelOp model = *module->getOps<mp::ModelOp>().begin();
+  InputOptions wide = inputs_;
+  wide.realBytes = 8;
+  Inputs inputs = makeRandomInputs(model, findProgram(model, "train"), wide);
+  GradientCheckOptions check;
+  check.elements = 3;
+  check.tolerance = 1e-5;
+  auto checks = interpreter::checkGradients(model, inputs, run_, check);
+  if (failed(checks))
+    return failure();
+  for (const GradientCheck &each : *checks) {
+    verdict_.differences += each.checked;
+    if (!each.passed)
+      return fail("gradient " + each.parameter + " element " + Twine(each.index) + " is " +
+                  formatNumber(each.computed, 8) + ", finite differences give " +
+                  formatNumber(each.expected, 8));
+  }
+  return success();
+}
+
+Verdict Check::run() {
+  const bool passed =
+      succeeded(checkPlaced()) && succeeded(checkOneDevice()) &&
+      (!options_.finiteDifferences || !verdict_.isFinite || succeeded(checkGradients()));
+  if (!passed && verdict_.kind == Verdict::Kind::passed)
+    verdict_.kind = Verdict::Kind::failed;
+  verdict_.message = message_;
+  return verdict_;
+}
+
+Verdict check(const std::vector<Statement> &file, const CheckOptions &options) {
+  return Check(file, options).run();
+}
+
+} // namespace mparc::random

@@ -1,0 +1,45 @@
+// What is checked of each random program.
+#pragma once
+
+#include "random/Source.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace mparc::random {
+
+struct CheckOptions {
+  std::string stdlibDirectory;
+  uint64_t seed = 0; // of parameters, inputs and dropout
+  int64_t rows = 4;
+  bool finiteDifferences = false; // check gradients in double, too
+};
+
+/// What came of a check.
+struct Verdict {
+  enum class Kind {
+    passed,
+    refused, // by the front end: the program is not well-typed
+    failed,
+  };
+  Kind kind = Kind::passed;
+  std::string message;
+  bool isFinite = true; // the loss
+  int64_t transfers = 0;
+  int64_t differences = 0; // elements of gradients compared with finite differences
+};
+
+/// Checks a program:
+/// - it is well-typed, and every pass and verifier of the pipeline accepts it;
+/// - every phase gives the same bits as the graph, in calls under every way of treating buffers;
+/// - as placed and with everything on device 0 it gives the same bits: output, loss and gradients;
+/// - no value moves twice to one device, none moves that nothing reads, none by way of a third;
+/// - where asked for, its gradients agree with finite differences in double.
+Verdict check(const std::vector<Statement> &file, const CheckOptions &options);
+
+/// The smallest program, by leaving out statements or putting simpler ones in their place, that
+/// still fails.
+std::vector<Statement> reduce(std::vector<Statement> file, const CheckOptions &options);
+
+} // namespace mparc::random

@@ -1,0 +1,261 @@
+// How statements are put together, and how the output is.
+#include "random/ForwardWriter.h"
+
+#include <algorithm>
+
+namespace mparc::random {
+
+/// Beyond this a value is brought back to [-1, 1].
+static constexpr double kLargest = 6;
+/// Values are no larger than this in elements a row, so that thousands of programs run in seconds.
+static constexpr int64_t kMostElements = 96;
+
+Variable &ForwardWriter::pick() {
+  // Recent and unused values are likelier: chains and fan-out both.
+  const auto total = static_cast<int64_t>(variables_.size());
+  Variable *chosen = &variables_[random_.below(total)];
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    Variable &other = variables_[std::max<int64_t>(0, total - 1 - random_.below(4))];
+    if (random_.chance(0.5) && other.uses <= chosen->uses)
+      chosen = &other;
+  }
+  return *chosen;
+}
+
+Statement ForwardWriter::bind(const Expression &expression, std::string name) {
+  Statement statement(name + " = " + expression.text);
+  if (!expression.simpler.empty())
+    statement.simpler = name + " = " + expression.simpler;
+  return statement;
+}
+
+const Variable &ForwardWriter::append(Expression expression, bool annotated) {
+  if (expression.bound > kLargest) {
+    expression.text = "tanh(" + expression.text + ")";
+    expression.bound = 1;
+  }
+  Variable variable{fresh("h"), expression.shape, expression.bound};
+  Statement statement = bind(expression, variable.name);
+  if (annotated)
+    annotator_.annotate(statement);
+  statements_.push_back(std::move(statement));
+  variables_.push_back(std::move(variable));
+  return variables_.back();
+}
+
+std::optional<Expression> ForwardWriter::makeAny() {
+  Variable &x = pick(), &y = pick();
+  std::optional<Expression> made;
+  bool both = false;
+  switch (random_.below(16)) {
+  case 0:
+  case 1:
+  case 2:
+    made = makeUnary(x);
+    break;
+  case 3:
+  case 4:
+    both = true;
+    made = makeBinary(x, y);
+    break;
+  case 5:
+    both = true;
+    made = makeChoice(x, y);
+    break;
+  case 6:
+    made = makeReduction(x);
+    break;
+  case 7:
+    made = makeAlong(x);
+    break;
+  case 8:
+    made = makeShape(x);
+    break;
+  case 9:
+    made = makeReshape(x);
+    break;
+  case 10:
+    both = true;
+    made = makeConcat(x, y);
+    break;
+  case 11:
+    both = true;
+    made = makeProduct(x, y);
+    break;
+  case 12:
+    made = makeInteger(x);
+    break;
+  case 13:
+    made = makePipeline(x);
+    break;
+  default:
+    made = makeLayer(x);
+    break;
+  }
+  if (!made || count(made->shape) > kMostElements || made->shape.size() > 4)
+    return std::nullopt;
+  ++x.uses;
+  y.uses += both;
+  return made;
+}
+
+/// A loop, a choice or a group around statements that rebind or bind names.
+bool ForwardWriter::addControl() {
+  Variable &x = pick();
+  const int64_t kind = random_.below(4);
+  if (kind == 3) {
+    Statement group = makeBlock("");
+    annotator_.annotate(group);
+    if (group.device.empty())
+      return false;
+    const size_t before = statements_.size();
+    for (int64_t each = random_.between(1, 3); each > 0; --each)
+      if (auto made = makeAny())
+        append(std::move(*made));
+    group.body.assign(statements_.begin() + before, statements_.end());
+    statements_.resize(before);
+    if (!group.body.empty())
+      statements_.push_back(std::move(group));
+    return true;
+  }
+  if (x.shape.size() < 2 || x.shape.back().batch)
+    return false;
+  // What is bound again keeps its shape.
+  const int64_t width = x.shape.back().size;
+  ++x.uses;
+  const Variable start = append({x.name + " * 0.75", x.shape, x.bound, x.name});
+  double ignored = 0;
+  auto rebind = [&](const std::string &text) {
+    Statement statement(start.name + " = " + text);
+    annotator_.annotate(statement);
+    return statement;
+  };
+  Statement block;
+  if (kind == 0) {
+    const std::string name = fresh("block");
+    Statement loop = makeBlock("for i in 0.." + std::to_string(random_.between(1, 3)));
+    Statement layer(name + "[i] = Linear(" + std::to_string(width) + ", " + std::to_string(width) +
+                    (random_.chance(0.3) ? ", bias: false)" : ")"));
+    annotator_.annotate(layer, true);
+    loop.body.push_back(std::move(layer));
+    block = makeBlock(loop.text);
+    members_.push_back(std::move(loop));
+    Statement call(start.name + " = tanh(" + name + "[i](" + start.name + "))" +
+                   (random_.chance(0.5) ? " * 0.5 + " + start.name : ""));
+    annotator_.annotate(call, true);
+    block.body.push_back(std::move(call));
+    if (random_.chance(0.3))
+      block.body.push_back(rebind(unaryText(start, start.name, ignored)));
+  } else {
+    static const std::vector<std::string> conditions = {
+        "deep", "!deep", "width > 3", "training", "width % 2 == 0 && deep", "!training"};
+    block = makeBlock("if " + random_.pick(conditions));
+    block.body.push_back(rebind("tanh(" + start.name + ") * 0.5"));
+    if (random_.chance(0.6))
+      block.other.push_back(rebind("sin(" + start.name + ") + 0.125"));
+  }
+  annotator_.annotate(block);
+  statements_.push_back(std::move(block));
+  variables_.back().bound = std::max(4.0, start.bound);
+  return true;
+}
+
+void ForwardWriter::addStatement() {
+  for (int attempt = 0; attempt < 20; ++attempt) {
+    if (random_.chance(0.15)) {
+      if (addControl())
+        return;
+      continue;
+    }
+    if (auto made = makeAny()) {
+      append(std::move(*made));
+      return;
+    }
+  }
+}
+
+/// Adds values that nothing reads to the output, as [batch, 1] or as a scalar. Some are left: what
+/// a program does not need must not disturb it.
+void ForwardWriter::addUnused(Variable &output) {
+  // Sums that this adds are read by the next.
+  for (size_t index = 0, end = variables_.size(); index < end; ++index) {
+    const Variable unused = variables_[index];
+    if (unused.uses > 0 || unused.name == output.name || random_.chance(0.1))
+      continue;
+    variables_[index].uses = 1;
+    std::string term = unused.name;
+    const bool rows = !unused.shape.empty() && unused.shape[0].batch;
+    if (rows && (unused.shape.size() > 1 || unused.shape[0].size > 1))
+      term = "mean(reshape(" + term + ", [batch, -1]), dim: 1, keepdim: true)";
+    else if (!unused.shape.empty())
+      term = "mean(" + term + ")";
+    if (rows && unused.shape.size() == 1 && unused.shape[0].size == 1)
+      term = "reshape(" + unused.name + ", [batch, 1])";
+    output = append(
+        {output.name + " + " + term, output.shape, output.bound + unused.bound, output.name});
+  }
+}
+
+Variable ForwardWriter::finish(int64_t widest) {
+  // The latest value that has the rows of the batch.
+  auto found = std::find_if(variables_.rbegin(), variables_.rend(),
+                            [](const Variable &each) { return hasBatch(each.shape); });
+  ++found->uses;
+  Variable output = *found;
+  auto batch = std::find_if(output.shape.begin(), output.shape.end(),
+                            [](Dimension dimension) { return dimension.batch; });
+  if (batch != output.shape.begin()) {
+    std::string order = std::to_string(batch - output.shape.begin());
+    Shape shape = {*batch};
+    for (size_t index = 0; index < output.shape.size(); ++index)
+      if (!output.shape[index].batch) {
+        order += ", " + std::to_string(index);
+        shape.push_back(output.shape[index]);
+      }
+    output = append({"permute(" + output.name + ", [" + order + "])", shape, output.bound, ""});
+  }
+  const int64_t width = count(output.shape);
+  if (output.shape.size() != 2 || output.shape[0].size != 1)
+    output = append({"reshape(" + output.name + ", [batch, " + std::to_string(width) + "])",
+                     {{1, true}, {width, false}},
+                     output.bound,
+                     ""});
+  if (width > widest || width < 2) {
+    const int64_t narrow = random_.between(2, widest);
+    const Member &layer = addMember(width, narrow);
+    output = append(
+        {layer.name + "(" + output.name + ")", {{1, true}, {narrow, false}}, layer.bound, ""});
+  }
+  for (Variable &variable : variables_)
+    variable.uses += variable.name == output.name;
+  addUnused(output);
+  return output;
+}
+
+Variable ForwardWriter::write(int64_t count, int64_t widest) {
+  for (int64_t each = 0; each < count; ++each)
+    addStatement();
+  return finish(widest);
+}
+
+const ForwardWriter::Member &ForwardWriter::addMember(int64_t in, int64_t out) {
+  const std::string sizes = std::to_string(in) + ", " + std::to_string(out);
+  Member member{fresh("layer"), in, out, static_cast<double>(in) + 1};
+  std::string text = "Linear(" + sizes + (random_.chance(0.25) ? ", bias: false)" : ")");
+  if (!layers_.empty() && random_.chance(0.4)) {
+    const OwnLayer &own = random_.pick(layers_);
+    text = own.name + "(" + sizes;
+    for (const std::string &option : own.options)
+      if (random_.chance(0.4))
+        text += ", " + option;
+    text += ")";
+    member.bound = 4;
+  }
+  Statement statement(member.name + " = " + text);
+  annotator_.annotate(statement);
+  members_.push_back(std::move(statement));
+  instances_.push_back(member);
+  return instances_.back();
+}
+
+} // namespace mparc::random

@@ -1,0 +1,110 @@
+// Writes the statements of a random model's `forward`, and the members they call for.
+#pragma once
+
+#include "random/Random.h"
+#include "random/Shapes.h"
+#include "random/Source.h"
+
+#include <optional>
+
+namespace mparc::random {
+
+/// A layer of the program's own that may be instantiated: `layer Mix0(n: int, m: int, …)`.
+struct OwnLayer {
+  std::string name;
+  std::vector<std::string> options; // named arguments that may follow n and m
+};
+
+/// Puts `@device(k)` on some statements.
+class Annotator {
+public:
+  Annotator(Random &random, int64_t devices, double density)
+      : random_(random), devices_(devices), density_(density) {}
+
+  /// A device, or none. In the body of a loop over `i` it may depend on it.
+  void annotate(Statement &statement, bool inLoop = false) {
+    if (!random_.chance(density_))
+      return;
+    if (inLoop && random_.chance(0.5))
+      statement.device =
+          "(i + " + std::to_string(random_.below(3)) + ") % " + std::to_string(devices_);
+    else
+      statement.device = std::to_string(random_.below(devices_));
+  }
+
+private:
+  Random &random_;
+  int64_t devices_;
+  double density_;
+};
+
+/// A value that a statement may bind.
+struct Expression {
+  std::string text;
+  Shape shape;
+  double bound;
+  std::string simpler; // an expression of the same shape, where there is one
+};
+
+class ForwardWriter {
+public:
+  ForwardWriter(Random &random, Annotator &annotator, const std::vector<OwnLayer> &layers)
+      : random_(random), annotator_(annotator), layers_(layers) {}
+
+  /// A name that `forward` may read: the input, a parameter, a constant.
+  void addVariable(Variable variable) { variables_.push_back(std::move(variable)); }
+
+  /// Adds about `count` statements; returns the name of an output of shape [batch, m] for an m of
+  /// at most `widest`, into which most of what is not used otherwise has been added.
+  Variable write(int64_t count, int64_t widest);
+
+  std::vector<Statement> takeMembers() { return std::move(members_); }
+  std::vector<Statement> takeStatements() { return std::move(statements_); }
+
+private:
+  struct Member {
+    std::string name;
+    int64_t in; // 0: any
+    int64_t out;
+    double bound; // of its result
+  };
+
+  // One kind of statement each; nothing where the values at hand do not allow it.
+  std::optional<Expression> makeUnary(const Variable &x);
+  std::optional<Expression> makeBinary(const Variable &x, const Variable &y);
+  std::optional<Expression> makeChoice(const Variable &x, const Variable &y);
+  std::optional<Expression> makeReduction(const Variable &x);
+  std::optional<Expression> makeAlong(const Variable &x);
+  std::optional<Expression> makeShape(const Variable &x);
+  std::optional<Expression> makeReshape(const Variable &x);
+  std::optional<Expression> makeConcat(const Variable &x, const Variable &y);
+  std::optional<Expression> makeProduct(const Variable &x, const Variable &y);
+  std::optional<Expression> makeLayer(const Variable &x);
+  std::optional<Expression> makePipeline(const Variable &x);
+  std::optional<Expression> makeInteger(const Variable &x);
+  std::optional<Expression> makeAny();
+
+  bool addControl();
+  void addStatement();
+  void addUnused(Variable &output);
+  Variable finish(int64_t widest);
+
+  std::string unaryText(const Variable &x, const std::string &argument, double &bound);
+  const Member *findMember(const Variable &x);
+  const Member &addMember(int64_t in, int64_t out);
+  Statement bind(const Expression &expression, std::string name);
+  const Variable &append(Expression expression, bool annotated = true);
+  std::string fresh(const char *prefix) { return prefix + std::to_string(++names_); }
+  Variable &pick();
+
+  Random &random_;
+  Annotator &annotator_;
+  const std::vector<OwnLayer> &layers_;
+  std::vector<Variable> variables_;
+  std::vector<Member> instances_;
+  std::vector<Statement> members_;
+  std::vector<Statement> statements_;
+  int names_ = 0;
+};
+
+} // namespace mparc::random

@@ -1,0 +1,159 @@
+// Whole programs: layers of their own, a model, a train block.
+#include "random/Generate.h"
+
+#include "random/ForwardWriter.h"
+
+namespace mparc::random {
+
+/// A layer from `n` to `m` features, with parameters, sub-layers in a loop, and choices.
+static Statement writeLayer(Random &random, Annotator &annotator, OwnLayer &layer) {
+  Statement text = makeBlock("layer " + layer.name +
+                             "(n: int, m: int, deep: bool = true, times: int = 2, "
+                             "scale: float = 0.5)");
+  layer.options = {"deep: false", "times: 1", "scale: 0.25"};
+  auto add = [&](std::vector<Statement> &into, const std::string &line, bool inLoop = false) {
+    Statement statement(line);
+    annotator.annotate(statement, inLoop);
+    into.push_back(std::move(statement));
+  };
+  const bool hidden = random.chance(0.5), shift = random.chance(0.6), norm = random.chance(0.5),
+             loops = random.chance(0.6);
+  if (hidden)
+    text.body.emplace_back("k = 2 * m");
+  else
+    text.body.emplace_back("k = m");
+  text.body.emplace_back("param weight: f32[k, n] = kaiming_uniform(fan: n)");
+  if (shift)
+    text.body.emplace_back("param shift: f32[k] = uniform(-scale, scale)");
+  if (norm) {
+    Statement choice = makeBlock("if deep");
+    add(choice.body, "norm = LayerNorm(k, eps: 0.125)");
+    text.body.push_back(std::move(choice));
+  }
+  if (loops) {
+    Statement loop = makeBlock("for i in 0..times");
+    add(loop.body, "inner[i] = Linear(k, k, bias: i == 0)", true);
+    text.body.push_back(std::move(loop));
+  }
+  add(text.body, "last = Linear(k, m)");
+
+  Statement forward = makeBlock("forward(x: f32[..., n]) -> f32[..., m]");
+  add(forward.body, std::string("h = matmul(x, transpose(weight))") + (shift ? " + shift" : ""));
+  if (loops) {
+    Statement loop = makeBlock("for i in 0..times");
+    add(loop.body, "h = tanh(inner[i](h)) + h * scale", true);
+    annotator.annotate(loop);
+    forward.body.push_back(std::move(loop));
+  }
+  if (norm) {
+    Statement choice = makeBlock("if deep");
+    add(choice.body, "h = norm(h)");
+    add(choice.other, "h = relu(h)");
+    annotator.annotate(choice);
+    forward.body.push_back(std::move(choice));
+  }
+  if (random.chance(0.4)) {
+    Statement group = makeBlock("");
+    annotator.annotate(group);
+    if (!group.device.empty()) {
+      add(group.body, "a = sigmoid(h)");
+      add(group.body, "g = a * h");
+      forward.body.push_back(std::move(group));
+      add(forward.body, "r = tanh(last(g)) + mean(h, dim: -1, keepdim: true) * 0.25");
+      forward.body.emplace_back("return r");
+      text.body.push_back(std::move(forward));
+      return text;
+    }
+  }
+  add(forward.body, "r = sin(last(gelu(h)))");
+  forward.body.emplace_back("return r");
+  text.body.push_back(std::move(forward));
+  return text;
+}
+
+static Statement writeLoss(Random &random, Annotator &annotator) {
+  Statement loss = makeBlock("layer OwnLoss(scale: float = 0.25)");
+  Statement forward = makeBlock("forward(y: f32[...], t: f32[...]) -> f32[]");
+  auto add = [&](const std::string &line) {
+    Statement statement(line);
+    annotator.annotate(statement);
+    forward.body.push_back(std::move(statement));
+  };
+  add("d = y - t");
+  static const std::vector<std::string> terms = {
+      "d * d + scale * abs(d)", "where(abs(d) < scale, 0.5 * d * d, abs(d) - scale)",
+      "log(exp(d) + exp(-d))", "sqrt(d * d + scale)"};
+  add("e = " + random.pick(terms));
+  forward.body.emplace_back(random.chance(0.3) ? "return sum(e)" : "return mean(e)");
+  loss.body.push_back(std::move(forward));
+  return loss;
+}
+
+/// Parameters of the model itself: of ranks 1 to 4, values without rows.
+static void writeParameters(Random &random, ForwardWriter &writer, std::vector<Statement> &body) {
+  for (int64_t each = random.below(3); each > 0; --each) {
+    Shape shape;
+    for (int64_t rank = random.between(1, 4); rank > 0; --rank)
+      shape.push_back({random.between(1, 3), false});
+    const std::string name = "w" + std::to_string(each);
+    static const std::vector<std::string> initializers = {
+        "uniform(-0.5, 0.5)", "normal(0.0, 0.5)", "ones()",
+        "constant(0.25)",     "zeros()",          "xavier_uniform(fan_in: 3, fan_out: 2)"};
+    body.emplace_back("param " + name + ": f32" + list(shape) + " = " + random.pick(initializers));
+    writer.addVariable({name, shape, 1});
+  }
+}
+
+Program generate(uint64_t seed) {
+  Random random(seed);
+  const int64_t devices = random.between(2, 8);
+  static const std::vector<double> densities = {0.1, 0.3, 0.6, 0.9};
+  Annotator annotator(random, devices, random.pick(densities));
+  std::vector<Statement> file;
+  std::vector<OwnLayer> layers;
+  for (int64_t each = random.below(3); each > 0; --each) {
+    layers.push_back({"Mix" + std::to_string(each), {}});
+    file.push_back(writeLayer(random, annotator, layers.back()));
+  }
+
+  ForwardWriter writer(random, annotator, layers);
+  Statement model = makeBlock("model Net(width: int = " + std::to_string(random.between(2, 5)) +
+                              ", deep: bool = " + (random.chance(0.5) ? "true" : "false") + ")");
+  Shape input = {{1, true}};
+  for (int64_t rank = random.between(1, 3); rank > 0; --rank)
+    input.push_back({random.between(1, 4), false});
+  writer.addVariable({"x", input, 1});
+  writeParameters(random, writer, model.body);
+  const Variable output = writer.write(random.between(3, 20), 5);
+  for (Statement &member : writer.takeMembers())
+    model.body.push_back(std::move(member));
+
+  const std::string loss =
+      random.pick(std::vector<std::string>{"mse", "mse", "l1", "bce", "cross_entropy", "OwnLoss"});
+  Statement forward = makeBlock("forward(x: f32" + list(input) + ") -> f32" + list(output.shape));
+  forward.body = writer.takeStatements();
+  forward.body.emplace_back("return " +
+                            (loss == "bce" ? "sigmoid(" + output.name + ")" : output.name));
+  model.body.push_back(std::move(forward));
+  if (random.chance(0.2))
+    annotator.annotate(model);
+  file.push_back(std::move(model));
+  if (loss == "OwnLoss")
+    file.push_back(writeLoss(random, annotator));
+
+  Statement train = makeBlock("train Net");
+  static const std::vector<std::string> optimizers = {
+      "adam(lr: 1e-2)", "sgd(lr: 0.05, momentum: 0.5)", "sgd(lr: 0.1, weight_decay: 0.125)",
+      "adamw(lr: 1e-2)"};
+  for (const std::string &entry :
+       {std::string("data = csv(\"data.csv\")"), "loss = " + loss,
+        "optimizer = " + random.pick(optimizers), std::string("epochs = 1"),
+        std::string("batch = 4"), std::string("seed = ") + std::to_string(seed % 1000)})
+    train.body.emplace_back(entry);
+  file.push_back(std::move(train));
+  const bool classes = loss == "cross_entropy";
+  return {std::move(file), count(input), classes ? 1 : count(output.shape),
+          classes ? count(output.shape) : 0};
+}
+
+} // namespace mparc::random

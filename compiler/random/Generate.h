@@ -1,0 +1,23 @@
+// Random well-typed programs of the language.
+#pragma once
+
+#include "random/Source.h"
+
+#include <cstdint>
+
+namespace mparc::random {
+
+/// A program, and what its data must be: rows of `inputs` numbers, then `targets` numbers or, where
+/// `classes` is not 0, the number of a class.
+struct Program {
+  std::vector<Statement> file;
+  int64_t inputs = 0, targets = 0, classes = 0;
+};
+
+/// The program of a seed: layers of its own and of the standard library, a model, a train block.
+///
+/// Its numbers stay moderate: where an operation could leave the range in which f32 tells anything,
+/// it is wrapped in one that does not.
+Program generate(uint64_t seed);
+
+} // namespace mparc::random

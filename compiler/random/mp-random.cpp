@@ -1,0 +1,119 @@
+// mp-random: checks random programs, or writes them to files. `mp-random --help` lists the flags.
+#include "random/CheckProgram.h"
+#include "random/Generate.h"
+#include "random/Random.h"
+
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace mparc::random;
+namespace cl = llvm::cl;
+
+static cl::opt<uint64_t> seed("seed", cl::desc("of the first program; the next have the next"),
+                              cl::init(0));
+static cl::opt<uint64_t> programs("count", cl::desc("programs"), cl::init(100));
+static cl::opt<uint64_t> differencesEvery(
+    "differences-every",
+    cl::desc("check the gradients of every n-th by finite differences; 0: of none"), cl::init(20));
+static cl::opt<std::string> stdlib("stdlib", cl::desc("folder of the standard library"),
+                                   cl::init(MPARC_STDLIB));
+static cl::opt<bool> show("print", cl::desc("print the programs rather than check them"));
+static cl::opt<std::string> writeTo(
+    "write",
+    cl::desc("write each program to a folder of its own in this one: placed.mp, one.mp, data.csv"));
+static cl::opt<bool> keep("no-reduce", cl::desc("print a failing program as it is"));
+
+/// Six rows for the program: a batch of four and a short one.
+static std::string makeRows(const Program &program, uint64_t number) {
+  Random random(number);
+  std::string text;
+  for (int row = 0; row < 6; ++row) {
+    for (int64_t column = 0; column < program.inputs + program.targets; ++column) {
+      text += column ? "," : "";
+      if (program.classes && column >= program.inputs)
+        text += std::to_string(random.below(program.classes));
+      else
+        text += std::to_string(static_cast<double>(random.between(-1000, 1000)) / 1000);
+    }
+    text += "\n";
+  }
+  return text;
+}
+
+/// Writes placed.mp, one.mp and data.csv to <folder>/<seed>. Returns whether that went well.
+static bool writeProgram(const Program &program, uint64_t number) {
+  llvm::SmallString<128> folder(writeTo);
+  llvm::sys::path::append(folder, std::to_string(number));
+  std::error_code error = llvm::sys::fs::create_directories(folder);
+  auto write = [&](llvm::StringRef name, const std::string &text) {
+    llvm::SmallString<128> path(folder);
+    llvm::sys::path::append(path, name);
+    if (!error) {
+      llvm::raw_fd_ostream out(path, error);
+      out << text;
+      out.close();
+      if (!error)
+        error = out.error();
+      out.clear_error();
+    }
+  };
+  write("placed.mp", print(program.file, Placement::asGenerated));
+  write("one.mp", print(program.file, Placement::oneDevice));
+  write("data.csv", makeRows(program, number));
+  if (error)
+    llvm::errs() << "mp-random: error: " << folder << ": " << error.message() << '\n';
+  return !error;
+}
+
+static int report(const std::vector<Statement> &file, uint64_t number, const CheckOptions &options,
+                  const Verdict &verdict) {
+  llvm::outs() << "mp-random: program " << number << " fails: " << verdict.message << '\n';
+  const bool reduces = !keep && verdict.kind == Verdict::Kind::failed;
+  std::vector<Statement> shown = reduces ? reduce(file, options) : file;
+  if (reduces)
+    llvm::outs() << "reduced: " << check(shown, options).message << '\n';
+  llvm::outs() << "\n"
+               << print(shown, Placement::asGenerated) << "\nrun it again: mp-random --seed "
+               << number << " --count 1 --differences-every 1\n";
+  return 1;
+}
+
+int main(int argc, char **argv) {
+  llvm::InitLLVM init(argc, argv);
+  cl::ParseCommandLineOptions(argc, argv, "checks random programs of the language\n");
+  uint64_t transfers = 0, differences = 0, notFinite = 0;
+  for (uint64_t number = seed; number < seed + programs; ++number) {
+    const Program program = generate(number);
+    const std::vector<Statement> &file = program.file;
+    if (show) {
+      llvm::outs() << "// program " << number << '\n' << print(file, Placement::asGenerated);
+      continue;
+    }
+    if (!writeTo.empty()) {
+      if (!writeProgram(program, number))
+        return 1;
+      continue;
+    }
+    CheckOptions options;
+    options.stdlibDirectory = stdlib;
+    options.seed = number;
+    options.rows = 1 + static_cast<int64_t>(number % 5);
+    options.finiteDifferences = differencesEvery && number % differencesEvery == 0;
+    const Verdict verdict = check(file, options);
+    if (verdict.kind != Verdict::Kind::passed)
+      return report(file, number, options, verdict);
+    transfers += static_cast<uint64_t>(verdict.transfers);
+    differences += static_cast<uint64_t>(verdict.differences);
+    notFinite += !verdict.isFinite;
+  }
+  if (show || !writeTo.empty())
+    return 0;
+  llvm::outs() << programs << " programs from seed " << seed << " pass: " << transfers
+               << " transfers, " << differences << " elements checked by finite differences, "
+               << notFinite << " losses not finite\n";
+  // Bits of what is not a number show little.
+  return notFinite * 20 > programs ? 1 : 0;
+}
