@@ -34,8 +34,8 @@ struct MemoryPlan {
 MemoryPlan planMemory(ProgramOp program);
 
 /// Gives every allocation of one device and kind its offset, so that those alive at the same time
-/// do not overlap and the whole spans little more than what is alive at once. Near 64 passes over
-/// the values for a few hundred of them, one to four for many thousands.
+/// do not overlap and the whole spans little more than what is alive at once. Some hundred passes
+/// over the values where they are few, one to four where they are many thousands.
 void chooseOffsets(std::vector<Allocation *> group);
 
 } // namespace mparc::mp

@@ -4,12 +4,13 @@
 // same time. What comes out depends on which come first: the largest, mostly (Y. Pisarchyk, J. Lee,
 // "Efficient Memory Management for Deep Neural Net Inference", 2020: greedy by size). Where that
 // leaves gaps other orders are tried, and then the values that ended up highest are placed first,
-// again and again (D. Joslin, D. Clements, "Squeaky Wheel Optimization", 1999).
+// again and again (D. Joslin, D. Clements, "Squeaky Wheel Optimization", 1999), from varied orders.
 #include "planner/MemoryPlan.h"
 
 #include "llvm/ADT/STLExtras.h"
 
 #include <algorithm>
+#include <random>
 
 namespace mparc::mp {
 
@@ -27,7 +28,9 @@ using Order = std::vector<Allocation *>;
 
 /// This many steps are spent on finding a better order, at most: some milliseconds.
 static constexpr int64_t kMostSteps = 4'000'000;
-static constexpr int64_t kMostRounds = 64;
+static constexpr int64_t kMostRounds = 512;
+/// After so many rounds without gain the best order so far is varied at random.
+static constexpr int64_t kPatience = 8;
 
 /// Bytes × time, which may be infinite.
 static double areaOf(const Allocation &allocation, int64_t last) {
@@ -85,7 +88,10 @@ void chooseOffsets(std::vector<Allocation *> group) {
     last = std::max(last, allocation->begin);
   Order bestOrder;
   std::vector<int64_t> bestOffsets;
-  // Whether to go on looking: not once a 64th is all there is to be saved.
+  int64_t values = static_cast<int64_t>(group.size());
+  int64_t rounds = std::min(kMostRounds, kMostSteps / (values * values + 1));
+  // Whether to go on looking: not once a 64th is all there is to be saved, a 16th of many values.
+  int64_t enough = peak / (rounds ? 64 : 16);
   auto attempt = [&](const Order &order) {
     int64_t extent = placeInOrder(order, best);
     if (extent < best) {
@@ -95,11 +101,9 @@ void chooseOffsets(std::vector<Allocation *> group) {
       for (Allocation *allocation : order)
         bestOffsets.push_back(allocation->offset);
     }
-    return best - peak > peak / 64;
+    return best - peak > enough;
   };
 
-  int64_t values = static_cast<int64_t>(group.size());
-  int64_t rounds = std::min(kMostRounds, kMostSteps / (values * values + 1));
   Order order = group;
   auto by = [&](auto key) {
     order = group;
@@ -112,13 +116,25 @@ void chooseOffsets(std::vector<Allocation *> group) {
               by([&](const Allocation &a) { return std::min(a.end, last) - a.begin; }) &&
               by([](const Allocation &a) { return -a.begin; });
   order = bestOrder;
+  std::minstd_rand random; // of one fixed seed: the same program, the same plan
+  int64_t fruitless = 0;
   for (int64_t round = 0; goOn && round < rounds; ++round) {
-    // All offsets must be known for this, so no limit.
-    int64_t extent = placeInOrder(order, INT64_MAX);
-    std::stable_partition(order.begin(), order.end(), [&](Allocation *allocation) {
-      return allocation->offset + allocation->bytes == extent;
-    });
+    if (++fruitless % kPatience == 0) {
+      order = bestOrder;
+      size_t from = random() % order.size(), to = random() % order.size();
+      std::rotate(order.begin() + std::min(from, to), order.begin() + std::max(from, to),
+                  order.begin() + std::max(from, to) + 1);
+    } else {
+      // All offsets must be known for this, so no limit.
+      int64_t extent = placeInOrder(order, INT64_MAX);
+      std::stable_partition(order.begin(), order.end(), [&](Allocation *allocation) {
+        return allocation->offset + allocation->bytes == extent;
+      });
+    }
+    int64_t before = best;
     goOn = attempt(order);
+    if (best < before)
+      fruitless = 0;
   }
   for (auto [allocation, offset] : llvm::zip(bestOrder, bestOffsets))
     allocation->offset = offset;
