@@ -35,6 +35,7 @@ class PlanMemory : public mparc::mp::impl::PlanMemoryBase<PlanMemory> {
   void placeValues(ProgramOp program);
 
   std::vector<DeviceNeeds> needs;
+  DenseMap<Attribute, BufferAttr> parameterPlaces; // by name: looking symbols up takes linear time
 };
 
 } // namespace
@@ -55,8 +56,9 @@ void PlanMemory::placeParameters() {
       if (trained.contains(parameter.getSymNameAttr()) != wanted)
         continue;
       DeviceNeeds &device = needs[*getDevice(parameter)];
-      parameter->setAttr(
-          kBuffer, BufferAttr::get(&getContext(), RegionKind::parameters, device.parameterFloats));
+      auto place = BufferAttr::get(&getContext(), RegionKind::parameters, device.parameterFloats);
+      parameter->setAttr(kBuffer, place);
+      parameterPlaces[parameter.getSymNameAttr()] = place;
       int64_t floats = parameter.getTensorType().getNumElements();
       device.parameterFloats +=
           (floats + kParameterFloats - 1) / kParameterFloats * kParameterFloats;
@@ -81,9 +83,7 @@ static MapOp copyBefore(Operation *place, Value value) {
 
 void PlanMemory::placeGradients(ProgramOp program) {
   for (GradientOp gradient : llvm::make_early_inc_range(program.getBlock().getOps<GradientOp>())) {
-    auto parameter =
-        SymbolTable::lookupNearestSymbolFrom<ParameterOp>(gradient, gradient.getParameterAttr());
-    int64_t offset = parameter->getAttrOfType<BufferAttr>(kBuffer).getOffset();
+    int64_t offset = parameterPlaces[gradient.getParameterAttr().getAttr()].getOffset();
     Operation *producer = getProducer(gradient.getValue());
     auto place = BufferAttr::get(&getContext(), RegionKind::gradients, offset);
     bool taken = !producer || isa<TransferOp>(producer) || producer->hasAttr(kBuffer);
@@ -166,11 +166,8 @@ void PlanMemory::placeValues(ProgramOp program) {
   }
   addReuseWaits(program, plan);
   for (Operation &op : program.getBlock()) {
-    if (auto read = dyn_cast<ReadOp>(op)) {
-      auto parameter =
-          SymbolTable::lookupNearestSymbolFrom<ParameterOp>(read, read.getParameterAttr());
-      op.setAttr(kBuffer, parameter->getAttr(kBuffer));
-    }
+    if (auto read = dyn_cast<ReadOp>(op))
+      op.setAttr(kBuffer, parameterPlaces[read.getParameterAttr().getAttr()]);
     if (auto reshape = dyn_cast<ReshapeOp>(op)) {
       if (auto argument = dyn_cast<BlockArgument>(reshape.getInput()))
         op.setAttr(kBuffer,
@@ -184,6 +181,7 @@ void PlanMemory::placeValues(ProgramOp program) {
 void PlanMemory::runOnOperation() {
   ModelOp model = getOperation();
   needs.assign(model.getDevices().value_or(1), {});
+  parameterPlaces.clear();
   placeParameters();
   for (ProgramOp program : model.getBody().getOps<ProgramOp>()) {
     placeGradients(program);

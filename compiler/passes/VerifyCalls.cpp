@@ -33,7 +33,8 @@ struct Span {
 /// The memory of a device as one program goes by.
 class Arena {
 public:
-  explicit Arena(ArrayAttr devices) : devices(devices) {}
+  using Places = DenseMap<Attribute, BufferAttr>;
+  Arena(ArrayAttr devices, const Places &parameters) : devices(devices), parameters(parameters) {}
   /// Takes note of an operation; in program order.
   LogicalResult visit(Operation *op);
   /// The parts of a batch follow one another: what was made before them and is read in each must
@@ -50,6 +51,7 @@ private:
   Span *find(Operation *writer);
 
   ArrayAttr devices;
+  const Places &parameters; // by name
   std::map<Region, std::vector<Span>> spans;
   std::vector<Operation *> kept; // what gradients wrote
   Clocks clocks;
@@ -176,12 +178,11 @@ LogicalResult Arena::write(Operation *op) {
 
 LogicalResult Arena::visit(Operation *op) {
   if (auto gradient = dyn_cast<GradientOp>(op)) {
-    auto parameter =
-        SymbolTable::lookupNearestSymbolFrom<ParameterOp>(op, gradient.getParameterAttr());
+    BufferAttr parameter = parameters.lookup(gradient.getParameterAttr().getAttr());
     Operation *producer = getProducer(gradient.getValue());
     auto place = producer ? getPlace(producer) : BufferAttr();
     if (!parameter || !place || place.getRegion() != RegionKind::gradients ||
-        place.getOffset() != getPlace(parameter).getOffset())
+        place.getOffset() != parameter.getOffset())
       return op->emitError("expected the gradient in the place of its parameter");
     kept.push_back(producer);
     return success();
@@ -273,8 +274,11 @@ void VerifyCalls::runOnOperation() {
   auto devices = getOperation()->getAttrOfType<ArrayAttr>("mp.devices");
   if (failed(verifyParameters(getOperation(), devices)))
     return signalPassFailure();
+  Arena::Places parameters;
+  for (ParameterOp parameter : getOperation().getBody().getOps<ParameterOp>())
+    parameters[parameter.getSymNameAttr()] = getPlace(parameter);
   for (ProgramOp program : getOperation().getBody().getOps<ProgramOp>()) {
-    Arena arena(devices);
+    Arena arena(devices, parameters);
     PartOrders parts = findParts(program.getBlock());
     for (Operation &op : program.getBlock().without_terminator()) {
       if (failed(arena.visit(&op)))
