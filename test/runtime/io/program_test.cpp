@@ -276,9 +276,9 @@ TEST_F(Program, ResumesExactlyAfterBeingKilled) {
   for (int attempt = 0; attempt < 200; ++attempt) {
     bool begun = access(directory.path("c").c_str(), F_OK) == 0;
     std::string resume = begun ? "--resume c " : "";
-    // SIGKILL after a few milliseconds, each time at another moment.
+    // SIGKILL after a few milliseconds, each time at another moment; `timeout` waits for the end.
     std::string limit =
-        attempt < 60 ? "timeout -s KILL 0.0" + std::to_string(11 + attempt % 37) + " " : "";
+        attempt < 60 ? "timeout --foreground -s KILL 0.0" + std::to_string(11 + attempt % 37) + " " : "";
     Result part = run(common + resume + "--save resumed --history resumed.csv", limit);
     if (part.status == 0)
       break;
