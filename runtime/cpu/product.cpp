@@ -64,11 +64,19 @@ bool has_avx512() { return false; }
 bool has_avx2() { return false; }
 #endif
 
-const ProductKernels &product_kernels() {
-  static const ProductKernels &best = avx512::kernels && has_avx512() ? *avx512::kernels
-                                      : avx2::kernels && has_avx2()   ? *avx2::kernels
-                                                                      : portable::kernels;
-  return best;
+namespace {
+
+const ProductKernels *&chosen() {
+  static const ProductKernels *kernels = avx512::kernels && has_avx512() ? avx512::kernels
+                                         : avx2::kernels && has_avx2()   ? avx2::kernels
+                                                                         : &portable::kernels;
+  return kernels;
 }
+
+} // namespace
+
+const ProductKernels &product_kernels() { return *chosen(); }
+
+void use_product_kernels(const ProductKernels &kernels) { chosen() = &kernels; }
 
 } // namespace mpar

@@ -73,7 +73,10 @@ extern const ProductKernels kernels;
 bool has_avx512();
 bool has_avx2();
 
-/// The best of them for the processor this runs on.
+/// What products use: the best of them for the processor this runs on, unless told otherwise.
 const ProductKernels &product_kernels();
+
+/// Uses others from now on, which the processor must be able to run. For tests; not thread-safe.
+void use_product_kernels(const ProductKernels &kernels);
 
 } // namespace mpar

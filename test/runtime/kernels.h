@@ -2,6 +2,7 @@
 #pragma once
 
 #include "mpar/device.h"
+#include "product.h"
 
 #include <gtest/gtest.h>
 
@@ -29,6 +30,18 @@ inline std::vector<float> random_values(int64_t count, uint32_t seed = 1) {
 /// Whether two ranges are the same bytes.
 inline bool same_bits(const std::vector<float> &a, const std::vector<float> &b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+/// The sets of product kernels that this processor can run; the last, without one for matrices,
+/// leaves them to oneDNN.
+inline std::vector<const ProductKernels *> product_kernel_sets() {
+  std::vector<const ProductKernels *> sets;
+  if (avx512::kernels && has_avx512())
+    sets.push_back(avx512::kernels);
+  if (avx2::kernels && has_avx2())
+    sets.push_back(avx2::kernels);
+  sets.push_back(&portable::kernels);
+  return sets;
 }
 
 } // namespace mpar::test

@@ -4,10 +4,31 @@
 #include "mpar/linear.h"
 #include "mpar/scalar.h"
 
+#include <string>
+
 using namespace mpar;
 using namespace mpar::test;
 
 namespace {
+
+/// Every test runs over every set of kernels that the processor has, and over oneDNN.
+class Products : public testing::TestWithParam<const ProductKernels *> {
+  void SetUp() override { use_product_kernels(*GetParam()); }
+  void TearDown() override { use_product_kernels(before_); }
+
+  const ProductKernels &before_ = product_kernels();
+};
+
+std::string name_of(const testing::TestParamInfo<const ProductKernels *> &info) {
+  return info.param == &portable::kernels ? "oneDNN"
+         : info.param == avx512::kernels  ? "Avx512"
+                                          : "Avx2";
+}
+
+class Matmul : public Products {};
+class Linear : public Products {};
+INSTANTIATE_TEST_SUITE_P(On, Matmul, testing::ValuesIn(product_kernel_sets()), name_of);
+INSTANTIATE_TEST_SUITE_P(On, Linear, testing::ValuesIn(product_kernel_sets()), name_of);
 
 struct Sizes {
   int64_t m, n, k;
@@ -41,7 +62,7 @@ void expect_product(const Sizes &s, bool ta, bool tb, const std::vector<float> &
     }
 }
 
-TEST(Matmul, AgreesWithSumsInDouble) {
+TEST_P(Matmul, AgreesWithSumsInDouble) {
   Device device = plain_device();
   for (const Sizes &s : all_sizes)
     for (bool ta : {false, true})
@@ -55,7 +76,7 @@ TEST(Matmul, AgreesWithSumsInDouble) {
       }
 }
 
-TEST(Matmul, BatchIsOneProductAfterAnother) {
+TEST_P(Matmul, BatchIsOneProductAfterAnother) {
   Device device = plain_device();
   const int64_t m = 17, n = 5, k = 33;
   const auto a = random_values(3 * m * k, 1);
@@ -72,7 +93,7 @@ TEST(Matmul, BatchIsOneProductAfterAnother) {
 
 // The gradient of ReLU, fused: the same bits as a choice afterwards; what the gate is not above
 // zero for, NaN too, is zero.
-TEST(Matmul, GateIsBitForBitAChoiceAfterwards) {
+TEST_P(Matmul, GateIsBitForBitAChoiceAfterwards) {
   Device device = plain_device();
   for (const Sizes &s : all_sizes) {
     const auto a = random_values(2 * s.m * s.k, 1);
@@ -93,7 +114,7 @@ TEST(Matmul, GateIsBitForBitAChoiceAfterwards) {
 
 // A gradient over the parts of a batch: the same bits as the parts' products, added one after
 // another.
-TEST(Matmul, AddsPartAfterPart) {
+TEST_P(Matmul, AddsPartAfterPart) {
   Device device = plain_device();
   for (const Sizes &s : all_sizes) {
     const int64_t rows = std::min<int64_t>(s.k, 256); // of a part; a block of the kernel's sums
@@ -120,7 +141,7 @@ TEST(Matmul, AddsPartAfterPart) {
 }
 
 // What the compiler fuses must not change a bit.
-TEST(Linear, IsBitForBitProductThenSumThenMaximum) {
+TEST_P(Linear, IsBitForBitProductThenSumThenMaximum) {
   Device device = plain_device();
   for (const Sizes &s : all_sizes) {
     const auto x = random_values(s.m * s.k, 1);
@@ -148,7 +169,7 @@ TEST(Linear, IsBitForBitProductThenSumThenMaximum) {
 
 // Where a tensor lies must not change a bit: the plan of the memory differs from placement to
 // placement.
-TEST(Linear, DoesNotDependOnAddresses) {
+TEST_P(Linear, DoesNotDependOnAddresses) {
   Device device = plain_device();
   for (const Sizes &s : all_sizes) {
     std::vector<float> expected;
@@ -170,7 +191,7 @@ TEST(Linear, DoesNotDependOnAddresses) {
   }
 }
 
-TEST(Linear, GivesTheSameBitsEveryTimeWithTwoThreads) {
+TEST_P(Linear, GivesTheSameBitsEveryTimeWithTwoThreads) {
   Device device = plain_device(2);
   for (const Sizes &s : all_sizes) {
     const auto x = random_values(s.m * s.k, 1);
@@ -185,7 +206,7 @@ TEST(Linear, GivesTheSameBitsEveryTimeWithTwoThreads) {
   }
 }
 
-TEST(Linear, LetsNaNThroughTheActivation) {
+TEST_P(Linear, LetsNaNThroughTheActivation) {
   Device device = plain_device();
   for (int64_t rows : {1, 2, 40}) {
     std::vector<float> x(rows * 3, 1), weight(2 * 3, 1), y(rows * 2);

@@ -8,13 +8,10 @@ using namespace mpar::test;
 
 namespace {
 
-/// The sets this processor can run.
+/// The sets this processor can run that multiply matrices.
 std::vector<const ProductKernels *> sets() {
-  std::vector<const ProductKernels *> sets;
-  if (avx512::kernels && has_avx512())
-    sets.push_back(avx512::kernels);
-  if (avx2::kernels && has_avx2())
-    sets.push_back(avx2::kernels);
+  std::vector<const ProductKernels *> sets = product_kernel_sets();
+  sets.pop_back();
   return sets;
 }
 
