@@ -103,7 +103,8 @@ private:
     case Lexer::RETURN:
       return isWord(next) || (atStart && !continuesTarget(next));
     case Lexer::ELSE:
-      return next == Lexer::LEFT_BRACE || next == Lexer::IF;
+      return next == Lexer::LEFT_BRACE || next == Lexer::IF ||
+             (before == Lexer::RIGHT_BRACE && isWord(next));
     case Lexer::IN:
       return i >= 2 && kindAt(i - 2) == Lexer::FOR;
     case Lexer::TRUE:
