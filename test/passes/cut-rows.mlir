@@ -1,0 +1,59 @@
+// RUN: mp-opt %s --mp-cut-rows | FileCheck %s
+
+!row = tensor<?x4xf32, #mp.dims<batch, 4>>
+!weight = tensor<4x4xf32, #mp.dims<4, 4>>
+!scalar = tensor<f32, #mp.dims<>>
+
+// Tests that sums over the batch are accumulated over its parts: what reads no rows comes before all parts, gradients and
+// the division of a mean after them.
+// CHECK-LABEL: mp.model @sums
+// CHECK: mp.program @train {{.*}}mp.rows_a_part = 64
+// CHECK: mp.read @w {{.*}}mp.when = "before"
+// CHECK: mp.linear
+// CHECK-NOT: mp.when
+// CHECK: %[[SUM:.*]] = mp.reduce sum {{.*}}mp.accumulate
+// CHECK: %[[GRADIENT:.*]] = mp.matmul {{.*}}mp.accumulate
+// CHECK: %[[MEAN:.*]] = mp.map %[[SUM]] {{.*}}mp.when = "after"
+// CHECK: mp.extent 4 rows
+// CHECK: mp.gradient @w, %[[GRADIENT]] {{.*}}mp.when = "after"
+// CHECK: mp.return %[[MEAN]]
+mp.model @sums devices 1 {
+  mp.program @train ["x", "target"] {
+  ^bb0(%x: !row, %target: !row):
+    %w = mp.read @w {mp.device = 0 : i64} : !weight
+    %y = mp.linear %x, %w none {mp.device = 0 : i64} : !row, !weight -> !row
+    %loss = mp.reduce mean %y [0, 1] {mp.device = 0 : i64} : !row -> !scalar
+    %gradient = mp.matmul %target, %x transpose_a {mp.device = 0 : i64} : !row, !row -> !weight
+    mp.gradient @w, %gradient {mp.device = 0 : i64} : !weight
+    mp.return %loss : !scalar
+  }
+}
+
+// Tests that a program stays whole in which a row depends on a sum over all rows.
+// CHECK-LABEL: mp.model @rows_of_a_sum
+// CHECK-NOT: mp.rows_a_part
+// CHECK-NOT: mp.accumulate
+mp.model @rows_of_a_sum devices 1 {
+  mp.program @train ["x", "target"] {
+  ^bb0(%x: !row, %target: !row):
+    %mean = mp.reduce mean %x [0, 1] {mp.device = 0 : i64} : !row -> !scalar
+    %y = mp.map %x, %mean maps [array<i64: 0, 1>, array<i64: -1, -1>] {mp.device = 0 : i64} : (!row, !scalar) -> !row {
+    ^bb0(%a: f32, %b: f32):
+      %d = mp.sub %a, %b : f32, f32 -> f32
+      mp.yield %d : f32
+    }
+    %loss = mp.reduce sum %y [0, 1] {mp.device = 0 : i64} : !row -> !scalar
+    mp.return %loss : !scalar
+  }
+}
+
+// Tests that evaluation and prediction stay whole.
+// CHECK-LABEL: mp.model @evaluation
+// CHECK-NOT: mp.rows_a_part
+mp.model @evaluation devices 1 {
+  mp.program @evaluate ["x", "target"] {
+  ^bb0(%x: !row, %target: !row):
+    %loss = mp.reduce sum %x [0, 1] {mp.device = 0 : i64} : !row -> !scalar
+    mp.return %x, %loss : !row, !scalar
+  }
+}
