@@ -66,6 +66,9 @@ bool Compilation::runPasses(PassManager &passes) {
     passes.enableIRPrinting(nullptr, isWanted, /*printModuleScope=*/false,
                             /*printAfterOnlyOnChange=*/false, /*printAfterOnlyOnFailure=*/false,
                             llvm::errs());
+#ifdef NDEBUG
+  passes.enableVerifier(false); // what users compile; passes verify the border of each phase
+#endif
   return succeeded(passes.run(*tree));
 }
 

@@ -1,0 +1,31 @@
+# mparc_add_model(target model.mp [OPTIONS flag…] [DEPENDS file…])
+#
+# Compiles a model to C++ when it or one of DEPENDS (files that it imports) changes, and gives it to `target`: a program
+# or library of the project's, or, where there is none of that name, a new static library. Sources of the target, and of
+# what links the new library, include the model's class as `model.h`, after the file's name. OPTIONS go to mparc:
+# `--set width=64`, `--optimizer …`.
+function(mparc_add_model target model)
+  cmake_parse_arguments(MODEL "" "" "OPTIONS;DEPENDS" ${ARGN})
+  if(MODEL_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "mparc_add_model: unknown arguments: ${MODEL_UNPARSED_ARGUMENTS}")
+  endif()
+  get_filename_component(model ${model} ABSOLUTE)
+  get_filename_component(name ${model} NAME_WE)
+  set(folder ${CMAKE_CURRENT_BINARY_DIR}/mparc/${target})
+  file(MAKE_DIRECTORY ${folder})
+  add_custom_command(
+    OUTPUT ${folder}/${name}.cpp ${folder}/${name}.h
+    COMMAND mpar::mparc ${model} -o ${folder}/${name}.cpp --header ${folder}/${name}.h --no-main ${MODEL_OPTIONS}
+    DEPENDS ${model} ${MODEL_DEPENDS} mpar::mparc
+    COMMENT "Compiling the model ${name}"
+    VERBATIM)
+  # Contraction would change what is rounded; the loops are meant to be vectorised.
+  set_source_files_properties(${folder}/${name}.cpp PROPERTIES COMPILE_OPTIONS "-O3;-ffp-contract=off")
+  if(NOT TARGET ${target})
+    add_library(${target} STATIC)
+  endif()
+  target_sources(${target} PRIVATE ${folder}/${name}.cpp ${folder}/${name}.h)
+  target_include_directories(${target} PUBLIC ${folder})
+  target_compile_features(${target} PUBLIC cxx_std_17)
+  target_link_libraries(${target} PUBLIC mpar::mpar)
+endfunction()

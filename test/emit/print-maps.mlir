@@ -1,0 +1,45 @@
+// RUN: mp-translate --mp-to-cpp %s | FileCheck %s
+
+mp.model @Net devices 1 attributes {mp.devices = [{fixed_bytes = 0 : i64, parameter_floats = 0 : i64, row_bytes = 96 : i64, trained_floats = 0 : i64}]} {
+  // Tests that parentheses keep the order of rounding, and that what is used twice has a name.
+  // CHECK-LABEL: struct SubSubDivAdd {
+  // CHECK: float operator()(float a, float b) const {
+  // CHECK-NEXT: const float t1 = a - (a - b);
+  // CHECK-NEXT: return t1 / b + t1;
+
+  // Tests that an element-wise function is the runtime's, not one of the C library's.
+  // CHECK-LABEL: struct DropoutPowMul {
+  // CHECK: uint64_t seed;
+  // CHECK: uint64_t step;
+  // CHECK: uint64_t key;
+  // CHECK: float operator()(float a, int64_t element) const
+  // CHECK: mpar::pow(a, 2.0f)
+  // CHECK: mpar::dropout_scale<float>(seed, step, key, first + element, 0.5f)
+
+  // CHECK-LABEL: void Net::predict_on_0
+  mp.program @predict ["x", "y"] {
+  ^bb0(%x: tensor<?x4xf32, #mp.dims<batch, 4>>, %y: tensor<?x1xf32, #mp.dims<batch, 1>>):
+    // Tests that an operand which is broadcast is read with a step of 0.
+    // CHECK: map(d0, Shape{rows, 4}, SubSubDivAdd{}, h, strided(x_, {4, 1}), strided(y_, {1, 0}));
+    %h = mp.map %x, %y maps [array<i64: 0, 1>, array<i64: 0, 1>] {mp.device = 0 : i64, mp.buffer = #mp.buffer<rows, 0>} : (tensor<?x4xf32, #mp.dims<batch, 4>>, tensor<?x1xf32, #mp.dims<batch, 1>>) -> tensor<?x4xf32, #mp.dims<batch, 4>> {
+    ^bb0(%a: f32, %b: f32):
+      %d = mp.sub %a, %b : f32, f32 -> f32
+      %e = mp.sub %a, %d : f32, f32 -> f32
+      %q = mp.div %e, %b : f32, f32 -> f32
+      %s = mp.add %q, %e : f32, f32 -> f32
+      mp.yield %s : f32
+    } loc("h")
+    // Tests that a mask has a key of its own and counts elements of the whole batch.
+    // CHECK: DropoutPowMul{seed(), uint64_t(step()), 0, 0x{{[0-9a-f]+}}u}, dropped_,
+    // CHECK-SAME: strided(h, {4, 1}), Index64
+    %m = mp.map %h maps [array<i64: 0, 1>] {mp.device = 0 : i64, mp.buffer = #mp.buffer<rows, 16>} : (tensor<?x4xf32, #mp.dims<batch, 4>>) -> tensor<?x4xf32, #mp.dims<batch, 4>> {
+    ^bb0(%a: f32):
+      %k = mp.dropout_mask 5.0e-1 of "drop" call 0 : f32
+      %two = mp.constant 2.0 : f64 : f32
+      %p = mp.pow %a, %two : f32, f32 -> f32
+      %s = mp.mul %p, %k : f32, f32 -> f32
+      mp.yield %s : f32
+    } loc("dropped")
+    mp.return %m : tensor<?x4xf32, #mp.dims<batch, 4>>
+  }
+}
