@@ -1,0 +1,655 @@
+// Autoencoder on 4 devices, from autoencoder.mp.
+// Written by mparc 0.1.0: mparc autoencoder.mp -o autoencoder.cpp
+//
+// device 0: layer1, layer2
+//   arena 743,424 B at batch 32: 36,224 parameters with gradients and optimiser's state 579,584 B,
+//     activations 0 B + 2,560 B a row
+// device 1: layer3, layer4
+//   arena 222,464 B at batch 32: 8,776 parameters with gradients and optimiser's state 140,544 B,
+//     activations 0 B + 1,280 B a row
+// device 2: layer5, layer6
+//   arena 226,304 B at batch 32: 8,896 parameters with gradients and optimiser's state 142,336 B,
+//     activations 0 B + 1,312 B a row
+// device 3: layer7, layer8
+//   arena 744,960 B at batch 32: 36,108 parameters with gradients and optimiser's state 577,792 B,
+//     activations 256 B + 2,608 B a row
+// transfers a step: 3 forward, 3 backward
+//   forward: 0 → 1 512 B a row, 1 → 2 32 B a row, 2 → 3 512 B a row
+//   backward: 3 → 2 512 B a row, 2 → 1 32 B a row, 1 → 0 512 B a row
+
+#include "mpar/mpar.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+
+using namespace mpar;
+
+// What the loops compute of one element each.
+namespace {
+
+struct Sub {
+  float operator()(float a, float b) const { return a - b; }
+};
+
+struct Square {
+  float operator()(float a) const { return a * a; }
+};
+
+struct DivMulAdd {
+  float count;
+  float operator()(float a) const {
+    const float t1 = 1.0f / count * a;
+    return t1 + t1;
+  }
+};
+
+struct ReluGradient {
+  float operator()(float a, float b) const { return a > 0.0f ? b : 0.0f; }
+};
+
+struct Div {
+  float count;
+  float operator()(float a) const { return a / count; }
+};
+
+struct SubSquare {
+  float operator()(float a, float b) const {
+    const float t1 = a - b;
+    return t1 * t1;
+  }
+};
+
+} // namespace
+
+class Autoencoder final : public mpar::Model {
+public:
+  explicit Autoencoder(const mpar::Settings &settings = {});
+
+  /// Forward, backward and update on at most largest_batch() rows. Returns their loss.
+  float train_step(const mpar::Batch &batch) override;
+  /// The loss of the rows without training. `output` lives until the next call.
+  float evaluate(const mpar::Batch &batch, const void *&output) override;
+  /// The output, which lives until the next call.
+  const void *predict(const mpar::Batch &batch) override;
+
+  /// The same on x [rows, 12], target [rows, out 12], contiguous.
+  float train_step(const float *x, const float *target, int64_t rows);
+  /// x [rows, 12] → [rows, out 12], which lives until the next call.
+  const float *forward(const float *x, int64_t rows);
+
+  /// Devices, parameters and training, as the runtime reads them.
+  static mpar::ModelDescription describe();
+
+private:
+  void forward_on_0(int64_t rows);
+  void forward_on_1(int64_t rows);
+  void forward_on_2(int64_t rows);
+  void forward_on_3(int64_t rows, mpar::Store store);
+  void backward_on_3(int64_t rows, int64_t batch_rows, mpar::Store store);
+  void backward_on_2(int64_t rows, mpar::Store store);
+  void backward_on_1(int64_t rows, mpar::Store store);
+  void backward_on_0(int64_t rows, mpar::Store store);
+  void finish_on_3(int64_t batch_rows);
+  void update();
+  void evaluate_on_0(int64_t rows);
+  void evaluate_on_1(int64_t rows);
+  void evaluate_on_2(int64_t rows);
+  void evaluate_on_3(int64_t rows);
+  void predict_on_0(int64_t rows);
+  void predict_on_1(int64_t rows);
+  void predict_on_2(int64_t rows);
+  void predict_on_3(int64_t rows);
+
+  // Parameters, in the arenas of their devices.
+  float *const layer1_weight_; // [out 256, in 12], device 0
+  float *const layer1_bias_;   // [out 256], device 0
+  float *const layer2_weight_; // [out 128, in 256], device 0
+  float *const layer2_bias_;   // [out 128], device 0
+  float *const layer3_weight_; // [out 64, in 128], device 1
+  float *const layer3_bias_;   // [out 64], device 1
+  float *const layer4_weight_; // [out 8, in 64], device 1
+  float *const layer4_bias_;   // [out 8], device 1
+  float *const layer5_weight_; // [out 64, in 8], device 2
+  float *const layer5_bias_;   // [out 64], device 2
+  float *const layer6_weight_; // [out 128, in 64], device 2
+  float *const layer6_bias_;   // [out 128], device 2
+  float *const layer7_weight_; // [out 256, in 128], device 3
+  float *const layer7_bias_;   // [out 256], device 3
+  float *const layer8_weight_; // [out 12, in 256], device 3
+  float *const layer8_bias_;   // [out 12], device 3
+
+  // Values that one function computes and another reads; they live for a call.
+  const float *x_ = nullptr;                // [rows, 12]
+  const float *target_ = nullptr;           // [rows, out 12]
+  float *layer1_relu_ = nullptr;            // [rows, out 256]
+  float *layer2_relu_ = nullptr;            // [rows, out 128]
+  const float *layer2_relu_on_1_ = nullptr; // [rows, out 128]
+  float *layer3_relu_ = nullptr;            // [rows, out 64]
+  float *h_ = nullptr;                      // [rows, out 8]
+  const float *h_on_2_ = nullptr;           // [rows, out 8]
+  float *layer5_relu_ = nullptr;            // [rows, out 64]
+  float *layer6_relu_ = nullptr;            // [rows, out 128]
+  const float *layer6_relu_on_3_ = nullptr; // [rows, out 128]
+  float *layer7_relu_ = nullptr;            // [rows, out 256]
+  float *loss_difference_ = nullptr;        // [rows, out 12]
+  float *loss_ = nullptr;                   // []
+  float *layer6_relu_grad_ = nullptr;       // [rows, out 128]
+  float *h_grad_ = nullptr;                 // [rows, out 8]
+  float *layer2_relu_grad_ = nullptr;       // [rows, out 128]
+  float *loss_2_ = nullptr;                 // []
+  float *layer8_out_ = nullptr;             // [rows, out 12]
+};
+
+ModelDescription Autoencoder::describe() {
+  ModelDescription description;
+  description.name = "Autoencoder";
+  description.source = "autoencoder.mp";
+
+  // of each: floats of parameters, of those trained; bytes of activations, bytes a row
+  description.devices = {
+      {36224, 36224, 0, 2560},
+      {8784, 8784, 0, 1280},
+      {8896, 8896, 0, 1312},
+      {36112, 36112, 256, 2608},
+  };
+
+  // name, shape, device, place in its device's parameters, first values
+  using Initial = Initializer::Kind;
+  description.parameters = {
+      {"layer1.weight", {256, 12}, 0, 0, {Initial::kaiming_uniform, 12.0, 0.0}},
+      {"layer1.bias", {256}, 0, 3072, {Initial::uniform, -0.2886751345948129, 0.2886751345948129}},
+      {"layer2.weight", {128, 256}, 0, 3328, {Initial::kaiming_uniform, 256.0, 0.0}},
+      {"layer2.bias", {128}, 0, 36096, {Initial::uniform, -0.0625, 0.0625}},
+      {"layer3.weight", {64, 128}, 1, 0, {Initial::kaiming_uniform, 128.0, 0.0}},
+      {"layer3.bias", {64}, 1, 8192, {Initial::uniform, -0.08838834764831843, 0.08838834764831843}},
+      {"layer4.weight", {8, 64}, 1, 8256, {Initial::kaiming_uniform, 64.0, 0.0}},
+      {"layer4.bias", {8}, 1, 8768, {Initial::uniform, -0.125, 0.125}},
+      {"layer5.weight", {64, 8}, 2, 0, {Initial::kaiming_uniform, 8.0, 0.0}},
+      {"layer5.bias", {64}, 2, 512, {Initial::uniform, -0.35355339059327373, 0.35355339059327373}},
+      {"layer6.weight", {128, 64}, 2, 576, {Initial::kaiming_uniform, 64.0, 0.0}},
+      {"layer6.bias", {128}, 2, 8768, {Initial::uniform, -0.125, 0.125}},
+      {"layer7.weight", {256, 128}, 3, 0, {Initial::kaiming_uniform, 128.0, 0.0}},
+      {"layer7.bias",
+       {256},
+       3,
+       32768,
+       {Initial::uniform, -0.08838834764831843, 0.08838834764831843}},
+      {"layer8.weight", {12, 256}, 3, 33024, {Initial::kaiming_uniform, 256.0, 0.0}},
+      {"layer8.bias", {12}, 3, 36096, {Initial::uniform, -0.0625, 0.0625}},
+  };
+
+  description.inputs = {{"x", ElementType::f32, {12}}};
+  description.target = {"target", ElementType::f32, {12}};
+  description.output = {"output", ElementType::f32, {12}};
+
+  TrainingDefaults &training = description.training;
+  training.data.kind = DataSource::Kind::csv;
+  training.data.path = "sunspots.csv";
+  training.data.test = 0.2;
+  training.epochs = 10;
+  training.batch = 32;
+  training.shuffle = true;
+  training.seed = 0;
+  training.optimizer.kind = OptimizerSettings::Kind::adam;
+  training.optimizer.beta1 = 0.9;
+  training.optimizer.beta2 = 0.999;
+  training.optimizer.eps = 1e-08;
+  training.optimizer.lr = 0.001;
+  training.optimizer.weight_decay = 0.0;
+  return description;
+}
+
+Autoencoder::Autoencoder(const Settings &settings)
+    : Model(describe(), settings), layer1_weight_(device(0).parameters()),
+      layer1_bias_(device(0).parameters() + 3072), layer2_weight_(device(0).parameters() + 3328),
+      layer2_bias_(device(0).parameters() + 36096), layer3_weight_(device(1).parameters()),
+      layer3_bias_(device(1).parameters() + 8192), layer4_weight_(device(1).parameters() + 8256),
+      layer4_bias_(device(1).parameters() + 8768), layer5_weight_(device(2).parameters()),
+      layer5_bias_(device(2).parameters() + 512), layer6_weight_(device(2).parameters() + 576),
+      layer6_bias_(device(2).parameters() + 8768), layer7_weight_(device(3).parameters()),
+      layer7_bias_(device(3).parameters() + 32768), layer8_weight_(device(3).parameters() + 33024),
+      layer8_bias_(device(3).parameters() + 36096) {}
+
+float Autoencoder::train_step(const Batch &batch) {
+  check(batch);
+  ++step();
+  const int64_t batch_rows = batch.rows;
+
+  // A few rows at a time from the first layer to the last gradient: what one layer
+  // leaves in the cache the next finds there. Sums over the batch are sums over its parts.
+  for (int64_t begin = 0; begin < batch.rows; begin += 64) {
+    const int64_t rows = std::min<int64_t>(64, batch.rows - begin);
+    const Store store = begin == 0 ? Store::overwrite : Store::add;
+    x_ = static_cast<const float *>(batch.inputs[0]) + begin * 12;
+    target_ = static_cast<const float *>(batch.target) + begin * 12;
+
+    forward_on_0(rows);                     // layer1, layer2
+    forward_on_1(rows);                     // layer3, layer4
+    forward_on_2(rows);                     // layer5, layer6
+    forward_on_3(rows, store);              // layer7, layer8, loss
+    backward_on_3(rows, batch_rows, store); // loss, layer8, layer7
+    backward_on_2(rows, store);             // layer6, layer5
+    backward_on_1(rows, store);             // layer4, layer3
+    backward_on_0(rows, store);             // layer2, layer1
+  }
+  finish_on_3(batch_rows); // loss
+  update();
+
+  return *loss_2_;
+}
+
+void Autoencoder::forward_on_0(int64_t rows) {
+  Device &d0 = device(0);
+
+  // layer1 = Linear(12, 256)                                             autoencoder.mp:3
+  layer1_relu_ = d0.rows<float>(0); // [rows, out 256]
+  linear(d0, rows, 12, 256, x_, layer1_weight_, layer1_bias_, Activation::relu, layer1_relu_);
+
+  // layer2 = Linear(256, 128)                                            autoencoder.mp:4
+  layer2_relu_ = d0.rows<float>(2048); // [rows, out 128]
+  linear(d0, rows, 256, 128, layer1_relu_, layer2_weight_, layer2_bias_, Activation::relu,
+         layer2_relu_);
+}
+
+void Autoencoder::forward_on_1(int64_t rows) {
+  Device &d0 = device(0);
+  Device &d1 = device(1);
+
+  // layer2_relu: device 0 → 1, 512 B a row; layer3 reads it            autoencoder.mp:13
+  layer2_relu_on_1_ = transfer(d0, layer2_relu_, d1, d1.rows<float>(0), rows * 128);
+
+  // layer3 = Linear(128, 64)                                             autoencoder.mp:5
+  layer3_relu_ = d1.rows<float>(1024); // [rows, out 64]
+  linear(d1, rows, 128, 64, layer2_relu_on_1_, layer3_weight_, layer3_bias_, Activation::relu,
+         layer3_relu_);
+
+  // layer4 = Linear(64, 8)                                               autoencoder.mp:6
+  h_ = d1.rows<float>(768); // [rows, out 8]
+  linear(d1, rows, 64, 8, layer3_relu_, layer4_weight_, layer4_bias_, Activation::relu, h_);
+}
+
+void Autoencoder::forward_on_2(int64_t rows) {
+  Device &d1 = device(1);
+  Device &d2 = device(2);
+
+  // h: device 1 → 2, 32 B a row; layer5 reads it                       autoencoder.mp:13
+  h_on_2_ = transfer(d1, h_, d2, d2.rows<float>(1280), rows * 8);
+
+  // layer5 = Linear(8, 64)                                               autoencoder.mp:7
+  layer5_relu_ = d2.rows<float>(1024); // [rows, out 64]
+  linear(d2, rows, 8, 64, h_on_2_, layer5_weight_, layer5_bias_, Activation::relu, layer5_relu_);
+
+  // layer6 = Linear(64, 128)                                             autoencoder.mp:8
+  layer6_relu_ = d2.rows<float>(0); // [rows, out 128]
+  linear(d2, rows, 64, 128, layer5_relu_, layer6_weight_, layer6_bias_, Activation::relu,
+         layer6_relu_);
+}
+
+void Autoencoder::forward_on_3(int64_t rows, mpar::Store store) {
+  Device &d2 = device(2);
+  Device &d3 = device(3);
+
+  // layer6_relu: device 2 → 3, 512 B a row; layer7 reads it            autoencoder.mp:14
+  layer6_relu_on_3_ = transfer(d2, layer6_relu_, d3, d3.rows<float>(2048), rows * 128);
+
+  // layer7 = Linear(128, 256)                                            autoencoder.mp:9
+  layer7_relu_ = d3.rows<float>(0); // [rows, out 256]
+  linear(d3, rows, 128, 256, layer6_relu_on_3_, layer7_weight_, layer7_bias_, Activation::relu,
+         layer7_relu_);
+
+  // layer8 = Linear(256, 12)                                             autoencoder.mp:10
+  float *const layer8_out = d3.rows<float>(2560); // [rows, out 12]
+  linear(d3, rows, 256, 12, layer7_relu_, layer8_weight_, layer8_bias_, Activation::none,
+         layer8_out);
+
+  // loss = mse                                                           autoencoder.mp:18
+  loss_difference_ = d3.rows<float>(2560); // [rows, out 12]
+  map(d3, rows * 12, Sub{}, loss_difference_, layer8_out, target_);
+  float *const loss_mul = d3.rows<float>(1024); // [rows, out 12]
+  map(d3, rows * 12, Square{}, loss_mul, loss_difference_);
+  loss_ = d3.fixed<float>(0); // []
+  reduce(d3, Reduction::sum, Shape{rows, 12}, 1u << 0 | 1u << 1, loss_mul, loss_, store);
+}
+
+void Autoencoder::backward_on_3(int64_t rows, int64_t batch_rows, mpar::Store store) {
+  Device &d3 = device(3);
+
+  // loss = mse                                                           autoencoder.mp:18
+  float *const loss_difference_grad = d3.rows<float>(2560); // [rows, out 12]
+  map(d3, rows * 12, DivMulAdd{float(batch_rows * 12)}, loss_difference_grad, loss_difference_);
+
+  // layer8 = Linear(256, 12)                                             autoencoder.mp:10
+  float *const layer8_bias_grad = d3.gradients() + 36096; // [out 12]
+  reduce(d3, Reduction::sum, Shape{rows, 12}, 1u << 0, loss_difference_grad, layer8_bias_grad,
+         store);
+  float *const layer7_relu_grad = d3.rows<float>(1024); // [rows, out 256]
+  matmul(d3, 1, rows, 256, 12, Transpose::no, Transpose::no, loss_difference_grad, layer8_weight_,
+         layer7_relu_grad);
+  float *const layer8_weight_grad = d3.gradients() + 33024; // [out 12, in 256]
+  matmul(d3, 1, 12, 256, rows, Transpose::yes, Transpose::no, loss_difference_grad, layer7_relu_,
+         layer8_weight_grad, store);
+
+  // relu gradient                                                        autoencoder.mp:14
+  float *const layer7_out_grad = d3.rows<float>(0); // [rows, out 256]
+  map(d3, rows * 256, ReluGradient{}, layer7_out_grad, layer7_relu_, layer7_relu_grad);
+
+  // layer7 = Linear(128, 256)                                            autoencoder.mp:9
+  float *const layer7_bias_grad = d3.gradients() + 32768; // [out 256]
+  reduce(d3, Reduction::sum, Shape{rows, 256}, 1u << 0, layer7_out_grad, layer7_bias_grad, store);
+  layer6_relu_grad_ = d3.rows<float>(1024); // [rows, out 128]
+  matmul(d3, 1, rows, 128, 256, Transpose::no, Transpose::no, layer7_out_grad, layer7_weight_,
+         layer6_relu_grad_);
+  float *const layer7_weight_grad = d3.gradients(); // [out 256, in 128]
+  matmul(d3, 1, 256, 128, rows, Transpose::yes, Transpose::no, layer7_out_grad, layer6_relu_on_3_,
+         layer7_weight_grad, store);
+}
+
+void Autoencoder::backward_on_2(int64_t rows, mpar::Store store) {
+  Device &d2 = device(2);
+  Device &d3 = device(3);
+
+  // layer6_relu_grad: device 3 → 2, 512 B a row                        linear.mp:8
+  const float *const layer6_relu_grad_on_2 =
+      transfer(d3, layer6_relu_grad_, d2, d2.rows<float>(512), rows * 128);
+
+  // relu gradient                                                        autoencoder.mp:14
+  float *const layer6_out_grad = d2.rows<float>(0); // [rows, out 128]
+  map(d2, rows * 128, ReluGradient{}, layer6_out_grad, layer6_relu_, layer6_relu_grad_on_2);
+
+  // layer6 = Linear(64, 128)                                             autoencoder.mp:8
+  float *const layer6_bias_grad = d2.gradients() + 8768; // [out 128]
+  reduce(d2, Reduction::sum, Shape{rows, 128}, 1u << 0, layer6_out_grad, layer6_bias_grad, store);
+  float *const layer5_relu_grad = d2.rows<float>(512); // [rows, out 64]
+  matmul(d2, 1, rows, 64, 128, Transpose::no, Transpose::no, layer6_out_grad, layer6_weight_,
+         layer5_relu_grad);
+  float *const layer6_weight_grad = d2.gradients() + 576; // [out 128, in 64]
+  matmul(d2, 1, 128, 64, rows, Transpose::yes, Transpose::no, layer6_out_grad, layer5_relu_,
+         layer6_weight_grad, store);
+
+  // relu gradient                                                        autoencoder.mp:14
+  float *const layer5_out_grad = d2.rows<float>(1024); // [rows, out 64]
+  map(d2, rows * 64, ReluGradient{}, layer5_out_grad, layer5_relu_, layer5_relu_grad);
+
+  // layer5 = Linear(8, 64)                                               autoencoder.mp:7
+  float *const layer5_bias_grad = d2.gradients() + 512; // [out 64]
+  reduce(d2, Reduction::sum, Shape{rows, 64}, 1u << 0, layer5_out_grad, layer5_bias_grad, store);
+  h_grad_ = d2.rows<float>(0); // [rows, out 8]
+  matmul(d2, 1, rows, 8, 64, Transpose::no, Transpose::no, layer5_out_grad, layer5_weight_,
+         h_grad_);
+  float *const layer5_weight_grad = d2.gradients(); // [out 64, in 8]
+  matmul(d2, 1, 64, 8, rows, Transpose::yes, Transpose::no, layer5_out_grad, h_on_2_,
+         layer5_weight_grad, store);
+}
+
+void Autoencoder::backward_on_1(int64_t rows, mpar::Store store) {
+  Device &d1 = device(1);
+  Device &d2 = device(2);
+
+  // h_grad: device 2 → 1, 32 B a row                                   linear.mp:8
+  const float *const h_grad_on_1 = transfer(d2, h_grad_, d1, d1.rows<float>(512), rows * 8);
+
+  // relu gradient                                                        autoencoder.mp:13
+  float *const layer4_out_grad = d1.rows<float>(768); // [rows, out 8]
+  map(d1, rows * 8, ReluGradient{}, layer4_out_grad, h_, h_grad_on_1);
+
+  // layer4 = Linear(64, 8)                                               autoencoder.mp:6
+  float *const layer4_bias_grad = d1.gradients() + 8768; // [out 8]
+  reduce(d1, Reduction::sum, Shape{rows, 8}, 1u << 0, layer4_out_grad, layer4_bias_grad, store);
+  float *const layer3_relu_grad = d1.rows<float>(512); // [rows, out 64]
+  matmul(d1, 1, rows, 64, 8, Transpose::no, Transpose::no, layer4_out_grad, layer4_weight_,
+         layer3_relu_grad);
+  float *const layer4_weight_grad = d1.gradients() + 8256; // [out 8, in 64]
+  matmul(d1, 1, 8, 64, rows, Transpose::yes, Transpose::no, layer4_out_grad, layer3_relu_,
+         layer4_weight_grad, store);
+
+  // relu gradient                                                        autoencoder.mp:13
+  float *const layer3_out_grad = d1.rows<float>(1024); // [rows, out 64]
+  map(d1, rows * 64, ReluGradient{}, layer3_out_grad, layer3_relu_, layer3_relu_grad);
+
+  // layer3 = Linear(128, 64)                                             autoencoder.mp:5
+  float *const layer3_bias_grad = d1.gradients() + 8192; // [out 64]
+  reduce(d1, Reduction::sum, Shape{rows, 64}, 1u << 0, layer3_out_grad, layer3_bias_grad, store);
+  layer2_relu_grad_ = d1.rows<float>(512); // [rows, out 128]
+  matmul(d1, 1, rows, 128, 64, Transpose::no, Transpose::no, layer3_out_grad, layer3_weight_,
+         layer2_relu_grad_);
+  float *const layer3_weight_grad = d1.gradients(); // [out 64, in 128]
+  matmul(d1, 1, 64, 128, rows, Transpose::yes, Transpose::no, layer3_out_grad, layer2_relu_on_1_,
+         layer3_weight_grad, store);
+}
+
+void Autoencoder::backward_on_0(int64_t rows, mpar::Store store) {
+  Device &d0 = device(0);
+  Device &d1 = device(1);
+
+  // layer2_relu_grad: device 1 → 0, 512 B a row                        linear.mp:8
+  const float *const layer2_relu_grad_on_0 =
+      transfer(d1, layer2_relu_grad_, d0, d0.rows<float>(1024), rows * 128);
+
+  // relu gradient                                                        autoencoder.mp:13
+  float *const layer2_out_grad = d0.rows<float>(2048); // [rows, out 128]
+  map(d0, rows * 128, ReluGradient{}, layer2_out_grad, layer2_relu_, layer2_relu_grad_on_0);
+
+  // layer2 = Linear(256, 128)                                            autoencoder.mp:4
+  float *const layer2_bias_grad = d0.gradients() + 36096; // [out 128]
+  reduce(d0, Reduction::sum, Shape{rows, 128}, 1u << 0, layer2_out_grad, layer2_bias_grad, store);
+  float *const layer1_relu_grad = d0.rows<float>(1024); // [rows, out 256]
+  matmul(d0, 1, rows, 256, 128, Transpose::no, Transpose::no, layer2_out_grad, layer2_weight_,
+         layer1_relu_grad);
+  float *const layer2_weight_grad = d0.gradients() + 3328; // [out 128, in 256]
+  matmul(d0, 1, 128, 256, rows, Transpose::yes, Transpose::no, layer2_out_grad, layer1_relu_,
+         layer2_weight_grad, store);
+
+  // relu gradient                                                        autoencoder.mp:13
+  float *const layer1_out_grad = d0.rows<float>(0); // [rows, out 256]
+  map(d0, rows * 256, ReluGradient{}, layer1_out_grad, layer1_relu_, layer1_relu_grad);
+
+  // layer1 = Linear(12, 256)                                             autoencoder.mp:3
+  float *const layer1_bias_grad = d0.gradients() + 3072; // [out 256]
+  reduce(d0, Reduction::sum, Shape{rows, 256}, 1u << 0, layer1_out_grad, layer1_bias_grad, store);
+  float *const layer1_weight_grad = d0.gradients(); // [out 256, in 12]
+  matmul(d0, 1, 256, 12, rows, Transpose::yes, Transpose::no, layer1_out_grad, x_,
+         layer1_weight_grad, store);
+}
+
+void Autoencoder::finish_on_3(int64_t batch_rows) {
+  Device &d3 = device(3);
+
+  // loss = mse                                                           autoencoder.mp:18
+  loss_2_ = d3.fixed<float>(0); // []
+  map(d3, 1, Div{float(batch_rows * 12)}, loss_2_, loss_);
+}
+
+void Autoencoder::update() {
+  Device &d0 = device(0);
+  Device &d1 = device(1);
+  Device &d2 = device(2);
+  Device &d3 = device(3);
+  adam(d0, optimizer(), step());
+  adam(d1, optimizer(), step());
+  adam(d2, optimizer(), step());
+  adam(d3, optimizer(), step());
+}
+
+float Autoencoder::evaluate(const Batch &batch, const void *&output) {
+  check(batch);
+  const int64_t rows = batch.rows;
+  x_ = static_cast<const float *>(batch.inputs[0]);
+  target_ = static_cast<const float *>(batch.target);
+
+  evaluate_on_0(rows); // layer1, layer2
+  evaluate_on_1(rows); // layer3, layer4
+  evaluate_on_2(rows); // layer5, layer6
+  evaluate_on_3(rows); // layer7, layer8, loss
+
+  output = layer8_out_;
+  return *loss_;
+}
+
+void Autoencoder::evaluate_on_0(int64_t rows) {
+  Device &d0 = device(0);
+
+  // layer1 = Linear(12, 256)                                             autoencoder.mp:3
+  float *const layer1_relu = d0.rows<float>(0); // [rows, out 256]
+  linear(d0, rows, 12, 256, x_, layer1_weight_, layer1_bias_, Activation::relu, layer1_relu);
+
+  // layer2 = Linear(256, 128)                                            autoencoder.mp:4
+  layer2_relu_ = d0.rows<float>(1024); // [rows, out 128]
+  linear(d0, rows, 256, 128, layer1_relu, layer2_weight_, layer2_bias_, Activation::relu,
+         layer2_relu_);
+}
+
+void Autoencoder::evaluate_on_1(int64_t rows) {
+  Device &d0 = device(0);
+  Device &d1 = device(1);
+
+  // layer2_relu: device 0 → 1, 512 B a row; layer3 reads it            autoencoder.mp:13
+  const float *const layer2_relu_on_1 =
+      transfer(d0, layer2_relu_, d1, d1.rows<float>(0), rows * 128);
+
+  // layer3 = Linear(128, 64)                                             autoencoder.mp:5
+  float *const layer3_relu = d1.rows<float>(512); // [rows, out 64]
+  linear(d1, rows, 128, 64, layer2_relu_on_1, layer3_weight_, layer3_bias_, Activation::relu,
+         layer3_relu);
+
+  // layer4 = Linear(64, 8)                                               autoencoder.mp:6
+  h_ = d1.rows<float>(0); // [rows, out 8]
+  linear(d1, rows, 64, 8, layer3_relu, layer4_weight_, layer4_bias_, Activation::relu, h_);
+}
+
+void Autoencoder::evaluate_on_2(int64_t rows) {
+  Device &d1 = device(1);
+  Device &d2 = device(2);
+
+  // h: device 1 → 2, 32 B a row; layer5 reads it                       autoencoder.mp:13
+  const float *const h_on_2 = transfer(d1, h_, d2, d2.rows<float>(0), rows * 8);
+
+  // layer5 = Linear(8, 64)                                               autoencoder.mp:7
+  float *const layer5_relu = d2.rows<float>(512); // [rows, out 64]
+  linear(d2, rows, 8, 64, h_on_2, layer5_weight_, layer5_bias_, Activation::relu, layer5_relu);
+
+  // layer6 = Linear(64, 128)                                             autoencoder.mp:8
+  layer6_relu_ = d2.rows<float>(0); // [rows, out 128]
+  linear(d2, rows, 64, 128, layer5_relu, layer6_weight_, layer6_bias_, Activation::relu,
+         layer6_relu_);
+}
+
+void Autoencoder::evaluate_on_3(int64_t rows) {
+  Device &d2 = device(2);
+  Device &d3 = device(3);
+
+  // layer6_relu: device 2 → 3, 512 B a row; layer7 reads it            autoencoder.mp:14
+  const float *const layer6_relu_on_3 =
+      transfer(d2, layer6_relu_, d3, d3.rows<float>(1024), rows * 128);
+
+  // layer7 = Linear(128, 256)                                            autoencoder.mp:9
+  float *const layer7_relu = d3.rows<float>(0); // [rows, out 256]
+  linear(d3, rows, 128, 256, layer6_relu_on_3, layer7_weight_, layer7_bias_, Activation::relu,
+         layer7_relu);
+
+  // layer8 = Linear(256, 12)                                             autoencoder.mp:10
+  layer8_out_ = d3.rows<float>(1024); // [rows, out 12]
+  linear(d3, rows, 256, 12, layer7_relu, layer8_weight_, layer8_bias_, Activation::none,
+         layer8_out_);
+
+  // loss = mse                                                           autoencoder.mp:18
+  float *const loss_mul = d3.rows<float>(0); // [rows, out 12]
+  map(d3, rows * 12, SubSquare{}, loss_mul, layer8_out_, target_);
+  loss_ = d3.fixed<float>(0); // []
+  reduce(d3, Reduction::mean, Shape{rows, 12}, 1u << 0 | 1u << 1, loss_mul, loss_);
+}
+
+const void *Autoencoder::predict(const Batch &batch) {
+  check(batch);
+  const int64_t rows = batch.rows;
+  x_ = static_cast<const float *>(batch.inputs[0]);
+
+  predict_on_0(rows); // layer1, layer2
+  predict_on_1(rows); // layer3, layer4
+  predict_on_2(rows); // layer5, layer6
+  predict_on_3(rows); // layer7, layer8
+
+  return layer8_out_;
+}
+
+void Autoencoder::predict_on_0(int64_t rows) {
+  Device &d0 = device(0);
+
+  // layer1 = Linear(12, 256)                                             autoencoder.mp:3
+  float *const layer1_relu = d0.rows<float>(0); // [rows, out 256]
+  linear(d0, rows, 12, 256, x_, layer1_weight_, layer1_bias_, Activation::relu, layer1_relu);
+
+  // layer2 = Linear(256, 128)                                            autoencoder.mp:4
+  layer2_relu_ = d0.rows<float>(1024); // [rows, out 128]
+  linear(d0, rows, 256, 128, layer1_relu, layer2_weight_, layer2_bias_, Activation::relu,
+         layer2_relu_);
+}
+
+void Autoencoder::predict_on_1(int64_t rows) {
+  Device &d0 = device(0);
+  Device &d1 = device(1);
+
+  // layer2_relu: device 0 → 1, 512 B a row; layer3 reads it            autoencoder.mp:13
+  const float *const layer2_relu_on_1 =
+      transfer(d0, layer2_relu_, d1, d1.rows<float>(0), rows * 128);
+
+  // layer3 = Linear(128, 64)                                             autoencoder.mp:5
+  float *const layer3_relu = d1.rows<float>(512); // [rows, out 64]
+  linear(d1, rows, 128, 64, layer2_relu_on_1, layer3_weight_, layer3_bias_, Activation::relu,
+         layer3_relu);
+
+  // layer4 = Linear(64, 8)                                               autoencoder.mp:6
+  h_ = d1.rows<float>(0); // [rows, out 8]
+  linear(d1, rows, 64, 8, layer3_relu, layer4_weight_, layer4_bias_, Activation::relu, h_);
+}
+
+void Autoencoder::predict_on_2(int64_t rows) {
+  Device &d1 = device(1);
+  Device &d2 = device(2);
+
+  // h: device 1 → 2, 32 B a row; layer5 reads it                       autoencoder.mp:13
+  const float *const h_on_2 = transfer(d1, h_, d2, d2.rows<float>(0), rows * 8);
+
+  // layer5 = Linear(8, 64)                                               autoencoder.mp:7
+  float *const layer5_relu = d2.rows<float>(512); // [rows, out 64]
+  linear(d2, rows, 8, 64, h_on_2, layer5_weight_, layer5_bias_, Activation::relu, layer5_relu);
+
+  // layer6 = Linear(64, 128)                                             autoencoder.mp:8
+  layer6_relu_ = d2.rows<float>(0); // [rows, out 128]
+  linear(d2, rows, 64, 128, layer5_relu, layer6_weight_, layer6_bias_, Activation::relu,
+         layer6_relu_);
+}
+
+void Autoencoder::predict_on_3(int64_t rows) {
+  Device &d2 = device(2);
+  Device &d3 = device(3);
+
+  // layer6_relu: device 2 → 3, 512 B a row; layer7 reads it            autoencoder.mp:14
+  const float *const layer6_relu_on_3 =
+      transfer(d2, layer6_relu_, d3, d3.rows<float>(1024), rows * 128);
+
+  // layer7 = Linear(128, 256)                                            autoencoder.mp:9
+  float *const layer7_relu = d3.rows<float>(0); // [rows, out 256]
+  linear(d3, rows, 128, 256, layer6_relu_on_3, layer7_weight_, layer7_bias_, Activation::relu,
+         layer7_relu);
+
+  // layer8 = Linear(256, 12)                                             autoencoder.mp:10
+  layer8_out_ = d3.rows<float>(1024); // [rows, out 12]
+  linear(d3, rows, 256, 12, layer7_relu, layer8_weight_, layer8_bias_, Activation::none,
+         layer8_out_);
+}
+
+float Autoencoder::train_step(const float *x, const float *target, int64_t rows) {
+  return train_step(Batch{rows, {x}, target});
+}
+
+const float *Autoencoder::forward(const float *x, int64_t rows) {
+  return static_cast<const float *>(predict(Batch{rows, {x}, nullptr}));
+}
+
+int main(int argc, char **argv) {
+  return run_program(argc, argv, Autoencoder::describe(),
+                     [](const Settings &settings) -> std::unique_ptr<Model> {
+                       return std::make_unique<Autoencoder>(settings);
+                     });
+}

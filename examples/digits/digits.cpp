@@ -1,0 +1,450 @@
+// Digits on 3 devices, from digits.mp.
+// Written by mparc 0.1.0: mparc digits.mp -o digits.cpp
+//
+// device 0: hidden1
+//   arena 397,312 B at batch 16: 16,640 parameters with gradients and optimiser's state 266,240 B,
+//     activations 0 B + 2,048 B a row
+// device 1: hidden2
+//   arena 690,176 B at batch 16: 32,896 parameters with gradients and optimiser's state 526,336 B,
+//     activations 0 B + 2,560 B a row
+// device 2: output
+//   arena 89,088 B at batch 16: 1,290 parameters with gradients and optimiser's state 20,736 B,
+//     activations 256 B + 1,064 B a row
+// transfers a step: 2 forward, 2 backward
+//   forward: 0 → 1 1,024 B a row, 1 → 2 512 B a row
+//   backward: 2 → 1 512 B a row, 1 → 0 1,024 B a row
+
+#include "mpar/mpar.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+
+using namespace mpar;
+
+// What the loops compute of one element each.
+namespace {
+
+struct Compare {
+  bool operator()(int32_t a, int32_t i) const { return i == a; }
+};
+
+struct NegSelect {
+  float operator()(float a, bool b) const { return b ? -a : 0.0f; }
+};
+
+struct DivSelectNeg {
+  float count;
+  float operator()(bool a) const { return -(a ? 1.0f / count : 0.0f); }
+};
+
+struct ExpMulSub {
+  float operator()(float a, float b, float c) const { return c - mpar::exp(a) * b; }
+};
+
+struct ReluGradient {
+  float operator()(float a, float b) const { return a > 0.0f ? b : 0.0f; }
+};
+
+struct Div {
+  float count;
+  float operator()(float a) const { return a / count; }
+};
+
+struct CompareNegSelect {
+  float operator()(int32_t a, float b, int32_t i) const { return i == a ? -b : 0.0f; }
+};
+
+} // namespace
+
+class Digits final : public mpar::Model {
+public:
+  explicit Digits(const mpar::Settings &settings = {});
+
+  /// Forward, backward and update on at most largest_batch() rows. Returns their loss.
+  float train_step(const mpar::Batch &batch) override;
+  /// The loss of the rows without training. `output` lives until the next call.
+  float evaluate(const mpar::Batch &batch, const void *&output) override;
+  /// The output, which lives until the next call.
+  const void *predict(const mpar::Batch &batch) override;
+
+  /// The same on image [rows, 64], target [rows], contiguous.
+  float train_step(const float *image, const int32_t *target, int64_t rows);
+  /// image [rows, 64] → [rows, out 10], which lives until the next call.
+  const float *forward(const float *image, int64_t rows);
+
+  /// Devices, parameters and training, as the runtime reads them.
+  static mpar::ModelDescription describe();
+
+private:
+  void forward_on_0(int64_t rows);
+  void forward_on_1(int64_t rows);
+  void forward_on_2(int64_t rows, mpar::Store store);
+  void backward_on_2(int64_t rows, int64_t batch_rows, mpar::Store store);
+  void backward_on_1(int64_t rows, mpar::Store store);
+  void backward_on_0(int64_t rows, mpar::Store store);
+  void finish_on_2(int64_t batch_rows);
+  void update();
+  void evaluate_on_0(int64_t rows);
+  void evaluate_on_1(int64_t rows);
+  void evaluate_on_2(int64_t rows);
+  void predict_on_0(int64_t rows);
+  void predict_on_1(int64_t rows);
+  void predict_on_2(int64_t rows);
+
+  // Parameters, in the arenas of their devices.
+  float *const hidden1_weight_; // [out 256, in 64], device 0
+  float *const hidden1_bias_;   // [out 256], device 0
+  float *const hidden2_weight_; // [out 128, in 256], device 1
+  float *const hidden2_bias_;   // [out 128], device 1
+  float *const output_weight_;  // [out 10, in 128], device 2
+  float *const output_bias_;    // [out 10], device 2
+
+  // Values that one function computes and another reads; they live for a call.
+  const float *image_ = nullptr;             // [rows, 64]
+  const int32_t *target_ = nullptr;          // [rows]
+  float *hidden1_relu_ = nullptr;            // [rows, out 256]
+  const float *hidden1_relu_on_1_ = nullptr; // [rows, out 256]
+  float *hidden2_relu_ = nullptr;            // [rows, out 128]
+  const float *hidden2_relu_on_2_ = nullptr; // [rows, out 128]
+  bool *loss_compare_ = nullptr;             // [rows, classes 10]
+  float *loss_log_softmax_ = nullptr;        // [rows, classes 10]
+  float *loss_ = nullptr;                    // []
+  float *hidden2_relu_grad_ = nullptr;       // [rows, out 128]
+  float *hidden1_relu_grad_ = nullptr;       // [rows, out 256]
+  float *loss_2_ = nullptr;                  // []
+  float *output_out_ = nullptr;              // [rows, out 10]
+};
+
+ModelDescription Digits::describe() {
+  ModelDescription description;
+  description.name = "Digits";
+  description.source = "digits.mp";
+
+  // of each: floats of parameters, of those trained; bytes of activations, bytes a row
+  description.devices = {
+      {16640, 16640, 0, 2048},
+      {32896, 32896, 0, 2560},
+      {1296, 1296, 256, 1064},
+  };
+
+  // name, shape, device, place in its device's parameters, first values
+  using Initial = Initializer::Kind;
+  description.parameters = {
+      {"hidden1.weight", {256, 64}, 0, 0, {Initial::kaiming_uniform, 64.0, 0.0}},
+      {"hidden1.bias", {256}, 0, 16384, {Initial::uniform, -0.125, 0.125}},
+      {"hidden2.weight", {128, 256}, 1, 0, {Initial::kaiming_uniform, 256.0, 0.0}},
+      {"hidden2.bias", {128}, 1, 32768, {Initial::uniform, -0.0625, 0.0625}},
+      {"output.weight", {10, 128}, 2, 0, {Initial::kaiming_uniform, 128.0, 0.0}},
+      {"output.bias", {10}, 2, 1280, {Initial::uniform, -0.08838834764831843, 0.08838834764831843}},
+  };
+
+  description.inputs = {{"image", ElementType::f32, {64}}};
+  description.target = {"target", ElementType::i32, {}};
+  description.output = {"output", ElementType::f32, {10}};
+  description.classes = 10;
+
+  TrainingDefaults &training = description.training;
+  training.data.kind = DataSource::Kind::csv;
+  training.data.path = "digits.csv";
+  training.data.test = 0.2;
+  training.epochs = 15;
+  training.batch = 16;
+  training.shuffle = true;
+  training.seed = 0;
+  training.optimizer.kind = OptimizerSettings::Kind::adamw;
+  training.optimizer.beta1 = 0.9;
+  training.optimizer.beta2 = 0.999;
+  training.optimizer.eps = 1e-08;
+  training.optimizer.lr = 0.001;
+  training.optimizer.weight_decay = 0.01;
+  return description;
+}
+
+Digits::Digits(const Settings &settings)
+    : Model(describe(), settings), hidden1_weight_(device(0).parameters()),
+      hidden1_bias_(device(0).parameters() + 16384), hidden2_weight_(device(1).parameters()),
+      hidden2_bias_(device(1).parameters() + 32768), output_weight_(device(2).parameters()),
+      output_bias_(device(2).parameters() + 1280) {}
+
+float Digits::train_step(const Batch &batch) {
+  check(batch);
+  ++step();
+  const int64_t batch_rows = batch.rows;
+
+  // A few rows at a time from the first layer to the last gradient: what one layer
+  // leaves in the cache the next finds there. Sums over the batch are sums over its parts.
+  for (int64_t begin = 0; begin < batch.rows; begin += 64) {
+    const int64_t rows = std::min<int64_t>(64, batch.rows - begin);
+    const Store store = begin == 0 ? Store::overwrite : Store::add;
+    image_ = static_cast<const float *>(batch.inputs[0]) + begin * 64;
+    target_ = static_cast<const int32_t *>(batch.target) + begin;
+
+    forward_on_0(rows);                     // hidden1
+    forward_on_1(rows);                     // hidden2
+    forward_on_2(rows, store);              // output, loss
+    backward_on_2(rows, batch_rows, store); // loss, output
+    backward_on_1(rows, store);             // hidden2
+    backward_on_0(rows, store);             // hidden1
+  }
+  finish_on_2(batch_rows); // loss
+  update();
+
+  return *loss_2_;
+}
+
+void Digits::forward_on_0(int64_t rows) {
+  Device &d0 = device(0);
+
+  // hidden1 = Linear(64, 256)                                            digits.mp:3
+  hidden1_relu_ = d0.rows<float>(0); // [rows, out 256]
+  linear(d0, rows, 64, 256, image_, hidden1_weight_, hidden1_bias_, Activation::relu,
+         hidden1_relu_);
+}
+
+void Digits::forward_on_1(int64_t rows) {
+  Device &d0 = device(0);
+  Device &d1 = device(1);
+
+  // hidden1_relu: device 0 → 1, 1,024 B a row; hidden2 reads it        digits.mp:9
+  hidden1_relu_on_1_ = transfer(d0, hidden1_relu_, d1, d1.rows<float>(0), rows * 256);
+
+  // hidden2 = Linear(256, 128)                                           digits.mp:4
+  hidden2_relu_ = d1.rows<float>(2048); // [rows, out 128]
+  linear(d1, rows, 256, 128, hidden1_relu_on_1_, hidden2_weight_, hidden2_bias_, Activation::relu,
+         hidden2_relu_);
+}
+
+void Digits::forward_on_2(int64_t rows, mpar::Store store) {
+  Device &d1 = device(1);
+  Device &d2 = device(2);
+
+  // hidden2_relu: device 1 → 2, 512 B a row; output reads it           digits.mp:9
+  hidden2_relu_on_2_ = transfer(d1, hidden2_relu_, d2, d2.rows<float>(0), rows * 128);
+
+  // output = Linear(128, 10)                                             digits.mp:5
+  float *const output_out = d2.rows<float>(512); // [rows, out 10]
+  linear(d2, rows, 128, 10, hidden2_relu_on_2_, output_weight_, output_bias_, Activation::none,
+         output_out);
+
+  // loss = cross_entropy                                                 digits.mp:13
+  loss_compare_ = d2.rows<bool>(552); // [rows, classes 10]
+  map(d2, Shape{rows, 10}, Compare{}, loss_compare_, strided(target_, {1, 0}), Index{{0, 1}});
+  loss_log_softmax_ = d2.rows<float>(1024); // [rows, classes 10]
+  log_softmax(d2, rows, 10, 1, output_out, loss_log_softmax_);
+  float *const loss_picked = d2.rows<float>(512); // [rows, classes 10]
+  map(d2, rows * 10, NegSelect{}, loss_picked, loss_log_softmax_, loss_compare_);
+  float *const loss_reduce = d2.rows<float>(564); // [rows]
+  reduce(d2, Reduction::sum, Shape{rows, 10}, 1u << 1, loss_picked, loss_reduce);
+  loss_ = d2.fixed<float>(0); // []
+  reduce(d2, Reduction::sum, Shape{rows}, 1u << 0, loss_reduce, loss_, store);
+}
+
+void Digits::backward_on_2(int64_t rows, int64_t batch_rows, mpar::Store store) {
+  Device &d2 = device(2);
+
+  // loss = cross_entropy                                                 digits.mp:13
+  float *const loss_log_softmax_grad = d2.rows<float>(512); // [rows, classes 10]
+  map(d2, rows * 10, DivSelectNeg{float(batch_rows)}, loss_log_softmax_grad, loss_compare_);
+  float *const loss_log_softmax = d2.rows<float>(552); // [rows]
+  reduce(d2, Reduction::sum, Shape{rows, 10}, 1u << 1, loss_log_softmax_grad, loss_log_softmax);
+  float *const output_out_grad = d2.rows<float>(1024); // [rows, classes 10]
+  map(d2, Shape{rows, 10}, ExpMulSub{}, output_out_grad, strided(loss_log_softmax_, {10, 1}),
+      strided(loss_log_softmax, {1, 0}), strided(loss_log_softmax_grad, {10, 1}));
+
+  // output = Linear(128, 10)                                             digits.mp:5
+  float *const output_broadcast = d2.gradients() + 1280; // [classes 10]
+  reduce(d2, Reduction::sum, Shape{rows, 10}, 1u << 0, output_out_grad, output_broadcast, store);
+  hidden2_relu_grad_ = d2.rows<float>(512); // [rows, out 128]
+  matmul(d2, 1, rows, 128, 10, Transpose::no, Transpose::no, output_out_grad, output_weight_,
+         hidden2_relu_grad_);
+  float *const output_weight_grad = d2.gradients(); // [out 10, in 128]
+  matmul(d2, 1, 10, 128, rows, Transpose::yes, Transpose::no, output_out_grad, hidden2_relu_on_2_,
+         output_weight_grad, store);
+}
+
+void Digits::backward_on_1(int64_t rows, mpar::Store store) {
+  Device &d1 = device(1);
+  Device &d2 = device(2);
+
+  // hidden2_relu_grad: device 2 → 1, 512 B a row                       linear.mp:8
+  const float *const hidden2_relu_grad_on_1 =
+      transfer(d2, hidden2_relu_grad_, d1, d1.rows<float>(1024), rows * 128);
+
+  // relu gradient                                                        digits.mp:9
+  float *const hidden2_out_grad = d1.rows<float>(2048); // [rows, out 128]
+  map(d1, rows * 128, ReluGradient{}, hidden2_out_grad, hidden2_relu_, hidden2_relu_grad_on_1);
+
+  // hidden2 = Linear(256, 128)                                           digits.mp:4
+  float *const hidden2_bias_grad = d1.gradients() + 32768; // [out 128]
+  reduce(d1, Reduction::sum, Shape{rows, 128}, 1u << 0, hidden2_out_grad, hidden2_bias_grad, store);
+  hidden1_relu_grad_ = d1.rows<float>(1024); // [rows, out 256]
+  matmul(d1, 1, rows, 256, 128, Transpose::no, Transpose::no, hidden2_out_grad, hidden2_weight_,
+         hidden1_relu_grad_);
+  float *const hidden2_weight_grad = d1.gradients(); // [out 128, in 256]
+  matmul(d1, 1, 128, 256, rows, Transpose::yes, Transpose::no, hidden2_out_grad, hidden1_relu_on_1_,
+         hidden2_weight_grad, store);
+}
+
+void Digits::backward_on_0(int64_t rows, mpar::Store store) {
+  Device &d0 = device(0);
+  Device &d1 = device(1);
+
+  // hidden1_relu_grad: device 1 → 0, 1,024 B a row                     linear.mp:8
+  const float *const hidden1_relu_grad_on_0 =
+      transfer(d1, hidden1_relu_grad_, d0, d0.rows<float>(1024), rows * 256);
+
+  // relu gradient                                                        digits.mp:9
+  float *const hidden1_out_grad = d0.rows<float>(0); // [rows, out 256]
+  map(d0, rows * 256, ReluGradient{}, hidden1_out_grad, hidden1_relu_, hidden1_relu_grad_on_0);
+
+  // hidden1 = Linear(64, 256)                                            digits.mp:3
+  float *const hidden1_bias_grad = d0.gradients() + 16384; // [out 256]
+  reduce(d0, Reduction::sum, Shape{rows, 256}, 1u << 0, hidden1_out_grad, hidden1_bias_grad, store);
+  float *const hidden1_weight_grad = d0.gradients(); // [out 256, in 64]
+  matmul(d0, 1, 256, 64, rows, Transpose::yes, Transpose::no, hidden1_out_grad, image_,
+         hidden1_weight_grad, store);
+}
+
+void Digits::finish_on_2(int64_t batch_rows) {
+  Device &d2 = device(2);
+
+  // loss = cross_entropy                                                 digits.mp:13
+  loss_2_ = d2.fixed<float>(0); // []
+  map(d2, 1, Div{float(batch_rows)}, loss_2_, loss_);
+}
+
+void Digits::update() {
+  Device &d0 = device(0);
+  Device &d1 = device(1);
+  Device &d2 = device(2);
+  adamw(d0, optimizer(), step());
+  adamw(d1, optimizer(), step());
+  adamw(d2, optimizer(), step());
+}
+
+float Digits::evaluate(const Batch &batch, const void *&output) {
+  check(batch);
+  const int64_t rows = batch.rows;
+  image_ = static_cast<const float *>(batch.inputs[0]);
+  target_ = static_cast<const int32_t *>(batch.target);
+
+  evaluate_on_0(rows); // hidden1
+  evaluate_on_1(rows); // hidden2
+  evaluate_on_2(rows); // output, loss
+
+  output = output_out_;
+  return *loss_;
+}
+
+void Digits::evaluate_on_0(int64_t rows) {
+  Device &d0 = device(0);
+
+  // hidden1 = Linear(64, 256)                                            digits.mp:3
+  hidden1_relu_ = d0.rows<float>(0); // [rows, out 256]
+  linear(d0, rows, 64, 256, image_, hidden1_weight_, hidden1_bias_, Activation::relu,
+         hidden1_relu_);
+}
+
+void Digits::evaluate_on_1(int64_t rows) {
+  Device &d0 = device(0);
+  Device &d1 = device(1);
+
+  // hidden1_relu: device 0 → 1, 1,024 B a row; hidden2 reads it        digits.mp:9
+  const float *const hidden1_relu_on_1 =
+      transfer(d0, hidden1_relu_, d1, d1.rows<float>(0), rows * 256);
+
+  // hidden2 = Linear(256, 128)                                           digits.mp:4
+  hidden2_relu_ = d1.rows<float>(1024); // [rows, out 128]
+  linear(d1, rows, 256, 128, hidden1_relu_on_1, hidden2_weight_, hidden2_bias_, Activation::relu,
+         hidden2_relu_);
+}
+
+void Digits::evaluate_on_2(int64_t rows) {
+  Device &d1 = device(1);
+  Device &d2 = device(2);
+
+  // hidden2_relu: device 1 → 2, 512 B a row; output reads it           digits.mp:9
+  const float *const hidden2_relu_on_2 =
+      transfer(d1, hidden2_relu_, d2, d2.rows<float>(0), rows * 128);
+
+  // output = Linear(128, 10)                                             digits.mp:5
+  output_out_ = d2.rows<float>(512); // [rows, out 10]
+  linear(d2, rows, 128, 10, hidden2_relu_on_2, output_weight_, output_bias_, Activation::none,
+         output_out_);
+
+  // loss = cross_entropy                                                 digits.mp:13
+  float *const loss_log_softmax = d2.rows<float>(0); // [rows, classes 10]
+  log_softmax(d2, rows, 10, 1, output_out_, loss_log_softmax);
+  float *const loss_picked = d2.rows<float>(0); // [rows, classes 10]
+  map(d2, Shape{rows, 10}, CompareNegSelect{}, loss_picked, strided(target_, {1, 0}),
+      strided(loss_log_softmax, {10, 1}), Index{{0, 1}});
+  float *const loss_reduce = d2.rows<float>(40); // [rows]
+  reduce(d2, Reduction::sum, Shape{rows, 10}, 1u << 1, loss_picked, loss_reduce);
+  loss_ = d2.fixed<float>(0); // []
+  reduce(d2, Reduction::mean, Shape{rows}, 1u << 0, loss_reduce, loss_);
+}
+
+const void *Digits::predict(const Batch &batch) {
+  check(batch);
+  const int64_t rows = batch.rows;
+  image_ = static_cast<const float *>(batch.inputs[0]);
+
+  predict_on_0(rows); // hidden1
+  predict_on_1(rows); // hidden2
+  predict_on_2(rows); // output
+
+  return output_out_;
+}
+
+void Digits::predict_on_0(int64_t rows) {
+  Device &d0 = device(0);
+
+  // hidden1 = Linear(64, 256)                                            digits.mp:3
+  hidden1_relu_ = d0.rows<float>(0); // [rows, out 256]
+  linear(d0, rows, 64, 256, image_, hidden1_weight_, hidden1_bias_, Activation::relu,
+         hidden1_relu_);
+}
+
+void Digits::predict_on_1(int64_t rows) {
+  Device &d0 = device(0);
+  Device &d1 = device(1);
+
+  // hidden1_relu: device 0 → 1, 1,024 B a row; hidden2 reads it        digits.mp:9
+  const float *const hidden1_relu_on_1 =
+      transfer(d0, hidden1_relu_, d1, d1.rows<float>(0), rows * 256);
+
+  // hidden2 = Linear(256, 128)                                           digits.mp:4
+  hidden2_relu_ = d1.rows<float>(1024); // [rows, out 128]
+  linear(d1, rows, 256, 128, hidden1_relu_on_1, hidden2_weight_, hidden2_bias_, Activation::relu,
+         hidden2_relu_);
+}
+
+void Digits::predict_on_2(int64_t rows) {
+  Device &d1 = device(1);
+  Device &d2 = device(2);
+
+  // hidden2_relu: device 1 → 2, 512 B a row; output reads it           digits.mp:9
+  const float *const hidden2_relu_on_2 =
+      transfer(d1, hidden2_relu_, d2, d2.rows<float>(0), rows * 128);
+
+  // output = Linear(128, 10)                                             digits.mp:5
+  output_out_ = d2.rows<float>(512); // [rows, out 10]
+  linear(d2, rows, 128, 10, hidden2_relu_on_2, output_weight_, output_bias_, Activation::none,
+         output_out_);
+}
+
+float Digits::train_step(const float *image, const int32_t *target, int64_t rows) {
+  return train_step(Batch{rows, {image}, target});
+}
+
+const float *Digits::forward(const float *image, int64_t rows) {
+  return static_cast<const float *>(predict(Batch{rows, {image}, nullptr}));
+}
+
+int main(int argc, char **argv) {
+  return run_program(argc, argv, Digits::describe(),
+                     [](const Settings &settings) -> std::unique_ptr<Model> {
+                       return std::make_unique<Digits>(settings);
+                     });
+}
