@@ -19,6 +19,7 @@ namespace mparc {
 Compilation::Compilation(const Options &options, const Installation &installation)
     : options(options), installation(installation), context(MLIRContext::Threading::DISABLED) {
   context.loadDialect<mp::MpDialect>();
+  context.printOpOnDiagnostic(false); // users see their own text, not ours
 }
 
 bool Compilation::open() {

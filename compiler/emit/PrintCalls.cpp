@@ -49,9 +49,9 @@ std::string CallPrinter::place(Operation *op) {
   std::string type = elementTypeName(getElementTypeOrSelf(op->getResult(0).getType()));
   switch (buffer.getRegion()) {
   case RegionKind::parameters:
-    return device(op) + ".parameters() + " + offset;
+    return device(op) + ".parameters()" + (offset == "0" ? "" : " + " + offset);
   case RegionKind::gradients:
-    return device(op) + ".gradients() + " + offset;
+    return device(op) + ".gradients()" + (offset == "0" ? "" : " + " + offset);
   case RegionKind::fixed:
     return device(op) + ".fixed<" + type + ">(" + offset + ")";
   case RegionKind::rows:
@@ -195,9 +195,8 @@ void CallPrinter::call(MapOp op) {
   auto field = [&](const std::string &text) {
     functor += (functor.back() == '{' ? "" : ", ") + text;
   };
-  for (auto [scale, offset] : needs.extents) {
+  for (auto [scale, offset] : needs.extents)
     field(extent(scale, offset));
-  }
   if (!needs.masks.empty())
     field("seed(), uint64_t(step())");
   for (DropoutMaskOp mask : needs.masks)

@@ -122,16 +122,19 @@ std::string FilePrinter::layerComment(Operation *op) {
 }
 
 std::string FilePrinter::transferComment(TransferOp transfer) {
+  // The copy is called after what it is a copy of.
+  StringRef name = transfer->getAttrOfType<StringAttr>(kName).getValue();
+  name = name.take_front(name.rfind("_on_"));
   SmallVector<std::string> readers;
   for (Operation *user : transfer->getUsers())
     if (auto layer = user->getAttrOfType<StringAttr>(kLayer))
       if (!llvm::is_contained(readers, layer.getValue()) && readers.size() < 4)
         readers.push_back(layer.str());
-  std::string text = "device " + std::to_string(transfer.getFrom()) + " → " +
+  std::string text = name.str() + ": device " + std::to_string(transfer.getFrom()) + " → " +
                      std::to_string(getDevice(transfer).value_or(0)) + ", " +
                      bytesComment(transfer.getType());
   if (!readers.empty())
-    text += ": " + llvm::join(readers, ", ") + (readers.size() == 1 ? " reads it" : " read it");
+    text += "; " + llvm::join(readers, ", ") + (readers.size() == 1 ? " reads it" : " read it");
   return comment(text, placeComment(transfer.getLoc()));
 }
 
@@ -372,11 +375,15 @@ void FilePrinter::printConstructor(llvm::raw_ostream &out) {
   out << "\n"
       << className << "::" << className
       << "(const Settings &settings)\n: Model(describe(), settings)";
-  for (auto parameter : ModelOp(index.model).getOps<ParameterOp>())
+  for (auto parameter : ModelOp(index.model).getOps<ParameterOp>()) {
+    int64_t offset = parameter->getAttrOfType<BufferAttr>(kBuffer).getOffset();
     out << ",\n"
         << parameter->getAttrOfType<StringAttr>(kName).getValue() << "(device("
-        << getDevice(parameter).value_or(0) << ").parameters() + "
-        << parameter->getAttrOfType<BufferAttr>(kBuffer).getOffset() << ")";
+        << getDevice(parameter).value_or(0) << ").parameters()";
+    if (offset != 0)
+      out << " + " << offset;
+    out << ")";
+  }
   out << " {}\n";
 }
 

@@ -27,11 +27,11 @@ mp.model @Net devices 2 attributes {mp.devices = [{fixed_bytes = 512 : i64, para
     // CHECK: fill(d0, rows * 5, float(0), padded);
     // CHECK-NEXT: copy(d0, Shape{rows, 2}, part, {2, 1}, padded + 1, {5, 1});
     %q = mp.pad %c dimension 1 before 1 after 2 {mp.device = 0 : i64, mp.buffer = #mp.buffer<rows, 52>} : tensor<?x2xf32, #mp.dims<batch, 2>> -> tensor<?x5xf32, #mp.dims<batch, 5>> loc("padded")
-    // CHECK: copy(d0, Shape{rows, 3}, y, {3, 1}, both, {5, 1});
-    // CHECK-NEXT: copy(d0, Shape{rows, 2}, part, {2, 1}, both + 3, {5, 1});
+    // CHECK: copy(d0, Shape{rows, 3}, y, {3, 1}, both_, {5, 1});
+    // CHECK-NEXT: copy(d0, Shape{rows, 2}, part, {2, 1}, both_ + 3, {5, 1});
     %k = mp.concat %y, %c dimension 1 {mp.device = 0 : i64, mp.buffer = #mp.buffer<rows, 72>} : (tensor<?x3xf32, #mp.dims<batch, out=3>>, tensor<?x2xf32, #mp.dims<batch, 2>>) -> tensor<?x5xf32, #mp.dims<batch, 5>> loc("both")
     // CHECK: // both: device 0 → 1, 20 B a row
-    // CHECK-NEXT: both_on_1_ = transfer(d0, both, d1, d1.rows<float>(0), rows * 5);
+    // CHECK-NEXT: both_on_1_ = transfer(d0, both_, d1, d1.rows<float>(0), rows * 5);
     %z = mp.transfer %k from 0 {mp.device = 1 : i64, mp.buffer = #mp.buffer<rows, 0>} : tensor<?x5xf32, #mp.dims<batch, 5>> loc("both"("f.mp":3:1))
     mp.return %z : tensor<?x5xf32, #mp.dims<batch, 5>>
   }

@@ -13,8 +13,8 @@ mp.model @Net devices 1 attributes {mp.devices = [{fixed_bytes = 0 : i64, parame
   // CHECK: uint64_t step;
   // CHECK: uint64_t key;
   // CHECK: float operator()(float a, int64_t element) const
+  // CHECK: mpar::dropout_scale<float>(seed, step, key, element, 0.5f)
   // CHECK: mpar::pow(a, 2.0f)
-  // CHECK: mpar::dropout_scale<float>(seed, step, key, first + element, 0.5f)
 
   // CHECK-LABEL: void Net::predict_on_0
   mp.program @predict ["x", "y"] {
@@ -30,8 +30,8 @@ mp.model @Net devices 1 attributes {mp.devices = [{fixed_bytes = 0 : i64, parame
       mp.yield %s : f32
     } loc("h")
     // Tests that a mask has a key of its own and counts elements of the whole batch.
-    // CHECK: DropoutPowMul{seed(), uint64_t(step()), 0, 0x{{[0-9a-f]+}}u}, dropped_,
-    // CHECK-SAME: strided(h, {4, 1}), Index64
+    // CHECK: DropoutPowMul{seed(), uint64_t(step()), 0x{{[0-9a-f]+}}u}, dropped_,
+    // CHECK-NEXT: strided(h, {4, 1}), Index64
     %m = mp.map %h maps [array<i64: 0, 1>] {mp.device = 0 : i64, mp.buffer = #mp.buffer<rows, 16>} : (tensor<?x4xf32, #mp.dims<batch, 4>>) -> tensor<?x4xf32, #mp.dims<batch, 4>> {
     ^bb0(%a: f32):
       %k = mp.dropout_mask 5.0e-1 of "drop" call 0 : f32
