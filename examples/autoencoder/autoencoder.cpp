@@ -85,12 +85,12 @@ private:
   void forward_on_0(int64_t rows);
   void forward_on_1(int64_t rows);
   void forward_on_2(int64_t rows);
-  void forward_on_3(int64_t rows, mpar::Store store);
-  void backward_on_3(int64_t rows, int64_t batch_rows, mpar::Store store);
-  void backward_on_2(int64_t rows, mpar::Store store);
-  void backward_on_1(int64_t rows, mpar::Store store);
-  void backward_on_0(int64_t rows, mpar::Store store);
-  void finish_on_3(int64_t batch_rows);
+  void forward_on_3(int64_t rows);
+  void backward_on_3(int64_t rows);
+  void backward_on_2(int64_t rows);
+  void backward_on_1(int64_t rows);
+  void backward_on_0(int64_t rows);
+  void finish_on_3(int64_t rows);
   void update();
   void evaluate_on_0(int64_t rows);
   void evaluate_on_1(int64_t rows);
@@ -118,6 +118,12 @@ private:
   float *const layer7_bias_;   // [out 256], device 3
   float *const layer8_weight_; // [out 12, in 256], device 3
   float *const layer8_bias_;   // [out 12], device 3
+
+  // The rows of the batch at hand, where the part at hand begins, and whether its sums are the
+  // first.
+  int64_t batch_rows_ = 0;
+  int64_t first_row_ = 0;
+  mpar::Store store_ = mpar::Store::overwrite;
 
   // Values that one function computes and another reads; they live for a call.
   const float *x_ = nullptr;                // [rows, 12]
@@ -214,26 +220,28 @@ Autoencoder::Autoencoder(const Settings &settings)
 float Autoencoder::train_step(const Batch &batch) {
   check(batch);
   ++step();
-  const int64_t batch_rows = batch.rows;
+  batch_rows_ = batch.rows;
 
-  // A few rows at a time from the first layer to the last gradient: what one layer
-  // leaves in the cache the next finds there. Sums over the batch are sums over its parts.
-  for (int64_t begin = 0; begin < batch.rows; begin += 64) {
-    const int64_t rows = std::min<int64_t>(64, batch.rows - begin);
-    const Store store = begin == 0 ? Store::overwrite : Store::add;
-    x_ = static_cast<const float *>(batch.inputs[0]) + begin * 12;
-    target_ = static_cast<const float *>(batch.target) + begin * 12;
+  // A few rows at a time, through all layers and back: what one leaves in the cache the next finds
+  // there. Sums over the batch are sums over the parts, in this order.
+  const int64_t part = 64 * machine().threads();
+  for (first_row_ = 0; first_row_ < batch_rows_; first_row_ += part) {
+    const int64_t rows = std::min(part, batch_rows_ - first_row_);
+    store_ = first_row_ == 0 ? Store::overwrite : Store::add;
+    x_ = static_cast<const float *>(batch.inputs[0]) + first_row_ * 12;
+    target_ = static_cast<const float *>(batch.target) + first_row_ * 12;
 
-    forward_on_0(rows);                     // layer1, layer2
-    forward_on_1(rows);                     // layer3, layer4
-    forward_on_2(rows);                     // layer5, layer6
-    forward_on_3(rows, store);              // layer7, layer8, loss
-    backward_on_3(rows, batch_rows, store); // loss, layer8, layer7
-    backward_on_2(rows, store);             // layer6, layer5
-    backward_on_1(rows, store);             // layer4, layer3
-    backward_on_0(rows, store);             // layer2, layer1
+    forward_on_0(rows);  // layer1, layer2
+    forward_on_1(rows);  // layer3, layer4
+    forward_on_2(rows);  // layer5, layer6
+    forward_on_3(rows);  // layer7, layer8, loss
+    backward_on_3(rows); // loss, layer8, layer7
+    backward_on_2(rows); // layer6, layer5
+    backward_on_1(rows); // layer4, layer3
+    backward_on_0(rows); // layer2, layer1
   }
-  finish_on_3(batch_rows); // loss
+  const int64_t rows = batch.rows;
+  finish_on_3(rows); // loss
   update();
 
   return *loss_2_;
@@ -286,7 +294,7 @@ void Autoencoder::forward_on_2(int64_t rows) {
          layer6_relu_);
 }
 
-void Autoencoder::forward_on_3(int64_t rows, mpar::Store store) {
+void Autoencoder::forward_on_3(int64_t rows) {
   Device &d2 = device(2);
   Device &d3 = device(3);
 
@@ -309,26 +317,26 @@ void Autoencoder::forward_on_3(int64_t rows, mpar::Store store) {
   float *const loss_mul = d3.rows<float>(1024); // [rows, out 12]
   map(d3, rows * 12, Square{}, loss_mul, loss_difference_);
   loss_ = d3.fixed<float>(0); // []
-  reduce(d3, Reduction::sum, Shape{rows, 12}, 1u << 0 | 1u << 1, loss_mul, loss_, store);
+  reduce(d3, Reduction::sum, Shape{rows, 12}, 1u << 0 | 1u << 1, loss_mul, loss_, store_);
 }
 
-void Autoencoder::backward_on_3(int64_t rows, int64_t batch_rows, mpar::Store store) {
+void Autoencoder::backward_on_3(int64_t rows) {
   Device &d3 = device(3);
 
   // loss = mse                                                           autoencoder.mp:18
   float *const loss_difference_grad = d3.rows<float>(2560); // [rows, out 12]
-  map(d3, rows * 12, DivMulAdd{float(batch_rows * 12)}, loss_difference_grad, loss_difference_);
+  map(d3, rows * 12, DivMulAdd{float(batch_rows_ * 12)}, loss_difference_grad, loss_difference_);
 
   // layer8 = Linear(256, 12)                                             autoencoder.mp:10
   float *const layer8_bias_grad = d3.gradients() + 36096; // [out 12]
   reduce(d3, Reduction::sum, Shape{rows, 12}, 1u << 0, loss_difference_grad, layer8_bias_grad,
-         store);
+         store_);
   float *const layer7_relu_grad = d3.rows<float>(1024); // [rows, out 256]
   matmul(d3, 1, rows, 256, 12, Transpose::no, Transpose::no, loss_difference_grad, layer8_weight_,
          layer7_relu_grad);
   float *const layer8_weight_grad = d3.gradients() + 33024; // [out 12, in 256]
   matmul(d3, 1, 12, 256, rows, Transpose::yes, Transpose::no, loss_difference_grad, layer7_relu_,
-         layer8_weight_grad, store);
+         layer8_weight_grad, store_);
 
   // relu gradient                                                        autoencoder.mp:14
   float *const layer7_out_grad = d3.rows<float>(0); // [rows, out 256]
@@ -336,16 +344,16 @@ void Autoencoder::backward_on_3(int64_t rows, int64_t batch_rows, mpar::Store st
 
   // layer7 = Linear(128, 256)                                            autoencoder.mp:9
   float *const layer7_bias_grad = d3.gradients() + 32768; // [out 256]
-  reduce(d3, Reduction::sum, Shape{rows, 256}, 1u << 0, layer7_out_grad, layer7_bias_grad, store);
+  reduce(d3, Reduction::sum, Shape{rows, 256}, 1u << 0, layer7_out_grad, layer7_bias_grad, store_);
   layer6_relu_grad_ = d3.rows<float>(1024); // [rows, out 128]
   matmul(d3, 1, rows, 128, 256, Transpose::no, Transpose::no, layer7_out_grad, layer7_weight_,
          layer6_relu_grad_);
   float *const layer7_weight_grad = d3.gradients(); // [out 256, in 128]
   matmul(d3, 1, 256, 128, rows, Transpose::yes, Transpose::no, layer7_out_grad, layer6_relu_on_3_,
-         layer7_weight_grad, store);
+         layer7_weight_grad, store_);
 }
 
-void Autoencoder::backward_on_2(int64_t rows, mpar::Store store) {
+void Autoencoder::backward_on_2(int64_t rows) {
   Device &d2 = device(2);
   Device &d3 = device(3);
 
@@ -359,13 +367,13 @@ void Autoencoder::backward_on_2(int64_t rows, mpar::Store store) {
 
   // layer6 = Linear(64, 128)                                             autoencoder.mp:8
   float *const layer6_bias_grad = d2.gradients() + 8768; // [out 128]
-  reduce(d2, Reduction::sum, Shape{rows, 128}, 1u << 0, layer6_out_grad, layer6_bias_grad, store);
+  reduce(d2, Reduction::sum, Shape{rows, 128}, 1u << 0, layer6_out_grad, layer6_bias_grad, store_);
   float *const layer5_relu_grad = d2.rows<float>(512); // [rows, out 64]
   matmul(d2, 1, rows, 64, 128, Transpose::no, Transpose::no, layer6_out_grad, layer6_weight_,
          layer5_relu_grad);
   float *const layer6_weight_grad = d2.gradients() + 576; // [out 128, in 64]
   matmul(d2, 1, 128, 64, rows, Transpose::yes, Transpose::no, layer6_out_grad, layer5_relu_,
-         layer6_weight_grad, store);
+         layer6_weight_grad, store_);
 
   // relu gradient                                                        autoencoder.mp:14
   float *const layer5_out_grad = d2.rows<float>(1024); // [rows, out 64]
@@ -373,16 +381,16 @@ void Autoencoder::backward_on_2(int64_t rows, mpar::Store store) {
 
   // layer5 = Linear(8, 64)                                               autoencoder.mp:7
   float *const layer5_bias_grad = d2.gradients() + 512; // [out 64]
-  reduce(d2, Reduction::sum, Shape{rows, 64}, 1u << 0, layer5_out_grad, layer5_bias_grad, store);
+  reduce(d2, Reduction::sum, Shape{rows, 64}, 1u << 0, layer5_out_grad, layer5_bias_grad, store_);
   h_grad_ = d2.rows<float>(0); // [rows, out 8]
   matmul(d2, 1, rows, 8, 64, Transpose::no, Transpose::no, layer5_out_grad, layer5_weight_,
          h_grad_);
   float *const layer5_weight_grad = d2.gradients(); // [out 64, in 8]
   matmul(d2, 1, 64, 8, rows, Transpose::yes, Transpose::no, layer5_out_grad, h_on_2_,
-         layer5_weight_grad, store);
+         layer5_weight_grad, store_);
 }
 
-void Autoencoder::backward_on_1(int64_t rows, mpar::Store store) {
+void Autoencoder::backward_on_1(int64_t rows) {
   Device &d1 = device(1);
   Device &d2 = device(2);
 
@@ -395,13 +403,13 @@ void Autoencoder::backward_on_1(int64_t rows, mpar::Store store) {
 
   // layer4 = Linear(64, 8)                                               autoencoder.mp:6
   float *const layer4_bias_grad = d1.gradients() + 8768; // [out 8]
-  reduce(d1, Reduction::sum, Shape{rows, 8}, 1u << 0, layer4_out_grad, layer4_bias_grad, store);
+  reduce(d1, Reduction::sum, Shape{rows, 8}, 1u << 0, layer4_out_grad, layer4_bias_grad, store_);
   float *const layer3_relu_grad = d1.rows<float>(512); // [rows, out 64]
   matmul(d1, 1, rows, 64, 8, Transpose::no, Transpose::no, layer4_out_grad, layer4_weight_,
          layer3_relu_grad);
   float *const layer4_weight_grad = d1.gradients() + 8256; // [out 8, in 64]
   matmul(d1, 1, 8, 64, rows, Transpose::yes, Transpose::no, layer4_out_grad, layer3_relu_,
-         layer4_weight_grad, store);
+         layer4_weight_grad, store_);
 
   // relu gradient                                                        autoencoder.mp:13
   float *const layer3_out_grad = d1.rows<float>(1024); // [rows, out 64]
@@ -409,16 +417,16 @@ void Autoencoder::backward_on_1(int64_t rows, mpar::Store store) {
 
   // layer3 = Linear(128, 64)                                             autoencoder.mp:5
   float *const layer3_bias_grad = d1.gradients() + 8192; // [out 64]
-  reduce(d1, Reduction::sum, Shape{rows, 64}, 1u << 0, layer3_out_grad, layer3_bias_grad, store);
+  reduce(d1, Reduction::sum, Shape{rows, 64}, 1u << 0, layer3_out_grad, layer3_bias_grad, store_);
   layer2_relu_grad_ = d1.rows<float>(512); // [rows, out 128]
   matmul(d1, 1, rows, 128, 64, Transpose::no, Transpose::no, layer3_out_grad, layer3_weight_,
          layer2_relu_grad_);
   float *const layer3_weight_grad = d1.gradients(); // [out 64, in 128]
   matmul(d1, 1, 64, 128, rows, Transpose::yes, Transpose::no, layer3_out_grad, layer2_relu_on_1_,
-         layer3_weight_grad, store);
+         layer3_weight_grad, store_);
 }
 
-void Autoencoder::backward_on_0(int64_t rows, mpar::Store store) {
+void Autoencoder::backward_on_0(int64_t rows) {
   Device &d0 = device(0);
   Device &d1 = device(1);
 
@@ -432,13 +440,13 @@ void Autoencoder::backward_on_0(int64_t rows, mpar::Store store) {
 
   // layer2 = Linear(256, 128)                                            autoencoder.mp:4
   float *const layer2_bias_grad = d0.gradients() + 36096; // [out 128]
-  reduce(d0, Reduction::sum, Shape{rows, 128}, 1u << 0, layer2_out_grad, layer2_bias_grad, store);
+  reduce(d0, Reduction::sum, Shape{rows, 128}, 1u << 0, layer2_out_grad, layer2_bias_grad, store_);
   float *const layer1_relu_grad = d0.rows<float>(1024); // [rows, out 256]
   matmul(d0, 1, rows, 256, 128, Transpose::no, Transpose::no, layer2_out_grad, layer2_weight_,
          layer1_relu_grad);
   float *const layer2_weight_grad = d0.gradients() + 3328; // [out 128, in 256]
   matmul(d0, 1, 128, 256, rows, Transpose::yes, Transpose::no, layer2_out_grad, layer1_relu_,
-         layer2_weight_grad, store);
+         layer2_weight_grad, store_);
 
   // relu gradient                                                        autoencoder.mp:13
   float *const layer1_out_grad = d0.rows<float>(0); // [rows, out 256]
@@ -446,18 +454,18 @@ void Autoencoder::backward_on_0(int64_t rows, mpar::Store store) {
 
   // layer1 = Linear(12, 256)                                             autoencoder.mp:3
   float *const layer1_bias_grad = d0.gradients() + 3072; // [out 256]
-  reduce(d0, Reduction::sum, Shape{rows, 256}, 1u << 0, layer1_out_grad, layer1_bias_grad, store);
+  reduce(d0, Reduction::sum, Shape{rows, 256}, 1u << 0, layer1_out_grad, layer1_bias_grad, store_);
   float *const layer1_weight_grad = d0.gradients(); // [out 256, in 12]
   matmul(d0, 1, 256, 12, rows, Transpose::yes, Transpose::no, layer1_out_grad, x_,
-         layer1_weight_grad, store);
+         layer1_weight_grad, store_);
 }
 
-void Autoencoder::finish_on_3(int64_t batch_rows) {
+void Autoencoder::finish_on_3(int64_t rows) {
   Device &d3 = device(3);
 
   // loss = mse                                                           autoencoder.mp:18
   loss_2_ = d3.fixed<float>(0); // []
-  map(d3, 1, Div{float(batch_rows * 12)}, loss_2_, loss_);
+  map(d3, 1, Div{float(rows * 12)}, loss_2_, loss_);
 }
 
 void Autoencoder::update() {

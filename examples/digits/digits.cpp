@@ -79,11 +79,11 @@ public:
 private:
   void forward_on_0(int64_t rows);
   void forward_on_1(int64_t rows);
-  void forward_on_2(int64_t rows, mpar::Store store);
-  void backward_on_2(int64_t rows, int64_t batch_rows, mpar::Store store);
-  void backward_on_1(int64_t rows, mpar::Store store);
-  void backward_on_0(int64_t rows, mpar::Store store);
-  void finish_on_2(int64_t batch_rows);
+  void forward_on_2(int64_t rows);
+  void backward_on_2(int64_t rows);
+  void backward_on_1(int64_t rows);
+  void backward_on_0(int64_t rows);
+  void finish_on_2(int64_t rows);
   void update();
   void evaluate_on_0(int64_t rows);
   void evaluate_on_1(int64_t rows);
@@ -99,6 +99,12 @@ private:
   float *const hidden2_bias_;   // [out 128], device 1
   float *const output_weight_;  // [out 10, in 128], device 2
   float *const output_bias_;    // [out 10], device 2
+
+  // The rows of the batch at hand, where the part at hand begins, and whether its sums are the
+  // first.
+  int64_t batch_rows_ = 0;
+  int64_t first_row_ = 0;
+  mpar::Store store_ = mpar::Store::overwrite;
 
   // Values that one function computes and another reads; they live for a call.
   const float *image_ = nullptr;             // [rows, 64]
@@ -170,24 +176,26 @@ Digits::Digits(const Settings &settings)
 float Digits::train_step(const Batch &batch) {
   check(batch);
   ++step();
-  const int64_t batch_rows = batch.rows;
+  batch_rows_ = batch.rows;
 
-  // A few rows at a time from the first layer to the last gradient: what one layer
-  // leaves in the cache the next finds there. Sums over the batch are sums over its parts.
-  for (int64_t begin = 0; begin < batch.rows; begin += 64) {
-    const int64_t rows = std::min<int64_t>(64, batch.rows - begin);
-    const Store store = begin == 0 ? Store::overwrite : Store::add;
-    image_ = static_cast<const float *>(batch.inputs[0]) + begin * 64;
-    target_ = static_cast<const int32_t *>(batch.target) + begin;
+  // A few rows at a time, through all layers and back: what one leaves in the cache the next finds
+  // there. Sums over the batch are sums over the parts, in this order.
+  const int64_t part = 64 * machine().threads();
+  for (first_row_ = 0; first_row_ < batch_rows_; first_row_ += part) {
+    const int64_t rows = std::min(part, batch_rows_ - first_row_);
+    store_ = first_row_ == 0 ? Store::overwrite : Store::add;
+    image_ = static_cast<const float *>(batch.inputs[0]) + first_row_ * 64;
+    target_ = static_cast<const int32_t *>(batch.target) + first_row_ * 1;
 
-    forward_on_0(rows);                     // hidden1
-    forward_on_1(rows);                     // hidden2
-    forward_on_2(rows, store);              // output, loss
-    backward_on_2(rows, batch_rows, store); // loss, output
-    backward_on_1(rows, store);             // hidden2
-    backward_on_0(rows, store);             // hidden1
+    forward_on_0(rows);  // hidden1
+    forward_on_1(rows);  // hidden2
+    forward_on_2(rows);  // output, loss
+    backward_on_2(rows); // loss, output
+    backward_on_1(rows); // hidden2
+    backward_on_0(rows); // hidden1
   }
-  finish_on_2(batch_rows); // loss
+  const int64_t rows = batch.rows;
+  finish_on_2(rows); // loss
   update();
 
   return *loss_2_;
@@ -215,7 +223,7 @@ void Digits::forward_on_1(int64_t rows) {
          hidden2_relu_);
 }
 
-void Digits::forward_on_2(int64_t rows, mpar::Store store) {
+void Digits::forward_on_2(int64_t rows) {
   Device &d1 = device(1);
   Device &d2 = device(2);
 
@@ -237,15 +245,15 @@ void Digits::forward_on_2(int64_t rows, mpar::Store store) {
   float *const loss_reduce = d2.rows<float>(564); // [rows]
   reduce(d2, Reduction::sum, Shape{rows, 10}, 1u << 1, loss_picked, loss_reduce);
   loss_ = d2.fixed<float>(0); // []
-  reduce(d2, Reduction::sum, Shape{rows}, 1u << 0, loss_reduce, loss_, store);
+  reduce(d2, Reduction::sum, Shape{rows}, 1u << 0, loss_reduce, loss_, store_);
 }
 
-void Digits::backward_on_2(int64_t rows, int64_t batch_rows, mpar::Store store) {
+void Digits::backward_on_2(int64_t rows) {
   Device &d2 = device(2);
 
   // loss = cross_entropy                                                 digits.mp:13
   float *const loss_log_softmax_grad = d2.rows<float>(512); // [rows, classes 10]
-  map(d2, rows * 10, DivSelectNeg{float(batch_rows)}, loss_log_softmax_grad, loss_compare_);
+  map(d2, rows * 10, DivSelectNeg{float(batch_rows_)}, loss_log_softmax_grad, loss_compare_);
   float *const loss_log_softmax = d2.rows<float>(552); // [rows]
   reduce(d2, Reduction::sum, Shape{rows, 10}, 1u << 1, loss_log_softmax_grad, loss_log_softmax);
   float *const output_out_grad = d2.rows<float>(1024); // [rows, classes 10]
@@ -254,16 +262,16 @@ void Digits::backward_on_2(int64_t rows, int64_t batch_rows, mpar::Store store) 
 
   // output = Linear(128, 10)                                             digits.mp:5
   float *const output_broadcast = d2.gradients() + 1280; // [classes 10]
-  reduce(d2, Reduction::sum, Shape{rows, 10}, 1u << 0, output_out_grad, output_broadcast, store);
+  reduce(d2, Reduction::sum, Shape{rows, 10}, 1u << 0, output_out_grad, output_broadcast, store_);
   hidden2_relu_grad_ = d2.rows<float>(512); // [rows, out 128]
   matmul(d2, 1, rows, 128, 10, Transpose::no, Transpose::no, output_out_grad, output_weight_,
          hidden2_relu_grad_);
   float *const output_weight_grad = d2.gradients(); // [out 10, in 128]
   matmul(d2, 1, 10, 128, rows, Transpose::yes, Transpose::no, output_out_grad, hidden2_relu_on_2_,
-         output_weight_grad, store);
+         output_weight_grad, store_);
 }
 
-void Digits::backward_on_1(int64_t rows, mpar::Store store) {
+void Digits::backward_on_1(int64_t rows) {
   Device &d1 = device(1);
   Device &d2 = device(2);
 
@@ -277,16 +285,17 @@ void Digits::backward_on_1(int64_t rows, mpar::Store store) {
 
   // hidden2 = Linear(256, 128)                                           digits.mp:4
   float *const hidden2_bias_grad = d1.gradients() + 32768; // [out 128]
-  reduce(d1, Reduction::sum, Shape{rows, 128}, 1u << 0, hidden2_out_grad, hidden2_bias_grad, store);
+  reduce(d1, Reduction::sum, Shape{rows, 128}, 1u << 0, hidden2_out_grad, hidden2_bias_grad,
+         store_);
   hidden1_relu_grad_ = d1.rows<float>(1024); // [rows, out 256]
   matmul(d1, 1, rows, 256, 128, Transpose::no, Transpose::no, hidden2_out_grad, hidden2_weight_,
          hidden1_relu_grad_);
   float *const hidden2_weight_grad = d1.gradients(); // [out 128, in 256]
   matmul(d1, 1, 128, 256, rows, Transpose::yes, Transpose::no, hidden2_out_grad, hidden1_relu_on_1_,
-         hidden2_weight_grad, store);
+         hidden2_weight_grad, store_);
 }
 
-void Digits::backward_on_0(int64_t rows, mpar::Store store) {
+void Digits::backward_on_0(int64_t rows) {
   Device &d0 = device(0);
   Device &d1 = device(1);
 
@@ -300,18 +309,19 @@ void Digits::backward_on_0(int64_t rows, mpar::Store store) {
 
   // hidden1 = Linear(64, 256)                                            digits.mp:3
   float *const hidden1_bias_grad = d0.gradients() + 16384; // [out 256]
-  reduce(d0, Reduction::sum, Shape{rows, 256}, 1u << 0, hidden1_out_grad, hidden1_bias_grad, store);
+  reduce(d0, Reduction::sum, Shape{rows, 256}, 1u << 0, hidden1_out_grad, hidden1_bias_grad,
+         store_);
   float *const hidden1_weight_grad = d0.gradients(); // [out 256, in 64]
   matmul(d0, 1, 256, 64, rows, Transpose::yes, Transpose::no, hidden1_out_grad, image_,
-         hidden1_weight_grad, store);
+         hidden1_weight_grad, store_);
 }
 
-void Digits::finish_on_2(int64_t batch_rows) {
+void Digits::finish_on_2(int64_t rows) {
   Device &d2 = device(2);
 
   // loss = cross_entropy                                                 digits.mp:13
   loss_2_ = d2.fixed<float>(0); // []
-  map(d2, 1, Div{float(batch_rows)}, loss_2_, loss_);
+  map(d2, 1, Div{float(rows)}, loss_2_, loss_);
 }
 
 void Digits::update() {

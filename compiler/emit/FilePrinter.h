@@ -1,0 +1,60 @@
+// The printer of one emitted file. PrintCpp.cpp has its frame, PrintStages.cpp the functions that
+// compute, PrintPrograms.cpp those that call them.
+#pragma once
+
+#include "emit/Emit.h"
+#include "emit/Functors.h"
+#include "emit/Text.h"
+
+#include "llvm/ADT/MapVector.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <string>
+#include <vector>
+
+namespace mparc::emit {
+
+/// A private member function of the class: one stage of a program.
+struct Function {
+  std::string name;
+  std::string body;
+  std::string layers; // for the reader of the caller
+  bool usesRows = false;
+  std::string when; // "before" or "after" the parts of a batch; empty: for each, or for a batch
+                    // that is not cut
+};
+
+class FilePrinter {
+public:
+  FilePrinter(mp::ModelOp model, const EmitOptions &options)
+      : index(model), options(options),
+        className(model->getAttrOfType<mlir::StringAttr>(kClass).str()) {}
+  EmittedText print();
+
+private:
+  void printFunctors(llvm::raw_ostream &out);
+  void printClass(llvm::raw_ostream &out);
+  void printMembers(llvm::raw_ostream &out);
+  void printConstructor(llvm::raw_ostream &out);
+  void printMain(llvm::raw_ostream &out);
+  std::vector<Function> makeFunctions(mp::ProgramOp program);
+  std::string layerComment(mlir::Operation *op);
+  std::string transferComment(mp::TransferOp transfer);
+  /// The three functions of mpar::Model, each followed by the stages it calls.
+  void printProgram(mp::ProgramOp program, llvm::StringRef signature, llvm::raw_ostream &out);
+  void printArguments(mp::ProgramOp program, bool inParts, llvm::raw_ostream &out);
+  void printParts(mp::ProgramOp program, llvm::raw_ostream &out);
+  void printOverloads(llvm::raw_ostream &out);
+  /// The C++ name of an argument where it is one of a function's: without the member's underscore.
+  static std::string parameterName(mp::ProgramOp program, unsigned number);
+  static std::string pointerType(mlir::Type tensor) {
+    return "const " + elementTypeName(mlir::getElementTypeOrSelf(tensor)) + " *";
+  }
+
+  ModelIndex index;
+  const EmitOptions &options;
+  std::string className;
+  llvm::MapVector<mlir::Operation *, std::vector<Function>> functions; // by program
+};
+
+} // namespace mparc::emit

@@ -1,0 +1,118 @@
+// The functions that compute: each the stage of a program on one device, with a comment a layer and
+// a transfer.
+#include "emit/FilePrinter.h"
+#include "emit/PrintCalls.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+
+using namespace mlir;
+using namespace mparc::mp;
+
+namespace mparc::emit {
+
+/// The column at which the place in the source stands.
+static constexpr size_t kPlaceColumn = 72;
+
+static std::string comment(StringRef text, StringRef place) {
+  std::string line = "// " + inComment(text);
+  if (!place.empty())
+    line +=
+        std::string(line.size() < kPlaceColumn ? kPlaceColumn - line.size() : 2, ' ') + place.str();
+  return line + "\n";
+}
+
+/// What an operation outside of all layers does: `relu gradient`.
+static std::string words(Operation *op) {
+  auto functor = op->getAttrOfType<StringAttr>(kFunctor);
+  if (!functor)
+    return op->getName().stripDialect().str();
+  std::string text;
+  for (char c : functor.getValue()) {
+    if (llvm::isUpper(c) && !text.empty())
+      text += ' ';
+    text += llvm::toLower(c);
+  }
+  return text;
+}
+
+/// The declaration an operation belongs to, or its own place in the source.
+std::string FilePrinter::layerComment(Operation *op) {
+  if (auto path = op->getAttrOfType<StringAttr>(kLayer))
+    for (StringRef name = path.getValue(); !name.empty(); name = name.rsplit('.').first) {
+      if (auto layer = index.layers.find(name); layer != index.layers.end())
+        return comment(layer->second.getText().take_front(kPlaceColumn - 8),
+                       placeComment(layer->second.getLoc()));
+      if (!name.contains('.'))
+        break;
+    }
+  if (isa<UpdateOp>(op))
+    return "";
+  TrainingOp training = index.training;
+  if (op->getAttrOfType<StringAttr>(kLayer) && training)
+    return comment(("loss = " + training.getLoss()).str(), placeComment(training.getLoc()));
+  return comment(words(op), placeComment(op->getLoc()));
+}
+
+std::string FilePrinter::transferComment(TransferOp transfer) {
+  // The copy is called after what it is a copy of.
+  StringRef name = transfer->getAttrOfType<StringAttr>(kName).getValue();
+  name = name.take_front(name.rfind("_on_"));
+  SmallVector<std::string> readers;
+  for (Operation *user : transfer->getUsers())
+    if (auto layer = user->getAttrOfType<StringAttr>(kLayer))
+      if (!llvm::is_contained(readers, layer.getValue()) && readers.size() < 4)
+        readers.push_back(layer.str());
+  std::string text = name.str() + ": device " + std::to_string(transfer.getFrom()) + " → " +
+                     std::to_string(getDevice(transfer).value_or(0)) + ", " +
+                     bytesComment(transfer.getType());
+  if (!readers.empty())
+    text += "; " + llvm::join(readers, ", ") + (readers.size() == 1 ? " reads it" : " read it");
+  return comment(text, placeComment(transfer.getLoc()));
+}
+
+std::vector<Function> FilePrinter::makeFunctions(ProgramOp program) {
+  std::vector<Function> result;
+  std::string current, when, body;
+  llvm::raw_string_ostream out(body);
+  auto calls = std::make_unique<CallPrinter>(index, out);
+  std::string lastComment;
+  SmallVector<std::string> layers;
+  auto finish = [&] {
+    if (current.empty())
+      return;
+    std::string devices;
+    for (int64_t number : calls->devices)
+      devices +=
+          "Device &d" + std::to_string(number) + " = device(" + std::to_string(number) + ");\n";
+    result.push_back({current, devices + body, llvm::join(layers, ", "), calls->usesRows, when});
+    body.clear();
+    layers.clear();
+    lastComment.clear();
+    calls = std::make_unique<CallPrinter>(index, out);
+  };
+  for (Operation &op : program.getBlock()) {
+    auto function = op.getAttrOfType<StringAttr>(kFunction);
+    if (!function)
+      continue;
+    if (function.getValue() != current) {
+      finish();
+      current = function.str();
+      auto stands = op.getAttrOfType<StringAttr>(kWhen);
+      when = stands ? stands.str() : "";
+    }
+    auto transfer = dyn_cast<TransferOp>(op);
+    std::string text = transfer ? transferComment(transfer) : layerComment(&op);
+    if (text != lastComment && !text.empty())
+      out << "\n" << text;
+    lastComment = text;
+    if (auto layer = op.getAttrOfType<StringAttr>(kLayer); layer && !transfer)
+      if (!llvm::is_contained(layers, layer.getValue()))
+        layers.push_back(layer.str());
+    calls->print(&op);
+  }
+  finish();
+  return result;
+}
+
+} // namespace mparc::emit
