@@ -11,10 +11,15 @@ namespace mparc {
 
 namespace {
 
+struct LiveValue {
+  int64_t bytes;
+  Location location;
+};
+
 /// What is alive on a device at the moment at which most is.
 struct Peak {
   int64_t bytes = 0;
-  std::vector<mp::Allocation> values; // the largest first
+  std::vector<LiveValue> values; // the largest first
 };
 
 /// Values named one by one in an error.
@@ -30,10 +35,22 @@ static int64_t bytesAt(const mp::Allocation &value, int64_t batch) {
   return value.perRow ? value.bytes * roundUp(batch, 64) : value.bytes;
 }
 
+/// The plan of a program that is already planned: made anew, of a copy without places.
+static mp::MemoryPlan planAgain(mp::ProgramOp program) {
+  program.walk([](Operation *op) {
+    auto place = op->getAttrOfType<mp::BufferAttr>(mp::kBuffer);
+    if (place &&
+        (place.getRegion() == mp::RegionKind::fixed || place.getRegion() == mp::RegionKind::rows))
+      op->removeAttr(mp::kBuffer);
+  });
+  return mp::planMemory(program);
+}
+
 static Peak findPeak(mp::ModelOp model, int64_t device, int64_t batch) {
   Peak peak;
   for (auto program : model.getOps<mp::ProgramOp>()) {
-    mp::MemoryPlan plan = mp::planMemory(program);
+    OwningOpRef<mp::ProgramOp> copy = program.clone();
+    mp::MemoryPlan plan = planAgain(*copy);
     llvm::erase_if(plan.allocations,
                    [&](const mp::Allocation &value) { return value.device != device; });
     // Whatever is alive at most is alive where one of them begins.
@@ -42,15 +59,14 @@ static Peak findPeak(mp::ModelOp model, int64_t device, int64_t batch) {
       for (const mp::Allocation &value : plan.allocations)
         if (value.begin <= moment.begin && value.end >= moment.begin) {
           here.bytes += bytesAt(value, batch);
-          here.values.push_back(value);
+          here.values.push_back({bytesAt(value, batch), value.first->getLoc()});
         }
       if (here.bytes > peak.bytes)
         peak = std::move(here);
     }
   }
-  llvm::sort(peak.values, [&](const mp::Allocation &a, const mp::Allocation &b) {
-    return std::pair(-bytesAt(a, batch), a.begin) < std::pair(-bytesAt(b, batch), b.begin);
-  });
+  llvm::stable_sort(peak.values,
+                    [](const LiveValue &a, const LiveValue &b) { return a.bytes > b.bytes; });
   return peak;
 }
 
@@ -86,11 +102,11 @@ bool Compilation::checkMemory() {
           << ", --memory gives " << emit::grouped(*options.memory) << " B; "
           << whatFits(device, slots, *options.memory);
     Peak peak = findPeak(model(), number, batch);
-    for (const mp::Allocation &value : llvm::ArrayRef(peak.values).take_front(kMostNamed)) {
-      StringRef name = mp::getSourceName(value.first->getLoc());
-      error.attachNote(value.first->getLoc())
+    for (const LiveValue &value : llvm::ArrayRef(peak.values).take_front(kMostNamed)) {
+      StringRef name = mp::getSourceName(value.location);
+      error.attachNote(value.location)
           << "at the peak: " << (name.empty() ? "a value" : "`" + name.str() + "`") << ", "
-          << emit::grouped(bytesAt(value, batch)) << " B";
+          << emit::grouped(value.bytes) << " B";
     }
   }
   return fits;

@@ -13,8 +13,7 @@ mp.model @Net devices 1 attributes {mp.devices = [{fixed_bytes = 0 : i64, parame
   // CHECK: uint64_t step;
   // CHECK: uint64_t key;
   // CHECK: float operator()(float a, int64_t element) const
-  // CHECK: mpar::dropout_scale<float>(seed, step, key, element, 0.5f)
-  // CHECK: mpar::pow(a, 2.0f)
+  // CHECK: return mpar::pow(a, 2.0f) * mpar::dropout_scale<float>(seed, step, key, element, 0.5f);
 
   // CHECK-LABEL: void Net::predict_on_0
   mp.program @predict ["x", "y"] {
