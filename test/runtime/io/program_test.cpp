@@ -278,7 +278,8 @@ TEST_F(Program, ResumesExactlyAfterBeingKilled) {
     std::string resume = begun ? "--resume c " : "";
     // SIGKILL after a few milliseconds, each time at another moment; `timeout` waits for the end.
     std::string limit =
-        attempt < 60 ? "timeout --foreground -s KILL 0.0" + std::to_string(11 + attempt % 37) + " " : "";
+        attempt < 60 ? "timeout --foreground -s KILL 0.0" + std::to_string(11 + attempt % 37) + " "
+                     : "";
     Result part = run(common + resume + "--save resumed --history resumed.csv", limit);
     if (part.status == 0)
       break;
