@@ -128,7 +128,7 @@ void product(const Device &device, int64_t m, int64_t n, int64_t k, Transpose tr
     kernels.vector_times_rows(n, k, a, b, c);
   else
     run_library(device, m, n, k, ta, tb, a, b, c);
-  const int64_t rows = std::max<int64_t>(1, 16384 / n);
+  const int64_t rows = std::max<int64_t>(1, 131072 / n);
   if (epilogue.bias || epilogue.rectify)
     parallel_parts(device, m, rows, [&](int64_t begin, int64_t end) {
       add_bias(end - begin, n, epilogue.bias, epilogue.rectify, c + begin * n);

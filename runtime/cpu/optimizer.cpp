@@ -12,7 +12,7 @@
 namespace mpar {
 namespace {
 
-constexpr int64_t grain = 8192; // floats below which a second thread does not pay
+constexpr int64_t grain = 16384; // floats below which a second thread does not pay
 
 MPAR_INLINE float fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 

@@ -9,7 +9,7 @@ using namespace mpar::test;
 
 namespace {
 
-const int64_t counts[] = {1, 3, 17, 63, 65, 1000, 70001};
+const int64_t counts[] = {1, 3, 17, 63, 65, 1000, 70001, 200003};
 
 /// The strides of a contiguous tensor.
 Strides contiguous(const Shape &shape) {
