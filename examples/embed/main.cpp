@@ -33,7 +33,7 @@ int train_and_compare() {
     if (step == 0)
       first = last;
   }
-  std::printf("loss %.6f, after 300 steps %.6f\n", first, last);
+  std::printf("loss %g, after 300 steps %g\n", first, last);
   model.save("wave.safetensors");
 
   Wave again;
