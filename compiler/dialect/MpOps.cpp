@@ -5,6 +5,7 @@
 #include "llvm/ADT/SmallBitVector.h"
 #include "llvm/ADT/StringExtras.h"
 
+#include <charconv>
 #include <cmath>
 
 using namespace mlir;
@@ -15,16 +16,17 @@ using namespace mparc::mp;
 
 /// A double as a C++ literal of the type float that reads back as the same float.
 static std::string literal(const APFloat &value) {
-  SmallString<24> text;
   double number = value.convertToDouble();
+  if (std::isnan(number))
+    return "NAN";
   if (std::isinf(number))
     return number > 0 ? "INFINITY" : "-INFINITY";
-  llvm::raw_svector_ostream stream(text);
-  APFloat narrow(static_cast<float>(number));
-  narrow.toString(text, 9, 6);
-  if (text.find_first_of(".eE") == StringRef::npos)
+  char digits[32]; // the shortest
+  std::string text(digits,
+                   std::to_chars(digits, digits + sizeof digits, static_cast<float>(number)).ptr);
+  if (text.find_first_of(".e") == std::string::npos)
     text += ".0";
-  return (text + "f").str();
+  return text + "f";
 }
 
 static std::string compareExpression(ComparisonKind kind) {

@@ -8,6 +8,7 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 
+#include <charconv>
 #include <cmath>
 
 using namespace mlir;
@@ -52,11 +53,12 @@ static std::string floatLiteral(double number) {
     return "NAN";
   if (std::isinf(number))
     return number > 0 ? "INFINITY" : "-INFINITY";
-  SmallString<24> text;
-  APFloat(static_cast<float>(number)).toString(text, 9, 6);
-  if (text.find_first_of(".eE") == StringRef::npos)
+  char digits[32]; // the shortest that read back as the same float
+  std::string text(digits,
+                   std::to_chars(digits, digits + sizeof digits, static_cast<float>(number)).ptr);
+  if (text.find_first_of(".e") == std::string::npos)
     text += ".0";
-  return (text + "f").str();
+  return text + "f";
 }
 
 std::string literal(ConstantOp constant) {
