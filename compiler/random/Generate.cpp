@@ -141,6 +141,8 @@ Program generate(uint64_t seed) {
   if (loss == "OwnLoss")
     file.push_back(writeLoss(random, annotator));
 
+  // The larger one is worked through in parts.
+  const int64_t batch = random.chance(0.5) ? 4 : 100;
   Statement train = makeBlock("train Net");
   static const std::vector<std::string> optimizers = {
       "adam(lr: 1e-2)", "sgd(lr: 0.05, momentum: 0.5)", "sgd(lr: 0.1, weight_decay: 0.125)",
@@ -148,12 +150,12 @@ Program generate(uint64_t seed) {
   for (const std::string &entry :
        {std::string("data = csv(\"data.csv\")"), "loss = " + loss,
         "optimizer = " + random.pick(optimizers), std::string("epochs = 1"),
-        std::string("batch = 4"), std::string("seed = ") + std::to_string(seed % 1000)})
+        "batch = " + std::to_string(batch), std::string("seed = ") + std::to_string(seed % 1000)})
     train.body.emplace_back(entry);
   file.push_back(std::move(train));
   const bool classes = loss == "cross_entropy";
   return {std::move(file), count(input), classes ? 1 : count(output.shape),
-          classes ? count(output.shape) : 0};
+          classes ? count(output.shape) : 0, batch};
 }
 
 } // namespace mparc::random

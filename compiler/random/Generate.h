@@ -12,6 +12,7 @@ namespace mparc::random {
 struct Program {
   std::vector<Statement> file;
   int64_t inputs = 0, targets = 0, classes = 0;
+  int64_t batch = 4;
 };
 
 /// The program of a seed: layers of its own and of the standard library, a model, a train block.

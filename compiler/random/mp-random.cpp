@@ -26,11 +26,11 @@ static cl::opt<std::string> writeTo(
     cl::desc("write each program to a folder of its own in this one: placed.mp, one.mp, data.csv"));
 static cl::opt<bool> keep("no-reduce", cl::desc("print a failing program as it is"));
 
-/// Six rows for the program: a batch of four and a short one.
+/// Rows for the program: a batch, and a short one.
 static std::string makeRows(const Program &program, uint64_t number) {
   Random random(number);
   std::string text;
-  for (int row = 0; row < 6; ++row) {
+  for (int64_t row = 0; row < program.batch * 3 / 2; ++row) {
     for (int64_t column = 0; column < program.inputs + program.targets; ++column) {
       text += column ? "," : "";
       if (program.classes && column >= program.inputs)
