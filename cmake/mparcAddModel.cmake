@@ -20,7 +20,7 @@ function(mparc_add_model target model)
     COMMENT "Compiling the model ${name}"
     VERBATIM)
   # Contraction would change what is rounded; the loops are meant to be vectorised.
-  set_source_files_properties(${folder}/${name}.cpp PROPERTIES COMPILE_OPTIONS "-O3;-ffp-contract=off")
+  set_source_files_properties(${folder}/${name}.cpp PROPERTIES COMPILE_OPTIONS "-O3;-ffp-contract=off;-fno-math-errno;-fno-trapping-math")
   if(NOT TARGET ${target})
     add_library(${target} STATIC)
   endif()

@@ -80,7 +80,10 @@ static bool compile(const std::string &text, const TemporaryFolder &folder,
   if (!writeFile(source, text))
     return false;
   std::vector<std::string> command = compilerCommand();
-  for (const char *flag : {"-std=c++17", "-O3", "-march=native", "-ffp-contract=off"})
+  // No contraction: rounding is decided in the source. Without errno and traps square roots and
+  // choices become vectors.
+  for (const char *flag : {"-std=c++17", "-O3", "-march=native", "-ffp-contract=off",
+                           "-fno-math-errno", "-fno-trapping-math"})
     command.push_back(flag);
   for (const std::string &argument :
        std::vector<std::string>{"-I" + installation.include, source, installation.library, "-ldnnl",
