@@ -78,6 +78,9 @@ static MapOp copyBefore(Operation *place, Value value) {
   body.addArgument(type.getElementType(), value.getLoc());
   OpBuilder::atBlockEnd(&body).create<YieldOp>(place->getLoc(), body.getArgument(0));
   setDevice(copy, *getDevice(place));
+  // In a batch that is cut it stands where what it copies for does: after the parts.
+  if (Attribute when = place->getAttr(kWhen))
+    copy->setAttr(kWhen, when);
   return copy;
 }
 
