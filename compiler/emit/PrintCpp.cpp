@@ -145,6 +145,7 @@ EmittedText FilePrinter::print() {
     source << "\n#include \"" << options.header << "\"\n";
   }
   source << "\n#include \"mpar/mpar.h\"\n\n#include <algorithm>\n#include <cstdint>\n#include "
+            "<initializer_list>\n#include "
             "<memory>\n"
          << "\nusing namespace mpar;\n";
   printFunctors(source);

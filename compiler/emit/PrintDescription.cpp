@@ -42,22 +42,26 @@ static void printDevices(const ModelIndex &index, llvm::raw_ostream &out) {
 static void printParameter(ParameterOp parameter, llvm::raw_ostream &out) {
   auto arguments = parameter.getArguments();
   auto argument = [&](size_t i) { return number(i < arguments.size() ? arguments[i] : 0.0); };
-  out << "{" << quote(parameter.getSymName()) << ", " << rowShape(parameter.getTensorType()) << ", "
-      << getDevice(parameter).value_or(0) << ", "
+  out << "add(" << quote(parameter.getSymName()) << ", " << rowShape(parameter.getTensorType())
+      << ", " << getDevice(parameter).value_or(0) << ", "
       << parameter->getAttrOfType<BufferAttr>(kBuffer).getOffset()
       << ", {Initial::" << stringifyInitializerKind(parameter.getInitializer()) << ", "
-      << argument(0) << ", " << argument(1) << "}},\n";
+      << argument(0) << ", " << argument(1) << "});\n";
 }
 
 static void printParameters(const ModelIndex &index, llvm::raw_ostream &out) {
   if (index.parameters.empty())
     return;
-  out << "\n// name, shape, device, place in its device's parameters, first values\n"
-         "using Initial = Initializer::Kind;\n"
-         "description.parameters = {\n";
+  // One call each: compilers take seconds over a list of a thousand strings and vectors.
+  out << "\nusing Initial = Initializer::Kind;\n"
+         "const auto add = [&](const char *name, std::initializer_list<int64_t> shape, int "
+         "device,\n"
+         "int64_t offset, Initializer initializer) {\n"
+         "description.parameters.push_back({name, shape, device, offset, initializer});\n"
+         "};\n"
+         "// name, shape, device, place in its device's parameters, first values\n";
   for (auto parameter : ModelOp(index.model).getOps<ParameterOp>())
     printParameter(parameter, out);
-  out << "};\n";
 }
 
 static void printPorts(const ModelIndex &index, llvm::raw_ostream &out) {

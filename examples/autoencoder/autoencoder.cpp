@@ -21,6 +21,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 
 using namespace mpar;
@@ -160,30 +161,29 @@ ModelDescription Autoencoder::describe() {
       {36112, 36112, 256, 2608},
   };
 
-  // name, shape, device, place in its device's parameters, first values
   using Initial = Initializer::Kind;
-  description.parameters = {
-      {"layer1.weight", {256, 12}, 0, 0, {Initial::kaiming_uniform, 12.0, 0.0}},
-      {"layer1.bias", {256}, 0, 3072, {Initial::uniform, -0.2886751345948129, 0.2886751345948129}},
-      {"layer2.weight", {128, 256}, 0, 3328, {Initial::kaiming_uniform, 256.0, 0.0}},
-      {"layer2.bias", {128}, 0, 36096, {Initial::uniform, -0.0625, 0.0625}},
-      {"layer3.weight", {64, 128}, 1, 0, {Initial::kaiming_uniform, 128.0, 0.0}},
-      {"layer3.bias", {64}, 1, 8192, {Initial::uniform, -0.08838834764831843, 0.08838834764831843}},
-      {"layer4.weight", {8, 64}, 1, 8256, {Initial::kaiming_uniform, 64.0, 0.0}},
-      {"layer4.bias", {8}, 1, 8768, {Initial::uniform, -0.125, 0.125}},
-      {"layer5.weight", {64, 8}, 2, 0, {Initial::kaiming_uniform, 8.0, 0.0}},
-      {"layer5.bias", {64}, 2, 512, {Initial::uniform, -0.35355339059327373, 0.35355339059327373}},
-      {"layer6.weight", {128, 64}, 2, 576, {Initial::kaiming_uniform, 64.0, 0.0}},
-      {"layer6.bias", {128}, 2, 8768, {Initial::uniform, -0.125, 0.125}},
-      {"layer7.weight", {256, 128}, 3, 0, {Initial::kaiming_uniform, 128.0, 0.0}},
-      {"layer7.bias",
-       {256},
-       3,
-       32768,
-       {Initial::uniform, -0.08838834764831843, 0.08838834764831843}},
-      {"layer8.weight", {12, 256}, 3, 33024, {Initial::kaiming_uniform, 256.0, 0.0}},
-      {"layer8.bias", {12}, 3, 36096, {Initial::uniform, -0.0625, 0.0625}},
+  const auto add = [&](const char *name, std::initializer_list<int64_t> shape, int device,
+                       int64_t offset, Initializer initializer) {
+    description.parameters.push_back({name, shape, device, offset, initializer});
   };
+  // name, shape, device, place in its device's parameters, first values
+  add("layer1.weight", {256, 12}, 0, 0, {Initial::kaiming_uniform, 12.0, 0.0});
+  add("layer1.bias", {256}, 0, 3072, {Initial::uniform, -0.2886751345948129, 0.2886751345948129});
+  add("layer2.weight", {128, 256}, 0, 3328, {Initial::kaiming_uniform, 256.0, 0.0});
+  add("layer2.bias", {128}, 0, 36096, {Initial::uniform, -0.0625, 0.0625});
+  add("layer3.weight", {64, 128}, 1, 0, {Initial::kaiming_uniform, 128.0, 0.0});
+  add("layer3.bias", {64}, 1, 8192, {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
+  add("layer4.weight", {8, 64}, 1, 8256, {Initial::kaiming_uniform, 64.0, 0.0});
+  add("layer4.bias", {8}, 1, 8768, {Initial::uniform, -0.125, 0.125});
+  add("layer5.weight", {64, 8}, 2, 0, {Initial::kaiming_uniform, 8.0, 0.0});
+  add("layer5.bias", {64}, 2, 512, {Initial::uniform, -0.35355339059327373, 0.35355339059327373});
+  add("layer6.weight", {128, 64}, 2, 576, {Initial::kaiming_uniform, 64.0, 0.0});
+  add("layer6.bias", {128}, 2, 8768, {Initial::uniform, -0.125, 0.125});
+  add("layer7.weight", {256, 128}, 3, 0, {Initial::kaiming_uniform, 128.0, 0.0});
+  add("layer7.bias", {256}, 3, 32768,
+      {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
+  add("layer8.weight", {12, 256}, 3, 33024, {Initial::kaiming_uniform, 256.0, 0.0});
+  add("layer8.bias", {12}, 3, 36096, {Initial::uniform, -0.0625, 0.0625});
 
   description.inputs = {{"x", ElementType::f32, {12}}};
   description.target = {"target", ElementType::f32, {12}};

@@ -18,6 +18,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 
 using namespace mpar;
@@ -134,16 +135,18 @@ ModelDescription Digits::describe() {
       {1296, 1296, 256, 1064},
   };
 
-  // name, shape, device, place in its device's parameters, first values
   using Initial = Initializer::Kind;
-  description.parameters = {
-      {"hidden1.weight", {256, 64}, 0, 0, {Initial::kaiming_uniform, 64.0, 0.0}},
-      {"hidden1.bias", {256}, 0, 16384, {Initial::uniform, -0.125, 0.125}},
-      {"hidden2.weight", {128, 256}, 1, 0, {Initial::kaiming_uniform, 256.0, 0.0}},
-      {"hidden2.bias", {128}, 1, 32768, {Initial::uniform, -0.0625, 0.0625}},
-      {"output.weight", {10, 128}, 2, 0, {Initial::kaiming_uniform, 128.0, 0.0}},
-      {"output.bias", {10}, 2, 1280, {Initial::uniform, -0.08838834764831843, 0.08838834764831843}},
+  const auto add = [&](const char *name, std::initializer_list<int64_t> shape, int device,
+                       int64_t offset, Initializer initializer) {
+    description.parameters.push_back({name, shape, device, offset, initializer});
   };
+  // name, shape, device, place in its device's parameters, first values
+  add("hidden1.weight", {256, 64}, 0, 0, {Initial::kaiming_uniform, 64.0, 0.0});
+  add("hidden1.bias", {256}, 0, 16384, {Initial::uniform, -0.125, 0.125});
+  add("hidden2.weight", {128, 256}, 1, 0, {Initial::kaiming_uniform, 256.0, 0.0});
+  add("hidden2.bias", {128}, 1, 32768, {Initial::uniform, -0.0625, 0.0625});
+  add("output.weight", {10, 128}, 2, 0, {Initial::kaiming_uniform, 128.0, 0.0});
+  add("output.bias", {10}, 2, 1280, {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
 
   description.inputs = {{"image", ElementType::f32, {64}}};
   description.target = {"target", ElementType::i32, {}};
