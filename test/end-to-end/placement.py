@@ -18,7 +18,7 @@ train {name} {{
   data      = csv("rows12.csv", test: 0.2);
   optimizer = {optimizer};
   epochs    = 2;
-  batch     = 24;
+  batch     = {batch};
   seed      = 3;
 }}
 """
@@ -33,7 +33,7 @@ def article(devices, optimizer="adam(lr: 1e-3)"):
     lines += [f"  {at(device)}layer{i} = Linear({a}, {b});" for i, ((a, b), device) in enumerate(zip(ARTICLE, devices))]
     chain = " |> relu |> ".join(f"layer{i}" for i in range(8))
     lines += ["  forward(x: f32[batch, 12]) -> f32[batch, 12] {", f"    return x |> {chain};", "  }", "}"]
-    return "\n".join(lines) + TRAIN.format(name="Autoencoder", optimizer=optimizer)
+    return "\n".join(lines) + TRAIN.format(name="Autoencoder", optimizer=optimizer, batch=24)
 
 
 # A value that three layers read, their results summed in one chain and in one of another association.
@@ -84,8 +84,9 @@ APART = """model Apart {{
 
 
 def places(template, devices, optimizer):
+    # A hundred rows are worked through in two parts.
     name = template.split()[1]
-    return template.format(*map(at, devices)) + TRAIN.format(name=name, optimizer=optimizer)
+    return template.format(*map(at, devices)) + TRAIN.format(name=name, optimizer=optimizer, batch=100)
 
 
 def article_placements(full, generator):
