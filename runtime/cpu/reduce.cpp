@@ -19,7 +19,7 @@ namespace {
 constexpr int64_t lanes = 32;
 constexpr int64_t block = 1024;
 constexpr int64_t block_rows = 64;
-constexpr int64_t tile = 128; // columns whose partial sums are held at once
+constexpr int64_t tile = 128;     // columns whose partial sums are held at once
 constexpr int64_t grain = 131072; // elements that are worth a second thread
 
 // What two elements become. A NaN stays: it compares unequal to itself and is neither above nor
