@@ -283,7 +283,9 @@ TEST_F(Program, ResumesExactlyAfterBeingKilled) {
     Result part = run(common + resume + "--save resumed --history resumed.csv", limit);
     if (part.status == 0)
       break;
-    ASSERT_TRUE(part.status == -1 || part.status == 137) << part.error;
+    if (part.status == 124) // it ended by itself just as `timeout` came
+      continue;
+    ASSERT_TRUE(part.status == -1 || part.status == 137) << part.status << ": " << part.error;
     EXPECT_EQ(std::string::npos, part.error.find("error:"))
         << part.error; // the shell says "Killed"
     ++kills;
