@@ -270,8 +270,8 @@ TEST_F(Program, ResumesExactlyFromAnyStep) {
 
 TEST_F(Program, ResumesExactlyAfterBeingKilled) {
   directory.write("data.csv", table(6));
-  std::string common = "adam --epochs 400 --every 7 --checkpoint c ";
-  Result whole = run("adam --epochs 400 --save whole --history whole.csv");
+  std::string common = "adam --epochs 3000 --every 7 --checkpoint c ";
+  Result whole = run("adam --epochs 3000 --save whole --history whole.csv");
   int kills = 0;
   for (int attempt = 0; attempt < 200; ++attempt) {
     bool begun = access(directory.path("c").c_str(), F_OK) == 0;
