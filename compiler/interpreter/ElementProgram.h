@@ -18,6 +18,7 @@ struct Surroundings {
   int64_t rows = 1;
   uint64_t seed = 0;
   uint64_t step = 1;
+  int64_t first = 0;      // the result's first element's number in the whole batch
   Trace *trace = nullptr; // notes decisions at kinks where given
 };
 

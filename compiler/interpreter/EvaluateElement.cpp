@@ -198,11 +198,11 @@ static Cell<Scalar> evaluateInstruction(const Instruction &instruction, const Ce
     return convert<Scalar>(position[instruction.integers[0]], instruction.resultKind);
   case Opcode::dropoutMask:
     // The draw is that of floats whatever the scalar: both interpret the same function.
-    result.real =
-        mpar::dropout_scale<float>(surroundings.seed, surroundings.step, instruction.key, linear,
-                                   static_cast<float>(instruction.numbers[0])) == 0
-            ? Scalar(0)
-            : Scalar(1) / (Scalar(1) - static_cast<Scalar>(instruction.numbers[0]));
+    result.real = mpar::dropout_scale<float>(surroundings.seed, surroundings.step, instruction.key,
+                                             surroundings.first + linear,
+                                             static_cast<float>(instruction.numbers[0])) == 0
+                      ? Scalar(0)
+                      : Scalar(1) / (Scalar(1) - static_cast<Scalar>(instruction.numbers[0]));
     return result;
   case Opcode::select:
     return cells[a.boolean ? instruction.operands[1] : instruction.operands[2]];

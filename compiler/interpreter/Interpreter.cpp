@@ -17,13 +17,18 @@ template <typename Scalar> class Run {
 public:
   Run(ModelOp model, ProgramOp program, const Inputs &inputs, const RunOptions &options)
       : model_(model), program_(program), inputs_(inputs), options_(options),
-        surroundings_{options.rows, options.seed, options.step, options.trace} {}
+        surroundings_{options.rows, options.seed, options.step, 0, options.trace} {}
 
   FailureOr<Outcome> run();
 
 private:
   LogicalResult execute(Operation *op);
   LogicalResult compute(Operation *op, const View &result);
+  LogicalResult addPart(Operation *op);
+  LogicalResult runWhole();
+  LogicalResult runInParts(int64_t rowsAPart);
+  void bindArguments(int64_t firstRow, int64_t rows);
+  void releaseAfter(Operation *op);
   LogicalResult computeElements(Operation *op, const View &result);
   void computeSlice(SliceOp op, const View &result);
   void computePad(PadOp op, const View &result);
@@ -45,6 +50,8 @@ private:
   llvm::DenseMap<Operation *, SmallVector<Value, 2>> dying_; // after an operation
   llvm::DenseSet<Operation *> skipped_;
   std::vector<std::pair<StringRef, Value>> gradients_;
+  bool inParts_ = false;
+  int64_t firstRow_ = 0, partRows_ = 0; // of the part that is being worked on
 };
 
 } // namespace
@@ -111,6 +118,8 @@ template <typename Scalar> LogicalResult Run<Scalar>::execute(Operation *op) {
   }
   if (op->getNumResults() != 1)
     return op->emitError("cannot interpret ") << op->getName();
+  if (firstRow_ > 0 && op->hasAttr(kAccumulate))
+    return addPart(op);
   auto result = storage_->define(op->getResult(0));
   if (failed(result))
     return failure();
@@ -203,6 +212,7 @@ LogicalResult Run<Scalar>::computeElements(Operation *op, const View &result) {
         steps.push_back(source < 0 || view.extents[source] == 1 ? 0 : strides[source]);
     operands.push_back({view, steps});
   }
+  surroundings_.first = partRows_ ? firstRow_ * (result.count() / partRows_) : 0;
   interpreter::map<Scalar>(*program, operands, result, surroundings_);
   return success();
 }
@@ -260,10 +270,99 @@ template <typename Scalar> FailureOr<Outcome> Run<Scalar>::collect() {
   return outcome;
 }
 
+/// A sum over the rows of a part after the first: added to what the earlier parts gave.
+template <typename Scalar> LogicalResult Run<Scalar>::addPart(Operation *op) {
+  const View &sum = get(op->getResult(0));
+  Tensor part(sum.kind, sum.extents, sizeof(Scalar));
+  if (failed(compute(op, part.view())))
+    return failure();
+  for (int64_t index = 0, end = sum.count(); index < end; ++index)
+    sum.as<Scalar>()[index] += part.view().template as<Scalar>()[index];
+  return success();
+}
+
+/// Binds the program's arguments to rows of the inputs.
+template <typename Scalar> void Run<Scalar>::bindArguments(int64_t firstRow, int64_t rows) {
+  for (BlockArgument argument : program_.getBlock().getArguments()) {
+    View view = inputs_.arguments[argument.getArgNumber()].view();
+    if (getElementCount(argument.getType()).perRow) {
+      const int64_t row =
+          view.count() / options_.rows * interpreter::getElementBytes(view.kind, sizeof(Scalar));
+      view.data = view.template as<std::byte>() + firstRow * row;
+      view.extents = getExtents(argument.getType(), rows);
+    }
+    storage_->bind(argument, view);
+  }
+}
+
+template <typename Scalar> void Run<Scalar>::releaseAfter(Operation *op) {
+  if (isa<ReturnOp>(op)) // what is returned is read once more
+    return;
+  // What one part reads of what stands before or after the parts, the next may read again.
+  for (Value value : dying_.lookup(op)) {
+    Operation *definer = value.getDefiningOp();
+    if (!inParts_ || (definer->getAttr(kWhen) == op->getAttr(kWhen) && !isa<ReadOp>(definer) &&
+                      !definer->hasAttr(kAccumulate)))
+      storage_->release(value);
+  }
+}
+
+template <typename Scalar> LogicalResult Run<Scalar>::runWhole() {
+  bindArguments(0, options_.rows);
+  for (Operation &op : program_.getBlock()) {
+    if (skipped_.contains(&op))
+      continue;
+    if (failed(execute(&op)))
+      return failure();
+    releaseAfter(&op);
+  }
+  return success();
+}
+
+/// What comes before the parts, the parts one after the other, and what comes after them.
+template <typename Scalar> LogicalResult Run<Scalar>::runInParts(int64_t rowsAPart) {
+  SmallVector<Operation *> before, during, after;
+  for (Operation &op : program_.getBlock()) {
+    auto when = op.getAttrOfType<StringAttr>(kWhen);
+    if (skipped_.contains(&op))
+      continue;
+    if (isa<ReadOp>(op) || (when && when.getValue() == "before"))
+      before.push_back(&op);
+    else if (when || isa<ReturnOp, GradientOp, UpdateOp>(op))
+      after.push_back(&op);
+    else
+      during.push_back(&op);
+  }
+  auto runAll = [&](ArrayRef<Operation *> ops) -> LogicalResult {
+    for (Operation *op : ops) {
+      if (failed(execute(op)))
+        return failure();
+      releaseAfter(op);
+    }
+    return success();
+  };
+  bindArguments(0, rowsAPart);
+  if (failed(runAll(before)))
+    return failure();
+  for (firstRow_ = 0; firstRow_ < options_.rows; firstRow_ += rowsAPart) {
+    partRows_ = std::min(rowsAPart, options_.rows - firstRow_);
+    storage_->setRows(partRows_);
+    bindArguments(firstRow_, partRows_);
+    if (failed(runAll(during)))
+      return failure();
+  }
+  firstRow_ = partRows_ = 0;
+  return runAll(after);
+}
+
 template <typename Scalar> FailureOr<Outcome> Run<Scalar>::run() {
   StorageOptions storage;
   storage.realBytes = sizeof(Scalar);
   storage.rows = options_.rows;
+  if (auto part = program_->getAttrOfType<IntegerAttr>(kRowsAPart)) {
+    storage.rows = std::min(options_.rows, part.getInt());
+    inParts_ = storage.rows < options_.rows;
+  }
   storage.largestBatch = options_.largestBatch ? std::max(options_.largestBatch, options_.rows) : 0;
   storage.poisonDead = options_.poisonDead;
   auto made = makeStorage(model_, inputs_.parameters, storage);
@@ -276,18 +375,8 @@ template <typename Scalar> FailureOr<Outcome> Run<Scalar>::run() {
   if (block.getNumArguments() != inputs_.arguments.size())
     return program_.emitError("expected ")
            << block.getNumArguments() << " arguments, got " << inputs_.arguments.size();
-  for (BlockArgument argument : block.getArguments())
-    storage_->bind(argument, inputs_.arguments[argument.getArgNumber()].view());
-  for (Operation &op : block) {
-    if (skipped_.contains(&op))
-      continue;
-    if (failed(execute(&op)))
-      return failure();
-    if (isa<ReturnOp>(op))
-      break;
-    for (Value value : dying_.lookup(&op))
-      storage_->release(value);
-  }
+  if (failed(inParts_ ? runInParts(storage.rows) : runWhole()))
+    return failure();
   return collect();
 }
 

@@ -2,8 +2,8 @@
 //
 // In phases before calls every value has memory of its own; in calls values lie where the memory
 // plan puts them, so that a wrong plan gives wrong numbers. The scalar is float, as in emitted
-// programs, or double, for finite differences. Sums are taken in ascending order of their elements:
-// results do not depend on the phase.
+// programs, or double, for finite differences. Sums are taken in ascending order of their elements,
+// and where mp-cut-rows cuts a batch part by part: results do not depend on the placement.
 #pragma once
 
 #include "interpreter/Storage.h"

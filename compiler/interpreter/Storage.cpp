@@ -54,6 +54,7 @@ public:
   }
 
   void keep(Value value) override { kept_.insert(value); }
+  void setRows(int64_t rows) override { rows_ = rows; }
   FailureOr<View> gradient(ParameterOp, Value value) override { return get(value); }
 
 private:
@@ -84,6 +85,7 @@ public:
   LogicalResult alias(Value result, Value operand) override;
   void release(Value value) override;
   void keep(Value) override {}
+  void setRows(int64_t rows) override { options_.rows = rows; }
 
   FailureOr<View> gradient(ParameterOp parameter, Value) override {
     auto buffer = parameter->getAttrOfType<BufferAttr>(kBuffer);

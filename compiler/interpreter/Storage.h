@@ -36,6 +36,9 @@ public:
   /// Makes a value one with another, or with memory that outlives the run.
   void bind(mlir::Value value, View view) { views_[value] = std::move(view); }
 
+  /// How many rows the batch has from now on: the next part's.
+  virtual void setRows(int64_t rows) = 0;
+
   /// NaN in every byte.
   void poison(const View &view) const;
 

@@ -34,6 +34,7 @@ private:
   OwningOpRef<ModuleOp> build(Placement placement);
   LogicalResult checkPlaced();
   LogicalResult checkOneDevice();
+  LogicalResult checkParts();
   LogicalResult checkGradients();
   LogicalResult countTransfers(mp::ModelOp model);
   LogicalResult lower(ModuleOp module, Phase to);
@@ -127,6 +128,53 @@ LogicalResult Check::checkOneDevice() {
   return difference.empty() ? success() : fail("placement changes a result: " + difference);
 }
 
+/// Whether what the programs gave is the same but for rounding.
+static bool isClose(const Outcomes &a, const Outcomes &b) {
+  for (size_t program = 0; program < a.size(); ++program) {
+    const Outcome &x = a[program].second, &y = b[program].second;
+    auto close = [](const Tensor &p, const Tensor &q) {
+      double largest = 1e-2, worst = 0;
+      for (int64_t index = 0; index < p.count(); ++index) {
+        largest = std::max(largest, std::abs(p.get(index)));
+        worst = std::max(worst, std::abs(p.get(index) - q.get(index)));
+      }
+      return worst <= 1e-3 * largest;
+    };
+    for (size_t index = 0; index < x.gradients.size(); ++index)
+      if (!close(x.gradients[index].second, y.gradients[index].second))
+        return false;
+    for (size_t index = 0; index < x.returned.size(); ++index)
+      if (!close(x.returned[index], y.returned[index]))
+        return false;
+  }
+  return true;
+}
+
+LogicalResult Check::checkParts() {
+  std::vector<Outcomes> outcomes;
+  for (Placement placement : {Placement::asGenerated, Placement::oneDevice}) {
+    auto module = build(placement);
+    if (!module || failed(lower(*module, Phase::fused)))
+      return fail("cannot be compiled for parts");
+    module->walk([&](mp::ProgramOp program) {
+      if (program->hasAttr(mp::kRowsAPart))
+        program->setAttr(mp::kRowsAPart, Builder(&context_).getI64IntegerAttr(2));
+    });
+    ComparisonOptions comparison;
+    comparison.from = Phase::fused;
+    comparison.inputs = inputs_;
+    comparison.run = run_;
+    auto compared = comparePhases(*module, comparison);
+    if (failed(compared))
+      return failure();
+    outcomes.push_back(std::move(*compared));
+  }
+  std::string difference = describeDifference(outcomes[0], outcomes[1]);
+  if (!difference.empty())
+    return fail("placement changes a result in parts: " + difference);
+  return isClose(placed_, outcomes[0]) ? success() : fail("a batch in parts gives other results");
+}
+
 LogicalResult Check::checkGradients() {
   auto module = build(Placement::asGenerated);
   if (!module || failed(lower(*module, Phase::grad)))
@@ -154,6 +202,7 @@ LogicalResult Check::checkGradients() {
 Verdict Check::run() {
   const bool passed =
       succeeded(checkPlaced()) && succeeded(checkOneDevice()) &&
+      (!options_.parts || !verdict_.isFinite || succeeded(checkParts())) &&
       (!options_.finiteDifferences || !verdict_.isFinite || succeeded(checkGradients()));
   if (!passed && verdict_.kind == Verdict::Kind::passed)
     verdict_.kind = Verdict::Kind::failed;

@@ -13,6 +13,7 @@ struct CheckOptions {
   std::string stdlibDirectory;
   uint64_t seed = 0; // of parameters, inputs and dropout
   int64_t rows = 4;
+  bool parts = false;             // work through the batch in parts, too
   bool finiteDifferences = false; // check gradients in double, too
 };
 
@@ -34,6 +35,9 @@ struct Verdict {
 /// - it is well-typed, and every pass and verifier of the pipeline accepts it;
 /// - every phase gives the same bits as the graph, in calls under every way of treating buffers;
 /// - as placed and with everything on device 0 it gives the same bits: output, loss and gradients;
+/// - the same holds of a batch that is worked through two rows at a time, whose results are those
+/// of the
+///   whole batch but for rounding;
 /// - no value moves twice to one device, none moves that nothing reads, none by way of a third;
 /// - where asked for, its gradients agree with finite differences in double.
 Verdict check(const std::vector<Statement> &file, const CheckOptions &options);
