@@ -41,6 +41,11 @@ inline constexpr llvm::StringLiteral kRowsAPart = "mp.rows_a_part";
 inline constexpr llvm::StringLiteral kWhen = "mp.when";
 inline constexpr llvm::StringLiteral kAccumulate = "mp.accumulate";
 
+/// Of a forward operation: the number of the part that the backward pass recomputes. Of an operation
+/// made for that: so that it is not taken for the one that it repeats.
+inline constexpr llvm::StringLiteral kRecompute = "mp.recompute";
+inline constexpr llvm::StringLiteral kRecomputed = "mp.recomputed";
+
 /// The logical device of an operation, where it has one.
 std::optional<int64_t> getDevice(mlir::Operation *op);
 void setDevice(mlir::Operation *op, int64_t device);

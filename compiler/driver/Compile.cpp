@@ -35,6 +35,7 @@ static FrontendOptions frontendOptions(const Options &options, const Installatio
   result.stdlibDirectory = installation.stdlib;
   result.settings = options.settings;
   result.trainEntries = options.trainEntries;
+  result.keepActivations = options.keepActivations;
   return result;
 }
 

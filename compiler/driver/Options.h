@@ -24,6 +24,8 @@ struct Options {
 
   /// `--set` and the entries of the train block, as expressions of the language.
   std::vector<std::pair<std::string, std::string>> settings, trainEntries;
+  /// Set by reports, not by a flag: as if no part were recomputed.
+  bool keepActivations = false;
   std::optional<int64_t> devices; // --devices: how many there are
   std::optional<int64_t> memory;  // --memory: bytes of each
 

@@ -54,6 +54,9 @@ static void addStep(OpPassManager &passes, Phase phase) {
     // Before placement, so that what decides rounding (the order in which gradients are summed) is
     // decided on the unplaced graph.
     model.addPass(createDifferentiate());
+    // While adjoints are tied to their operations, and before placement, so that copies are placed
+    // with what they repeat.
+    model.addPass(createRecompute());
     return;
   case Phase::placed:
     // After differentiation, as an adjoint lives where the operation does that it is the adjoint

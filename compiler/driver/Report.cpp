@@ -16,8 +16,8 @@ namespace {
 
 class Reporter {
 public:
-  explicit Reporter(ModelOp model)
-      : model(model), index(model), slots(emit::optimizerSlots(index.training)) {}
+  Reporter(ModelOp model, ModelOp kept)
+      : model(model), kept(kept), index(model), slots(emit::optimizerSlots(index.training)) {}
   std::string print();
 
 private:
@@ -25,7 +25,9 @@ private:
   void printTransfers();
   void printParameters();
 
-  ModelOp model;
+  void printSaving(int64_t number, DictionaryAttr device);
+
+  ModelOp model, kept;
   emit::ModelIndex index;
   int slots;
   int64_t batch = 1;
@@ -52,9 +54,23 @@ void Reporter::printDevice(int64_t number, DictionaryAttr device) {
       << (slots ? " and optimiser's state" : "") << " " << emit::grouped((2 + slots) * floats * 4)
       << " B\n"
       << "  activations  " << emit::grouped(entry("fixed_bytes")) << " B + "
-      << emit::grouped(entry("row_bytes")) << " B a row\n"
-      << "  arena        " << emit::grouped(emit::arenaBytes(device, slots, batch))
+      << emit::grouped(entry("row_bytes")) << " B a row\n";
+  if (kept)
+    printSaving(number, device);
+  out << "  arena        " << emit::grouped(emit::arenaBytes(device, slots, batch))
       << " B at batch " << emit::grouped(batch) << "\n";
+}
+
+/// What recomputation saves on a device, in activations and in the arena.
+void Reporter::printSaving(int64_t number, DictionaryAttr device) {
+  auto before = cast<DictionaryAttr>(kept->getAttrOfType<ArrayAttr>("mp.devices")[number]);
+  auto row = [](DictionaryAttr entries) {
+    return entries.getAs<IntegerAttr>("row_bytes").getInt();
+  };
+  int64_t arena = emit::arenaBytes(before, slots, batch);
+  out << "  recomputed   " << emit::grouped(row(before) - row(device)) << " B a row less than the "
+      << emit::grouped(row(before)) << " B that keeping all takes; arena "
+      << emit::grouped(arena - emit::arenaBytes(device, slots, batch)) << " B smaller\n";
 }
 
 void Reporter::printTransfers() {
@@ -109,6 +125,14 @@ std::string Reporter::print() {
   return text;
 }
 
-std::string report(ModelOp model) { return Reporter(model).print(); }
+bool recomputesActivations(ModelOp model) {
+  return model
+      .walk([](Operation *op) {
+        return op->hasAttr(kRecomputed) ? WalkResult::interrupt() : WalkResult::advance();
+      })
+      .wasInterrupted();
+}
+
+std::string report(ModelOp model, ModelOp kept) { return Reporter(model, kept).print(); }
 
 } // namespace mparc

@@ -7,7 +7,11 @@
 
 namespace mparc {
 
-/// Devices, parameters, memory and transfers of a model in the phase calls, as text.
-std::string report(mp::ModelOp model);
+/// Whether any activation of a model in the phase calls is computed again in the backward pass.
+bool recomputesActivations(mp::ModelOp model);
+
+/// Devices, parameters, memory and transfers of a model in the phase calls, as text. `kept`: the
+/// same model without recomputation, to say what that saves; may be null.
+std::string report(mp::ModelOp model, mp::ModelOp kept);
 
 } // namespace mparc

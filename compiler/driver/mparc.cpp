@@ -71,10 +71,20 @@ static int buildOrRun(const Options &options, Compilation &compilation,
                                    : buildProgram(text->source, options.output, installation);
 }
 
-static int printReport(Compilation &compilation) {
+static int printReport(const Options &options, Compilation &compilation,
+                       const Installation &installation) {
   if (!compilation.compileTo(Phase::calls))
     return 1;
-  return writeFile("-", report(compilation.model())) ? 0 : 1;
+  if (!recomputesActivations(compilation.model()))
+    return writeFile("-", report(compilation.model(), nullptr)) ? 0 : 1;
+  // The same model with all activations kept, which may well not fit.
+  Options keeping = options;
+  keeping.keepActivations = true;
+  keeping.memory.reset();
+  Compilation kept(keeping, installation);
+  if (!kept.open() || !kept.compileTo(Phase::calls))
+    return 1;
+  return writeFile("-", report(compilation.model(), kept.model())) ? 0 : 1;
 }
 
 static int formatFile(const std::string &path, bool check) {
@@ -114,7 +124,7 @@ static int run(const Options &options, const char *program) {
   if (options.verifyDiagnostics)
     return compilation.verifyDiagnostics();
   if (options.verb == Verb::report)
-    return printReport(compilation);
+    return printReport(options, compilation, installation);
   if (options.verb != Verb::compile)
     return buildOrRun(options, compilation, installation);
   return options.stage.empty() ? compile(options, compilation) : emitStage(options, compilation);

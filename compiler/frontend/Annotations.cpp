@@ -4,12 +4,17 @@
 
 namespace mparc {
 
-void Evaluator::applyAnnotations(llvm::ArrayRef<ast::Annotation> annotations,
-                                 std::optional<int64_t> &device) {
+void Evaluator::applyAnnotations(llvm::ArrayRef<ast::Annotation> annotations, Marks &marks) {
   for (const ast::Annotation &annotation : annotations) {
     llvm::StringRef name = annotation.name.text;
-    if (name == "split" || name == "recompute" || name == "precision") {
+    if (name == "split" || name == "precision") {
       session.unsupported(annotation.range, "`@" + name + "` is");
+      continue;
+    }
+    if (name == "recompute") {
+      if (!annotation.arguments.empty())
+        session.error(annotation.arguments.front().range, "`@recompute` takes no arguments");
+      marks.recompute = true;
       continue;
     }
     if (name != "device") {
@@ -43,7 +48,7 @@ void Evaluator::applyAnnotations(llvm::ArrayRef<ast::Annotation> annotations,
       session.error(argument.range, "a device is a number from 0 to " + llvm::Twine(maxDevice) +
                                         ", got " + llvm::Twine(*number));
     else
-      device = *number;
+      marks.device = *number;
   }
 }
 

@@ -33,6 +33,8 @@ struct Frame {
   std::optional<Dimensions> leading;
   /// How many `if`s and `for`s enclose the statement: inside them names may be bound again.
   unsigned conditional = 0;
+  /// The loop whose turns are recomputed, each by itself.
+  const ast::Stmt *recomputedLoop = nullptr;
   std::optional<Value> result;
 };
 
@@ -76,9 +78,8 @@ public:
   /// Reports that a name means nothing, and what may have been meant.
   void reportUnknown(const Identifier &name, llvm::StringRef kind);
 
-  /// Applies annotations, outermost first: sets `device` if one of them says it.
-  void applyAnnotations(llvm::ArrayRef<ast::Annotation> annotations,
-                        std::optional<int64_t> &device);
+  /// Applies annotations, outermost first, to what those outside of them say.
+  void applyAnnotations(llvm::ArrayRef<ast::Annotation> annotations, Marks &marks);
 
   /// Calls a layer with tensors; the result has the dimensions its signature says.
   Value callLayer(Instance &callee, const CallSite &site);

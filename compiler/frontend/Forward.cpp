@@ -66,7 +66,12 @@ Value Evaluator::callForward(Instance &callee, ArrayRef<Tensor> inputs,
   // Without its inputs a body only repeats what is wrong with them.
   if (!isFine)
     return Poison();
-  body.applyAnnotations(forward.annotations, graph->device);
+  Marks marks;
+  body.applyAnnotations(forward.annotations, marks);
+  graph->device = marks.device;
+  llvm::SaveAndRestore part(graph->recomputedPart);
+  if ((marks.recompute || callee.recompute) && !graph->recomputedPart)
+    graph->recomputedPart = ++graph->recomputedParts;
   if (!body.run(forward.body) && !session.isStopped())
     session.error(forward.keyword.range, "`forward` ends without `return`");
   Value result = body.checkResult();
@@ -122,7 +127,17 @@ bool Evaluator::runAnnotated(const ast::Stmt &stmt) {
   if (stmt.annotations.empty())
     return run(stmt);
   llvm::SaveAndRestore place(graph->device);
-  applyAnnotations(stmt.annotations, graph->device);
+  Marks marks{graph->device};
+  applyAnnotations(stmt.annotations, marks);
+  graph->device = marks.device;
+  if (!marks.recompute || graph->recomputedPart)
+    return run(stmt);
+  // Each turn of a loop is a part of its own: recomputing all of it at once would save nothing.
+  if (llvm::isa<ast::ForStmt>(stmt)) {
+    llvm::SaveAndRestore turns(frame->recomputedLoop, &stmt);
+    return run(stmt);
+  }
+  llvm::SaveAndRestore part(graph->recomputedPart, ++graph->recomputedParts);
   return run(stmt);
 }
 
@@ -185,6 +200,9 @@ bool Evaluator::runFor(const ast::ForStmt &stmt) {
     if (!session.countIteration(stmt.range))
       break;
     frame->locals[variable] = {Number::integer(turn), stmt.variable.range, true};
+    llvm::SaveAndRestore part(graph->recomputedPart);
+    if (frame->recomputedLoop == &stmt)
+      graph->recomputedPart = ++graph->recomputedParts;
     ended = run(stmt.body);
   }
   frame->locals.erase(variable);

@@ -26,6 +26,8 @@ struct FrontendOptions {
   std::vector<std::pair<std::string, std::string>> trainEntries;
   /// The model to compile; empty: the one with a train block, else the only one.
   std::string modelName;
+  /// Ignores `@recompute`, for reports of what it saves.
+  bool keepActivations = false;
 };
 
 /// Checks the file in `mainBuffer`, with what it imports, and builds the model's graph: a module of

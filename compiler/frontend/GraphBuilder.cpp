@@ -39,6 +39,8 @@ void GraphBuilder::annotate(Operation *op) {
   session.countOperation(range);
   if (instance && instance->pathAttribute)
     op->setAttr(mp::kLayer, instance->pathAttribute);
+  if (recomputedPart && training && !session.options.keepActivations)
+    op->setAttr(mp::kRecompute, builder.getI64IntegerAttr(recomputedPart));
   if (isa<mp::ConstantOp, mp::IotaOp, mp::ExtentOp>(op))
     return;
   std::optional<int64_t> place = device;

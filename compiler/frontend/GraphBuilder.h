@@ -37,6 +37,10 @@ public:
   Instance *instance = nullptr;
   std::optional<int64_t> device;
   bool training = false;
+  /// The part being built, whose activations the backward pass recomputes; 0 in none. A part
+  /// within another is part of that.
+  int64_t recomputedPart = 0;
+  int64_t recomputedParts = 0;
 
   /// The expression that operations are now made for.
   void at(const SourceRange &where);

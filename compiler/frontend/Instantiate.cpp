@@ -193,15 +193,16 @@ bool Instantiator::bindParameters(Instance &instance, Evaluator &caller, const C
 // Bodies
 //===----------------------------------------------------------------------===//
 
-void Instantiator::expand(Instance &instance, std::optional<int64_t> device) {
+void Instantiator::expand(Instance &instance, const Marks &marks) {
   Evaluator evaluator(session, &instance);
   if (instance.statement)
     session.sites.push_back(instance.statement->range);
-  evaluator.applyAnnotations(instance.declaration->annotations, instance.device);
+  Marks own{instance.device};
+  evaluator.applyAnnotations(instance.declaration->annotations, own);
   // Where the layer is used says more than where it is declared.
-  if (device)
-    instance.device = device;
-  Body body{evaluator, std::nullopt};
+  instance.device = marks.device ? marks.device : own.device;
+  instance.recompute = own.recompute || marks.recompute;
+  Body body{evaluator, {}};
   run(body, instance.declaration->body);
   if (instance.statement)
     session.sites.pop_back();
@@ -213,8 +214,8 @@ void Instantiator::run(Body &body, llvm::ArrayRef<ast::StmtPtr> statements) {
   for (const ast::StmtPtr &stmt : statements) {
     if (session.isStopped())
       return;
-    llvm::SaveAndRestore place(body.device);
-    body.evaluator.applyAnnotations(stmt->annotations, body.device);
+    llvm::SaveAndRestore outside(body.marks);
+    body.evaluator.applyAnnotations(stmt->annotations, body.marks);
     run(body, *stmt);
   }
 }
@@ -223,8 +224,10 @@ void Instantiator::run(Body &body, const ast::Stmt &stmt) {
   Evaluator &evaluator = body.evaluator;
   switch (stmt.kind()) {
   case ast::Stmt::Kind::Param:
-    if (body.device)
+    if (body.marks.device)
       session.error(stmt.range, "a parameter lives where its layer does; annotate the layer");
+    else if (body.marks.recompute)
+      session.error(stmt.range, "a parameter is kept, not computed; annotate the layer");
     return addParameter(body, llvm::cast<ast::ParamStmt>(stmt));
   case ast::Stmt::Kind::Binding:
     return addBinding(body, llvm::cast<ast::BindingStmt>(stmt));

@@ -33,7 +33,7 @@ private:
   /// State of a walk over a body.
   struct Body {
     Evaluator &evaluator;
-    std::optional<int64_t> device;
+    Marks marks;
     unsigned conditional = 0;
   };
 
@@ -41,8 +41,8 @@ private:
   bool bindParameters(Instance &instance, Evaluator &caller, const CallSite &site);
   std::optional<Value> convert(Evaluator &evaluator, const ast::Parameter &parameter,
                                llvm::StringRef owner, const ast::Expr &expr);
-  /// `device`: of the statement that makes the layer, if it has one.
-  void expand(Instance &instance, std::optional<int64_t> device = std::nullopt);
+  /// `marks`: of the statement that makes the layer.
+  void expand(Instance &instance, const Marks &marks = {});
   void run(Body &body, const ast::Block &block);
   void run(Body &body, llvm::ArrayRef<ast::StmtPtr> statements);
   void run(Body &body, const ast::Stmt &stmt);

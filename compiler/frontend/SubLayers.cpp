@@ -168,7 +168,7 @@ void Instantiator::addLayer(Body &body, const ast::BindingStmt &stmt,
     instance.isBroken = true;
     return;
   }
-  expand(instance, body.device);
+  expand(instance, body.marks);
 }
 
 } // namespace mparc

@@ -20,6 +20,13 @@ namespace mparc {
 
 struct Instance;
 
+/// What annotations say of whatever stands under them.
+struct Marks {
+  std::optional<int64_t> device;
+  /// `@recompute`: what the part computes forward is computed again in the backward pass.
+  bool recompute = false;
+};
+
 /// Where a tensor's shape was decided, for the note of a shape error.
 struct Origin {
   SourceRange where;
@@ -100,6 +107,8 @@ struct Instance {
   Origin origin;
   /// Of its annotation, or of the nearest enclosing layer that has one.
   std::optional<int64_t> device;
+  /// Each call of it is a part whose activations are recomputed.
+  bool recompute = false;
   bool isLoss = false;
   /// Something in it is wrong and reported: calling it gives nothing.
   bool isBroken = false;

@@ -84,8 +84,9 @@ static void fuseLinear(Block &block) {
     auto linear = builder.create<LinearOp>(last->getLoc(), product.getType(), product.getA(),
                                            product.getB(), bias, activation);
     linear->setAttr(kDevice, product->getAttr(kDevice));
-    if (Attribute layer = product->getAttr(kLayer))
-      linear->setAttr(kLayer, layer);
+    for (StringRef name : {kLayer, kRecomputed})
+      if (Attribute attribute = product->getAttr(name))
+        linear->setAttr(name, attribute);
     Value result = linear.getResult();
     if (auto reshape = add->getOperand(side).getDefiningOp<ReshapeOp>()) {
       auto again = builder.create<ReshapeOp>(last->getLoc(), last->getResult(0).getType(), result);

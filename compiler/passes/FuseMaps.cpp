@@ -114,7 +114,7 @@ MapOp MapBuilder::finish(Value element) {
   bodyBuilder().create<YieldOp>(place->getLoc(), element);
   auto map = builder.create<MapOp>(place->getLoc(), type, operands, builder.getArrayAttr(maps));
   map.getBody().push_back(body.release());
-  for (StringRef name : {StringRef(kDevice), StringRef(kLayer)})
+  for (StringRef name : {kDevice, kLayer, kRecomputed})
     if (Attribute attribute = place->getAttr(name))
       map->setAttr(name, attribute);
   return map;

@@ -18,6 +18,17 @@ def Differentiate : Pass<"mp-differentiate", "::mparc::mp::ModelOp"> {
   }];
 }
 
+def Recompute : Pass<"mp-recompute", "::mparc::mp::ModelOp"> {
+  let summary = "compute activations of marked parts again in the backward pass";
+  let description = [{
+    A forward operation with `mp.recompute` belongs to the part of that number. Its result, where only adjoints of the same
+    part read it after the forward pass, is made again just before the first of them, from what enters the part, and so need
+    not be kept. What others read is kept. The copies are the same operations on the same operands: no bit changes.
+
+    Example: test/passes/recompute.mlir
+  }];
+}
+
 def Place : Pass<"mp-place", "::mparc::mp::ModelOp"> {
   let summary = "give every operation its device";
   let description = [{

@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+"""Recomputing activations changes no result, and takes less memory: the saved parameters are the same bytes.
+
+  recompute.py
+
+Blocks with dropout on two devices, with `@recompute` in every place that it may stand, compared with the same program
+without it.
+"""
+
+import os
+import re
+
+import harness
+
+MODEL = """layer Block(width: int) {{
+  up = Linear(width, 4 * width);
+  down = Linear(4 * width, width);
+  norm = LayerNorm(width);
+  drop = Dropout(0.1);
+  {forward}forward(x: f32[..., width]) -> f32[..., width] {{
+    return x + (x |> norm |> up |> gelu |> down |> drop);
+  }}
+}}
+
+model Recomputed {{
+  {first}first = Linear(12, 32);
+  {layers}for i in 0..4 {{ @device(i / 2) block[i] = Block(32); }}
+  last = Linear(32, 12);
+
+  forward(x: f32[batch, 12]) -> f32[batch, 12] {{
+    h = first(x);
+    {loop}for i in 0..4 {{ h = block[i](h); }}
+    {group}@device(1) {{ a = tanh(h); b = sigmoid(h); c = a * b * exp(a); }}
+    {statement}d = block[0](c) * c;
+    return last(d);
+  }}
+}}
+
+train Recomputed {{
+  data = csv("rows12.csv", test: 0.2);
+  optimizer = adam(lr: 1e-2);
+  epochs = 2;
+  batch = 100;
+  seed = 3;
+}}
+"""
+PLACES = ["first", "layers", "loop", "group", "statement", "forward"]
+
+
+def model(places):
+    return MODEL.format(**{place: "@recompute " if place in places else "" for place in PLACES})
+
+
+def bytes_a_row(settings, name):
+    """Activations of all devices, and what the report says is saved of them."""
+    done = harness.run([settings.mparc, "report", name + ".mp"], settings.work)
+    number = lambda pattern: sum(int(count.replace(",", "")) for count in re.findall(pattern, done.stdout))
+    return number(r"activations .* \+ ([\d,]+) B a row"), number(r"recomputed +([\d,]+) B a row less")
+
+
+def test():
+    settings = harness.arguments(__doc__)
+    failures = harness.Failures("recompute")
+    harness.write_rows(os.path.join(settings.work, "rows12.csv"), 150, 24)
+    # What is expected to take less: a layer of one operation, or a part within another, saves nothing more.
+    cases = [("none", [], None), ("layers", ["layers"], "none"), ("loop", ["loop"], "none"), ("forward", ["forward"], "none"),
+             ("group", ["group"], None), ("statement", ["statement"], None), ("first", ["first"], None), ("all", PLACES, "none")]
+    programs = harness.build_all(settings, [(name, model(places)) for name, places, _ in cases])
+    expected = None
+    for name, _, larger in cases:
+        saved = os.path.join(settings.work, name + ".safetensors")
+        done = harness.run([programs[name], "--save", saved, "--dump-losses", saved + ".losses"], settings.work)
+        if not failures.expect(done.returncode == 0, f"{name} gives {done.returncode}: {done.stderr.strip()}"):
+            continue
+        result = harness.read(saved), harness.read(saved + ".losses"), done.stdout
+        expected = expected or result
+        failures.expect(result == expected, f"{name} differs from keeping all")
+        if larger:
+            (rows, saved), (more, _) = bytes_a_row(settings, name), bytes_a_row(settings, larger)
+            failures.expect(rows < more, f"{name} takes {rows} B a row, {larger} {more}")
+            failures.expect(saved == more - rows, f"the report says that {name} saves {saved} B a row of {more - rows}")
+    return failures.finish()
+
+
+harness.main(test)
