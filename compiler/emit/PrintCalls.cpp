@@ -314,7 +314,8 @@ void CallPrinter::print(Operation *op) {
     declareResult(op);
   llvm::TypeSwitch<Operation *>(op)
       .Case<LinearOp, MatmulOp, ReduceOp, SoftmaxOp, LogSoftmaxOp, ArgmaxOp, MapOp, BroadcastOp,
-            PermuteOp, SliceOp, PadOp, ConcatOp, ConstantOp, ExtentOp, UpdateOp>(
+            PermuteOp, SliceOp, PadOp, ConcatOp, ConstantOp, ExtentOp, UpdateOp, GatherOp,
+            ScatterAddOp, CrossEntropyOp, CrossEntropyGradientOp>(
           [&](auto concrete) { call(concrete); })
       .Default([](Operation *) { llvm_unreachable("mp-prepare-emission leaves nothing else"); });
 }

@@ -43,7 +43,14 @@ private:
   void call(mp::ConstantOp op);
   void call(mp::ExtentOp op);
   void call(mp::UpdateOp op);
+  void call(mp::GatherOp op);
+  void call(mp::ScatterAddOp op);
+  void call(mp::CrossEntropyOp op);
+  void call(mp::CrossEntropyGradientOp op);
 
+  /// The arguments that calls on the rows of a table begin with: its rows, their elements, how many
+  /// ids.
+  void indexed(llvm::StringRef function, mlir::Operation *op, mlir::Value table, mlir::Value ids);
   void declareResult(mlir::Operation *op);
   void printTransfer(mp::TransferOp op);
   /// `softmax(d0, outer, extent, inner, x, y)` and its like.

@@ -41,6 +41,7 @@ struct Table {
     addReductionFunctions(functions);
     addNormalizationFunctions(functions);
     addProductFunctions(functions);
+    addIndexingFunctions(functions);
     for (const Function &function : functions) {
       byName[function.name] = &function;
       names.push_back(function.name);
@@ -58,7 +59,7 @@ const Function *findFunction(llvm::StringRef name) { return table().byName.looku
 ArrayRef<llvm::StringRef> functionNames() { return table().names; }
 
 bool isUnsupportedFunction(llvm::StringRef name) {
-  return name == "attention" || name == "embedding" || name == "split" || name == "update";
+  return name == "attention" || name == "split" || name == "update";
 }
 
 //===----------------------------------------------------------------------===//

@@ -8,6 +8,7 @@
 #include "llvm/Support/xxhash.h"
 
 #include <charconv>
+#include <optional>
 
 using namespace mlir;
 using namespace mparc::mp;
@@ -32,6 +33,25 @@ private:
   }
   uint64_t state_;
 };
+
+/// What integers count: the rows of the smallest table that they look up, the classes that they
+/// are; nothing where they do neither.
+static std::optional<int64_t> findLimit(Value integers) {
+  std::optional<int64_t> limit;
+  for (OpOperand &use : integers.getUses()) {
+    Operation *user = use.getOwner();
+    std::optional<int64_t> here;
+    if (auto gather = dyn_cast<GatherOp>(user); gather && use.getOperandNumber() == 1)
+      here = getDimensions(gather.getTable().getType()).front().getSize();
+    else if (isa<CrossEntropyOp, CrossEntropyGradientOp>(user))
+      here = getDimensions(user->getOperand(0).getType()).back().getSize();
+    else if (isa<GatherOp, ReshapeOp, PermuteOp, BroadcastOp, SliceOp, ConcatOp, TransferOp>(user))
+      here = findLimit(user->getResult(0));
+    if (here)
+      limit = std::min(*here, limit.value_or(*here));
+  }
+  return limit;
+}
 
 static Tensor makeRandomTensor(StringRef name, Type type, const InputOptions &options,
                                int64_t classes) {
@@ -65,7 +85,8 @@ Inputs makeRandomInputs(ModelOp model, ProgramOp program, const InputOptions &op
   Inputs inputs;
   for (auto [argument, name] : llvm::zip(program.getBlock().getArguments(),
                                          program.getNames().getAsValueRange<StringAttr>()))
-    inputs.arguments.push_back(makeRandomTensor(name, argument.getType(), options, classes));
+    inputs.arguments.push_back(
+        makeRandomTensor(name, argument.getType(), options, findLimit(argument).value_or(classes)));
   for (auto parameter : model.getBody().getOps<ParameterOp>())
     inputs.parameters[parameter.getSymName()] =
         makeRandomTensor(parameter.getSymName(), parameter.getType(), options, classes);

@@ -15,7 +15,8 @@ struct InputOptions {
   /// from zero, where relu and others are not smooth.
   double low = 0.1, high = 1;
   bool anySign = true;
-  /// Integers are uniform in [0, classes); 0: the classes of the model's training, else 3.
+  /// Integers that look up a table's rows, or are classes, are uniform over these; others in
+  /// [0, classes); 0: the classes of the model's training, else 3.
   int64_t classes = 0;
 };
 

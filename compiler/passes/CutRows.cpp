@@ -84,7 +84,7 @@ static bool mixesRows(Operation *op) {
 static bool isSum(Operation *op) {
   if (auto reduce = dyn_cast<ReduceOp>(op))
     return reduce.getKind() == ReductionKind::sum || reduce.getKind() == ReductionKind::mean;
-  return isa<MatmulOp>(op);
+  return isa<MatmulOp, ScatterAddOp>(op);
 }
 
 LogicalResult Sorter::visit(Operation *op) {

@@ -163,6 +163,15 @@ Value logSoftmaxRule(Operation *op, unsigned, Value g, Build &b) {
   return b.sub(g, b.mul(b.unary<ExpOp>(y(op)), b.expand(b.sum(g, along), along, g)));
 }
 
+// The sum over all uses of each row of the table.
+Value gatherRule(Operation *op, unsigned, Value g, Build &b) {
+  return b.make<ScatterAddOp>(x(op).getType(), x(op, 1), g);
+}
+
+Value crossEntropyRule(Operation *op, unsigned, Value g, Build &b) {
+  return b.make<CrossEntropyGradientOp>(x(op).getType(), x(op), x(op, 1), g);
+}
+
 #define ROW(expression)                                                                            \
   [](Operation *op, unsigned i, Value g, Build &b) -> Value {                                      \
     (void)op, (void)i, (void)b;                                                                    \
@@ -217,6 +226,9 @@ const llvm::StringMap<DifferentiationRule> &table() {
       {"mp.reduce", reduceRule},
       {"mp.softmax", softmaxRule},
       {"mp.log_softmax", logSoftmaxRule},
+      // positions from another tensor
+      {"mp.gather", gatherRule},
+      {"mp.cross_entropy", crossEntropyRule},
   };
   return rules;
 }

@@ -26,34 +26,18 @@ using namespace mpar;
 // What the loops compute of one element each.
 namespace {
 
-struct Compare {
-  bool operator()(int32_t a, int32_t i) const { return i == a; }
-};
-
-struct NegSelect {
-  float operator()(float a, bool b) const { return b ? -a : 0.0f; }
-};
-
-struct DivSelectNeg {
+struct Div {
   float count;
-  float operator()(bool a) const { return -(a ? 1.0f / count : 0.0f); }
-};
-
-struct ExpMulSub {
-  float operator()(float a, float b, float c) const { return c - mpar::exp(a) * b; }
+  float operator()() const { return 1.0f / count; }
 };
 
 struct ReluGradient {
   float operator()(float a, float b) const { return a > 0.0f ? b : 0.0f; }
 };
 
-struct Div {
+struct Div_2 {
   float count;
   float operator()(float a) const { return a / count; }
-};
-
-struct CompareNegSelect {
-  float operator()(int32_t a, float b, int32_t i) const { return i == a ? -b : 0.0f; }
 };
 
 } // namespace
@@ -114,13 +98,11 @@ private:
   const float *hidden1_relu_on_1_ = nullptr; // [rows, out 256]
   float *hidden2_relu_ = nullptr;            // [rows, out 128]
   const float *hidden2_relu_on_2_ = nullptr; // [rows, out 128]
-  bool *loss_compare_ = nullptr;             // [rows, classes 10]
-  float *loss_log_softmax_ = nullptr;        // [rows, classes 10]
+  float *output_out_ = nullptr;              // [rows, out 10]
   float *loss_ = nullptr;                    // []
   float *hidden2_relu_grad_ = nullptr;       // [rows, out 128]
   float *hidden1_relu_grad_ = nullptr;       // [rows, out 256]
   float *loss_2_ = nullptr;                  // []
-  float *output_out_ = nullptr;              // [rows, out 10]
 };
 
 ModelDescription Digits::describe() {
@@ -234,43 +216,34 @@ void Digits::forward_on_2(int64_t rows) {
   hidden2_relu_on_2_ = transfer(d1, hidden2_relu_, d2, d2.rows<float>(0), rows * 128);
 
   // output = Linear(128, 10)                                             digits.mp:5
-  float *const output_out = d2.rows<float>(512); // [rows, out 10]
+  output_out_ = d2.rows<float>(512); // [rows, out 10]
   linear(d2, rows, 128, 10, hidden2_relu_on_2_, output_weight_, output_bias_, Activation::none,
-         output_out);
+         output_out_);
 
   // loss = cross_entropy                                                 digits.mp:13
-  loss_compare_ = d2.rows<bool>(552); // [rows, classes 10]
-  map(d2, Shape{rows, 10}, Compare{}, loss_compare_, strided(target_, {1, 0}), Index{{0, 1}});
-  loss_log_softmax_ = d2.rows<float>(1024); // [rows, classes 10]
-  log_softmax(d2, rows, 10, 1, output_out, loss_log_softmax_);
-  float *const loss_picked = d2.rows<float>(512); // [rows, classes 10]
-  map(d2, rows * 10, NegSelect{}, loss_picked, loss_log_softmax_, loss_compare_);
-  float *const loss_reduce = d2.rows<float>(564); // [rows]
-  reduce(d2, Reduction::sum, Shape{rows, 10}, 1u << 1, loss_picked, loss_reduce);
+  float *const loss_cross_entropy = d2.rows<float>(552); // [rows]
+  cross_entropy(d2, rows, 10, output_out_, target_, loss_cross_entropy);
   loss_ = d2.fixed<float>(0); // []
-  reduce(d2, Reduction::sum, Shape{rows}, 1u << 0, loss_reduce, loss_, store_);
+  reduce(d2, Reduction::sum, Shape{rows}, 1u << 0, loss_cross_entropy, loss_, store_);
 }
 
 void Digits::backward_on_2(int64_t rows) {
   Device &d2 = device(2);
 
   // loss = cross_entropy                                                 digits.mp:13
-  float *const loss_log_softmax_grad = d2.rows<float>(512); // [rows, classes 10]
-  map(d2, rows * 10, DivSelectNeg{float(batch_rows_)}, loss_log_softmax_grad, loss_compare_);
-  float *const loss_log_softmax = d2.rows<float>(552); // [rows]
-  reduce(d2, Reduction::sum, Shape{rows, 10}, 1u << 1, loss_log_softmax_grad, loss_log_softmax);
-  float *const output_out_grad = d2.rows<float>(1024); // [rows, classes 10]
-  map(d2, Shape{rows, 10}, ExpMulSub{}, output_out_grad, strided(loss_log_softmax_, {10, 1}),
-      strided(loss_log_softmax, {1, 0}), strided(loss_log_softmax_grad, {10, 1}));
+  float *const output_out_grad = d2.rows<float>(552); // [rows]
+  map(d2, rows, Div{float(batch_rows_)}, output_out_grad);
+  float *const output_out_grad_2 = d2.rows<float>(1024); // [rows, out 10]
+  cross_entropy_gradient(d2, rows, 10, output_out_, target_, output_out_grad, output_out_grad_2);
 
   // output = Linear(128, 10)                                             digits.mp:5
-  float *const output_broadcast = d2.gradients() + 1280; // [classes 10]
-  reduce(d2, Reduction::sum, Shape{rows, 10}, 1u << 0, output_out_grad, output_broadcast, store_);
+  float *const output_bias_grad = d2.gradients() + 1280; // [out 10]
+  reduce(d2, Reduction::sum, Shape{rows, 10}, 1u << 0, output_out_grad_2, output_bias_grad, store_);
   hidden2_relu_grad_ = d2.rows<float>(512); // [rows, out 128]
-  matmul(d2, 1, rows, 128, 10, Transpose::no, Transpose::no, output_out_grad, output_weight_,
+  matmul(d2, 1, rows, 128, 10, Transpose::no, Transpose::no, output_out_grad_2, output_weight_,
          hidden2_relu_grad_);
   float *const output_weight_grad = d2.gradients(); // [out 10, in 128]
-  matmul(d2, 1, 10, 128, rows, Transpose::yes, Transpose::no, output_out_grad, hidden2_relu_on_2_,
+  matmul(d2, 1, 10, 128, rows, Transpose::yes, Transpose::no, output_out_grad_2, hidden2_relu_on_2_,
          output_weight_grad, store_);
 }
 
@@ -324,7 +297,7 @@ void Digits::finish_on_2(int64_t rows) {
 
   // loss = cross_entropy                                                 digits.mp:13
   loss_2_ = d2.fixed<float>(0); // []
-  map(d2, 1, Div{float(rows)}, loss_2_, loss_);
+  map(d2, 1, Div_2{float(rows)}, loss_2_, loss_);
 }
 
 void Digits::update() {
@@ -387,15 +360,10 @@ void Digits::evaluate_on_2(int64_t rows) {
          output_out_);
 
   // loss = cross_entropy                                                 digits.mp:13
-  float *const loss_log_softmax = d2.rows<float>(0); // [rows, classes 10]
-  log_softmax(d2, rows, 10, 1, output_out_, loss_log_softmax);
-  float *const loss_picked = d2.rows<float>(0); // [rows, classes 10]
-  map(d2, Shape{rows, 10}, CompareNegSelect{}, loss_picked, strided(target_, {1, 0}),
-      strided(loss_log_softmax, {10, 1}), Index{{0, 1}});
-  float *const loss_reduce = d2.rows<float>(40); // [rows]
-  reduce(d2, Reduction::sum, Shape{rows, 10}, 1u << 1, loss_picked, loss_reduce);
+  float *const loss_cross_entropy = d2.rows<float>(0); // [rows]
+  cross_entropy(d2, rows, 10, output_out_, target_, loss_cross_entropy);
   loss_ = d2.fixed<float>(0); // []
-  reduce(d2, Reduction::mean, Shape{rows}, 1u << 0, loss_reduce, loss_);
+  reduce(d2, Reduction::mean, Shape{rows}, 1u << 0, loss_cross_entropy, loss_);
 }
 
 const void *Digits::predict(const Batch &batch) {

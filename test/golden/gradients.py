@@ -68,6 +68,15 @@ class Graph:
         self.arguments.append(value)
         return value
 
+    def integers(self, name, shape, below):
+        """An i32 argument of numbers in [0, below)."""
+        sizes = [ROWS if size == BATCH else size for size in shape]
+        data = torch.zeros(sizes, dtype=torch.int64)
+        data = data.apply_(lambda _: self.random.randrange(below))
+        value = Value(name, shape, data, "i32")
+        self.arguments.append(value)
+        return value
+
     def result(self, shape, data, element="f32"):
         self.unused += 1
         return Value(f"v{self.unused}", shape, data, element)
@@ -368,6 +377,57 @@ along("softmax_last", "softmax along the last dimension", "softmax", 2, torch.so
 along("softmax_middle", "softmax along a dimension in the middle", "softmax", 1, torch.softmax)
 along("log_softmax_last", "log_softmax along the last dimension", "log_softmax", 2, torch.log_softmax)
 along("log_softmax_middle", "log_softmax along a dimension in the middle", "log_softmax", 1, torch.log_softmax)
+
+
+# --- positions from another tensor ---------------------------------------------------------------------
+
+
+def gather(name, summary, table, ids):
+    @test(f"the rule of {summary}", name)
+    def build(graph):
+        a = graph.parameter("a", table)
+        square = graph.elementwise("mul", [a, a], lambda x, y: x * y)
+        i = graph.integers("i", ids, 3)
+        text = "gather {0}, {1} : {types} -> {result}"
+        return graph.op(text, [square, i], ids + table[1:], lambda x, y: x[y])
+
+
+gather("gather", "rows of a table, some of them read often, one never", (4, 3), (BATCH, 5))
+gather("gather_numbers", "single numbers of a table", (4,), (BATCH, 2))
+gather("gather_planes", "rows of two dimensions", (4, 2, 3), (BATCH,))
+gather("gather_constant", "rows that do not depend on the batch", (4, 3), (2, 3))
+
+
+@test("that what two lookups of one table sum up is added")
+def gather_twice(graph):
+    a = graph.parameter("a", (4, 2))
+    i, j = graph.integers("i", (BATCH, 2), 4), graph.integers("j", (BATCH,), 4)
+    text = "gather {0}, {1} : {types} -> {result}"
+    first = graph.op(text, [a, i], (BATCH, 2, 2), lambda x, y: x[y])
+    second = graph.op(text, [a, j], (BATCH, 2), lambda x, y: x[y])
+    total = graph.op("reduce sum {0} [1] : {types} -> {result}", [first], (BATCH, 2), lambda x: x.sum(1))
+    return graph.elementwise("mul", [total, second], lambda x, y: x * y)
+
+
+def cross_entropy(name, summary, shape):
+    @test(f"the rule of the cross-entropy, {summary}", name)
+    def build(graph):
+        a = graph.parameter("a", shape[1:], high=3.0)
+        x = graph.argument("x", shape, 0.5, 1.0)
+        target = graph.integers("target", shape[:-1], 3)
+        wide = graph.spread(a, shape, list(range(-1, len(shape) - 1)))
+        product = graph.elementwise("mul", [wide, x], lambda p, q: p * q)
+
+        def function(data, classes):
+            losses = F.cross_entropy(data.reshape(-1, shape[-1]), classes.reshape(-1), reduction="none")
+            return losses.reshape(classes.shape)
+
+        text = "cross_entropy {0}, {1} : {types} -> {result}"
+        return graph.op(text, [product, target], shape[:-1], function)
+
+
+cross_entropy("cross_entropy", "a class a row", (BATCH, 4))
+cross_entropy("cross_entropy_positions", "a class for each position of a row", (BATCH, 3, 5))
 
 
 # --- uses, and constants -----------------------------------------------------------------------------

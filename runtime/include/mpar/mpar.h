@@ -3,6 +3,7 @@
 
 #include "mpar/device.h"
 #include "mpar/errors.h"
+#include "mpar/indexing.h"
 #include "mpar/linear.h"
 #include "mpar/map.h"
 #include "mpar/model.h"
