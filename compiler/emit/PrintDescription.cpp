@@ -98,6 +98,9 @@ static void printData(StringRef member, DictionaryAttr data, llvm::raw_ostream &
   text("targets_path", "targets");
   integer("inputs", "input_columns");
   integer("targets", "target_columns");
+  integer("context", "context");
+  if (auto type = data.getAs<StringAttr>("token_type"))
+    out << prefix << "token = DataSource::Token::" << type.getValue() << ";\n";
   if (auto part = data.getAs<FloatAttr>("test"))
     out << prefix << "test = " << number(part.getValueAsDouble()) << ";\n";
 }

@@ -66,6 +66,10 @@ DictionaryAttr ModelBuilder::dataAttribute(const std::optional<DataSettings> &da
       add("targets", builder.getI64IntegerAttr(*data->targets));
     if (data->test)
       add("test", builder.getF64FloatAttr(*data->test));
+    if (data->context)
+      add("context", builder.getI64IntegerAttr(*data->context));
+    if (!data->tokenType.empty())
+      add("token_type", builder.getStringAttr(data->tokenType));
   }
   return builder.getDictionaryAttr(entries);
 }
@@ -113,6 +117,8 @@ OwningOpRef<ModuleOp> ModelBuilder::build(unsigned mainBuffer) {
   if (trainDeclaration && !trainDeclaration->isBroken)
     training = readTrain(session, *trainDeclaration);
   model = instantiator.makeModel(*declaration);
+  if (training)
+    bindContext();
   bool canTrain = training && training->loss && checkLossLayer();
   if (canTrain) {
     CallSite site;

@@ -26,6 +26,11 @@ private:
   bool checkLossLayer();
   void checkLossValue(const Tensor &loss);
   void checkCounts(const DataSettings &data, const Tensor &input, const Tensor &target);
+  /// A token data's context is the size of the free name that the model's input has beside its
+  /// batch.
+  void bindContext();
+  /// Rows of tokens are what the model and its loss take. Sets the context where it was left open.
+  void checkTokens(DataSettings &data, const Tensor &input, const Tensor &target);
   void addTraining();
   mlir::DictionaryAttr dataAttribute(const std::optional<DataSettings> &data);
   void warnUnused();

@@ -131,9 +131,11 @@ void ModelBuilder::buildProgram(Mode mode) {
                     cast<mp::DimensionsAttr>(
                         cast<RankedTensorType>(block.getArgument(1).getType()).getEncoding()),
                     nullptr};
-      for (const auto &data : {training->data, training->testData})
-        if (data)
-          checkCounts(*data, *input, target);
+      for (auto *data : {&training->data, &training->testData})
+        if (*data && isTokenData((*data)->kind))
+          checkTokens(**data, *input, target);
+        else if (*data)
+          checkCounts(**data, *input, target);
     }
   }
   program.setNamesAttr(builder.getStrArrayAttr(names));

@@ -124,18 +124,32 @@ void TrainReader::read(llvm::StringRef name, const ast::Expr &value) {
 // Data
 //===----------------------------------------------------------------------===//
 
+std::optional<double> readTestPart(Session &session, Evaluator &evaluator, llvm::StringRef entry,
+                                   const ast::Expr &expr, const std::string &what) {
+  auto part = evaluator.toNumber(evaluator.evaluateConstant(expr), expr.range, what);
+  if (!part)
+    return std::nullopt;
+  if (!(part->doubleValue() >= 0 && part->doubleValue() < 1))
+    session.error(expr.range, what + " is a part of the rows, from 0 to below 1");
+  else if (entry == "test_data")
+    session.error(expr.range, "`test_data` is the test set; it has no part for testing");
+  else
+    return part->doubleValue();
+  return std::nullopt;
+}
+
 std::optional<DataSettings> TrainReader::data(llvm::StringRef entry, const ast::Expr &value) {
   CallSite site;
   const Identifier *name = callee(value, site);
-  if (!name || (name->text != "csv" && name->text != "npy" && name->text != "text")) {
-    session.error(value.range, "`" + entry + "` is `csv(path)` or `npy(inputs, targets)`" +
-                                   (name ? didYouMean(name->text, {"csv", "npy", "text"}) : ""));
+  if (!name || (name->text != "csv" && name->text != "npy" && !isTokenData(name->text))) {
+    session.error(value.range,
+                  "`" + entry +
+                      "` is `csv(path)`, `npy(inputs, targets)`, `text(path)` or `tokens(path)`" +
+                      (name ? didYouMean(name->text, {"csv", "npy", "text", "tokens"}) : ""));
     return std::nullopt;
   }
-  if (name->text == "text") {
-    session.unsupported(value.range, "`text` is");
-    return std::nullopt;
-  }
+  if (isTokenData(name->text))
+    return readTokenData(session, evaluator, entry, site);
   bool isCsv = name->text == "csv";
   llvm::SmallVector<Formal> formals{{isCsv ? "path" : "inputs", true, {}}};
   if (isCsv)
@@ -160,13 +174,7 @@ std::optional<DataSettings> TrainReader::data(llvm::StringRef entry, const ast::
       else if (!isPoison(path))
         session.error(actual.range, what + " must be a file's name, got " + describe(path));
     } else if (formal.name == "test") {
-      std::optional<double> part = number(*actual.expr, what);
-      if (part && !(*part >= 0 && *part < 1))
-        session.error(actual.range, what + " is a part of the rows, from 0 to below 1");
-      else if (part && entry == "test_data")
-        session.error(actual.range, "`test_data` is the test set; it has no part for testing");
-      else
-        result.test = part;
+      result.test = readTestPart(session, evaluator, entry, *actual.expr, what);
     } else {
       std::optional<int64_t> count = evaluator.integer(*actual.expr, what);
       if (count && *count < (formal.name == "inputs" ? 1 : 0)) {

@@ -7,7 +7,7 @@
 
 namespace mparc {
 
-/// Where data comes from: the arguments of `csv` or `npy`.
+/// Where data comes from: the arguments of `csv`, `npy`, `text` or `tokens`.
 struct DataSettings {
   std::string kind;
   std::string path;
@@ -15,6 +15,11 @@ struct DataSettings {
   std::optional<int64_t> inputs, targets;
   SourceRange inputsRange, targetsRange;
   std::optional<double> test;
+  /// Of `text` and `tokens`: the tokens of a row. Where it is not given, the model's signature says
+  /// it.
+  std::optional<int64_t> context;
+  /// Of `tokens`: "u8", "u16", "i32", or empty.
+  std::string tokenType;
 };
 
 /// A train block, its entries evaluated.
@@ -35,6 +40,15 @@ struct TrainSettings {
 /// Evaluates the entries of a train block, with those that options replace. Errors are reported;
 /// what they concern keeps its default.
 TrainSettings readTrain(Session &session, const ast::TrainDecl &train);
+
+/// Whether data of this kind is one sequence of tokens: `text` or `tokens`.
+bool isTokenData(llvm::StringRef kind);
+/// The arguments of such data in the entry `data` or `test_data`.
+std::optional<DataSettings> readTokenData(Session &session, Evaluator &evaluator,
+                                          llvm::StringRef entry, const CallSite &site);
+/// The argument `test` of any data: a part of the rows, in [0, 1).
+std::optional<double> readTestPart(Session &session, Evaluator &evaluator, llvm::StringRef entry,
+                                   const ast::Expr &expr, const std::string &what);
 
 } // namespace mparc
 

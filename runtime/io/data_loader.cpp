@@ -119,10 +119,55 @@ Dataset load_npy(const DataSource &source, const ModelDescription &model, bool n
   return {std::move(input), std::move(target)};
 }
 
+// Bytes that are no class of a model that knows fewer than there are: said before training, and
+// where.
+void check_bytes(const std::string &path, const Tokens &tokens, int64_t classes) {
+  std::vector<int32_t> block(1 << 14);
+  for (int64_t first = 0; classes < 256 && first < tokens.count();
+       first += static_cast<int64_t>(block.size())) {
+    int64_t count = std::min(tokens.count() - first, static_cast<int64_t>(block.size()));
+    tokens.read(first, count, block.data());
+    for (int64_t i = 0; i < count; ++i)
+      if (block[i] >= classes)
+        fail(path + ": byte " + std::to_string(first + i) + " is " + std::to_string(block[i]) +
+             ", which is no class: expected 0 to " + std::to_string(classes - 1));
+  }
+}
+
+// Windows of one sequence; the target of each is the same a token on.
+Dataset load_tokens(const DataSource &source, const ModelDescription &model, bool needs_target) {
+  const std::string kind = source.kind == DataSource::Kind::text ? "text" : "tokens";
+  auto takes_windows = [](const PortDescription &port) {
+    return port.type == ElementType::i32 && port.shape.size() == 1;
+  };
+  if (model.inputs.size() != 1 || !takes_windows(model.inputs[0]))
+    fail(source.path + ": " + kind + " gives rows of i32, which is not what " + model.name +
+         " takes");
+  const std::vector<int64_t> &shape = model.inputs[0].shape;
+  const int64_t context = shape[0];
+  if (needs_target && (!takes_windows(model.target) || model.target.shape != shape))
+    fail(source.path + ": the next tokens are not what " + model.name + " has for a target");
+  if (source.context > 0 && source.context != context)
+    fail(source.path + ": rows of " + count_of(source.context, "token") + " asked for, " +
+         model.name + " takes " + std::to_string(context));
+  auto tokens = std::make_shared<const Tokens>(source);
+  const int64_t after = needs_target ? 1 : 0; // the last window's next token
+  const int64_t rows = (tokens->count() - after) / context;
+  if (rows == 0)
+    fail(source.path + " has " + count_of(tokens->count(), "token") + "; " + model.name +
+         " takes rows of " + std::to_string(context) + (needs_target ? " and the next one" : ""));
+  if (kind == "text" && model.classes > 0 && needs_target)
+    check_bytes(source.path, *tokens, model.classes);
+  auto port = [&](int64_t first) {
+    return std::vector<Dataset::Port>{{nullptr, first, context, ElementType::i32, tokens, rows}};
+  };
+  return {port(0), needs_target ? port(1) : std::vector<Dataset::Port>{}};
+}
+
 } // namespace
 
 Dataset::Dataset(std::vector<Port> inputs, std::vector<Port> target)
-    : inputs_(std::move(inputs)), target_(std::move(target)), rows_(inputs_[0].table->rows) {}
+    : inputs_(std::move(inputs)), target_(std::move(target)), rows_(inputs_[0].rows()) {}
 
 Dataset Dataset::slice(int64_t first, int64_t count) const {
   Dataset part = *this;
@@ -134,6 +179,8 @@ Dataset Dataset::slice(int64_t first, int64_t count) const {
 Dataset load_dataset(const DataSource &source, const ModelDescription &model, bool needs_target) {
   if (model.inputs.empty())
     fail(model.name + " has no inputs to read");
+  if (source.kind == DataSource::Kind::text || source.kind == DataSource::Kind::tokens)
+    return load_tokens(source, model, needs_target);
   return source.kind == DataSource::Kind::npy ? load_npy(source, model, needs_target)
                                               : load_csv(source, model, needs_target);
 }
@@ -171,11 +218,16 @@ void DataLoader::restart(int64_t sampler_seed) {
 
 const void *DataLoader::gather(const Dataset::Port &port, Buffer &buffer, int64_t from,
                                int64_t count) {
-  const Table &table = *port.table;
   for (int64_t i = 0; i < count; ++i) {
     int64_t row = dataset_.first() + (order_.empty() ? from + i : order_[from + i]);
-    const uint32_t *cells = table.cells.data() + row * table.columns + port.column;
     std::byte *to = buffer.bytes.get() + i * buffer.row_bytes;
+    if (port.tokens) {
+      port.tokens->read(row * port.width + port.column, port.width,
+                        reinterpret_cast<int32_t *>(to));
+      continue;
+    }
+    const Table &table = *port.table;
+    const uint32_t *cells = table.cells.data() + row * table.columns + port.column;
     if (port.type == ElementType::boolean)
       for (int64_t k = 0; k < port.width; ++k)
         to[k] = static_cast<std::byte>(cells[k]);

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -66,6 +67,36 @@ void InputFile::read_at(int64_t offset, void *buffer, size_t bytes) const {
       fail("cannot read " + path_ + ": it ends early");
     done += static_cast<size_t>(got);
   }
+}
+
+MappedFile::MappedFile(const std::string &path) {
+  int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0)
+    fail_with_errno("read", path);
+  struct stat information;
+  bool known = fstat(descriptor, &information) == 0;
+  if (!known || !S_ISREG(information.st_mode)) {
+    close(descriptor);
+    fail("cannot read " + path + ": it is " +
+         (known && S_ISDIR(information.st_mode) ? "a directory" : "not a regular file"));
+  }
+  size_ = information.st_size;
+  if (size_ > 0) {
+    void *memory = mmap(nullptr, static_cast<size_t>(size_), PROT_READ, MAP_PRIVATE, descriptor, 0);
+    if (memory == MAP_FAILED) {
+      int error = errno;
+      close(descriptor);
+      errno = error;
+      fail_with_errno("read", path);
+    }
+    bytes_ = static_cast<const std::byte *>(memory);
+  }
+  close(descriptor);
+}
+
+MappedFile::~MappedFile() {
+  if (bytes_)
+    munmap(const_cast<std::byte *>(bytes_), static_cast<size_t>(size_));
 }
 
 namespace {

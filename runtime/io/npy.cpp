@@ -201,6 +201,15 @@ Header read_header(const InputFile &file, int64_t &data) {
 
 } // namespace
 
+ArrayLayout read_npy_layout(const std::string &path) {
+  InputFile file(path);
+  ArrayLayout layout;
+  Header header = read_header(file, layout.begin);
+  layout.type = header.type;
+  layout.shape = header.shape;
+  return layout;
+}
+
 Table read_npy(const std::string &path, const ArrayPlan &plan) {
   InputFile file(path);
   int64_t data;

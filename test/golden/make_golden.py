@@ -70,11 +70,25 @@ def read_csv(path):
     return torch.tensor(np.array([[float(field) for field in row] for row in rows], dtype=np.float32))
 
 
+def read_rows(program, path):
+    """Rows of a table, or of a text: a window of bytes and the byte after it."""
+    if not path.endswith(".txt"):
+        return read_csv(path)
+    with open(os.path.join(FOLDER, path), "rb") as file:
+        tokens = torch.tensor(list(file.read()))
+    count = (len(tokens) - 1) // program.inputs
+    return torch.stack([tokens[i * program.inputs:(i + 1) * program.inputs + 1] for i in range(count)])
+
+
 def tensors(program, rows):
-    """Inputs and targets; a file with only the inputs is its own target."""
+    """Inputs and targets; a file with only the inputs is its own target, a text's are the next bytes."""
+    if rows.dtype == torch.int64:
+        return TensorDataset(rows[:, :-1], rows[:, 1:])
     x, y = rows[:, :program.inputs], rows[:, program.inputs:]
     if y.shape[1] == 0:
         y = x
+    if program.integers:
+        x = x.long()
     return TensorDataset(x, y[:, 0].long() if program.loss == "cross_entropy" else y)
 
 
@@ -98,13 +112,18 @@ def train(program):
     torch.manual_seed(program.seed)
     model = program.model()
     weights = {name: value.detach().clone() for name, value in model.named_parameters()}
-    rows = read_csv(program.data)
+    rows = read_rows(program, program.data)
     test_count = int(len(rows) * program.test)
     train_rows = rows[:len(rows) - test_count]
     test_rows = read_csv(program.test_data) if program.test_data else rows[len(rows) - test_count:]
     train_loader = DataLoader(tensors(program, train_rows), batch_size=program.batch, shuffle=program.shuffle)
     test_loader = DataLoader(tensors(program, test_rows), batch_size=program.batch, shuffle=False)
-    criterion = LOSSES[program.loss]()
+    def criterion(output, y):
+        # Classes are in the last dimension; torch wants them in the second.
+        if program.loss == "cross_entropy" and output.dim() > 2:
+            output = output.movedim(-1, 1)
+        return LOSSES[program.loss]()(output, y)
+
     optimizer = program.optimizer(model.parameters())
     batch_losses, gradients, first, epochs = [], None, None, []
     for _ in range(program.epochs):
@@ -123,16 +142,17 @@ def train(program):
         line = [sum(losses) / len(losses)]
         if len(test_rows) > 0:
             model.eval()
-            losses, correct = [], 0
+            losses, correct, positions = [], 0, 0
             with torch.no_grad():
                 for x, y in test_loader:
                     output = model(x)
                     losses.append(criterion(output, y).item())
                     if program.loss == "cross_entropy":
                         correct += (output.argmax(dim=-1) == y).sum().item()
+                        positions += y.numel()
             line.append(sum(losses) / len(losses))
             if program.loss == "cross_entropy":
-                line.append(correct / len(test_rows))
+                line.append(correct / positions)
         epochs.append(line)
     return weights, batch_losses[:BATCH_LOSSES], gradients, first, epochs
 
@@ -144,7 +164,10 @@ def double_gradients(program, weights, x, y):
     model.load_state_dict({name: value.double() for name, value in weights.items()}, strict=False)
     if y.dtype == torch.float32:
         y = y.double()
-    LOSSES[program.loss]()(model(x.double()), y).backward()
+    output = model(x if program.integers else x.double())
+    if program.loss == "cross_entropy" and output.dim() > 2:
+        output = output.movedim(-1, 1)
+    LOSSES[program.loss]()(output, y).backward()
     return {name: value.grad for name, value in model.named_parameters()}
 
 
@@ -190,7 +213,7 @@ def golden(name):
         "stable_epochs": stable([line[:2] for line in epochs], [line[:2] for line in other[4]]),
     }
     for key, value in weights.items():
-        drawn_normal = name == "initialisers" and key in models.DRAWN_NORMAL
+        drawn_normal = key in models.DRAWN_NORMAL.get(name, ())
         data = value.numpy().astype("<f4")
         result["weights"][key] = ([shortest(v) for v in data.flatten()] if drawn_normal
                                   else hashlib.sha256(data.tobytes()).hexdigest())
@@ -257,11 +280,18 @@ def write_data():
             radius = 0.3 + 0.5 * kind + normal(0, 0.08)
             yield ["%.4f" % (radius * math.cos(angle)), "%.4f" % (radius * math.sin(angle)), str(kind)]
 
+    def words(count):
+        # The sum of the first two words decides, the others seldom.
+        for _ in range(count):
+            row = [generator.randrange(20) for _ in range(4)]
+            yield [str(word) for word in row] + [str((row[0] // 7 + row[1] // 7) % 3 if normal(0, 1) < 1.5 else row[3] % 3)]
+
     write("plane.csv", plane(257))
     write("plane_test.csv", plane(61))
     write("curves.csv", curves(403))
     write("binary.csv", binary(517), ["a", "b", "c", "d", "e", "yes"])
     write("rings.csv", rings(450), ["x", "y", "ring"])
+    write("words.csv", words(400))
 
 
 def main():

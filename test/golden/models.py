@@ -20,7 +20,7 @@ class Program:
     """What a .mp file says; the defaults are the language's."""
 
     model: typing.Callable  # makes the module, after the seed is set
-    inputs: int
+    inputs: int  # columns; of text, the tokens of a row
     data: str
     test: float = 0.0
     test_data: str = None
@@ -30,6 +30,7 @@ class Program:
     batch: int = 32
     shuffle: bool = True
     seed: int = 0
+    integers: bool = False  # the inputs are i32
 
 
 class Model(nn.Module):
@@ -324,10 +325,36 @@ def initialisers():
     return Program(model, 12, SUNSPOTS, test=0.2, optimizer=sgd(0.1), epochs=3, seed=77)
 
 
+def embedding():
+    def model():
+        return Model(lambda m, x: m.last(torch.tanh(m.words(x).mean(dim=1))), words=nn.Embedding(20, 8),
+                     last=nn.Linear(8, 3))
+
+    return Program(model, 4, "data/words.csv", test=0.2, loss="cross_entropy", optimizer=sgd(0.5, momentum=0.5),
+                   epochs=8, batch=16, seed=11, integers=True)
+
+
+def characters():
+    def previous(x):
+        return torch.cat([torch.zeros_like(x[:, :1]), x[:, :-1]], dim=1)
+
+    def forward(m, x):
+        e = m.letters(x)
+        before = previous(e)
+        return m.next(torch.tanh(m.mix(torch.cat([e, before, previous(before)], dim=-1))))
+
+    def model():
+        return Model(forward, letters=nn.Embedding(256, 16), mix=nn.Linear(48, 48), next=nn.Linear(48, 256))
+
+    return Program(model, 24, "data/raven.txt", test=0.15, loss="cross_entropy", optimizer=adam(3e-3), epochs=6,
+                   batch=8, seed=4, integers=True)
+
+
 PROGRAMS = {function.__name__: function for function in (
     article, article_sgd, digits, digits_sgd, defaults, in_order, momentum, batch_one, test_file, own_target, bce, l1,
     deep_gelu_tanh, layer_norm, no_bias, log_softmax, softmax, residual, twice, gated_unit, activation_layers,
-    element_wise, initialisers)}
+    element_wise, initialisers, embedding, characters)}
 
 # Parameters that are not drawn bit for bit: normal() is PyTorch's to 1e-6.
-DRAWN_NORMAL = {"second.weight", "second.bias"}
+DRAWN_NORMAL = {"initialisers": {"second.weight", "second.bias"}, "embedding": {"words.weight"},
+                "characters": {"letters.weight"}}

@@ -4,6 +4,7 @@
 #include "mpar/csv.h"
 #include "mpar/model.h"
 #include "mpar/random.h"
+#include "mpar/tokens.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -23,6 +24,11 @@ public:
     int64_t column;
     int64_t width;
     ElementType type;
+    // Or rows of one sequence: row r begins at token r · width + column, as i32.
+    std::shared_ptr<const Tokens> tokens = nullptr;
+    int64_t token_rows = 0;
+
+    int64_t rows() const { return tokens ? token_rows : table->rows; }
   };
 
   Dataset(std::vector<Port> inputs, std::vector<Port> target);

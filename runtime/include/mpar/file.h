@@ -31,6 +31,24 @@ private:
   int64_t size_ = -1;
 };
 
+/// A regular file whose bytes are read as memory, page by page as they are needed. Every failure is
+/// an Error naming the path.
+class MappedFile {
+public:
+  explicit MappedFile(const std::string &path);
+  MappedFile(const MappedFile &) = delete;
+  MappedFile &operator=(const MappedFile &) = delete;
+  ~MappedFile();
+
+  int64_t size() const { return size_; }
+  /// Null where the file is empty.
+  const std::byte *bytes() const { return bytes_; }
+
+private:
+  const std::byte *bytes_ = nullptr;
+  int64_t size_ = 0;
+};
+
 /// A file being written. What is written goes to `<path>.part` in the same directory, which
 /// `commit` renames, so that a reader or a killed run never sees half of it; destroyed without
 /// `commit`, it leaves the old file and removes the part. A part left by a killed run is used

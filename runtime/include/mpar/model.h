@@ -43,13 +43,16 @@ struct PortDescription {
 
 /// Where training takes its rows from.
 struct DataSource {
-  enum class Kind { none, csv, npy };
+  enum class Kind { none, csv, npy, text, tokens };
+  enum class Token { u8, u16, i32 };
   Kind kind = Kind::none;
-  std::string path;           // csv: the file; npy: the inputs
+  std::string path;           // the file; npy: the inputs
   std::string targets;        // npy: the targets; empty: the inputs are their own
   int64_t input_columns = -1; // csv: -1, from the model's signature
   int64_t target_columns = -1;
-  double test = 0; // the last int(rows · test) rows are the test set
+  double test = 0;          // the last int(rows · test) rows are the test set
+  int64_t context = 0;      // text, tokens: tokens of a row; 0, from the model's signature
+  Token token = Token::u16; // tokens: what a file that is no .npy holds, little-endian
 };
 
 /// The entries of a `train` block that the command line may override, as the program was written.

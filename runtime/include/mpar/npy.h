@@ -10,6 +10,16 @@
 
 namespace mpar {
 
+/// Where the elements of an array lie in its file, and what they are: "<i4".
+struct ArrayLayout {
+  std::string type;
+  std::vector<int64_t> shape;
+  int64_t begin;
+};
+
+/// Reads the header of an array. Fails where it is none that NumPy writes.
+ArrayLayout read_npy_layout(const std::string &path);
+
 /// Told the shape of the whole array, says what its values must be; fails where the shape is not
 /// what is expected.
 using ArrayPlan = std::function<ColumnRule(const std::vector<int64_t> &shape)>;
