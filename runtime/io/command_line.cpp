@@ -3,6 +3,7 @@
 #include "mpar/checkpoint.h"
 #include "mpar/csv.h"
 #include "mpar/errors.h"
+#include "mpar/generate.h"
 
 #include <CLI/CLI.hpp>
 
@@ -128,6 +129,19 @@ void add_file_flags(CLI::App &app, Options &options) {
   file("--predict", options.predict, "Rows to predict: after training, or, with --load, without it",
        "Files");
   file("--output", options.output, "With --predict: where the predictions go (CSV)", "Files");
+  app.add_option("--generate", options.generate, "A text that the model goes on with")
+      ->type_name("TEXT")
+      ->group("Text");
+  app.add_option("--tokens", options.tokens, "With --generate: how many are added (256)")
+      ->check(whole<int64_t>(1))
+      ->group("Text");
+  app.add_option("--temperature", options.temperature,
+                 "With --generate: below 1 likelier tokens, at 0 always the likeliest (1)")
+      ->check(in_range(0, std::numeric_limits<double>::max(), true, "a number of at least 0"))
+      ->group("Text");
+  app.add_option("--top-k", options.top_k, "With --generate: only so many of the likeliest tokens")
+      ->check(whole<int64_t>(1))
+      ->group("Text");
   file("--history", options.history, "Write the losses of each epoch here (CSV)", "Files");
   file("--plot", options.plot, "Write a plot of the losses here (SVG)", "Files");
   file("--dump-losses", options.dump_losses, "Write the loss of each batch here, a line each",
@@ -164,12 +178,27 @@ void check_together(const ModelDescription &model, const Options &options) {
   } catch (const Error &error) {
     throw WrongUse{std::string("--devices: ") + error.what()};
   }
-  bool trains = !options.data.empty() || model.training.data.kind != DataSource::Kind::none;
-  if (!trains && (options.predict.empty() || (options.load.empty() && options.resume.empty())))
+  if (!options.generate && (options.tokens || options.temperature || options.top_k))
+    throw WrongUse{std::string(options.tokens        ? "--tokens"
+                               : options.temperature ? "--temperature"
+                                                     : "--top-k") +
+                   " goes with --generate"};
+  if (options.generate)
+    if (std::string why = why_not_generate(model); !why.empty())
+      throw WrongUse{"--generate: " + why};
+  bool has_data = !options.data.empty() || model.training.data.kind != DataSource::Kind::none;
+  if (!has_data && !trains_nothing(options))
     throw WrongUse{"no data: give --data FILE"};
 }
 
 } // namespace
+
+bool trains_nothing(const Options &options) {
+  if (!options.data.empty() || (options.predict.empty() && !options.generate))
+    return false;
+  bool has_parameters = !options.load.empty() || !options.resume.empty();
+  return options.epochs ? options.generate && *options.epochs == 0 : has_parameters;
+}
 
 std::optional<int> parse_command_line(int argc, char **argv, const ModelDescription &model,
                                       Options &options) {

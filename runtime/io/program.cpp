@@ -4,6 +4,7 @@
 #include "mpar/checkpoint.h"
 #include "mpar/data_loader.h"
 #include "mpar/errors.h"
+#include "mpar/generate.h"
 #include "mpar/history.h"
 #include "mpar/progress.h"
 #include "mpar/safetensors.h"
@@ -16,6 +17,7 @@
 #include <cstdio>
 #include <cstring>
 #include <new>
+#include <unistd.h>
 
 namespace mpar {
 
@@ -25,8 +27,12 @@ bool ends_in(const std::string &text, const std::string &end) {
   return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
 }
 
+bool is_tokens(const DataSource &source) {
+  return source.kind == DataSource::Kind::text || source.kind == DataSource::Kind::tokens;
+}
+
 // The program's source with the file exchanged for the one of the command line; .npy or not tells
-// the format.
+// the format, but for tokens, which stay what they are.
 DataSource choose_source(const DataSource &program, const std::string &path,
                          const std::string &targets) {
   if (path.empty())
@@ -34,6 +40,8 @@ DataSource choose_source(const DataSource &program, const std::string &path,
   DataSource source = program;
   source.path = path;
   source.targets = targets;
+  if (is_tokens(program))
+    return source;
   bool npy =
       ends_in(path, ".npy") || (program.kind == DataSource::Kind::npy && !ends_in(path, ".csv"));
   source.kind = npy ? DataSource::Kind::npy : DataSource::Kind::csv;
@@ -80,8 +88,15 @@ struct Data {
 
 Data load_data(const ModelDescription &model, const Options &options) {
   DataSource train = choose_source(model.training.data, options.data, options.targets);
-  DataSource test =
-      choose_source(model.training.test_data, options.test_data, options.test_targets);
+  // A test file that the program does not know is of the kind of the rows to train on.
+  const DataSource &known = model.training.test_data.kind == DataSource::Kind::none
+                                ? model.training.data
+                                : model.training.test_data;
+  DataSource test;
+  if (!options.test_data.empty())
+    test = choose_source(known, options.test_data, options.test_targets);
+  else
+    test = model.training.test_data;
   Dataset rows = load_dataset(train, model, true);
   if (test.kind != DataSource::Kind::none)
     return {rows, load_dataset(test, model, true)};
@@ -89,6 +104,9 @@ Data load_data(const ModelDescription &model, const Options &options) {
   if (first.rows() == 0)
     fail(train.path + ": no rows are left to train on: all " + std::to_string(rows.rows()) +
          " are the test set");
+  if (last.rows() == 0 && train.test > 0 && is_tokens(train))
+    fail(train.path + ": the test part, " + shortest(train.test) + " of " +
+         std::to_string(rows.rows()) + " rows, is empty");
   if (last.rows() == 0)
     return {first, std::nullopt};
   return {first, last};
@@ -174,6 +192,19 @@ void predict(Model &model, const Dataset &rows, const std::string &path) {
   file.commit();
 }
 
+// On a terminal, bytes that would be commands to it are shown as question marks.
+void print_text(Model &model, const GenerationSettings &settings) {
+  bool terminal = isatty(STDOUT_FILENO) == 1;
+  generate(model, settings, [&](std::string_view text) {
+    for (char c : text)
+      std::putchar(terminal && (c == '\x7f' || (c >= 0 && c < ' ' && c != '\n' && c != '\t')) ? '?'
+                                                                                              : c);
+    if (terminal)
+      std::fflush(stdout);
+  });
+  print_line("");
+}
+
 void write_losses(const std::string &path, const std::vector<float> &losses) {
   OutputFile file(path);
   for (float loss : losses)
@@ -224,11 +255,12 @@ void run(const ModelDescription &description, ModelFactory make, const Options &
     resumed.emplace(options.resume, description);
   TrainingSettings settings = choose_settings(description, options, resumed);
 
-  // Given parameters and rows to predict, nothing is trained unless the command line asks for it.
-  bool only_predict = !options.predict.empty() && options.data.empty() && !options.epochs &&
-                      (!options.load.empty() || !options.resume.empty());
+  std::optional<GenerationSettings> generation;
+  if (options.generate)
+    generation = {read_prompt(description, *options.generate), options.tokens.value_or(256),
+                  options.temperature.value_or(1), options.top_k.value_or(0), settings.seed};
   std::optional<Data> data;
-  if (!only_predict)
+  if (!trains_nothing(options))
     data = load_data(description, options);
   std::optional<Dataset> prediction_rows;
   if (!options.predict.empty())
@@ -269,6 +301,8 @@ void run(const ModelDescription &description, ModelFactory make, const Options &
     model->save(options.save);
   if (prediction_rows)
     predict(*model, *prediction_rows, options.output);
+  if (generation)
+    print_text(*model, *generation);
 }
 
 } // namespace

@@ -24,11 +24,19 @@ struct Options {
   std::string save, load, checkpoint, resume;
   int64_t every = 0;
   std::string predict, output;
+  std::optional<std::string> generate;
+  std::optional<int64_t> tokens, top_k;
+  std::optional<double> temperature;
   std::string history, plot;
   std::string dump_losses, dump_gradients;
   int64_t benchmark_steps = 0;
   bool quiet = false;
 };
+
+/// Whether the command line asks only for what a model does that is there already: given
+/// parameters, or no epochs to train before a text is generated, nothing is trained and no data is
+/// read.
+bool trains_nothing(const Options &options);
 
 /// Reads the command line. Returns no value where the program is to run, else its exit status: 0
 /// after --help and --version, 2 after wrong use, which has been said in one line on standard
