@@ -47,7 +47,7 @@ std::optional<Expression> ForwardWriter::makeAny() {
   Variable &x = pick(), &y = pick();
   std::optional<Expression> made;
   bool both = false;
-  switch (random_.below(16)) {
+  switch (random_.below(17)) {
   case 0:
   case 1:
   case 2:
@@ -87,6 +87,10 @@ std::optional<Expression> ForwardWriter::makeAny() {
     break;
   case 13:
     made = makePipeline(x);
+    break;
+  case 14:
+    both = true;
+    made = makeLookup(x, y);
     break;
   default:
     made = makeLayer(x);
@@ -230,6 +234,16 @@ Variable ForwardWriter::finish(int64_t widest) {
     variable.uses += variable.name == output.name;
   addUnused(output);
   return output;
+}
+
+void ForwardWriter::addWords(const std::string &ids, Shape shape, int64_t rows) {
+  const int64_t columns = random_.between(1, 4);
+  Statement member("words = Embedding(" + std::to_string(rows) + ", " + std::to_string(columns) +
+                   ")");
+  annotator_.annotate(member);
+  members_.push_back(std::move(member));
+  shape.push_back({columns, false});
+  append({"words(" + ids + ")", shape, 4, ""});
 }
 
 Variable ForwardWriter::write(int64_t count, int64_t widest) {

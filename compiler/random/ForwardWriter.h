@@ -54,6 +54,10 @@ public:
   /// A name that `forward` may read: the input, a parameter, a constant.
   void addVariable(Variable variable) { variables_.push_back(std::move(variable)); }
 
+  /// Adds a table of the model's own, of `rows` vectors, and the statement that looks `ids`, an i32
+  /// of this shape, up in it.
+  void addWords(const std::string &ids, Shape shape, int64_t rows);
+
   /// Adds about `count` statements; returns the name of an output of shape [batch, m] for an m of
   /// at most `widest`, into which most of what is not used otherwise has been added.
   Variable write(int64_t count, int64_t widest);
@@ -82,6 +86,7 @@ private:
   std::optional<Expression> makeLayer(const Variable &x);
   std::optional<Expression> makePipeline(const Variable &x);
   std::optional<Expression> makeInteger(const Variable &x);
+  std::optional<Expression> makeLookup(const Variable &x, const Variable &y);
   std::optional<Expression> makeAny();
 
   bool addControl();

@@ -120,9 +120,13 @@ Program generate(uint64_t seed) {
   Statement model = makeBlock("model Net(width: int = " + std::to_string(random.between(2, 5)) +
                               ", deep: bool = " + (random.chance(0.5) ? "true" : "false") + ")");
   Shape input = {{1, true}};
-  for (int64_t rank = random.between(1, 3); rank > 0; --rank)
+  const int64_t words = random.chance(0.2) ? random.between(2, 9) : 0;
+  for (int64_t rank = random.between(1, words ? 2 : 3); rank > 0; --rank)
     input.push_back({random.between(1, 4), false});
-  writer.addVariable({"x", input, 1});
+  if (words)
+    writer.addWords("x", input, words);
+  else
+    writer.addVariable({"x", input, 1});
   writeParameters(random, writer, model.body);
   const Variable output = writer.write(random.between(3, 20), 5);
   for (Statement &member : writer.takeMembers())
@@ -130,7 +134,8 @@ Program generate(uint64_t seed) {
 
   const std::string loss =
       random.pick(std::vector<std::string>{"mse", "mse", "l1", "bce", "cross_entropy", "OwnLoss"});
-  Statement forward = makeBlock("forward(x: f32" + list(input) + ") -> f32" + list(output.shape));
+  Statement forward = makeBlock(std::string("forward(x: ") + (words ? "i32" : "f32") + list(input) +
+                                ") -> f32" + list(output.shape));
   forward.body = writer.takeStatements();
   forward.body.emplace_back("return " +
                             (loss == "bce" ? "sigmoid(" + output.name + ")" : output.name));
@@ -154,8 +159,12 @@ Program generate(uint64_t seed) {
     train.body.emplace_back(entry);
   file.push_back(std::move(train));
   const bool classes = loss == "cross_entropy";
-  return {std::move(file), count(input), classes ? 1 : count(output.shape),
-          classes ? count(output.shape) : 0, batch};
+  return {std::move(file),
+          count(input),
+          classes ? 1 : count(output.shape),
+          classes ? count(output.shape) : 0,
+          words,
+          batch};
 }
 
 } // namespace mparc::random

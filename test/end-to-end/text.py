@@ -151,7 +151,8 @@ def test():
     expect(trained.endswith(likeliest), "a text after training is not that of the saved parameters")
     untrained = harness.run([program, "--epochs", "0", "--data", "none.txt", "--generate", "a"], work)
     expect(untrained.returncode == 1 and "none.txt" in untrained.stderr, f"--data is not read: {untrained.stderr!r}")
-    untrained = harness.run([program, "--epochs", "0", "--generate", "a", "--tokens", "7", "--quiet"], work)
+    untrained = harness.run([program, "--epochs", "0", "--generate", "a", "--tokens", "7", "--quiet"], work,
+                            errors="replace")
     expect(untrained.returncode == 0, f"no text without training: {untrained.stderr!r}")
     many = harness.run([programs["many"], "--epochs", "0", "--generate", "7, 299", "--tokens", "3"], work)
     expect(re.fullmatch(r"7 299( \d+){3}\n", many.stdout), f"tokens that are no bytes: {many.stdout!r} {many.stderr!r}")
