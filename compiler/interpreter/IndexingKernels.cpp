@@ -33,7 +33,7 @@ static LogicalResult checkTargets(Operation *op, const View &target, const View 
 }
 
 template <typename Scalar>
-LogicalResult gather(Operation *op, const View &table, const View &ids, const View &result) {
+static LogicalResult gather(Operation *op, const View &table, const View &ids, const View &result) {
   if (failed(checkIds(op, ids, table)))
     return failure();
   const int64_t width = getCount(ArrayRef<int64_t>(table.extents).drop_front());
@@ -45,7 +45,8 @@ LogicalResult gather(Operation *op, const View &table, const View &ids, const Vi
 }
 
 template <typename Scalar>
-LogicalResult scatterAdd(Operation *op, const View &ids, const View &rows, const View &result) {
+static LogicalResult scatterAdd(Operation *op, const View &ids, const View &rows,
+                                const View &result) {
   if (failed(checkIds(op, ids, result)))
     return failure();
   const int64_t width = getCount(ArrayRef<int64_t>(result.extents).drop_front());
@@ -69,7 +70,8 @@ template <typename Scalar> struct RowSum {
 };
 
 template <typename Scalar>
-LogicalResult crossEntropy(Operation *op, const View &x, const View &target, const View &result) {
+static LogicalResult crossEntropy(Operation *op, const View &x, const View &target,
+                                  const View &result) {
   if (failed(checkTargets(op, target, x)))
     return failure();
   const int64_t classes = x.extents.back();
@@ -83,8 +85,8 @@ LogicalResult crossEntropy(Operation *op, const View &x, const View &target, con
 }
 
 template <typename Scalar>
-LogicalResult crossEntropyGradient(Operation *op, const View &x, const View &target, const View &g,
-                                   const View &result) {
+static LogicalResult crossEntropyGradient(Operation *op, const View &x, const View &target,
+                                          const View &g, const View &result) {
   if (failed(checkTargets(op, target, x)))
     return failure();
   const int64_t classes = x.extents.back();
@@ -101,16 +103,18 @@ LogicalResult crossEntropyGradient(Operation *op, const View &x, const View &tar
   return success();
 }
 
-#define INSTANTIATE(SCALAR)                                                                        \
-  template LogicalResult gather<SCALAR>(Operation *, const View &, const View &, const View &);    \
-  template LogicalResult scatterAdd<SCALAR>(Operation *, const View &, const View &,               \
-                                            const View &);                                         \
-  template LogicalResult crossEntropy<SCALAR>(Operation *, const View &, const View &,             \
-                                              const View &);                                       \
-  template LogicalResult crossEntropyGradient<SCALAR>(Operation *, const View &, const View &,     \
-                                                      const View &, const View &);
-INSTANTIATE(float)
-INSTANTIATE(double)
-#undef INSTANTIATE
+template <typename Scalar>
+LogicalResult computeIndexed(Operation *op, ArrayRef<View> operands, const View &result) {
+  if (isa<GatherOp>(op))
+    return gather<Scalar>(op, operands[0], operands[1], result);
+  if (isa<ScatterAddOp>(op))
+    return scatterAdd<Scalar>(op, operands[0], operands[1], result);
+  if (isa<CrossEntropyOp>(op))
+    return crossEntropy<Scalar>(op, operands[0], operands[1], result);
+  return crossEntropyGradient<Scalar>(op, operands[0], operands[1], operands[2], result);
+}
+
+template LogicalResult computeIndexed<float>(Operation *, ArrayRef<View>, const View &);
+template LogicalResult computeIndexed<double>(Operation *, ArrayRef<View>, const View &);
 
 } // namespace mparc::interpreter

@@ -190,19 +190,9 @@ template <typename Scalar> LogicalResult Run<Scalar>::compute(Operation *op, con
                                     surroundings_);
         return success();
       })
-      .Case([&](GatherOp gather) {
-        return interpreter::gather<Scalar>(op, get(gather.getTable()), get(gather.getIds()),
-                                           result);
-      })
-      .Case([&](ScatterAddOp scatter) {
-        return scatterAdd<Scalar>(op, get(scatter.getIds()), get(scatter.getRows()), result);
-      })
-      .Case([&](CrossEntropyOp loss) {
-        return crossEntropy<Scalar>(op, get(loss.getX()), get(loss.getTarget()), result);
-      })
-      .Case([&](CrossEntropyGradientOp loss) {
-        return crossEntropyGradient<Scalar>(op, get(loss.getX()), get(loss.getTarget()),
-                                            get(loss.getG()), result);
+      .template Case<GatherOp, ScatterAddOp, CrossEntropyOp, CrossEntropyGradientOp>([&](auto) {
+        auto views = llvm::map_to_vector(op->getOperands(), [&](Value each) { return get(each); });
+        return computeIndexed<Scalar>(op, views, result);
       })
       .Default([](Operation *other) {
         return other->emitError("cannot interpret ") << other->getName();

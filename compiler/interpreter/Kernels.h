@@ -49,26 +49,10 @@ void softmax(const View &x, int64_t dimension, bool logarithm, const View &y);
 template <typename Scalar>
 void argmax(const View &x, int64_t dimension, const View &y, const Surroundings &surroundings);
 
-// What takes positions from another tensor; a position outside is an error at `op`.
-
-/// result[i] = table[ids[i]].
+/// The operations that take positions from another tensor, of the views of their operands; a
+/// position outside is an error at `op`.
 template <typename Scalar>
-mlir::LogicalResult gather(mlir::Operation *op, const View &table, const View &ids,
-                           const View &result);
-
-/// result[ids[i]] += rows[i], from zero on, in ascending order of i.
-template <typename Scalar>
-mlir::LogicalResult scatterAdd(mlir::Operation *op, const View &ids, const View &rows,
-                               const View &result);
-
-/// result[i] = log Σ exp(x[i]) − x[i][target[i]].
-template <typename Scalar>
-mlir::LogicalResult crossEntropy(mlir::Operation *op, const View &x, const View &target,
-                                 const View &result);
-
-/// result[i] = g[i] · (softmax(x[i]) − [class = target[i]]).
-template <typename Scalar>
-mlir::LogicalResult crossEntropyGradient(mlir::Operation *op, const View &x, const View &target,
-                                         const View &g, const View &result);
+mlir::LogicalResult computeIndexed(mlir::Operation *op, llvm::ArrayRef<View> operands,
+                                   const View &result);
 
 } // namespace mparc::interpreter
