@@ -92,6 +92,18 @@ std::optional<FileLineColLoc> getSourceLocation(Location location) {
   return std::nullopt;
 }
 
+void nameAfter(Value made, Value source, const llvm::Twine &suffix) {
+  Operation *op = made.getDefiningOp();
+  auto read = source.getDefiningOp<ReadOp>();
+  StringRef name = read ? read.getParameter() : getSourceName(source.getLoc());
+  if (name.empty() || !op || made == source)
+    return;
+  Location place = op->getLoc();
+  if (auto known = getSourceLocation(place))
+    place = *known;
+  op->setLoc(NameLoc::get(StringAttr::get(op->getContext(), name + suffix), place));
+}
+
 uint64_t getDropoutKey(StringRef path, int64_t call) {
   uint64_t hash = 0xcbf29ce484222325ULL;
   auto add = [&](uint8_t byte) { hash = (hash ^ byte) * 0x100000001b3ULL; };

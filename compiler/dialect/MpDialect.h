@@ -41,8 +41,8 @@ inline constexpr llvm::StringLiteral kRowsAPart = "mp.rows_a_part";
 inline constexpr llvm::StringLiteral kWhen = "mp.when";
 inline constexpr llvm::StringLiteral kAccumulate = "mp.accumulate";
 
-/// Of a forward operation: the number of the part that the backward pass recomputes. Of an operation
-/// made for that: so that it is not taken for the one that it repeats.
+/// Of a forward operation: the number of the part that the backward pass recomputes. Of an
+/// operation made for that: so that it is not taken for the one that it repeats.
 inline constexpr llvm::StringLiteral kRecompute = "mp.recompute";
 inline constexpr llvm::StringLiteral kRecomputed = "mp.recomputed";
 
@@ -68,7 +68,7 @@ struct ElementCount {
   bool perRow;
 };
 ElementCount getElementCount(mlir::Type tensor);
-/// The bytes of one element: f32 and i32 4, bool 1.
+/// The bytes of one element: f32 and i32 4, bf16 and f16 2, bool 1.
 int64_t getElementBytes(mlir::Type element);
 
 uint64_t getDropoutKey(DropoutMaskOp op);
@@ -76,6 +76,9 @@ uint64_t getDropoutKey(DropoutMaskOp op);
 /// The name the source gave the value of this location, or empty; and its place in the source.
 llvm::StringRef getSourceName(mlir::Location location);
 std::optional<mlir::FileLineColLoc> getSourceLocation(mlir::Location location);
+/// Calls what an operation made of `source` as that is called, or the parameter that it reads, with
+/// `suffix`. Nothing where it has no name.
+void nameAfter(mlir::Value made, mlir::Value source, const llvm::Twine &suffix);
 
 /// What the numbers of a dropout mask are keyed by, beside seed, step and index: a hash (FNV-1a) of
 /// the layer's path and the number of the call in it. The same in every backend.

@@ -51,6 +51,10 @@ static std::string castExpression(Type type) {
   Type element = getElementTypeOrSelf(type);
   if (element.isF32())
     return "float($0)";
+  if (element.isBF16())
+    return "bfloat16($0)";
+  if (element.isF16())
+    return "float16($0)";
   return element.isInteger(1) ? "($0 != 0)" : "int32_t($0)";
 }
 
@@ -266,7 +270,20 @@ LogicalResult ConcatOp::verify() {
 //===- Products and reductions
 //-----------------------------------------------------------------------===//
 
+/// (M4): operands of one element type, and a result of f32.
+static LogicalResult verifyProductElements(Operation *op, Value a, Value b, Value result) {
+  Type element = getElementTypeOrSelf(a.getType());
+  if (getElementTypeOrSelf(b.getType()) != element || !isa<FloatType>(element) ||
+      !getElementTypeOrSelf(result.getType()).isF32())
+    return op->emitOpError("expected operands of one floating-point type and a result of f32, got ")
+           << element << ", " << getElementTypeOrSelf(b.getType()) << " and "
+           << getElementTypeOrSelf(result.getType());
+  return success();
+}
+
 LogicalResult MatmulOp::verify() {
+  if (failed(verifyProductElements(*this, getA(), getB(), getResult())))
+    return failure();
   int64_t ranks = rank(getA());
   if (ranks < 2 || rank(getB()) != ranks || rank(getResult()) != ranks)
     return emitOpError("expected operands of one rank of at least 2");
@@ -329,6 +346,8 @@ LogicalResult ArgmaxOp::verify() {
 //-----------------------------------------------------------------------------------------===//
 
 LogicalResult LinearOp::verify() {
+  if (failed(verifyProductElements(*this, getX(), getWeight(), getResult())))
+    return failure();
   if (rank(getX()) != 2 || rank(getWeight()) != 2 || rank(getResult()) != 2)
     return emitOpError("expected matrices");
   if (!sameSize(dimension(getX(), 1), dimension(getWeight(), 1)))

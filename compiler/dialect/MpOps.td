@@ -110,6 +110,7 @@ def Mp_MatmulOp : Mp_Op<"matmul", [Pure]> {
 
     (M1) both have the same rank, at least 2, and equal leading dimensions (broadcast beforehand). (M2) the inner
     dimensions agree. (M3) the result has the leading dimensions, then op(a)'s row and op(b)'s column dimension.
+    (M4) the operands are of one element type, f32, bf16 or f16; products are summed in f32, and the result is f32.
     A `b` of rank 2 under an `a` of higher rank is written by reshaping `a` to rank 2.
 
     ```mlir

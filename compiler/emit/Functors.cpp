@@ -19,6 +19,10 @@ namespace mparc::emit {
 std::string elementTypeName(Type element) {
   if (element.isF32())
     return "float";
+  if (element.isBF16())
+    return "bfloat16";
+  if (element.isF16())
+    return "float16";
   return element.isInteger(1) ? "bool" : "int32_t";
 }
 

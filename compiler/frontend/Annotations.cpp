@@ -4,11 +4,37 @@
 
 namespace mparc {
 
+/// What `@precision(bf16)` says; null after an error.
+mlir::Type Evaluator::precisionOf(const ast::Annotation &annotation) {
+  if (annotation.arguments.size() != 1 || annotation.arguments.front().name) {
+    session.error(annotation.range,
+                  "`@precision` needs one element type, as in `@precision(bf16)`");
+    return {};
+  }
+  const ast::Expr &value = *annotation.arguments.front().value;
+  auto *word = llvm::dyn_cast<ast::NameExpr>(&value);
+  llvm::StringRef name = word ? word->name.text : "";
+  if (name == "f16") {
+    session.unsupported(annotation.range, "`@precision(f16)` is");
+    return {};
+  }
+  if (name == "bf16" || name == "f32")
+    return elementType(word->name);
+  session.error(value.range, "a precision is `bf16`, `f16` or `f32`" +
+                                 (word ? didYouMean(name, {"bf16", "f16", "f32"}) : ""));
+  return {};
+}
+
 void Evaluator::applyAnnotations(llvm::ArrayRef<ast::Annotation> annotations, Marks &marks) {
   for (const ast::Annotation &annotation : annotations) {
     llvm::StringRef name = annotation.name.text;
-    if (name == "split" || name == "precision") {
+    if (name == "split") {
       session.unsupported(annotation.range, "`@" + name + "` is");
+      continue;
+    }
+    if (name == "precision") {
+      if (mlir::Type precision = precisionOf(annotation))
+        marks.precision = precision;
       continue;
     }
     if (name == "recompute") {

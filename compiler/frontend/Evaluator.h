@@ -80,6 +80,7 @@ public:
 
   /// Applies annotations, outermost first, to what those outside of them say.
   void applyAnnotations(llvm::ArrayRef<ast::Annotation> annotations, Marks &marks);
+  mlir::Type precisionOf(const ast::Annotation &annotation);
 
   /// Calls a layer with tensors; the result has the dimensions its signature says.
   Value callLayer(Instance &callee, const CallSite &site);

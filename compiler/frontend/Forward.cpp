@@ -69,6 +69,9 @@ Value Evaluator::callForward(Instance &callee, ArrayRef<Tensor> inputs,
   Marks marks;
   body.applyAnnotations(forward.annotations, marks);
   graph->device = marks.device;
+  llvm::SaveAndRestore precision(graph->precision);
+  if (Type said = marks.precision ? marks.precision : callee.precision)
+    graph->precision = said;
   llvm::SaveAndRestore part(graph->recomputedPart);
   if ((marks.recompute || callee.recompute) && !graph->recomputedPart)
     graph->recomputedPart = ++graph->recomputedParts;
@@ -127,9 +130,11 @@ bool Evaluator::runAnnotated(const ast::Stmt &stmt) {
   if (stmt.annotations.empty())
     return run(stmt);
   llvm::SaveAndRestore place(graph->device);
-  Marks marks{graph->device};
+  llvm::SaveAndRestore precision(graph->precision);
+  Marks marks{graph->device, false, graph->precision};
   applyAnnotations(stmt.annotations, marks);
   graph->device = marks.device;
+  graph->precision = marks.precision;
   if (!marks.recompute || graph->recomputedPart)
     return run(stmt);
   // Each turn of a loop is a part of its own: recomputing all of it at once would save nothing.

@@ -26,9 +26,19 @@ static bool isOne(mp::DimensionAttr dimension) {
   return !dimension.hasBatch() && dimension.getStaticSize() == 1;
 }
 
+bool isLowPrecision(Type element) { return element.isBF16() || element.isF16(); }
+
 static unsigned rank(Type element) { return element.isF32() ? 2 : element.isInteger(1) ? 0 : 1; }
 
-Type promote(Type a, Type b) { return rank(a) < rank(b) ? b : a; }
+static Type computingType(Type element) {
+  return isLowPrecision(element) ? Float32Type::get(element.getContext()) : element;
+}
+
+Type promote(Type a, Type b) {
+  a = computingType(a);
+  b = computingType(b);
+  return rank(a) < rank(b) ? b : a;
+}
 
 void GraphBuilder::at(const SourceRange &where) {
   range = where;
@@ -243,8 +253,8 @@ bool GraphBuilder::unify(Value &a, Value &b, Type least) {
 }
 
 Tensor GraphBuilder::placeholder(mp::DimensionsAttr dims, Type element) {
-  if (element.isF32())
-    return constant(0.0, dims);
+  if (isa<FloatType>(element))
+    return cast(constant(0.0, dims), element);
   return element.isInteger(1) ? constant(false, dims) : constant(Number::integer(0), dims, element);
 }
 

@@ -37,6 +37,8 @@ public:
   Instance *instance = nullptr;
   std::optional<int64_t> device;
   bool training = false;
+  /// The element type that the operands of matrix products are rounded to; null: their own.
+  mlir::Type precision;
   /// The part being built, whose activations the backward pass recomputes; 0 in none. A part
   /// within another is part of that.
   int64_t recomputedPart = 0;
@@ -102,7 +104,9 @@ private:
   llvm::DenseMap<ParameterInfo *, mlir::Value> reads;
 };
 
-/// The element type that both convert to: bool, then i32, then f32.
+/// Whether an element type only stores numbers that are computed with in f32: bf16, f16.
+bool isLowPrecision(mlir::Type element);
+/// The element type that both are computed in: bool, then i32, then f32.
 mlir::Type promote(mlir::Type a, mlir::Type b);
 
 } // namespace mparc

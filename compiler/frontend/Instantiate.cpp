@@ -66,6 +66,7 @@ Instance &Instantiator::create(const ast::LayerDecl &declaration, Instance *pare
     instance.pathAttribute = StringAttr::get(&session.context, instance.path);
   instance.depth = parent ? parent->depth + 1 : 0;
   instance.device = parent ? parent->device : std::nullopt;
+  instance.precision = parent ? parent->precision : Type();
   instance.isBroken = !checkDeclaration(declaration);
   return instance;
 }
@@ -197,11 +198,12 @@ void Instantiator::expand(Instance &instance, const Marks &marks) {
   Evaluator evaluator(session, &instance);
   if (instance.statement)
     session.sites.push_back(instance.statement->range);
-  Marks own{instance.device};
+  Marks own{instance.device, false, instance.precision};
   evaluator.applyAnnotations(instance.declaration->annotations, own);
   // Where the layer is used says more than where it is declared.
   instance.device = marks.device ? marks.device : own.device;
   instance.recompute = own.recompute || marks.recompute;
+  instance.precision = marks.precision ? marks.precision : own.precision;
   Body body{evaluator, {}};
   run(body, instance.declaration->body);
   if (instance.statement)
@@ -228,6 +230,9 @@ void Instantiator::run(Body &body, const ast::Stmt &stmt) {
       session.error(stmt.range, "a parameter lives where its layer does; annotate the layer");
     else if (body.marks.recompute)
       session.error(stmt.range, "a parameter is kept, not computed; annotate the layer");
+    else if (body.marks.precision)
+      session.error(stmt.range,
+                    "a parameter is f32, whatever products round it to; annotate the layer");
     return addParameter(body, llvm::cast<ast::ParamStmt>(stmt));
   case ast::Stmt::Kind::Binding:
     return addBinding(body, llvm::cast<ast::BindingStmt>(stmt));

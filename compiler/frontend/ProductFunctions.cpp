@@ -45,15 +45,41 @@ static Value refuse(FunctionCall &call, const Tensor &a, const Tensor &b, const 
 
 static Tensor product(GraphBuilder &graph, const Operand &a, const Operand &b,
                       mp::DimensionsAttr dims) {
-  return graph.create<mp::MatmulOp>(dims, a.tensor.element(), a.tensor.value, b.tensor.value,
+  return graph.create<mp::MatmulOp>(dims, graph.session.f32(), a.tensor.value, b.tensor.value,
                                     a.transpose, b.transpose);
 }
 
+/// An operand in the element type of a product; what is transposed is rounded before that, so that
+/// the product can read it as it lies.
+static Tensor rounded(GraphBuilder &graph, Tensor x, Type element) {
+  if (x.element() == element)
+    return x;
+  auto permute = x.value.getDefiningOp<mp::PermuteOp>();
+  if (!permute) {
+    Tensor result = graph.cast(x, element);
+    mp::nameAfter(result.value, x.value, "_" + describe(element));
+    return result;
+  }
+  auto inner =
+      cast<mp::DimensionsAttr>(cast<RankedTensorType>(permute.getInput().getType()).getEncoding());
+  Tensor source = rounded(graph, {permute.getInput(), inner, x.origin}, element);
+  Tensor result = graph.permute(source, permute.getPermutation());
+  return {result.value, x.dims, x.origin};
+}
+
 static Value buildMatmul(FunctionCall &call) {
-  std::optional<Tensor> first = call.real(0), second = call.real(1);
+  std::optional<Tensor> first = call.tensor(0), second = call.tensor(1);
   if (!first || !second)
     return Poison();
   GraphBuilder &graph = call.graph();
+  // Operands of one low precision are multiplied as they are; the result is always f32.
+  Type element = graph.precision;
+  if (!element)
+    element = first->element() == second->element() && isLowPrecision(first->element())
+                  ? first->element()
+                  : call.session.f32();
+  first = rounded(graph, *first, element);
+  second = rounded(graph, *second, element);
   Session &session = call.session;
   if (first->rank() == 0 || second->rank() == 0)
     return refuse(call, *first, *second, ": a scalar is no matrix");

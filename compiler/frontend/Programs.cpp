@@ -26,6 +26,11 @@ std::optional<Tensor> ModelBuilder::addInput(mp::ProgramOp program, GraphBuilder
   Type element = evaluator.elementType(input.type.element);
   if (!element)
     return std::nullopt;
+  if (isLowPrecision(element)) {
+    session.error(input.type.element.range, "the input of a model is f32, i32 or bool, not " +
+                                                input.type.element.text + "; `cast` rounds it");
+    return std::nullopt;
+  }
   if (input.type.form != ast::TypeExpr::Form::Tensor || input.type.dimensions.empty()) {
     session.error(input.type.range,
                   "the input of a model has its batch as first dimension, as in `f32[batch, 12]`");
@@ -110,6 +115,11 @@ void ModelBuilder::buildProgram(Mode mode) {
   auto *output = std::get_if<Tensor>(&result);
   if (!output)
     return;
+  if (isLowPrecision(output->element())) {
+    session.error(forward.results.front().element.range,
+                  "the result of a model is f32, i32 or bool, not " + describe(output->element()));
+    return;
+  }
   if (output->rank() == 0 || !output->dimensions()[0].hasBatch() ||
       output->dimensions()[0].getStaticSize() != 1) {
     session.error(forward.results.front().range,
@@ -181,6 +191,10 @@ std::optional<Tensor> ModelBuilder::addLoss(mp::ProgramOp program, GraphBuilder 
   mp::DimensionsAttr dims = element ? evaluator.typeDimensions(type) : mp::DimensionsAttr();
   if (!dims)
     return std::nullopt;
+  if (isLowPrecision(element)) {
+    session.error(type.element.range, "the target is f32, i32 or bool, not " + type.element.text);
+    return std::nullopt;
+  }
   if (dims.getDimensions().empty() || !dims.getDimensions()[0].hasBatch()) {
     session.error(type.range, "the first dimension of the target must be the batch, got " +
                                   describe(element, dims.getDimensions()));

@@ -170,7 +170,8 @@ static Value buildConcat(FunctionCall &call) {
   int64_t size = 0;
   Type element = first.element();
   for (const Tensor &part : parts)
-    element = promote(element, part.element());
+    if (part.element() != element)
+      element = promote(element, part.element());
   SmallVector<mlir::Value> operands;
   for (auto [expr, part] : llvm::zip(list->elements, parts)) {
     bool agrees = part.rank() == first.rank();

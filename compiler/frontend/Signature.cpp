@@ -21,11 +21,12 @@ Type Evaluator::elementType(const Identifier &name) {
     return session.i32();
   if (name.text == "bool")
     return session.boolean();
-  if (name.text == "bf16" || name.text == "f16")
-    session.unsupported(name.range, "`" + name.text + "` is");
-  else
-    session.error(name.range, "unknown element type `" + name.text + "`" +
-                                  didYouMean(name.text, {"f32", "i32", "bool"}));
+  if (name.text == "bf16")
+    return BFloat16Type::get(&session.context);
+  if (name.text == "f16")
+    return Float16Type::get(&session.context);
+  session.error(name.range, "unknown element type `" + name.text + "`" +
+                                didYouMean(name.text, {"f32", "i32", "bool", "bf16", "f16"}));
   return {};
 }
 

@@ -9,6 +9,10 @@ namespace mparc {
 std::string describe(mlir::Type element) {
   if (element.isF32())
     return "f32";
+  if (element.isBF16())
+    return "bf16";
+  if (element.isF16())
+    return "f16";
   return element.isInteger(1) ? "bool" : "i32";
 }
 

@@ -25,6 +25,8 @@ struct Marks {
   std::optional<int64_t> device;
   /// `@recompute`: what the part computes forward is computed again in the backward pass.
   bool recompute = false;
+  /// `@precision`: the element type of the operands of matrix products; null where nothing says it.
+  mlir::Type precision;
 };
 
 /// Where a tensor's shape was decided, for the note of a shape error.
@@ -109,6 +111,8 @@ struct Instance {
   std::optional<int64_t> device;
   /// Each call of it is a part whose activations are recomputed.
   bool recompute = false;
+  /// Of its annotation, or of the nearest enclosing layer that has one; null: of whoever calls it.
+  mlir::Type precision;
   bool isLoss = false;
   /// Something in it is wrong and reported: calling it gives nothing.
   bool isBroken = false;

@@ -2,6 +2,7 @@
 // emitted programs compute one function.
 #include "interpreter/ElementProgram.h"
 
+#include "mpar/low_precision.h"
 #include "mpar/scalar.h"
 
 using mparc::mp::ComparisonKind;
@@ -50,7 +51,8 @@ static void noteDecision(Trace &trace, const Instruction &instruction, Scalar a,
     trace.note(static_cast<int64_t>(std::floor(a / b)));
     return;
   case Opcode::cast:
-    if (instruction.resultKind != ElementKind::real)
+    if (instruction.resultKind == ElementKind::integer ||
+        instruction.resultKind == ElementKind::boolean)
       trace.note(static_cast<int64_t>(a));
     return;
   default:
@@ -176,6 +178,12 @@ template <typename Scalar, typename T> static Cell<Scalar> convert(T value, Elem
   case ElementKind::boolean:
     cell.boolean = value != T(0);
     return cell;
+  case ElementKind::brain:
+    cell.real = static_cast<float>(mpar::bfloat16(static_cast<float>(value)));
+    return cell;
+  case ElementKind::half:
+    cell.real = static_cast<float>(mpar::float16(static_cast<float>(value)));
+    return cell;
   }
   llvm_unreachable("all kinds are listed");
 }
@@ -224,10 +232,12 @@ static Cell<Scalar> evaluateInstruction(const Instruction &instruction, const Ce
     return result;
   }
   case Opcode::cast:
-    return instruction.kind == ElementKind::real ? convert<Scalar>(a.real, instruction.resultKind)
-           : instruction.kind == ElementKind::integer
+    // Numbers of less precision are held as the reals that they are.
+    return instruction.kind == ElementKind::integer
                ? convert<Scalar>(a.integer, instruction.resultKind)
-               : convert<Scalar>(a.boolean, instruction.resultKind);
+           : instruction.kind == ElementKind::boolean
+               ? convert<Scalar>(a.boolean, instruction.resultKind)
+               : convert<Scalar>(a.real, instruction.resultKind);
   default:
     if (instruction.kind == ElementKind::real)
       result.real = evaluateReal(instruction, a.real, b.real);

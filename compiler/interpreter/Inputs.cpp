@@ -59,7 +59,9 @@ static Tensor makeRandomTensor(StringRef name, Type type, const InputOptions &op
   Generator generator(options.seed, name);
   for (int64_t index = 0, end = tensor.count(); index < end; ++index)
     switch (tensor.kind()) {
-    case ElementKind::real: {
+    case ElementKind::real:
+    case ElementKind::brain:
+    case ElementKind::half: {
       auto number =
           static_cast<float>(options.low + (options.high - options.low) * generator.uniform());
       tensor.set(index, options.anySign && generator.flip() ? -number : number);

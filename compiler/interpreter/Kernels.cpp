@@ -1,6 +1,7 @@
 // The reference kernels, for float and double.
 #include "interpreter/Kernels.h"
 
+#include "mpar/low_precision.h"
 #include "mpar/scalar.h"
 
 using llvm::ArrayRef;
@@ -33,6 +34,10 @@ template <typename Scalar, typename Body> static void dispatch(ElementKind kind,
     return body(static_cast<int32_t *>(nullptr));
   case ElementKind::boolean:
     return body(static_cast<uint8_t *>(nullptr));
+  case ElementKind::brain:
+    return body(static_cast<mpar::bfloat16 *>(nullptr));
+  case ElementKind::half:
+    return body(static_cast<mpar::float16 *>(nullptr));
   }
 }
 
@@ -47,6 +52,12 @@ template <typename Scalar> static Cell<Scalar> load(const View &view, int64_t in
     break;
   case ElementKind::boolean:
     cell.boolean = view.as<uint8_t>()[index] != 0;
+    break;
+  case ElementKind::brain:
+    cell.real = static_cast<float>(view.as<mpar::bfloat16>()[index]);
+    break;
+  case ElementKind::half:
+    cell.real = static_cast<float>(view.as<mpar::float16>()[index]);
     break;
   }
   return cell;
@@ -63,6 +74,12 @@ static void store(const View &view, int64_t index, const Cell<Scalar> &cell) {
     return;
   case ElementKind::boolean:
     view.as<uint8_t>()[index] = cell.boolean;
+    return;
+  case ElementKind::brain:
+    view.as<mpar::bfloat16>()[index] = mpar::bfloat16(static_cast<float>(cell.real));
+    return;
+  case ElementKind::half:
+    view.as<mpar::float16>()[index] = mpar::float16(static_cast<float>(cell.real));
     return;
   }
 }
@@ -101,8 +118,20 @@ template <typename Scalar> void fillZero(const View &to) {
   std::memset(to.data, 0, to.count() * getElementBytes(to.kind, sizeof(Scalar)));
 }
 
+template <typename Scalar> Tensor widen(const View &view) {
+  Tensor wide(ElementKind::real, view.extents, sizeof(Scalar));
+  for (int64_t index = 0, end = view.count(); index < end; ++index)
+    store(wide.view(), index, load<Scalar>(view, index));
+  return wide;
+}
+
 template <typename Scalar>
 void matmul(const View &a, bool transposeA, const View &b, bool transposeB, const View &c) {
+  // Operands of less precision are exact in f32, in which their products are summed.
+  if (a.kind != ElementKind::real) {
+    const Tensor wideA = widen<Scalar>(a), wideB = widen<Scalar>(b);
+    return matmul<Scalar>(wideA.view(), transposeA, wideB.view(), transposeB, c);
+  }
   const size_t rank = c.extents.size();
   const int64_t m = c.extents[rank - 2], n = c.extents[rank - 1];
   const int64_t k = a.extents[rank - (transposeA ? 2 : 1)];
@@ -125,6 +154,10 @@ void matmul(const View &a, bool transposeA, const View &b, bool transposeB, cons
 template <typename Scalar>
 void linear(const View &x, const View &weight, const View &bias, bool relu, const View &y,
             const Surroundings &surroundings) {
+  if (x.kind != ElementKind::real) {
+    const Tensor wideX = widen<Scalar>(x), wideWeight = widen<Scalar>(weight);
+    return linear<Scalar>(wideX.view(), wideWeight.view(), bias, relu, y, surroundings);
+  }
   matmul<Scalar>(x, false, weight, true, y);
   const int64_t columns = y.extents[1];
   Scalar *out = y.as<Scalar>();
@@ -224,17 +257,20 @@ void argmax(const View &x, int64_t dimension, const View &y, const Surroundings 
   const Lines lines(x, dimension);
   dispatch<Scalar>(x.kind, [&](auto *type) {
     using Element = std::remove_pointer_t<decltype(type)>;
-    for (int64_t line = 0; line < lines.outer * lines.inner; ++line) {
-      const Element *in =
-          x.as<Element>() + line / lines.inner * lines.extent * lines.inner + line % lines.inner;
-      int32_t chosen = 0;
-      for (int64_t each = 1; each < lines.extent; ++each)
-        if (isBetter(in[each * lines.inner], in[chosen * lines.inner], true))
-          chosen = static_cast<int32_t>(each);
-      if (surroundings.trace)
-        surroundings.trace->note(chosen);
-      y.as<int32_t>()[line] = chosen;
-    }
+    if constexpr (!std::is_arithmetic_v<Element>)
+      llvm_unreachable("positions are asked of f32, i32 and bool");
+    else
+      for (int64_t line = 0; line < lines.outer * lines.inner; ++line) {
+        const Element *in =
+            x.as<Element>() + line / lines.inner * lines.extent * lines.inner + line % lines.inner;
+        int32_t chosen = 0;
+        for (int64_t each = 1; each < lines.extent; ++each)
+          if (isBetter(in[each * lines.inner], in[chosen * lines.inner], true))
+            chosen = static_cast<int32_t>(each);
+        if (surroundings.trace)
+          surroundings.trace->note(chosen);
+        y.as<int32_t>()[line] = chosen;
+      }
   });
 }
 

@@ -24,6 +24,9 @@ void copy(llvm::ArrayRef<int64_t> extents, const View &from, int64_t fromOffset,
           llvm::ArrayRef<int64_t> fromStrides, const View &to, int64_t toOffset,
           llvm::ArrayRef<int64_t> toStrides);
 
+/// The elements of a view as reals.
+template <typename Scalar> Tensor widen(const View &view);
+
 /// Zero in every element.
 template <typename Scalar> void fillZero(const View &to);
 

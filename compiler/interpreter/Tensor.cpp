@@ -1,6 +1,8 @@
 // Sizes of tensors, and access to elements of any kind.
 #include "interpreter/Tensor.h"
 
+#include "mpar/low_precision.h"
+
 #include <cmath>
 
 using namespace mlir;
@@ -9,6 +11,10 @@ namespace mparc::interpreter {
 
 ElementKind getElementKind(Type type) {
   Type element = getElementTypeOrSelf(type);
+  if (element.isBF16())
+    return ElementKind::brain;
+  if (element.isF16())
+    return ElementKind::half;
   if (isa<FloatType>(element))
     return ElementKind::real;
   return element.isInteger(1) ? ElementKind::boolean : ElementKind::integer;
@@ -47,6 +53,10 @@ double Tensor::get(int64_t index) const {
     return elements.as<int32_t>()[index];
   case ElementKind::boolean:
     return elements.as<uint8_t>()[index];
+  case ElementKind::brain:
+    return static_cast<float>(elements.as<mpar::bfloat16>()[index]);
+  case ElementKind::half:
+    return static_cast<float>(elements.as<mpar::float16>()[index]);
   }
   llvm_unreachable("all kinds are listed");
 }
@@ -66,6 +76,12 @@ void Tensor::set(int64_t index, double value) {
   case ElementKind::boolean:
     elements.as<uint8_t>()[index] = value != 0;
     return;
+  case ElementKind::brain:
+    elements.as<mpar::bfloat16>()[index] = mpar::bfloat16(static_cast<float>(value));
+    return;
+  case ElementKind::half:
+    elements.as<mpar::float16>()[index] = mpar::float16(static_cast<float>(value));
+    return;
   }
 }
 
@@ -74,7 +90,7 @@ bool Tensor::sameBits(const Tensor &other) const {
     return false;
   if (bytes_ == other.bytes_)
     return true;
-  if (kind_ != ElementKind::real)
+  if (kind_ == ElementKind::integer || kind_ == ElementKind::boolean)
     return false;
   for (int64_t index = 0, end = count(); index < end; ++index) {
     double a = get(index), b = other.get(index);

@@ -10,15 +10,26 @@
 namespace mparc::interpreter {
 
 /// What an element is. Real is f32 in the program and the interpreter's scalar, float or double,
-/// here.
-enum class ElementKind { real, integer, boolean };
+/// here; brain and half are bf16 and f16, rounded as in the program.
+enum class ElementKind { real, integer, boolean, brain, half };
 
 /// The kind of an element type or of a tensor's elements.
 ElementKind getElementKind(mlir::Type type);
 
 /// The bytes one element takes where reals take `realBytes`.
 inline int64_t getElementBytes(ElementKind kind, int64_t realBytes) {
-  return kind == ElementKind::real ? realBytes : kind == ElementKind::integer ? 4 : 1;
+  switch (kind) {
+  case ElementKind::real:
+    return realBytes;
+  case ElementKind::integer:
+    return 4;
+  case ElementKind::boolean:
+    return 1;
+  case ElementKind::brain:
+  case ElementKind::half:
+    return 2;
+  }
+  llvm_unreachable("all kinds are listed");
 }
 
 /// Extents, outermost first.

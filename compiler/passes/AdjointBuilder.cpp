@@ -17,6 +17,23 @@ static RankedTensorType withElement(Type tensor, Type element) {
   return getTensorType(tensor.getContext(), getDimensions(tensor), element);
 }
 
+Type AdjointBuilder::adjointType(Type type) {
+  Type element = getElementTypeOrSelf(type);
+  if (!element.isBF16() && !element.isF16())
+    return type;
+  return withElement(type, Float32Type::get(type.getContext()));
+}
+
+Value AdjointBuilder::roundLike(Value x, Value like) {
+  Type element = getElementTypeOrSelf(like.getType());
+  if (element == getElementTypeOrSelf(x.getType()))
+    return x;
+  auto op = builder.create<CastOp>(location(), withElement(x.getType(), element), x);
+  mark(op);
+  nameAfter(op, x, element.isBF16() ? "_bf16" : "_f16");
+  return op;
+}
+
 Value AdjointBuilder::constant(double value, Value like) {
   return make<ConstantOp>(like.getType(), builder.getF64FloatAttr(value));
 }
@@ -30,6 +47,9 @@ Value AdjointBuilder::select(Value condition, Value a, Value b) {
 }
 
 Value AdjointBuilder::cast(Value x, Type element) {
+  if (getElementTypeOrSelf(adjointType(withElement(x.getType(), element))) ==
+      getElementTypeOrSelf(x.getType()))
+    return x;
   return make<CastOp>(withElement(x.getType(), element), x);
 }
 

@@ -96,10 +96,12 @@ Value concatRule(Operation *op, unsigned index, Value g, Build &b) {
 }
 
 // c = op(a) op(b): da = g op(b)ᵀ and db = op(a)ᵀ g, each transposed where the operand is stored so.
+// A product in less precision has adjoints in that precision: g is rounded to it.
 Value matmulRule(Operation *op, unsigned index, Value g, Build &b) {
   auto product = cast<MatmulOp>(op);
   bool ta = product.getTransposeA(), tb = product.getTransposeB();
   Value a = product.getA(), c = product.getB();
+  g = b.roundLike(g, a);
   if (index == 0)
     return ta ? b.make<MatmulOp>(a.getType(), c, g, tb, true)
               : b.make<MatmulOp>(a.getType(), g, c, false, !tb);

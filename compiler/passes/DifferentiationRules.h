@@ -18,10 +18,11 @@ public:
   /// From here on, adjoints of `op`.
   void enter(mlir::Operation *op);
 
+  /// Adjoints are f32, also those of values of less precision.
   template <typename Op, typename... Arguments>
   mlir::Value make(mlir::Type type, Arguments &&...arguments) {
     mlir::Operation *op =
-        builder.create<Op>(location(), type, std::forward<Arguments>(arguments)...);
+        builder.create<Op>(location(), adjointType(type), std::forward<Arguments>(arguments)...);
     mark(op);
     return op->getResult(0);
   }
@@ -38,7 +39,10 @@ public:
   mlir::Value constant(double value, mlir::Value like);
   mlir::Value compare(ComparisonKind kind, mlir::Value a, mlir::Value b);
   mlir::Value select(mlir::Value condition, mlir::Value a, mlir::Value b);
+  /// `x` itself where it has the elements already.
   mlir::Value cast(mlir::Value x, mlir::Type element);
+  /// `x` rounded to the element type of `like`, as an operand of a product with it.
+  mlir::Value roundLike(mlir::Value x, mlir::Value like);
   mlir::Value sum(mlir::Value x, llvm::ArrayRef<int64_t> dimensions);
   /// Lays `x`, which lacks `dimensions`, along them in a tensor like `like`.
   mlir::Value expand(mlir::Value x, llvm::ArrayRef<int64_t> dimensions, mlir::Value like);
@@ -46,6 +50,7 @@ public:
   mlir::Value unbroadcast(mlir::Value x, llvm::ArrayRef<int64_t> map, mlir::Type type);
 
 private:
+  static mlir::Type adjointType(mlir::Type type);
   mlir::Location location() const { return forward->getLoc(); }
   void mark(mlir::Operation *op);
 

@@ -1,4 +1,5 @@
 // Copies between strides, and fills.
+#include "mpar/low_precision.h"
 #include "mpar/reduce.h"
 
 #include "parallel.h"
@@ -95,6 +96,10 @@ void copy(Device &, const Shape &shape, const T *x, const Strides &x_strides, T 
 template void copy(Device &, const Shape &, const float *, const Strides &, float *,
                    const Strides &);
 template void copy(Device &, const Shape &, const int32_t *, const Strides &, int32_t *,
+                   const Strides &);
+template void copy(Device &, const Shape &, const bfloat16 *, const Strides &, bfloat16 *,
+                   const Strides &);
+template void copy(Device &, const Shape &, const float16 *, const Strides &, float16 *,
                    const Strides &);
 template void copy(Device &, const Shape &, const bool *, const Strides &, bool *, const Strides &);
 

@@ -72,20 +72,6 @@ void run_kernel(const Device &device, const ProductKernels &kernels, const Produ
     });
 }
 
-/// Sets the number of OpenMP's threads for a call of oneDNN, and sets it back.
-class ThreadCount {
-public:
-  explicit ThreadCount(int threads) : before_(omp_get_max_threads()) {
-    omp_set_num_threads(threads);
-  }
-  ThreadCount(const ThreadCount &) = delete;
-  ThreadCount &operator=(const ThreadCount &) = delete;
-  ~ThreadCount() { omp_set_num_threads(before_); }
-
-private:
-  int before_;
-};
-
 /// oneDNN's product, for processors that we have no kernel for.
 void run_library(const Device &device, int64_t m, int64_t n, int64_t k, bool ta, bool tb,
                  const float *a, const float *b, float *c) {

@@ -45,4 +45,18 @@ void parallel_parts(const Device &device, int64_t count, int64_t grain, const Bo
 #endif
 }
 
+/// Sets the number of OpenMP's threads for a call of oneDNN, and sets it back.
+class ThreadCount {
+public:
+  explicit ThreadCount(int threads) : before_(omp_get_max_threads()) {
+    omp_set_num_threads(threads);
+  }
+  ThreadCount(const ThreadCount &) = delete;
+  ThreadCount &operator=(const ThreadCount &) = delete;
+  ~ThreadCount() { omp_set_num_threads(before_); }
+
+private:
+  int before_;
+};
+
 } // namespace mpar

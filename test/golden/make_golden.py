@@ -15,6 +15,7 @@ A file holds, of a run on one thread:
   gradients         of every parameter in the first step: its norm, and all values or 64 of them at `indices`;
                     `double`: the norm of the difference to the same in double, over its norm
   epochs            [train loss] or [train loss, test loss] or [train loss, test loss, accuracy] an epoch
+  tolerance         only where products are in less precision than f32: what losses and gradients are compared to
   stable_epochs     the last epoch up to which PyTorch agrees with itself to 1e-6 when its linear layers are in double
 """
 
@@ -217,6 +218,10 @@ def golden(name):
         data = value.numpy().astype("<f4")
         result["weights"][key] = ([shortest(v) for v in data.flatten()] if drawn_normal
                                   else hashlib.sha256(data.tobytes()).hexdigest())
+    if program.tolerance:
+        # PyTorch in less precision does not agree with itself in double: all is compared, to the tolerance.
+        result["tolerance"] = program.tolerance
+        result["stable_batches"], result["stable_epochs"] = len(batch_losses), len(epochs)
     path = os.path.join(FOLDER, name + ".json")
     text = json.dumps(result, indent=1)
     # One line for each list of numbers.

@@ -31,6 +31,7 @@ class Program:
     shuffle: bool = True
     seed: int = 0
     integers: bool = False  # the inputs are i32
+    tolerance: float = None  # relative, of losses and gradients: where products are rounded to less than f32
 
 
 class Model(nn.Module):
@@ -317,6 +318,18 @@ class Normal(nn.Module):
         return self.gain * F.linear(x, self.weight) + self.bias
 
 
+def low_precision():
+    def forward(m, x):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            h = m.last(F.relu(m.down(F.relu(m.up(x)))))
+        return h.to(x.dtype)
+
+    def model():
+        return Model(forward, up=nn.Linear(12, 96), down=nn.Linear(96, 48), last=nn.Linear(48, 12))
+
+    return Program(model, 12, SUNSPOTS, test=0.2, epochs=4, seed=5, tolerance=0.01)
+
+
 def initialisers():
     def model():
         return Model(lambda m, x: m.third(torch.tanh(m.second(torch.tanh(m.first(x))))), first=Affine(12, 22),
@@ -353,7 +366,7 @@ def characters():
 PROGRAMS = {function.__name__: function for function in (
     article, article_sgd, digits, digits_sgd, defaults, in_order, momentum, batch_one, test_file, own_target, bce, l1,
     deep_gelu_tanh, layer_norm, no_bias, log_softmax, softmax, residual, twice, gated_unit, activation_layers,
-    element_wise, initialisers, embedding, characters)}
+    element_wise, low_precision, initialisers, embedding, characters)}
 
 # Parameters that are not drawn bit for bit: normal() is PyTorch's to 1e-6.
 DRAWN_NORMAL = {"initialisers": {"second.weight", "second.bias"}, "embedding": {"words.weight"},
