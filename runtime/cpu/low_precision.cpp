@@ -1,5 +1,5 @@
 // Products of numbers of two bytes.
-#include "mpar/low_precision.h"
+#include "mpar/linear.h"
 
 #include "mpar/errors.h"
 #include "multiversion.h"

@@ -85,3 +85,13 @@
 %x = "test.value"() : () -> tensor<?x4xf32, #mp.dims<batch, 4>>
 // expected-error @below {{'mp.argmax' op expected a result without the dimension}}
 %y = mp.argmax %x dimension 1 : tensor<?x4xf32, #mp.dims<batch, 4>> -> tensor<?x4xi32, #mp.dims<batch, 4>>
+
+// -----
+
+// Tests that (M4) refuses operands of two element types.
+mp.program @mixed ["a", "b"] {
+^bb0(%a: tensor<2x3xbf16, #mp.dims<2, 3>>, %b: tensor<3x4xf32, #mp.dims<3, 4>>):
+  // expected-error @below {{'mp.matmul' op expected operands of one floating-point type and a result of f32, got 'bf16', 'f32' and 'f32'}}
+  %c = mp.matmul %a, %b : tensor<2x3xbf16, #mp.dims<2, 3>>, tensor<3x4xf32, #mp.dims<3, 4>> -> tensor<2x4xf32, #mp.dims<2, 4>>
+  mp.return
+}

@@ -18,7 +18,7 @@ MAY_INCLUDE = {
     "random": {"dialect", "driver", "frontend", "interpreter"},
 }
 # What of the runtime a part may know.
-RUNTIME = {"interpreter": {"mpar/scalar.h"}}
+RUNTIME = {"interpreter": {"mpar/scalar.h", "mpar/low_precision.h"}}
 
 
 def main():

@@ -1,5 +1,5 @@
 // Numbers of two bytes: every bf16 and f16 there is, rounding, and products against sums in double.
-#include "mpar/low_precision.h"
+#include "mpar/linear.h"
 
 #include <gtest/gtest.h>
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "mpar/device.h"
+#include "mpar/low_precision.h"
 
 #include <cstdint>
 
@@ -27,5 +28,19 @@ enum class Transpose { no, yes };
 void matmul(Device &device, int64_t batch, int64_t m, int64_t n, int64_t k, Transpose transpose_a,
             Transpose transpose_b, const float *a, const float *b, float *c,
             Store store = Store::overwrite, const float *gate = nullptr);
+
+/// The same with operands of less precision: exact products, summed in float.
+/// By oneDNN in bfloat16 where the processor computes with it (AMX, AVX-512), else with operands
+/// converted to float.
+void linear(Device &device, int64_t rows, int64_t in, int64_t out, const bfloat16 *x,
+            const bfloat16 *weight, const float *bias, Activation activation, float *y);
+void linear(Device &device, int64_t rows, int64_t in, int64_t out, const float16 *x,
+            const float16 *weight, const float *bias, Activation activation, float *y);
+void matmul(Device &device, int64_t batch, int64_t m, int64_t n, int64_t k, Transpose transpose_a,
+            Transpose transpose_b, const bfloat16 *a, const bfloat16 *b, float *c,
+            Store store = Store::overwrite);
+void matmul(Device &device, int64_t batch, int64_t m, int64_t n, int64_t k, Transpose transpose_a,
+            Transpose transpose_b, const float16 *a, const float16 *b, float *c,
+            Store store = Store::overwrite);
 
 } // namespace mpar
