@@ -96,7 +96,7 @@ def Mp_RegionKind : I32EnumAttr<"RegionKind", "where a value lies", [
 def Mp_BufferAttr : Mp_Attr<"Buffer", "buffer"> {
   let summary = "where in its device's arena a value lies";
   let description = [{
-    The offset counts floats in `parameters` and `gradients`, bytes in `fixed`, bytes a row of the batch in `rows`, the
+    On an operation with several results the attribute is an array of these, an entry a result. The offset counts floats in `parameters` and `gradients`, bytes in `fixed`, bytes a row of the batch in `rows`, the
     number of the program's argument in `input`.
 
     Example: `#mp.buffer<rows, 1024>`

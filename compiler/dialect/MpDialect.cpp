@@ -19,6 +19,36 @@ void setDevice(Operation *op, int64_t device) {
   op->setAttr(kDevice, Builder(op->getContext()).getI64IntegerAttr(device));
 }
 
+bool isSumOverParts(Value value) {
+  Operation *op = value.getDefiningOp();
+  return op && op->hasAttr(kAccumulate) && !getElementCount(value.getType()).perRow;
+}
+
+BufferAttr getPlace(Value result) {
+  Operation *op = result.getDefiningOp();
+  Attribute places = op ? op->getAttr(kBuffer) : Attribute();
+  if (op && op->getNumResults() == 1)
+    return dyn_cast_or_null<BufferAttr>(places);
+  auto all = dyn_cast_or_null<ArrayAttr>(places);
+  size_t number = all ? cast<OpResult>(result).getResultNumber() : 0;
+  return all && number < all.size() ? dyn_cast<BufferAttr>(all[number]) : BufferAttr();
+}
+
+void setPlace(Value result, BufferAttr place) {
+  Operation *op = result.getDefiningOp();
+  if (op->getNumResults() == 1) {
+    op->setAttr(kBuffer, place);
+    return;
+  }
+  Builder builder(op->getContext());
+  SmallVector<Attribute> all; // the unit stands for no place
+  for (Value each : op->getResults()) {
+    BufferAttr known = each == result ? place : getPlace(each);
+    all.push_back(known ? Attribute(known) : Attribute(builder.getUnitAttr()));
+  }
+  op->setAttr(kBuffer, builder.getArrayAttr(all));
+}
+
 ArrayRef<DimensionAttr> getDimensions(Type tensor) {
   auto encoding = cast<RankedTensorType>(tensor).getEncoding();
   return cast<DimensionsAttr>(encoding).getDimensions();

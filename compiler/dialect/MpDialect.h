@@ -50,6 +50,11 @@ inline constexpr llvm::StringLiteral kRecomputed = "mp.recomputed";
 std::optional<int64_t> getDevice(mlir::Operation *op);
 void setDevice(mlir::Operation *op, int64_t device);
 
+/// Where the result of an operation lies in its device's arena: the entry of the operation's
+/// `mp.buffer` that is the result's; null where it has none.
+BufferAttr getPlace(mlir::Value result);
+void setPlace(mlir::Value result, BufferAttr place);
+
 /// The dimensions of a tensor type of the dialect.
 llvm::ArrayRef<DimensionAttr> getDimensions(mlir::Type tensor);
 /// A tensor type from dimensions; a dimension with the batch is dynamic.
@@ -70,6 +75,10 @@ struct ElementCount {
 ElementCount getElementCount(mlir::Type tensor);
 /// The bytes of one element: f32 and i32 4, bf16 and f16 2, bool 1.
 int64_t getElementBytes(mlir::Type element);
+
+/// Whether a value is a sum that every part of a batch which is cut adds to: of an operation with
+/// `mp.accumulate`, the results without rows.
+bool isSumOverParts(mlir::Value value);
 
 uint64_t getDropoutKey(DropoutMaskOp op);
 

@@ -7,6 +7,7 @@ include "dialect/MpBase.td"
 include "dialect/MpStructure.td"
 include "dialect/MpElementwise.td"
 include "dialect/MpIndexing.td"
+include "dialect/MpAttention.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 
 //===- Shapes ---------------------------------------------------------------------------------------===//

@@ -38,10 +38,17 @@ static int64_t bytesAt(const mp::Allocation &value, int64_t batch) {
 /// The plan of a program that is already planned: made anew, of a copy without places.
 static mp::MemoryPlan planAgain(mp::ProgramOp program) {
   program.walk([](Operation *op) {
-    auto place = op->getAttrOfType<mp::BufferAttr>(mp::kBuffer);
-    if (place &&
-        (place.getRegion() == mp::RegionKind::fixed || place.getRegion() == mp::RegionKind::rows))
-      op->removeAttr(mp::kBuffer);
+    SmallVector<mp::BufferAttr> kept; // of gradients, which lie where they must
+    for (Value result : op->getResults()) {
+      mp::BufferAttr place = mp::getPlace(result);
+      bool isFree = place && (place.getRegion() == mp::RegionKind::fixed ||
+                              place.getRegion() == mp::RegionKind::rows);
+      kept.push_back(isFree ? mp::BufferAttr() : place);
+    }
+    op->removeAttr(mp::kBuffer);
+    for (auto [result, place] : llvm::zip(op->getResults(), kept))
+      if (place)
+        mp::setPlace(result, place);
   });
   return mp::planMemory(program);
 }
@@ -59,7 +66,7 @@ static Peak findPeak(mp::ModelOp model, int64_t device, int64_t batch) {
       for (const mp::Allocation &value : plan.allocations)
         if (value.begin <= moment.begin && value.end >= moment.begin) {
           here.bytes += bytesAt(value, batch);
-          here.values.push_back({bytesAt(value, batch), value.first->getLoc()});
+          here.values.push_back({bytesAt(value, batch), value.first.getLoc()});
         }
       if (here.bytes > peak.bytes)
         peak = std::move(here);

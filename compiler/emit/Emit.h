@@ -16,9 +16,10 @@ namespace mparc::emit {
 inline constexpr llvm::StringLiteral kFunction = "mp.function";
 /// The functor of an mp.map.
 inline constexpr llvm::StringLiteral kFunctor = "mp.functor";
-/// The C++ name of an operation's result.
+/// The C++ name of an operation's result; an array of them where it has several.
 inline constexpr llvm::StringLiteral kName = "mp.name";
-/// On a result whose pointer outlives the function that computes it: it is a member of the class.
+/// On an operation, the numbers of the results whose pointers outlive the function that computes
+/// them: these are members of the class.
 inline constexpr llvm::StringLiteral kMember = "mp.member";
 /// On an operation of @train that computes gradients.
 inline constexpr llvm::StringLiteral kBackward = "mp.backward";
@@ -26,6 +27,10 @@ inline constexpr llvm::StringLiteral kBackward = "mp.backward";
 inline constexpr llvm::StringLiteral kArgumentNames = "mp.argument_names";
 /// On mp.model: the C++ name of the class; on mp.parameter, kName: of the member.
 inline constexpr llvm::StringLiteral kClass = "mp.class";
+
+/// The name of a result, by kName, and whether it is a member, by kMember.
+llvm::StringRef getName(mlir::Value result);
+bool isMember(mlir::Value result);
 
 /// Gives every operation of the graph that the source leaves unnamed a name from its layer
 /// (`layer1_out`) or its operand (`h_relu`), so that gradients and copies made later have names

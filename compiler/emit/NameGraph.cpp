@@ -62,7 +62,7 @@ void NameGraphPass::nameProgram(ProgramOp program) {
   for (auto [argument, name] : llvm::zip(program.getBlock().getArguments(), program.getNames()))
     stems[argument] = cast<StringAttr>(name).str();
   for (Operation &op : program.getBlock().without_terminator()) {
-    if (op.getNumResults() != 1 || isa<ReadOp, ConstantOp, IotaOp, ExtentOp>(op))
+    if (op.getNumResults() == 0 || isa<ReadOp, ConstantOp, IotaOp, ExtentOp>(op))
       continue;
     StringRef layer = layerOf(&op), name = getSourceName(op.getLoc());
     bool inside = !layer.empty() && (name.empty() || name.starts_with((layer + ".").str()));

@@ -72,9 +72,52 @@ static bool isReadOnly(Value value) {
   return isa<BlockArgument>(value) || isa<TransferOp>(value.getDefiningOp());
 }
 
+StringRef getName(Value result) {
+  Operation *op = result.getDefiningOp();
+  if (auto all = op->getAttrOfType<ArrayAttr>(kName))
+    return cast<StringAttr>(all[cast<OpResult>(result).getResultNumber()]).getValue();
+  auto name = op->getAttrOfType<StringAttr>(kName);
+  return name ? name.getValue() : StringRef();
+}
+
+bool isMember(Value result) {
+  auto members = result.getDefiningOp()->getAttrOfType<DenseI64ArrayAttr>(kMember);
+  return members &&
+         llvm::is_contained(members.asArrayRef(), cast<OpResult>(result).getResultNumber());
+}
+
+/// What the source calls an operand, or a parameter.
+static StringRef sourceName(Value value) {
+  value = storage(value);
+  auto read = value.getDefiningOp<ReadOp>();
+  return read ? read.getParameter() : getSourceName(value.getLoc());
+}
+
+/// The result of an operation with several: what only the gradient reads after what it belongs to,
+/// gradients after the operands they are of.
+static std::string describeOneOfSeveral(OpResult result) {
+  Operation *op = result.getOwner();
+  unsigned number = result.getResultNumber();
+  if (isa<AttentionOp, LayerNormOp, RmsNormOp>(op)) {
+    StringRef name = getSourceName(op->getLoc());
+    if (number == 0 || name.empty())
+      return name.str();
+    bool isMean = isa<LayerNormOp>(op) && number == 1;
+    return (name + (isa<AttentionOp>(op) ? "_log_sums" : isMean ? "_mean" : "_scale")).str();
+  }
+  // The first operand is the gradient of the result; the others stand in the order of theirs.
+  Value operand;
+  if (isa<AttentionGradientOp>(op))
+    operand = op->getOperand(1 + number);
+  else if (number == 0)
+    operand = op->getOperand(1);
+  StringRef name = operand ? sourceName(operand) : StringRef();
+  return name.empty() ? "" : (name + "_grad").str();
+}
+
 /// What a value is called before it is made an identifier and unique.
-static std::string describe(Operation *op) {
-  Value result = op->getResult(0);
+static std::string describe(OpResult result) {
+  Operation *op = result.getOwner();
   for (Operation *user : result.getUsers())
     if (auto gradient = dyn_cast<GradientOp>(user))
       return (gradient.getParameter() + "_grad").str();
@@ -83,14 +126,16 @@ static std::string describe(Operation *op) {
     StringRef name = getSourceName(source.getLoc());
     if (auto read = source.getDefiningOp<ReadOp>())
       name = read.getParameter();
-    else if (Operation *made = source.getDefiningOp(); made && name.empty())
-      name = made->getAttrOfType<StringAttr>(kName).getValue();
+    else if (source.getDefiningOp() && name.empty())
+      name = getName(source);
     else if (auto argument = dyn_cast<BlockArgument>(source))
       name = cast<StringAttr>(cast<ProgramOp>(argument.getOwner()->getParentOp())
                                   .getNames()[argument.getArgNumber()])
                  .getValue();
     return (name.rtrim('_') + "_on_" + Twine(getDevice(op).value_or(0))).str();
   }
+  if (op->getNumResults() > 1)
+    return describeOneOfSeveral(result);
   if (StringRef name = getSourceName(op->getLoc()); !name.empty())
     return name.str();
   if (auto last = dyn_cast<ReturnOp>(op->getBlock()->getTerminator()))
@@ -145,17 +190,24 @@ void NameValuesPass::nameResults(ProgramOp program) {
   llvm::DenseMap<Attribute, Scope> scopes; // a function each
   for (Operation &op : program.getBlock().without_terminator()) {
     Attribute function = op.getAttr(kFunction);
-    if (!function || op.getNumResults() != 1)
+    if (!function || op.getNumResults() == 0)
       continue;
-    std::string name = describe(&op);
-    name = name.empty() ? temporaryName(&op) : makeIdentifier(name);
-    if (outlivesFunction(op.getResult(0), function)) {
-      std::string member = memberName(op.getResult(0), StringRef(name).ltrim('_'));
-      op.setAttr(kMember, builder.getUnitAttr());
-      op.setAttr(kName, builder.getStringAttr(member));
-    } else {
-      op.setAttr(kName, builder.getStringAttr(scopes[function].unique(name)));
+    SmallVector<Attribute> names;
+    SmallVector<int64_t> members;
+    for (OpResult result : op.getResults()) {
+      std::string name = describe(result);
+      name = name.empty() ? temporaryName(&op) : makeIdentifier(name);
+      if (outlivesFunction(result, function)) {
+        members.push_back(result.getResultNumber());
+        name = memberName(result, StringRef(name).ltrim('_'));
+      } else {
+        name = scopes[function].unique(name);
+      }
+      names.push_back(builder.getStringAttr(name));
     }
+    op.setAttr(kName, names.size() == 1 ? names.front() : builder.getArrayAttr(names));
+    if (!members.empty())
+      op.setAttr(kMember, builder.getDenseI64ArrayAttr(members));
   }
 }
 
@@ -167,6 +219,9 @@ void NameValuesPass::nameFunctors() {
   getOperation().walk([&](Operation *op) {
     if (auto name = op->getAttrOfType<StringAttr>(kName))
       names.reserve(name.getValue());
+    if (auto all = op->getAttrOfType<ArrayAttr>(kName))
+      for (auto name : all.getAsRange<StringAttr>())
+        names.reserve(name.getValue());
   });
   getOperation().walk([&](MapOp map) {
     auto [place, isNew] = known.try_emplace(printFunctorBody(map), "");

@@ -28,8 +28,8 @@ std::string CallPrinter::name(Value value) {
   if (auto reshape = dyn_cast<ReshapeOp>(op))
     return name(reshape.getInput());
   if (auto read = dyn_cast<ReadOp>(op))
-    op = index.parameters.lookup(read.getParameterAttr());
-  return op->getAttrOfType<StringAttr>(kName).str();
+    return index.parameters.lookup(read.getParameterAttr())->getAttrOfType<StringAttr>(kName).str();
+  return getName(value).str();
 }
 
 std::string CallPrinter::device(Operation *op) {
@@ -43,10 +43,11 @@ std::string CallPrinter::size(ElementCount count) {
   return sizeText(count);
 }
 
-std::string CallPrinter::place(Operation *op) {
-  auto buffer = op->getAttrOfType<BufferAttr>(kBuffer);
+std::string CallPrinter::place(Value result) {
+  Operation *op = result.getDefiningOp();
+  BufferAttr buffer = getPlace(result);
   std::string offset = std::to_string(buffer.getOffset());
-  std::string type = elementTypeName(getElementTypeOrSelf(op->getResult(0).getType()));
+  std::string type = elementTypeName(getElementTypeOrSelf(result.getType()));
   switch (buffer.getRegion()) {
   case RegionKind::parameters:
     return device(op) + ".parameters()" + (offset == "0" ? "" : " + " + offset);
@@ -289,33 +290,35 @@ void CallPrinter::call(UpdateOp op) {
 //===- Results
 //--------------------------------------------------------------------------------------===//
 
-void CallPrinter::declareResult(Operation *op) {
-  Type type = op->getResult(0).getType();
-  if (!op->hasAttr(kMember))
+void CallPrinter::declareResult(Value result) {
+  Type type = result.getType();
+  if (!isMember(result))
     out << elementTypeName(getElementTypeOrSelf(type)) << " *const ";
-  out << name(op->getResult(0)) << " = " << place(op) << "; // " << shapeComment(type) << "\n";
+  out << name(result) << " = " << place(result) << "; // " << shapeComment(type) << "\n";
 }
 
 void CallPrinter::printTransfer(TransferOp op) {
   Type type = op.getType();
   std::string from = "d" + std::to_string(op.getFrom());
   devices.insert(op.getFrom());
-  if (!op->hasAttr(kMember))
+  if (!isMember(op.getResult()))
     out << "const " << elementTypeName(getElementTypeOrSelf(type)) << " *const ";
   out << name(op.getResult()) << " = transfer(" << from << ", " << name(op.getInput()) << ", "
-      << device(op) << ", " << place(op) << ", " << size(getElementCount(type)) << ");\n";
+      << device(op) << ", " << place(op.getResult()) << ", " << size(getElementCount(type))
+      << ");\n";
 }
 
 void CallPrinter::print(Operation *op) {
   inParts = op->getParentOp()->hasAttr(kRowsAPart) && !op->hasAttr(kWhen);
   if (auto transfer = dyn_cast<TransferOp>(op))
     return printTransfer(transfer);
-  if (op->getNumResults() == 1)
-    declareResult(op);
+  for (Value result : op->getResults())
+    declareResult(result);
   llvm::TypeSwitch<Operation *>(op)
       .Case<LinearOp, MatmulOp, ReduceOp, SoftmaxOp, LogSoftmaxOp, ArgmaxOp, MapOp, BroadcastOp,
             PermuteOp, SliceOp, PadOp, ConcatOp, ConstantOp, ExtentOp, UpdateOp, GatherOp,
-            ScatterAddOp, CrossEntropyOp, CrossEntropyGradientOp>(
+            ScatterAddOp, CrossEntropyOp, CrossEntropyGradientOp, AttentionOp, AttentionGradientOp,
+            LayerNormOp, LayerNormGradientOp, RmsNormOp, RmsNormGradientOp>(
           [&](auto concrete) { call(concrete); })
       .Default([](Operation *) { llvm_unreachable("mp-prepare-emission leaves nothing else"); });
 }

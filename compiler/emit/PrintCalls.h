@@ -34,6 +34,12 @@ private:
   void call(mp::SoftmaxOp op);
   void call(mp::LogSoftmaxOp op);
   void call(mp::ArgmaxOp op);
+  void call(mp::AttentionOp op);
+  void call(mp::AttentionGradientOp op);
+  void call(mp::LayerNormOp op);
+  void call(mp::LayerNormGradientOp op);
+  void call(mp::RmsNormOp op);
+  void call(mp::RmsNormGradientOp op);
   void call(mp::MapOp op);
   void call(mp::BroadcastOp op);
   void call(mp::PermuteOp op);
@@ -51,7 +57,13 @@ private:
   /// The arguments that calls on the rows of a table begin with: its rows, their elements, how many
   /// ids.
   void indexed(llvm::StringRef function, mlir::Operation *op, mlir::Value table, mlir::Value ids);
-  void declareResult(mlir::Operation *op);
+  void declareResult(mlir::Value result);
+  /// `16, 4, 2, 64, 64, 32, 32, Causal::yes`: what attention's kernels ask of the operands' shapes.
+  std::string headSizes(mlir::Value q, mlir::Value k, mlir::Value v, bool causal);
+  /// `rows, 64`: normalizations of how many elements.
+  std::string normSizes(mlir::Value x, int64_t dimensions);
+  /// The names of values, `nullptr` for one that is missing, each after a comma.
+  std::string names(mlir::ValueRange values);
   void printTransfer(mp::TransferOp op);
   /// `softmax(d0, outer, extent, inner, x, y)` and its like.
   void alongDimension(llvm::StringRef function, mlir::Operation *op, mlir::Value input,
@@ -62,7 +74,7 @@ private:
 
   std::string device(mlir::Operation *op);
   std::string size(mp::ElementCount count);
-  std::string place(mlir::Operation *op);
+  std::string place(mlir::Value result);
   /// `scale · rows + offset` as a float, of all rows of the batch.
   std::string extent(int64_t scale, int64_t offset);
   /// A mask's operand: each element's number in the whole batch.

@@ -64,8 +64,9 @@ void FilePrinter::printMembers(llvm::raw_ostream &out) {
       if (!argument.use_empty())
         member(names.name(argument), argument.getType(), true);
     for (Operation &op : program.getBlock())
-      if (op.hasAttr(kMember))
-        member(names.name(op.getResult(0)), op.getResult(0).getType(), isa<TransferOp>(op));
+      for (Value result : op.getResults())
+        if (isMember(result))
+          member(names.name(result), result.getType(), isa<TransferOp>(op));
   }
 }
 

@@ -56,7 +56,7 @@ std::string FilePrinter::layerComment(Operation *op) {
 
 std::string FilePrinter::transferComment(TransferOp transfer) {
   // The copy is called after what it is a copy of.
-  StringRef name = transfer->getAttrOfType<StringAttr>(kName).getValue();
+  StringRef name = getName(transfer.getResult());
   name = name.take_front(name.rfind("_on_"));
   SmallVector<std::string> readers;
   for (Operation *user : transfer->getUsers())

@@ -42,6 +42,7 @@ struct Table {
     addNormalizationFunctions(functions);
     addProductFunctions(functions);
     addIndexingFunctions(functions);
+    addAttentionFunctions(functions);
     for (const Function &function : functions) {
       byName[function.name] = &function;
       names.push_back(function.name);
@@ -58,9 +59,7 @@ static const Table &table() {
 const Function *findFunction(llvm::StringRef name) { return table().byName.lookup(name); }
 ArrayRef<llvm::StringRef> functionNames() { return table().names; }
 
-bool isUnsupportedFunction(llvm::StringRef name) {
-  return name == "attention" || name == "split" || name == "update";
-}
+bool isUnsupportedFunction(llvm::StringRef name) { return name == "split" || name == "update"; }
 
 //===----------------------------------------------------------------------===//
 // Arguments

@@ -91,6 +91,7 @@ void addReductionFunctions(FunctionTable &table);
 void addNormalizationFunctions(FunctionTable &table);
 void addProductFunctions(FunctionTable &table);
 void addIndexingFunctions(FunctionTable &table);
+void addAttentionFunctions(FunctionTable &table);
 /// One entry; parameters as in "x, dim?:d, keepdim?": `?` optional, `:d` a dimension, `:l` a list,
 /// `:t` a type.
 void add(FunctionTable &table, llvm::StringRef name, llvm::StringRef parameters,

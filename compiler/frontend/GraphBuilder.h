@@ -56,6 +56,14 @@ public:
     annotate(op);
     return {op->getResult(0), dims, nullptr};
   }
+  /// An operation with several results, of which the first has these dimensions and is what the
+  /// source's expression stands for.
+  template <typename Op, typename... Arguments>
+  Tensor createSeveral(mp::DimensionsAttr dims, mlir::TypeRange types, Arguments &&...arguments) {
+    auto op = builder.create<Op>(location, types, std::forward<Arguments>(arguments)...);
+    annotate(op);
+    return {op->getResult(0), dims, nullptr};
+  }
   /// An element-wise operation on one tensor, with its dimensions and, unless given, elements.
   template <typename Op> Tensor unary(Tensor x, mlir::Type element = {}) {
     return create<Op>(x.dims, element ? element : x.element(), x.value);

@@ -85,31 +85,29 @@ static std::optional<Normalized> readNormalized(FunctionCall &call, bool hasBias
   return result;
 }
 
-/// x · weight + bias, as far as they are there.
-static Tensor applyAffine(GraphBuilder &graph, const Normalized &norm, Tensor x) {
-  if (norm.weight)
-    x = graph.binary<mp::MulOp>(x, graph.broadcast(*norm.weight, x.dims));
-  if (norm.bias)
-    x = graph.binary<mp::AddOp>(x, graph.broadcast(*norm.bias, x.dims));
-  return x;
+/// The types of what normalization makes: a result like x, and `statistics` tensors of what comes
+/// before the normalized dimensions.
+static SmallVector<Type> resultTypes(const Normalized &norm, unsigned statistics) {
+  auto type = llvm::cast<RankedTensorType>(norm.x.value.getType());
+  MLIRContext *context = type.getContext();
+  Type each = mp::getTensorType(context, norm.x.dimensions().drop_back(norm.dimensions.size()),
+                                norm.x.element());
+  SmallVector<Type> types(1 + statistics, each);
+  types.front() = mp::getTensorType(context, norm.x.dimensions(), norm.x.element());
+  return types;
 }
 
-/// x / sqrt(mean(x²) + eps) over the normalized dimensions.
-static Tensor scaleToUnit(GraphBuilder &graph, const Normalized &norm, Tensor x) {
-  Tensor square =
-      graph.reduce(mp::ReductionKind::mean, graph.binary<mp::MulOp>(x, x), norm.dimensions, true);
-  Tensor shifted = graph.binary<mp::AddOp>(square, graph.constant(norm.eps, square.dims));
-  return graph.binary<mp::MulOp>(x, graph.broadcast(graph.unary<mp::RsqrtOp>(shifted), x.dims));
+static mlir::Value valueOf(const std::optional<Tensor> &tensor) {
+  return tensor ? tensor->value : mlir::Value();
 }
 
 static Value buildLayerNorm(FunctionCall &call) {
   std::optional<Normalized> norm = readNormalized(call, true, 1e-5);
   if (!norm)
     return Poison();
-  GraphBuilder &graph = call.graph();
-  Tensor mean = graph.reduce(mp::ReductionKind::mean, norm->x, norm->dimensions, true);
-  Tensor deviation = graph.binary<mp::SubOp>(norm->x, graph.broadcast(mean, norm->x.dims));
-  return applyAffine(graph, *norm, scaleToUnit(graph, *norm, deviation));
+  return call.graph().createSeveral<mp::LayerNormOp>(
+      norm->x.dims, resultTypes(*norm, 2), norm->x.value, valueOf(norm->weight),
+      valueOf(norm->bias), static_cast<int64_t>(norm->dimensions.size()), llvm::APFloat(norm->eps));
 }
 
 static Value buildRmsNorm(FunctionCall &call) {
@@ -117,7 +115,9 @@ static Value buildRmsNorm(FunctionCall &call) {
       readNormalized(call, false, std::numeric_limits<float>::epsilon());
   if (!norm)
     return Poison();
-  return applyAffine(call.graph(), *norm, scaleToUnit(call.graph(), *norm, norm->x));
+  return call.graph().createSeveral<mp::RmsNormOp>(
+      norm->x.dims, resultTypes(*norm, 1), norm->x.value, valueOf(norm->weight),
+      static_cast<int64_t>(norm->dimensions.size()), llvm::APFloat(norm->eps));
 }
 
 static Value buildDropout(FunctionCall &call) {

@@ -23,8 +23,7 @@ public:
 
 private:
   LogicalResult execute(Operation *op);
-  LogicalResult compute(Operation *op, const View &result);
-  LogicalResult addPart(Operation *op);
+  LogicalResult compute(Operation *op, ArrayRef<View> results);
   LogicalResult runWhole();
   LogicalResult runInParts(int64_t rowsAPart);
   void bindArguments(int64_t firstRow, int64_t rows);
@@ -40,6 +39,8 @@ private:
   /// nothing.
   Value root(Value value) const;
   const View &get(Value value) const { return storage_->get(value); }
+  /// The elements of an operand that may be missing.
+  View getIf(Value value) const { return value ? get(value) : View(); }
 
   ModelOp model_;
   ProgramOp program_;
@@ -116,25 +117,46 @@ template <typename Scalar> LogicalResult Run<Scalar>::execute(Operation *op) {
     storage_->bind(transfer.getResult(), get(transfer.getInput()));
     return success();
   }
-  if (op->getNumResults() != 1)
+  if (op->getNumResults() == 0)
     return op->emitError("cannot interpret ") << op->getName();
-  if (firstRow_ > 0 && op->hasAttr(kAccumulate))
-    return addPart(op);
-  auto result = storage_->define(op->getResult(0));
-  if (failed(result))
-    return failure();
+  // A sum over the rows of a part after the first is added to what the earlier parts gave.
+  SmallVector<View, 3> results;
+  SmallVector<std::pair<Value, Tensor>, 2> parts;
+  for (Value each : op->getResults()) {
+    if (firstRow_ > 0 && isSumOverParts(each)) {
+      const View &sum = get(each);
+      parts.emplace_back(each, Tensor(sum.kind, sum.extents, sizeof(Scalar)));
+      results.push_back(parts.back().second.view());
+      continue;
+    }
+    auto result = storage_->define(each);
+    if (failed(result))
+      return failure();
+    results.push_back(*result);
+  }
   if (isa<ReadOp>(op))
     return success();
-  bool inPlace = false;
-  for (auto [index, operand] : llvm::enumerate(op->getOperands()))
-    inPlace |= get(operand).data == result->data && mayWriteOver(op, index);
-  // An operand that the plan wrongly lets share bytes with the result is lost here.
-  if (!inPlace)
-    storage_->poison(*result);
-  return compute(op, *result);
+  // An operand that the plan wrongly lets share bytes with a result is lost here.
+  for (const View &result : results) {
+    bool inPlace = false;
+    for (auto [index, operand] : llvm::enumerate(op->getOperands()))
+      inPlace |= get(operand).data == result.data && mayWriteOver(op, index);
+    if (!inPlace)
+      storage_->poison(result);
+  }
+  if (failed(compute(op, results)))
+    return failure();
+  for (auto &[value, part] : parts) {
+    const View &sum = get(value);
+    for (int64_t index = 0, end = sum.count(); index < end; ++index)
+      sum.as<Scalar>()[index] += part.view().template as<Scalar>()[index];
+  }
+  return success();
 }
 
-template <typename Scalar> LogicalResult Run<Scalar>::compute(Operation *op, const View &result) {
+template <typename Scalar>
+LogicalResult Run<Scalar>::compute(Operation *op, ArrayRef<View> results) {
+  const View &result = results.front();
   if (isa<ScalarExpression, MapOp, ConstantOp, ExtentOp, DropoutMaskOp, IotaOp>(op))
     return computeElements(op, result);
   return TypeSwitch<Operation *, LogicalResult>(op)
@@ -183,6 +205,43 @@ template <typename Scalar> LogicalResult Run<Scalar>::compute(Operation *op, con
       .template Case<SoftmaxOp, LogSoftmaxOp>([&](auto softmax) {
         interpreter::softmax<Scalar>(get(softmax.getInput()), softmax.getDimension(),
                                      isa<LogSoftmaxOp>(op), result);
+        return success();
+      })
+      .Case([&](AttentionOp attention) {
+        interpreter::attention<Scalar>(get(attention.getQ()), get(attention.getK()),
+                                       get(attention.getV()), attention.getCausal(), result,
+                                       results[1]);
+        return success();
+      })
+      .Case([&](AttentionGradientOp gradient) {
+        interpreter::attentionGradient<Scalar>(
+            get(gradient.getGradient()), get(gradient.getQ()), get(gradient.getK()),
+            get(gradient.getV()), get(gradient.getResult()), get(gradient.getLogSums()),
+            gradient.getCausal(), results[0], results[1], results[2]);
+        return success();
+      })
+      .Case([&](LayerNormOp norm) {
+        interpreter::normalize<Scalar>(
+            get(norm.getX()), norm.getDimensions(), getIf(norm.getWeight()), getIf(norm.getBias()),
+            norm.getEps().convertToDouble(), result, results[1], results[2]);
+        return success();
+      })
+      .Case([&](RmsNormOp norm) {
+        interpreter::normalize<Scalar>(get(norm.getX()), norm.getDimensions(),
+                                       getIf(norm.getWeight()), {}, norm.getEps().convertToDouble(),
+                                       result, {}, results[1]);
+        return success();
+      })
+      .Case([&](LayerNormGradientOp norm) {
+        interpreter::normalizeGradient<Scalar>(
+            get(norm.getGradient()), get(norm.getX()), get(norm.getMean()), get(norm.getScale()),
+            getIf(norm.getWeight()), result, results[1], results[2]);
+        return success();
+      })
+      .Case([&](RmsNormGradientOp norm) {
+        interpreter::normalizeGradient<Scalar>(get(norm.getGradient()), get(norm.getX()), {},
+                                               get(norm.getScale()), getIf(norm.getWeight()),
+                                               result, results[1], {});
         return success();
       })
       .Case([&](ArgmaxOp argmax) {
@@ -272,17 +331,6 @@ template <typename Scalar> FailureOr<Outcome> Run<Scalar>::collect() {
     outcome.gradients.emplace_back(parameter.getSymName().str(), take<Scalar>(*view));
   }
   return outcome;
-}
-
-/// A sum over the rows of a part after the first: added to what the earlier parts gave.
-template <typename Scalar> LogicalResult Run<Scalar>::addPart(Operation *op) {
-  const View &sum = get(op->getResult(0));
-  Tensor part(sum.kind, sum.extents, sizeof(Scalar));
-  if (failed(compute(op, part.view())))
-    return failure();
-  for (int64_t index = 0, end = sum.count(); index < end; ++index)
-    sum.as<Scalar>()[index] += part.view().template as<Scalar>()[index];
-  return success();
 }
 
 /// Binds the program's arguments to rows of the inputs.

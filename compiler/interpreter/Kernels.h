@@ -48,6 +48,29 @@ void reduce(mp::ReductionKind kind, const View &x, llvm::ArrayRef<int64_t> dimen
 template <typename Scalar>
 void softmax(const View &x, int64_t dimension, bool logarithm, const View &y);
 
+/// softmax(q · kᵀ / √dim) · v head by head (MpAttention.td), and the logarithms of the sums.
+template <typename Scalar>
+void attention(const View &q, const View &k, const View &v, bool causal, const View &y,
+               const View &logSums);
+
+/// The gradients of its operands from `g`, that of `y`.
+template <typename Scalar>
+void attentionGradient(const View &g, const View &q, const View &k, const View &v, const View &y,
+                       const View &logSums, bool causal, const View &dq, const View &dk,
+                       const View &dv);
+
+/// y = (x - mean) · scale · weight + bias over the last `dimensions`, with scale = 1 / √(mean of
+/// squares + eps). Without data in `mean` nothing is taken off; weight and bias may have none.
+template <typename Scalar>
+void normalize(const View &x, int64_t dimensions, const View &weight, const View &bias, double eps,
+               const View &y, const View &mean, const View &scale);
+
+/// The gradients of x, weight and bias from `g`, that of y; without data in `mean` or `dbias` as
+/// there.
+template <typename Scalar>
+void normalizeGradient(const View &g, const View &x, const View &mean, const View &scale,
+                       const View &weight, const View &dx, const View &dweight, const View &dbias);
+
 /// The position of the first largest element along a dimension; a NaN counts as largest.
 template <typename Scalar>
 void argmax(const View &x, int64_t dimension, const View &y, const Surroundings &surroundings);

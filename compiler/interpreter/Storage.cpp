@@ -74,7 +74,7 @@ public:
   LogicalResult fill(ModelOp model, const llvm::StringMap<Tensor> &parameters);
 
   FailureOr<View> define(Value result) override {
-    auto view = locate(result.getDefiningOp(), result.getType());
+    auto view = locate(result.getDefiningOp(), result.getType(), getPlace(result));
     if (failed(view))
       return failure();
     bind(result, *view);
@@ -101,7 +101,7 @@ private:
     int64_t begin[4] = {}, end[4] = {};
   };
 
-  FailureOr<View> locate(Operation *op, Type type, BufferAttr buffer = {});
+  FailureOr<View> locate(Operation *op, Type type, BufferAttr buffer);
 
   StorageOptions options_;
   int64_t roundedRows_ = 0;
@@ -145,7 +145,8 @@ LogicalResult ArenaStorage::fill(ModelOp model, const llvm::StringMap<Tensor> &p
     auto found = parameters.find(parameter.getSymName());
     if (found == parameters.end())
       return parameter.emitError("no value is given for this parameter");
-    auto view = locate(parameter, parameter.getType());
+    auto view =
+        locate(parameter, parameter.getType(), parameter->getAttrOfType<BufferAttr>(kBuffer));
     if (failed(view))
       return failure();
     std::memcpy(view->data, found->second.bytes().data(), bytesOf(*view));
@@ -154,8 +155,6 @@ LogicalResult ArenaStorage::fill(ModelOp model, const llvm::StringMap<Tensor> &p
 }
 
 FailureOr<View> ArenaStorage::locate(Operation *op, Type type, BufferAttr buffer) {
-  if (!buffer)
-    buffer = op->getAttrOfType<BufferAttr>(kBuffer);
   std::optional<int64_t> device = getDevice(op);
   if (!buffer || !device)
     return op->emitError("has no ") << (buffer ? "device" : "place in an arena");
@@ -181,16 +180,14 @@ LogicalResult ArenaStorage::alias(Value result, Value operand) {
   Operation *op = result.getDefiningOp();
   View view = get(operand);
   view.extents = getExtents(result.getType(), options_.rows);
-  auto place = op->getAttrOfType<BufferAttr>(kBuffer);
-  Operation *producer = operand.getDefiningOp();
-  auto planned = producer ? producer->getAttrOfType<BufferAttr>(kBuffer) : BufferAttr();
+  BufferAttr place = getPlace(result), planned = getPlace(operand);
   if (auto argument = dyn_cast<BlockArgument>(operand))
     planned = BufferAttr::get(op->getContext(), RegionKind::input, argument.getArgNumber());
   if (place && place == planned) {
     bind(result, view);
     return success();
   }
-  auto located = locate(op, result.getType());
+  auto located = locate(op, result.getType(), place);
   if (failed(located))
     return failure();
   bind(result, *located);
@@ -203,7 +200,7 @@ void ArenaStorage::release(Value value) {
     return;
   const View view = found->second;
   live_.erase(found);
-  auto region = value.getDefiningOp()->getAttrOfType<BufferAttr>(kBuffer).getRegion();
+  auto region = getPlace(value).getRegion();
   if (!options_.poisonDead || region == RegionKind::parameters || region == RegionKind::gradients)
     return;
   // What shares its bytes and is still to be read keeps them.

@@ -80,11 +80,11 @@ static bool mixesRows(Operation *op) {
   return false;
 }
 
-/// Whether the result for the whole batch is the sum of the results for its parts.
+/// Whether the results without rows are for the whole batch the sum of those for its parts.
 static bool isSum(Operation *op) {
   if (auto reduce = dyn_cast<ReduceOp>(op))
     return reduce.getKind() == ReductionKind::sum || reduce.getKind() == ReductionKind::mean;
-  return isa<MatmulOp, ScatterAddOp>(op);
+  return isa<MatmulOp, ScatterAddOp, LayerNormGradientOp, RmsNormGradientOp>(op);
 }
 
 LogicalResult Sorter::visit(Operation *op) {
@@ -100,12 +100,15 @@ LogicalResult Sorter::visit(Operation *op) {
     return refuse(op, "reads rows and a sum over them");
   if (makesRows && readsRows && mixesRows(op))
     return refuse(op, "mixes rows");
-  if (readsRows && !makesRows) {
+  bool makesSums = readsRows && !llvm::all_of(op->getResults(), dependsOnRows);
+  if (makesSums) {
     if (!isSum(op))
       return refuse(op, "reduces the batch by other than a sum");
     sums.push_back(op);
     during.push_back(op);
-    onSums.insert(op->getResult(0));
+    for (Value result : op->getResults())
+      if (!dependsOnRows(result))
+        onSums.insert(result);
     return success();
   }
   if (readsSums) {

@@ -87,10 +87,10 @@ void BackwardWalk::findActive() {
       ++readsLeft[read.getParameterAttr()];
       continue;
     }
-    if (llvm::any_of(op.getOperands(), [&](Value operand) { return active.contains(operand); }))
-      for (Value result : op.getResults())
-        if (isDifferentiable(result))
-          active.insert(result);
+    // Of several results the first is what the operation gives; the others are for its adjoint.
+    if (op.getNumResults() > 0 && isDifferentiable(op.getResult(0)) &&
+        llvm::any_of(op.getOperands(), [&](Value operand) { return active.contains(operand); }))
+      active.insert(op.getResult(0));
   }
 }
 
@@ -148,7 +148,7 @@ LogicalResult BackwardWalk::run(StringRef optimizer) {
       finishRead(read);
       continue;
     }
-    if (op->getNumResults() != 1 || !active.contains(op->getResult(0)))
+    if (op->getNumResults() == 0 || !active.contains(op->getResult(0)))
       continue;
     Value gradient = adjoints.lookup(op->getResult(0));
     if (!gradient)

@@ -174,6 +174,44 @@ Value crossEntropyRule(Operation *op, unsigned, Value g, Build &b) {
   return b.make<CrossEntropyGradientOp>(x(op).getType(), x(op), x(op, 1), g);
 }
 
+Value attentionRule(Operation *op, unsigned index, Value g, Build &b) {
+  auto attention = cast<AttentionOp>(op);
+  auto gradient = b.shared<AttentionGradientOp>(
+      op->getOperandTypes(), g, attention.getQ(), attention.getK(), attention.getV(),
+      attention.getResult(), attention.getLogSums(), attention.getCausal());
+  return gradient->getResult(index);
+}
+
+/// The type of an affine operand: the last `count` dimensions of `x`.
+Type lastDimensions(Value x, int64_t count) {
+  return getTensorType(x.getContext(), getDimensions(x.getType()).take_back(count),
+                       getElementTypeOrSelf(x.getType()));
+}
+
+// Weight and bias may be missing: an operand's number says less than which operand it is.
+Value layerNormRule(Operation *op, unsigned index, Value g, Build &b) {
+  auto norm = cast<LayerNormOp>(op);
+  Type last = lastDimensions(norm.getX(), norm.getDimensions());
+  Type weight = norm.getWeight() ? norm.getWeight().getType() : last;
+  Type bias = norm.getBias() ? norm.getBias().getType() : last;
+  auto gradient = b.shared<LayerNormGradientOp>(TypeRange{norm.getX().getType(), weight, bias}, g,
+                                                norm.getX(), norm.getMean(), norm.getScale(),
+                                                norm.getWeight(), norm.getDimensions());
+  if (index == 0)
+    return gradient.getDx();
+  return index == 1 && norm.getWeight() ? gradient.getDweight() : gradient.getDbias();
+}
+
+Value rmsNormRule(Operation *op, unsigned index, Value g, Build &b) {
+  auto norm = cast<RmsNormOp>(op);
+  Type weight = norm.getWeight() ? norm.getWeight().getType()
+                                 : lastDimensions(norm.getX(), norm.getDimensions());
+  auto gradient =
+      b.shared<RmsNormGradientOp>(TypeRange{norm.getX().getType(), weight}, g, norm.getX(),
+                                  norm.getScale(), norm.getWeight(), norm.getDimensions());
+  return gradient->getResult(index);
+}
+
 #define ROW(expression)                                                                            \
   [](Operation *op, unsigned i, Value g, Build &b) -> Value {                                      \
     (void)op, (void)i, (void)b;                                                                    \
@@ -231,6 +269,10 @@ const llvm::StringMap<DifferentiationRule> &table() {
       // positions from another tensor
       {"mp.gather", gatherRule},
       {"mp.cross_entropy", crossEntropyRule},
+      // several results, the first of which has an adjoint
+      {"mp.attention", attentionRule},
+      {"mp.layer_norm", layerNormRule},
+      {"mp.rms_norm", rmsNormRule},
   };
   return rules;
 }

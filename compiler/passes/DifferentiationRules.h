@@ -30,6 +30,17 @@ public:
   template <typename Op> mlir::Value binary(mlir::Value a, mlir::Value b) {
     return make<Op>(a.getType(), a, b);
   }
+  /// An operation that gives the adjoints of all operands at once: made for the first operand that
+  /// asks, found again for the others.
+  template <typename Op, typename... Arguments>
+  Op shared(mlir::TypeRange types, Arguments &&...arguments) {
+    mlir::Operation *&made = sharedAdjoints[forward];
+    if (!made) {
+      made = builder.create<Op>(location(), types, std::forward<Arguments>(arguments)...);
+      mark(made);
+    }
+    return llvm::cast<Op>(made);
+  }
   mlir::Value add(mlir::Value a, mlir::Value b) { return binary<AddOp>(a, b); }
   mlir::Value sub(mlir::Value a, mlir::Value b) { return binary<SubOp>(a, b); }
   mlir::Value mul(mlir::Value a, mlir::Value b) { return binary<MulOp>(a, b); }
@@ -56,6 +67,7 @@ private:
 
   mlir::OpBuilder &builder;
   mlir::Operation *forward = nullptr;
+  llvm::DenseMap<mlir::Operation *, mlir::Operation *> sharedAdjoints; // by forward operation
 };
 
 /// The adjoint of operand `index` of `op` from the adjoint `g` of its result; null: it is zero.

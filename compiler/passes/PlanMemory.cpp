@@ -87,15 +87,15 @@ static MapOp copyBefore(Operation *place, Value value) {
 void PlanMemory::placeGradients(ProgramOp program) {
   for (GradientOp gradient : llvm::make_early_inc_range(program.getBlock().getOps<GradientOp>())) {
     int64_t offset = parameterPlaces[gradient.getParameterAttr().getAttr()].getOffset();
-    Operation *producer = getProducer(gradient.getValue());
+    Value source = getSource(gradient.getValue());
     auto place = BufferAttr::get(&getContext(), RegionKind::gradients, offset);
-    bool taken = !producer || isa<TransferOp>(producer) || producer->hasAttr(kBuffer);
+    bool taken = !source || source.getDefiningOp<TransferOp>() || getPlace(source);
     if (taken) {
       MapOp copy = copyBefore(gradient, gradient.getValue());
       gradient.getValueMutable().assign(copy.getResult());
-      producer = copy;
+      source = copy.getResult();
     }
-    producer->setAttr(kBuffer, place);
+    setPlace(source, place);
   }
 }
 
@@ -109,18 +109,18 @@ static void addReuseWaits(ProgramOp program, const MemoryPlan &plan) {
   Builder builder(program.getContext());
   auto allocationsOf = [&](Operation *op) {
     SmallVector<size_t> touched;
-    auto touch = [&](Operation *writer) {
-      if (auto known = plan.of.find(writer);
+    auto touch = [&](Value value) {
+      if (auto known = plan.of.find(value);
           known != plan.of.end() && !llvm::is_contained(touched, known->second))
         touched.push_back(known->second);
     };
-    touch(op);
+    llvm::for_each(op->getResults(), touch);
     for (Value operand : op->getOperands())
-      for (Operation *producer = getProducer(operand); producer;) {
-        touch(producer);
+      for (Value source = getSource(operand); source;) {
+        touch(source);
         // Between devices that share memory a transfer's copy is its source.
-        auto transfer = dyn_cast<TransferOp>(producer);
-        producer = transfer ? getProducer(transfer.getInput()) : nullptr;
+        auto transfer = source.getDefiningOp<TransferOp>();
+        source = transfer ? getSource(transfer.getInput()) : Value();
       }
     return touched;
   };
@@ -130,7 +130,10 @@ static void addReuseWaits(ProgramOp program, const MemoryPlan &plan) {
     std::vector<Operation *> earlier;
     for (int64_t wait : getWaits(&op))
       earlier.push_back(issued[wait]);
-    if (auto own = plan.of.find(&op); own != plan.of.end()) {
+    for (Value result : op.getResults()) {
+      auto own = plan.of.find(result);
+      if (own == plan.of.end())
+        continue;
       const Allocation &mine = plan.allocations[own->second];
       auto &others = written[{mine.device, mine.perRow}];
       for (size_t other : others) {
@@ -158,10 +161,10 @@ static void addReuseWaits(ProgramOp program, const MemoryPlan &plan) {
 
 void PlanMemory::placeValues(ProgramOp program) {
   MemoryPlan plan = planMemory(program);
-  for (auto [op, index] : plan.of) {
+  for (auto [value, index] : plan.of) {
     const Allocation &allocation = plan.allocations[index];
     RegionKind region = allocation.perRow ? RegionKind::rows : RegionKind::fixed;
-    op->setAttr(kBuffer, BufferAttr::get(&getContext(), region, allocation.offset));
+    setPlace(value, BufferAttr::get(&getContext(), region, allocation.offset));
   }
   for (size_t device = 0; device < needs.size(); ++device) {
     needs[device].fixedBytes = std::max(needs[device].fixedBytes, plan.getExtent(device, false));
@@ -176,7 +179,7 @@ void PlanMemory::placeValues(ProgramOp program) {
         op.setAttr(kBuffer,
                    BufferAttr::get(&getContext(), RegionKind::input, argument.getArgNumber()));
       else
-        op.setAttr(kBuffer, reshape.getInput().getDefiningOp()->getAttr(kBuffer));
+        setPlace(reshape.getResult(), getPlace(reshape.getInput()));
     }
   }
 }

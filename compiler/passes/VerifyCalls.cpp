@@ -22,6 +22,7 @@ class VerifyCalls : public mparc::mp::impl::VerifyCallsBase<VerifyCalls> {
 /// What lies in [begin, end) of a region: floats or bytes, a row or altogether.
 struct Span {
   int64_t begin, end;
+  Value value; // null of a parameter
   Operation *writer;
   std::vector<Operation *> accesses;
   bool overwritten = false; // in part, and nothing reads it any more
@@ -46,28 +47,31 @@ public:
 private:
   using Region = std::pair<int64_t, RegionKind>;
   LogicalResult read(Operation *op, Value operand);
-  LogicalResult write(Operation *op);
-  /// The span that `writer` wrote, if nothing has overwritten it.
-  Span *find(Operation *writer);
+  LogicalResult write(Operation *op, Value result);
+  /// The span of a value, if nothing has overwritten it.
+  Span *find(Value value);
 
   ArrayAttr devices;
   const Places &parameters; // by name
   std::map<Region, std::vector<Span>> spans;
-  std::vector<Operation *> kept; // what gradients wrote
+  std::vector<Value> kept; // gradients
   Clocks clocks;
 };
 
 } // namespace
 
-static BufferAttr getPlace(Operation *op) { return op->getAttrOfType<BufferAttr>(kBuffer); }
 static bool countsFloats(RegionKind region) {
   return region == RegionKind::parameters || region == RegionKind::gradients;
 }
 
-static Span spanOf(Operation *op, Type type, BufferAttr place) {
+static Span spanOf(Operation *op, Value value, Type type, BufferAttr place) {
   ElementCount elements = getElementCount(type);
   int64_t each = countsFloats(place.getRegion()) ? 1 : getElementBytes(getElementTypeOrSelf(type));
-  return {place.getOffset(), place.getOffset() + elements.count * each, op, {op}};
+  return {place.getOffset(), place.getOffset() + elements.count * each, value, op, {op}};
+}
+
+static Span spanOf(Value value) {
+  return spanOf(value.getDefiningOp(), value, value.getType(), getPlace(value));
 }
 
 /// Sizes of a device's regions, from the model's `mp.devices`; -1 where it says nothing.
@@ -101,27 +105,27 @@ static LogicalResult checkBounds(Operation *op, const Span &span, BufferAttr pla
   return success();
 }
 
-Span *Arena::find(Operation *writer) {
-  BufferAttr place = getPlace(writer);
+Span *Arena::find(Value value) {
+  BufferAttr place = getPlace(value);
   if (!place)
     return nullptr;
-  for (Span &span : spans[{getDevice(writer).value_or(0), place.getRegion()}])
-    if (span.writer == writer && !span.overwritten)
+  for (Span &span : spans[{getDevice(value.getDefiningOp()).value_or(0), place.getRegion()}])
+    if (span.value == value && !span.overwritten)
       return &span;
   return nullptr;
 }
 
 LogicalResult Arena::read(Operation *op, Value operand) {
-  for (Operation *producer = getProducer(operand); producer;) {
-    Span *span = find(producer);
+  for (Value source = getSource(operand); source;) {
+    Span *span = find(source);
     if (!span)
-      return op->emitError("reads a value that has been overwritten").attachNote(producer->getLoc())
+      return op->emitError("reads a value that has been overwritten").attachNote(source.getLoc())
              << "this value";
     if (isInstruction(op))
       span->accesses.push_back(op);
     // Between devices that share memory a transfer's copy is its source.
-    auto transfer = dyn_cast<TransferOp>(producer);
-    producer = transfer ? getProducer(transfer.getInput()) : nullptr;
+    auto transfer = source.getDefiningOp<TransferOp>();
+    source = transfer ? getSource(transfer.getInput()) : Value();
   }
   return success();
 }
@@ -130,11 +134,11 @@ LogicalResult Arena::read(Operation *op, Value operand) {
 /// writes, once.
 static bool worksInPlace(Operation *op, const Span &span) {
   auto map = dyn_cast<MapOp>(op);
-  if (!map || getPlace(op) != getPlace(span.writer))
+  if (!map || getPlace(map.getResult()) != getPlace(span.value))
     return false;
   int64_t uses = 0, inOrder = 0;
   for (auto [index, input] : llvm::enumerate(map.getInputs())) {
-    if (getProducer(input) != span.writer)
+    if (getSource(input) != span.value)
       continue;
     ++uses;
     inOrder += map.isContiguous(index) && getElementBytes(getElementTypeOrSelf(input.getType())) ==
@@ -143,30 +147,31 @@ static bool worksInPlace(Operation *op, const Span &span) {
   return uses == 1 && inOrder == 1;
 }
 
-LogicalResult Arena::write(Operation *op) {
-  BufferAttr place = getPlace(op);
-  Type type = op->getResult(0).getType();
+LogicalResult Arena::write(Operation *op, Value result) {
+  BufferAttr place = getPlace(result);
   if (!place)
     return op->emitError("expected a place in the arena");
-  bool perRow = getElementCount(type).perRow;
+  bool perRow = getElementCount(result.getType()).perRow;
   if (perRow != (place.getRegion() == RegionKind::rows) ||
       place.getRegion() == RegionKind::parameters || place.getRegion() == RegionKind::input)
     return op->emitError("expected a place among values of its kind of size");
-  Span mine = spanOf(op, type, place);
+  Span mine = spanOf(result);
   if (failed(checkBounds(op, mine, place, devices)))
     return failure();
   auto &others = spans[{getDevice(op).value_or(0), place.getRegion()}];
   for (Span &other : others) {
     if (!other.overlaps(mine))
       continue;
+    if (other.writer == op)
+      return op->emitError("writes one result over another");
     bool reads = llvm::is_contained(other.accesses, op);
     if (reads && !worksInPlace(op, other))
-      return op->emitError("writes over its own operand").attachNote(other.writer->getLoc())
+      return op->emitError("writes over its own operand").attachNote(other.value.getLoc())
              << "this value";
     for (Operation *access : other.accesses)
       if (access != op && !clocks.isBefore(access, op, getWaits(op)))
         return op->emitError("writes over a value that nothing orders before it")
-                   .attachNote(other.writer->getLoc())
+                   .attachNote(other.value.getLoc())
                << "this value";
     other.overwritten = true;
   }
@@ -179,12 +184,12 @@ LogicalResult Arena::write(Operation *op) {
 LogicalResult Arena::visit(Operation *op) {
   if (auto gradient = dyn_cast<GradientOp>(op)) {
     BufferAttr parameter = parameters.lookup(gradient.getParameterAttr().getAttr());
-    Operation *producer = getProducer(gradient.getValue());
-    auto place = producer ? getPlace(producer) : BufferAttr();
+    Value source = getSource(gradient.getValue());
+    auto place = source ? getPlace(source) : BufferAttr();
     if (!parameter || !place || place.getRegion() != RegionKind::gradients ||
         place.getOffset() != parameter.getOffset())
       return op->emitError("expected the gradient in the place of its parameter");
-    kept.push_back(producer);
+    kept.push_back(source);
     return success();
   }
   if (!isInstruction(op))
@@ -192,8 +197,9 @@ LogicalResult Arena::visit(Operation *op) {
   for (Value operand : op->getOperands())
     if (failed(read(op, operand)))
       return failure();
-  if (op->getNumResults() == 1 && failed(write(op)))
-    return failure();
+  for (Value result : op->getResults())
+    if (failed(write(op, result)))
+      return failure();
   clocks.issue(op);
   return success();
 }
@@ -206,25 +212,24 @@ LogicalResult Arena::finishParts(Block &block) {
       inParts.push_back(&op);
   for (Operation *op : inParts) {
     for (Value operand : op->getOperands())
-      if (Operation *producer = getProducer(operand);
-          producer && PartOrders::isBefore(producer) && !find(producer))
+      if (Value source = getSource(operand);
+          source && PartOrders::isBefore(source.getDefiningOp()) && !find(source))
         return op->emitError("reads in each part of the batch what a part overwrites")
-                   .attachNote(producer->getLoc())
+                   .attachNote(source.getLoc())
                << "this value";
   }
   // Sums have no rows, so they lie among the few values of constant size: by offset, each beside
   // the next.
   std::map<Region, std::vector<Span>> constant;
   for (Operation *op : inParts)
-    if (op->getNumResults() == 1 && getPlace(op).getRegion() != RegionKind::rows)
-      constant[{getDevice(op).value_or(0), getPlace(op).getRegion()}].push_back(
-          spanOf(op, op->getResult(0).getType(), getPlace(op)));
+    for (Value result : op->getResults())
+      if (RegionKind region = getPlace(result).getRegion(); region != RegionKind::rows)
+        constant[{getDevice(op).value_or(0), region}].push_back(spanOf(result));
   for (auto &[region, values] : constant) {
     llvm::sort(values, [](const Span &a, const Span &b) { return a.begin < b.begin; });
     const Span *widest = nullptr; // of those before, the one that ends last
     for (const Span &value : values) {
-      bool isSum =
-          widest && (widest->writer->hasAttr(kAccumulate) || value.writer->hasAttr(kAccumulate));
+      bool isSum = widest && (isSumOverParts(widest->value) || isSumOverParts(value.value));
       if (isSum && widest->overlaps(value))
         return value.writer->emitError("shares its place with a sum over the parts of the batch")
                    .attachNote(widest->writer->getLoc())
@@ -240,9 +245,10 @@ LogicalResult Arena::finish(Operation *terminator) {
   for (Value result : terminator->getOperands())
     if (failed(read(terminator, result)))
       return failure();
-  for (Operation *writer : kept)
-    if (!find(writer))
-      return writer->emitError("gives a gradient that is overwritten before the step's end");
+  for (Value gradient : kept)
+    if (!find(gradient))
+      return gradient.getDefiningOp()->emitError(
+          "gives a gradient that is overwritten before the step's end");
   return success();
 }
 
@@ -250,10 +256,10 @@ LogicalResult Arena::finish(Operation *terminator) {
 static LogicalResult verifyParameters(ModelOp model, ArrayAttr devices) {
   std::map<int64_t, std::vector<Span>> placed;
   for (ParameterOp parameter : model.getBody().getOps<ParameterOp>()) {
-    BufferAttr place = getPlace(parameter);
+    auto place = parameter->getAttrOfType<BufferAttr>(kBuffer);
     if (!place || place.getRegion() != RegionKind::parameters)
       return parameter.emitError("expected a place among the parameters");
-    Span span = spanOf(parameter, parameter.getTensorType(), place);
+    Span span = spanOf(parameter, {}, parameter.getTensorType(), place);
     if (failed(checkBounds(parameter, span, place, devices)))
       return failure();
     placed[getDevice(parameter).value_or(0)].push_back(span);
@@ -276,7 +282,7 @@ void VerifyCalls::runOnOperation() {
     return signalPassFailure();
   Arena::Places parameters;
   for (ParameterOp parameter : getOperation().getBody().getOps<ParameterOp>())
-    parameters[parameter.getSymNameAttr()] = getPlace(parameter);
+    parameters[parameter.getSymNameAttr()] = parameter->getAttrOfType<BufferAttr>(kBuffer);
   for (ProgramOp program : getOperation().getBody().getOps<ProgramOp>()) {
     Arena arena(devices, parameters);
     PartOrders parts = findParts(program.getBlock());

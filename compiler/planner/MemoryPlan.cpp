@@ -26,55 +26,53 @@ static std::pair<int64_t, bool> sizeOf(Value value) {
 
 namespace {
 
-/// The last order at which what an operation wrote is read, through reshapes and copies that may
-/// alias it.
+/// The last order at which a value is read, through reshapes and copies that may alias it.
 class Lifetimes {
 public:
   explicit Lifetimes(Block &block) : parts(findParts(block)) {
     for (Operation &op : llvm::reverse(block))
-      if (op.getNumResults() == 1)
-        compute(&op);
+      for (Value result : op.getResults())
+        compute(&op, result);
   }
-  int64_t getEnd(Operation *op) const { return ends.lookup(op); }
+  int64_t getEnd(Value value) const { return ends.lookup(value); }
   /// A sum over all parts of the batch is alive from the first on.
-  int64_t getBegin(Operation *op) const {
-    return op->hasAttr(kAccumulate) ? parts.first : getOrder(op);
+  int64_t getBegin(Value value) const {
+    return isSumOverParts(value) ? parts.first : getOrder(value.getDefiningOp());
   }
 
 private:
-  void compute(Operation *op) {
+  void compute(Operation *op, Value value) {
     int64_t end = isInstruction(op) ? getOrder(op) : -1;
-    for (Operation *user : op->getUsers()) {
+    for (Operation *user : value.getUsers()) {
       if (isa<ReturnOp>(user))
         end = kForever;
       else if (isa<ReshapeOp, TransferOp>(user))
         // A reshape is the same memory. A transfer between devices that share memory is, too: the
         // source must live as long as the copy.
-        end = std::max({end, ends.lookup(user), getOrder(user)});
+        end = std::max({end, ends.lookup(user->getResult(0)), getOrder(user)});
       else
         end = std::max(end, getOrder(user));
       // What is made before the parts is read in each of them, the last one too.
       if (parts.isBefore(op) && parts.isDuring(user))
         end = std::max(end, parts.last);
     }
-    ends[op] = end;
+    ends[value] = end;
   }
 
   static constexpr int64_t kForever = INT64_MAX;
   PartOrders parts;
-  DenseMap<Operation *, int64_t> ends;
+  DenseMap<Value, int64_t> ends;
 };
 
 } // namespace
 
 /// The operand whose memory a map may overwrite: read in the order written, as large, and dead
 /// afterwards.
-static Operation *findInPlaceOperand(MapOp map, const Lifetimes &lifetimes,
-                                     const MemoryPlan &plan) {
+static Value findInPlaceOperand(MapOp map, const Lifetimes &lifetimes, const MemoryPlan &plan) {
   for (auto [index, input] : llvm::enumerate(map.getInputs())) {
-    Operation *producer = getProducer(input);
+    Value source = getSource(input);
     // What arrived by a transfer may be the sender's own memory.
-    if (!producer || isa<TransferOp>(producer) || !map.isContiguous(index) ||
+    if (!source || source.getDefiningOp<TransferOp>() || !map.isContiguous(index) ||
         sizeOf(input) != sizeOf(map))
       continue;
     // Padding may hide that the result's elements are wider than those they would be written over.
@@ -83,35 +81,38 @@ static Operation *findInPlaceOperand(MapOp map, const Lifetimes &lifetimes,
       continue;
     // Another operand that reads the same memory in another order would read what is already
     // overwritten.
-    bool readTwice = llvm::count_if(map.getInputs(), [&](Value other) {
-                       return getProducer(other) == producer;
-                     }) > 1;
-    auto known = plan.of.find(producer);
+    bool readTwice = llvm::count_if(map.getInputs(),
+                                    [&](Value other) { return getSource(other) == source; }) > 1;
+    auto known = plan.of.find(source);
     if (!readTwice && known != plan.of.end() &&
         plan.allocations[known->second].end == getOrder(map) &&
-        lifetimes.getEnd(producer) == getOrder(map))
-      return producer;
+        lifetimes.getEnd(source) == getOrder(map))
+      return source;
   }
-  return nullptr;
+  return {};
 }
 
 MemoryPlan planMemory(ProgramOp program) {
   MemoryPlan plan;
   Lifetimes lifetimes(program.getBlock());
   for (Operation &op : program.getBlock()) {
-    if (!isInstruction(&op) || op.getNumResults() != 1 || op.hasAttr(kBuffer))
+    if (!isInstruction(&op))
       continue;
-    int64_t begin = lifetimes.getBegin(&op), end = lifetimes.getEnd(&op);
-    auto map = dyn_cast<MapOp>(op);
-    if (Operation *operand = map ? findInPlaceOperand(map, lifetimes, plan) : nullptr) {
-      size_t index = plan.of[operand];
-      plan.allocations[index].end = end;
-      plan.of[&op] = index;
-      continue;
+    for (Value result : op.getResults()) {
+      if (getPlace(result))
+        continue;
+      int64_t begin = lifetimes.getBegin(result), end = lifetimes.getEnd(result);
+      auto map = dyn_cast<MapOp>(op);
+      if (Value operand = map ? findInPlaceOperand(map, lifetimes, plan) : Value()) {
+        size_t index = plan.of[operand];
+        plan.allocations[index].end = end;
+        plan.of[result] = index;
+        continue;
+      }
+      auto [bytes, perRow] = sizeOf(result);
+      plan.of[result] = plan.allocations.size();
+      plan.allocations.push_back({result, *getDevice(&op), perRow, bytes, begin, end});
     }
-    auto [bytes, perRow] = sizeOf(op.getResult(0));
-    plan.of[&op] = plan.allocations.size();
-    plan.allocations.push_back({&op, *getDevice(&op), perRow, bytes, begin, end});
   }
   std::map<std::pair<int64_t, bool>, std::vector<Allocation *>> groups;
   for (Allocation &allocation : plan.allocations)

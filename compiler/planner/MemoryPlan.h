@@ -3,6 +3,8 @@
 
 #include "dialect/MpDialect.h"
 
+#include "llvm/ADT/MapVector.h"
+
 #include <vector>
 
 namespace mparc::mp {
@@ -10,7 +12,7 @@ namespace mparc::mp {
 /// A stretch of a device's arena that holds one value after another (in-place operations), all of
 /// one size.
 struct Allocation {
-  mlir::Operation *first; // the operation that writes it first
+  mlir::Value first; // the value that lies there first
   int64_t device;
   bool perRow;        // bytes count a row of the batch
   int64_t bytes;      // a multiple of 4 a row, or of 256
@@ -21,8 +23,8 @@ struct Allocation {
 /// The plan of one program.
 struct MemoryPlan {
   std::vector<Allocation> allocations;
-  /// By writing operation: its allocation.
-  llvm::DenseMap<mlir::Operation *, size_t> of;
+  /// By result of an instruction, in program order: its allocation.
+  llvm::MapVector<mlir::Value, size_t> of;
 
   /// The bytes from offset 0 that the allocations of a device and kind span, and the most that is
   /// alive at once: no plan can do with less.

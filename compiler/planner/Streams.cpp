@@ -10,11 +10,16 @@ bool isInstruction(Operation *op) {
   return !isPlaceless(op) && !isa<ReadOp, ReshapeOp, ReturnOp, GradientOp>(op);
 }
 
-Operation *getProducer(Value value) {
+Value getSource(Value value) {
+  while (auto reshape = value.getDefiningOp<ReshapeOp>())
+    value = reshape.getInput();
   Operation *op = value.getDefiningOp();
-  while (auto reshape = dyn_cast_or_null<ReshapeOp>(op))
-    op = reshape.getInput().getDefiningOp();
-  return op && isInstruction(op) ? op : nullptr;
+  return op && isInstruction(op) ? value : Value();
+}
+
+Operation *getProducer(Value value) {
+  Value source = getSource(value);
+  return source ? source.getDefiningOp() : nullptr;
 }
 
 int64_t getOrder(Operation *op) {

@@ -11,8 +11,10 @@ namespace mparc::mp {
 /// or being made anew by each reader.
 bool isInstruction(mlir::Operation *op);
 
-/// The operation that writes the memory of a value: through reshapes. Null for inputs, parameters
-/// and constants.
+/// The value whose memory a value is, through reshapes: a result of an instruction. Null for
+/// inputs, parameters and constants.
+mlir::Value getSource(mlir::Value value);
+/// The operation that writes the memory of a value: that of its source, or null.
 mlir::Operation *getProducer(mlir::Value value);
 
 int64_t getOrder(mlir::Operation *op);

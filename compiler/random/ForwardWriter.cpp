@@ -47,7 +47,7 @@ std::optional<Expression> ForwardWriter::makeAny() {
   Variable &x = pick(), &y = pick();
   std::optional<Expression> made;
   bool both = false;
-  switch (random_.below(17)) {
+  switch (random_.below(19)) {
   case 0:
   case 1:
   case 2:
@@ -91,6 +91,13 @@ std::optional<Expression> ForwardWriter::makeAny() {
   case 14:
     both = true;
     made = makeLookup(x, y);
+    break;
+  case 15:
+    both = true;
+    made = makeAttention(x, y);
+    break;
+  case 16: // of a value with itself, batched where it has leading dimensions
+    made = makeProduct(x, x);
     break;
   default:
     made = makeLayer(x);

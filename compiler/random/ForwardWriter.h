@@ -83,6 +83,7 @@ private:
   std::optional<Expression> makeReshape(const Variable &x);
   std::optional<Expression> makeConcat(const Variable &x, const Variable &y);
   std::optional<Expression> makeProduct(const Variable &x, const Variable &y);
+  std::optional<Expression> makeAttention(const Variable &x, const Variable &y);
   std::optional<Expression> makeLayer(const Variable &x);
   std::optional<Expression> makePipeline(const Variable &x);
   std::optional<Expression> makeInteger(const Variable &x);

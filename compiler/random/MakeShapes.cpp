@@ -170,4 +170,43 @@ std::optional<Expression> ForwardWriter::makeProduct(const Variable &x, const Va
                     x.bound * y.bound * static_cast<double>(inner.size), ""};
 }
 
+/// Of a value with itself or, where its shape allows, with keys and values from another; with fewer
+/// heads of keys than of queries now and then.
+std::optional<Expression> ForwardWriter::makeAttention(const Variable &x, const Variable &y) {
+  const auto rank = static_cast<int64_t>(x.shape.size());
+  if (rank < 2 || x.shape[rank - 1].batch || x.shape[rank - 2].batch)
+    return std::nullopt;
+  Shape other = y.shape, shape = x.shape;
+  bool fits =
+      other.size() == shape.size() && other.back() == shape.back() && !other[rank - 2].batch;
+  for (int64_t index = 0; fits && index < rank - 2; ++index)
+    fits = other[index] == shape[index];
+  if (!fits)
+    other = shape;
+  std::string key = fits ? y.name : x.name, value = key;
+  double bound = fits ? y.bound : x.bound;
+  // A tail that leaves fewer heads, of all or of none of keys and values.
+  std::string fewer;
+  if (rank > 2 && !shape[rank - 3].batch && shape[rank - 3].size > 1 && random_.chance(0.5)) {
+    int64_t heads = 1;
+    for (int64_t each = 2; each < shape[rank - 3].size; ++each)
+      if (shape[rank - 3].size % each == 0 && random_.chance(0.5))
+        heads = each;
+    fewer = " |> slice(-3, 0, " + std::to_string(heads) + ")";
+  }
+  // Values of another length than the keys.
+  if (random_.chance(0.3)) {
+    value = "concat([" + value + ", sin(" + value + ")], dim: -1)";
+    shape[rank - 1].size *= 2;
+    bound = std::max(bound, 1.0);
+  } else if (random_.chance(0.5)) {
+    value = "sin(" + value + ")";
+    bound = 1;
+  }
+  const char *causal[] = {"", ", true", ", causal: false", ", causal: true"};
+  return Expression{"attention(" + x.name + ", " + key + fewer + ", " + value + fewer +
+                        causal[random_.below(4)] + ")",
+                    shape, bound, shape == x.shape ? x.name : ""};
+}
+
 } // namespace mparc::random

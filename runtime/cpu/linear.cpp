@@ -6,11 +6,10 @@
 #include "multiversion.h"
 #include "parallel.h"
 #include "product.h"
+#include "scratch.h"
 
 #include <oneapi/dnnl/dnnl.h>
 
-#include <cstdlib>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -34,24 +33,8 @@ MPAR_MULTIVERSION void apply_gate(int64_t count, const float *gate, float *y) {
     y[i] = gate[i] > 0 ? y[i] : 0;
 }
 
-/// Floats a thread packs operands into; kept from call to call, freed with the thread.
-float *scratch(int64_t count) {
-  struct Free {
-    void operator()(float *floats) const { std::free(floats); }
-  };
-  thread_local std::unique_ptr<float[], Free> floats;
-  thread_local int64_t capacity = 0;
-  if (count > capacity) {
-    floats.reset();
-    capacity = 0;
-    const size_t bytes = (count * sizeof(float) + 63) / 64 * 64;
-    floats.reset(static_cast<float *>(std::aligned_alloc(64, bytes)));
-    if (!floats)
-      fail("a matrix product: cannot allocate " + std::to_string(bytes) + " bytes to work in");
-    capacity = count;
-  }
-  return floats.get();
-}
+/// Floats a thread packs operands into.
+float *packing(int64_t count) { return scratch(count, "a matrix product"); }
 
 /// Multiplications below which a second thread costs more than it takes over.
 constexpr int64_t smallest_shared = int64_t(1) << 20;
@@ -61,14 +44,14 @@ void run_kernel(const Device &device, const ProductKernels &kernels, const Produ
   const int64_t m = product.m;
   const int64_t n = product.n;
   if (device.threads() == 1 || m * n * product.k < smallest_shared)
-    return kernels.multiply(product, 0, m, 0, n, scratch(product_scratch(product, n)));
+    return kernels.multiply(product, 0, m, 0, n, packing(product_scratch(product, n)));
   if (m >= n)
     parallel_parts(device, m, 8, [&](int64_t begin, int64_t end) {
-      kernels.multiply(product, begin, end, 0, n, scratch(product_scratch(product, n)));
+      kernels.multiply(product, begin, end, 0, n, packing(product_scratch(product, n)));
     });
   else
     parallel_parts(device, n, panel_columns, [&](int64_t begin, int64_t end) {
-      kernels.multiply(product, 0, m, begin, end, scratch(product_scratch(product, end - begin)));
+      kernels.multiply(product, 0, m, begin, end, packing(product_scratch(product, end - begin)));
     });
 }
 
@@ -145,9 +128,14 @@ void linear(Device &device, int64_t rows, int64_t in, int64_t out, const float *
 void matmul(Device &device, int64_t batch, int64_t m, int64_t n, int64_t k, Transpose transpose_a,
             Transpose transpose_b, const float *a, const float *b, float *c, Store store,
             const float *gate) {
-  for (int64_t i = 0; i < batch; ++i)
-    product(device, m, n, k, transpose_a, transpose_b, a + i * m * k, b + i * k * n, c + i * m * n,
-            {nullptr, false, gate ? gate + i * m * n : nullptr, store == Store::add});
+  // Threads share out the matrices where these are many and small, else each of them.
+  const int64_t grain = std::max<int64_t>(1, smallest_shared / std::max<int64_t>(1, m * n * k));
+  parallel_parts(device, batch, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      product(device, m, n, k, transpose_a, transpose_b, a + i * m * k, b + i * k * n,
+              c + i * m * n,
+              {nullptr, false, gate ? gate + i * m * n : nullptr, store == Store::add});
+  });
 }
 
 } // namespace mpar

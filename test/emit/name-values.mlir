@@ -18,9 +18,9 @@ mp.model @Model devices 2 {
     // CHECK: mp.name = "NULL_value"
     %c = mp.tanh %b {mp.device = 0 : i64, mp.buffer = #mp.buffer<rows, 0>} : tensor<?x4xf32, #mp.dims<batch, 4>> -> tensor<?x4xf32, #mp.dims<batch, 4>> loc("NULL")
     // Tests that what another function reads is a member, and that loops of one body share a functor.
-    // CHECK: mp.functor = "Tanh"{{.*}}mp.member, mp.name = "linear_value_"
+    // CHECK: mp.functor = "Tanh"{{.*}}mp.member = array<i64: 0>, mp.name = "linear_value_"
     %d = mp.tanh %c {mp.device = 0 : i64, mp.buffer = #mp.buffer<rows, 16>} : tensor<?x4xf32, #mp.dims<batch, 4>> -> tensor<?x4xf32, #mp.dims<batch, 4>> loc("linear")
-    // CHECK: mp.member, mp.name = "linear_on_1_"
+    // CHECK: mp.member = array<i64: 0>, mp.name = "linear_on_1_"
     %e = mp.transfer %d from 0 {mp.device = 1 : i64, mp.buffer = #mp.buffer<rows, 0>} : tensor<?x4xf32, #mp.dims<batch, 4>>
     mp.return %e : tensor<?x4xf32, #mp.dims<batch, 4>>
   }

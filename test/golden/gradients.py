@@ -81,14 +81,18 @@ class Graph:
         self.unused += 1
         return Value(f"v{self.unused}", shape, data, element)
 
-    def op(self, text, operands, shape, function, element="f32"):
+    def op(self, text, operands, shape, function, element="f32", others=()):
         """`text` holds {0}, {1}, … for the operands' names, {types} for the operands' types, {result} for
-        the result's."""
+        the result's. `others`: shapes of results after the first, which nothing reads."""
         value = self.result(shape, function(*[operand.data for operand in operands]), element)
         types = ", ".join(operand.type for operand in operands)
         names = ["%" + operand.name for operand in operands]
-        filled = text.format(*names, types=types, result=value.type)
-        self.lines.append(f"%{value.name} = mp.{filled}")
+        result = value.type
+        if others:
+            result = "(" + ", ".join([result] + [text_of_type(other) for other in others]) + ")"
+        filled = text.format(*names, types=types, result=result)
+        count = f":{1 + len(others)}" if others else ""
+        self.lines.append(f"%{value.name}{count} = mp.{filled}")
         return value
 
     def elementwise(self, mnemonic, operands, function, element="f32", attributes=""):
@@ -428,6 +432,77 @@ def cross_entropy(name, summary, shape):
 
 cross_entropy("cross_entropy", "a class a row", (BATCH, 4))
 cross_entropy("cross_entropy_positions", "a class for each position of a row", (BATCH, 3, 5))
+
+
+# --- attention and normalization ------------------------------------------------------------------------
+
+
+def attend(q, k, v, causal):
+    if q.dim() > 2:
+        k, v = (x.repeat_interleave(q.shape[-3] // x.shape[-3], dim=-3) for x in (k, v))
+    scores = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
+    if causal:
+        hidden = torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1)
+        scores = scores.masked_fill(hidden, float("-inf"))
+    return torch.softmax(scores, dim=-1) @ v
+
+
+def attention(name, summary, q, k, v, causal=False, leading=()):
+    """Shapes without the leading dimensions; with a batch among these, the operands are spread over it."""
+    @test(f"the rules of attention {summary}", name)
+    def build(graph):
+        operands = []
+        for letter, shape in zip("qkv", (q, k, v)):
+            operand = graph.parameter(letter, leading[1:] + shape, high=2.0)
+            if leading:
+                wide = graph.spread(operand, leading + shape, [-1] + list(range(len(leading) - 1 + len(shape))))
+                x = graph.argument("x" + letter, leading + shape, 0.5, 1.0)
+                operand = graph.elementwise("mul", [wide, x], lambda a, b: a * b)
+            operands.append(operand)
+        text = "attention {0}, {1}, {2}" + (" causal" if causal else "") + " : ({types}) -> {result}"
+        return graph.op(text, operands, leading + q[:-1] + v[-1:], lambda a, b, c: attend(a, b, c, causal),
+                        others=[leading + q[:-1]])
+
+
+attention("attention_matrices", "without heads, of other values than keys", (3, 4), (5, 4), (5, 2))
+attention("attention_causal", "in which a query sees what came before", (2, 5, 3), (2, 5, 3), (2, 5, 3), True)
+attention("attention_heads", "over the rows of the batch", (2, 3, 4), (2, 3, 4), (2, 3, 4), leading=(BATCH,))
+attention("attention_grouped", "of two heads a key", (4, 4, 2), (2, 4, 2), (2, 4, 2), True, leading=(BATCH, 2))
+attention("attention_fewer_keys", "with more queries than keys", (1, 6, 2), (1, 3, 2), (1, 3, 2), True)
+attention("attention_more_keys", "with keys that no query sees", (2, 3, 2), (1, 5, 2), (1, 5, 2), True)
+
+
+def normalization(name, summary, mnemonic, shape, count, weighted, biased=False):
+    @test(f"the rules of {summary}", name)
+    def build(graph):
+        a = graph.parameter("a", shape, high=2.0)
+        x = graph.argument("x", (BATCH,) + shape, 0.5, 1.0)
+        wide = graph.spread(a, (BATCH,) + shape, [-1] + list(range(len(shape))))
+        operands = [graph.elementwise("mul", [wide, x], lambda p, q: p * q)]
+        last = shape[len(shape) - count:]
+        text = mnemonic + " {0}"
+        for word in ["weight"] * weighted + ["bias"] * biased:
+            text += f" {word} {{{len(operands)}}}"
+            operands.append(graph.parameter(word, last))
+        def function(value, weight=None, bias=None):
+            if mnemonic == "layer_norm":
+                if biased and not weighted:
+                    weight, bias = None, weight
+                return F.layer_norm(value, last, weight, bias, eps=0.125)
+            result = value * torch.rsqrt((value * value).mean(dim=list(range(-count, 0)), keepdim=True) + 0.125)
+            return result if weight is None else result * weight
+        statistic = (BATCH,) + shape[:len(shape) - count]
+        return graph.op(f"{text} dimensions {count} eps 1.25e-1 : ({{types}}) -> {{result}}", operands, (BATCH,) + shape,
+                        function, others=[statistic] * (2 if mnemonic == "layer_norm" else 1))
+
+
+normalization("layer_norm", "layer normalization", "layer_norm", (3, 5), 1, True, True)
+normalization("layer_norm_two", "layer normalization over two dimensions", "layer_norm", (2, 3, 4), 2, True, True)
+normalization("layer_norm_plain", "layer normalization without weight and bias", "layer_norm", (5,), 1, False)
+normalization("layer_norm_weight", "layer normalization with a weight alone", "layer_norm", (3, 4), 1, True)
+normalization("layer_norm_bias", "layer normalization with a bias alone", "layer_norm", (3, 4), 1, False, True)
+normalization("rms_norm", "RMS normalization", "rms_norm", (3, 5), 1, True)
+normalization("rms_norm_plain", "RMS normalization without a weight", "rms_norm", (2, 3), 2, False)
 
 
 # --- uses, and constants -----------------------------------------------------------------------------

@@ -295,6 +295,31 @@ def element_wise():
     return Program(model, 12, SUNSPOTS, test=0.2, optimizer=sgd(0.02), epochs=4, seed=9)
 
 
+def attend(q, k, v, causal=False):
+    """Scaled dot-product attention by its formula; PyTorch 1.13 has no function for it."""
+    k, v = (x.repeat_interleave(q.shape[-3] // x.shape[-3], dim=-3) for x in (k, v))
+    scores = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
+    if causal:
+        scores = scores.masked_fill(torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1), float("-inf"))
+    return F.softmax(scores, dim=-1) @ v
+
+
+def attention():
+    def forward(m, x):
+        h = m.embed(x.unsqueeze(-1))
+        q, k, v = m.qkv(h).reshape(-1, 12, 3, 4, 4).permute(2, 0, 3, 1, 4)
+        a = attend(q, k, v, causal=True)
+        few = m.kv(m.mix(h.transpose(1, 2)).transpose(1, 2)).reshape(-1, 3, 2, 2, 4).permute(2, 0, 3, 1, 4)
+        b = attend(q + a, few[0], few[1])
+        return m.output((a + b).transpose(1, 2).reshape(-1, 192))
+
+    def model():
+        return Model(forward, embed=nn.Linear(1, 16), qkv=nn.Linear(16, 48), mix=nn.Linear(12, 3),
+                     kv=nn.Linear(16, 16), output=nn.Linear(192, 12))
+
+    return Program(model, 12, SUNSPOTS, test=0.2, optimizer=sgd(0.1, momentum=0.9), epochs=3, batch=80, seed=12)
+
+
 class Affine(nn.Module):
     def __init__(self, inputs, outputs):
         super().__init__()
@@ -366,7 +391,7 @@ def characters():
 PROGRAMS = {function.__name__: function for function in (
     article, article_sgd, digits, digits_sgd, defaults, in_order, momentum, batch_one, test_file, own_target, bce, l1,
     deep_gelu_tanh, layer_norm, no_bias, log_softmax, softmax, residual, twice, gated_unit, activation_layers,
-    element_wise, low_precision, initialisers, embedding, characters)}
+    element_wise, low_precision, initialisers, embedding, characters, attention)}
 
 # Parameters that are not drawn bit for bit: normal() is PyTorch's to 1e-6.
 DRAWN_NORMAL = {"initialisers": {"second.weight", "second.bias"}, "embedding": {"words.weight"},

@@ -57,3 +57,32 @@ mp.model @evaluation devices 1 {
     mp.return %x, %loss : !row, !scalar
   }
 }
+
+!sequence = tensor<?x2x3xf32, #mp.dims<batch, 2, 3>>
+!each = tensor<?x2xf32, #mp.dims<batch, 2>>
+!statistic = tensor<?xf32, #mp.dims<batch>>
+!vector = tensor<4xf32, #mp.dims<4>>
+
+// Tests that attention goes row by row, and that of a normalization's gradient the weight's is a sum over the parts.
+// CHECK-LABEL: mp.model @several_results
+// CHECK: mp.program @train {{.*}}mp.rows_a_part = 64
+// CHECK: mp.attention
+// CHECK-NOT: mp.accumulate
+// CHECK: mp.layer_norm %
+// CHECK-NOT: mp.accumulate
+// CHECK: mp.reduce sum
+// CHECK: %{{[^,]*}}, %[[WEIGHT:[^,]*]], %[[BIAS:[^ ]*]] = mp.layer_norm_gradient {{.*}}mp.accumulate
+// CHECK: mp.gradient @w, %[[WEIGHT]] {{.*}}mp.when = "after"
+// CHECK: mp.gradient @b, %[[BIAS]] {{.*}}mp.when = "after"
+mp.model @several_results devices 1 {
+  mp.program @train ["x", "s"] {
+  ^bb0(%x: !row, %s: !sequence):
+    %y, %sums = mp.attention %s, %s, %s {mp.device = 0 : i64} : (!sequence, !sequence, !sequence) -> (!sequence, !each)
+    %n, %mean, %scale = mp.layer_norm %x dimensions 1 eps 1.0e-5 {mp.device = 0 : i64} : (!row) -> (!row, !statistic, !statistic)
+    %loss = mp.reduce sum %y [0, 1, 2] {mp.device = 0 : i64} : !sequence -> !scalar
+    %dx, %dw, %db = mp.layer_norm_gradient %n, %x, %mean, %scale dimensions 1 {mp.device = 0 : i64} : (!row, !row, !statistic, !statistic) -> (!row, !vector, !vector)
+    mp.gradient @w, %dw {mp.device = 0 : i64} : !vector
+    mp.gradient @b, %db {mp.device = 0 : i64} : !vector
+    mp.return %loss : !scalar
+  }
+}

@@ -91,6 +91,30 @@ TEST_P(Matmul, BatchIsOneProductAfterAnother) {
   }
 }
 
+// Many small matrices: each is the product it is alone, whichever thread computes it.
+TEST_P(Matmul, BatchesAreProductsEach) {
+  const int64_t batch = 300;
+  for (const Sizes &s : {Sizes{17, 19, 13}, Sizes{1, 16, 33}, Sizes{64, 16, 64}, Sizes{5, 1, 1}})
+    for (bool ta : {false, true})
+      for (bool tb : {false, true}) {
+        const auto a = random_values(batch * s.m * s.k, 1);
+        const auto b = random_values(batch * s.k * s.n, 2);
+        std::vector<float> alone(batch * s.m * s.n), c(alone.size(), NAN), two(alone.size(), NAN);
+        const auto multiply = [&](int threads, int64_t first, int64_t count, float *to) {
+          Device device = plain_device(threads);
+          matmul(device, count, s.m, s.n, s.k, ta ? Transpose::yes : Transpose::no,
+                 tb ? Transpose::yes : Transpose::no, a.data() + first * s.m * s.k,
+                 b.data() + first * s.k * s.n, to + first * s.m * s.n);
+        };
+        for (int64_t i = 0; i < batch; ++i)
+          multiply(1, i, 1, alone.data());
+        multiply(1, 0, batch, c.data());
+        multiply(2, 0, batch, two.data());
+        EXPECT_TRUE(same_bits(c, alone)) << s.m << " x " << s.n << " x " << s.k;
+        EXPECT_TRUE(same_bits(two, alone)) << s.m << " x " << s.n << " x " << s.k;
+      }
+}
+
 // The gradient of ReLU, fused: the same bits as a choice afterwards; what the gate is not above
 // zero for, NaN too, is zero.
 TEST_P(Matmul, GateIsBitForBitAChoiceAfterwards) {

@@ -1,6 +1,7 @@
 // All of the runtime that an emitted program uses.
 #pragma once
 
+#include "mpar/attention.h"
 #include "mpar/device.h"
 #include "mpar/errors.h"
 #include "mpar/indexing.h"
@@ -8,6 +9,7 @@
 #include "mpar/low_precision.h"
 #include "mpar/map.h"
 #include "mpar/model.h"
+#include "mpar/normalize.h"
 #include "mpar/optimizer.h"
 #include "mpar/reduce.h"
 #include "mpar/scalar.h"

@@ -1,0 +1,351 @@
+// Attention, a block of queries against a block of keys at a time.
+//
+// The scores of such a block are kept transposed, a row a key: what softmax asks of a query then
+// goes down a column, and all columns are worked on side by side. A maximum is exact, sums go up
+// the keys in blocks of a fixed size, and products are those of product.h: an element does not
+// depend on the queries it is worked on with.
+#include "mpar/attention.h"
+
+#include "exponential.h"
+#include "parallel.h"
+#include "product.h"
+#include "scratch.h"
+
+#include <cmath>
+#include <limits>
+
+namespace mpar {
+namespace {
+
+constexpr int64_t block_queries = 64;
+constexpr int64_t block_keys = 256;
+// The first query of a block sees the first key of every block of keys that is worked on with it.
+static_assert(block_keys % block_queries == 0);
+/// Keys whose exponentials are added up before they are added to those before.
+constexpr int64_t block_sum = 32;
+/// Multiplications below which a second thread costs more than it takes over.
+constexpr int64_t smallest_shared = int64_t(1) << 18;
+
+constexpr float infinity = std::numeric_limits<float>::infinity();
+
+/// Queries and keys that are worked on together.
+struct Block {
+  int64_t query, queries; // the first, and how many
+  int64_t key, keys;
+};
+
+/// What a thread works in.
+struct Workspace {
+  float *scores;  // [keys, queries] of a block
+  float *changes; // of the same size: the scores' gradients
+  float *packing; // what products pack into
+};
+
+Workspace make_workspace(const AttentionSizes &sizes) {
+  const int64_t longest = std::max(sizes.depth, sizes.width);
+  const int64_t scores = block_keys * block_queries;
+  Product widest{};
+  widest.k = std::max(longest, block_keys);
+  float *floats =
+      scratch(2 * scores + product_scratch(widest, std::max(longest, block_queries)), "attention");
+  return {floats, floats + scores, floats + 2 * scores};
+}
+
+/// A product where there are no kernels for the processor.
+MPAR_MULTIVERSION void multiply_plainly(const Product &product) {
+  for (int64_t i = 0; i < product.m; ++i) {
+    float *c = product.c + i * product.n;
+    if (!product.add)
+      for (int64_t j = 0; j < product.n; ++j)
+        c[j] = 0;
+    for (int64_t p = 0; p < product.k; ++p) {
+      const float a = product.a[i * product.a_row + p * product.a_depth];
+      const float *b = product.b + p * product.b_depth;
+      if (product.b_column == 1) {
+        MPAR_INDEPENDENT
+        for (int64_t j = 0; j < product.n; ++j)
+          c[j] += a * b[j];
+      } else {
+        for (int64_t j = 0; j < product.n; ++j)
+          c[j] += a * b[j * product.b_column];
+      }
+    }
+  }
+}
+
+void multiply(const Product &product, const Workspace &workspace) {
+  if (const auto kernel = product_kernels().multiply)
+    kernel(product, 0, product.m, 0, product.n, workspace.packing);
+  else
+    multiply_plainly(product);
+}
+
+/// c[m, n] = a · bᵀ for rows of a and b.
+Product rows_by_rows(int64_t m, int64_t n, int64_t k, const float *a, const float *b, float *c) {
+  return {m, n, k, a, k, 1, b, 1, k, c};
+}
+
+/// c[m, n] += a · b, where a lies in rows.
+Product add_rows(int64_t m, int64_t n, int64_t k, const float *a, const float *b, float *c) {
+  Product product{m, n, k, a, k, 1, b, n, 1, c};
+  product.add = true;
+  return product;
+}
+
+/// c[m, n] = a · b, or that added to c, where a lies in columns.
+Product columns_by_rows(int64_t m, int64_t n, int64_t k, const float *a, const float *b, float *c,
+                        bool add) {
+  Product product{m, n, k, a, 1, m, b, n, 1, c};
+  product.add = add;
+  return product;
+}
+
+/// Makes minus infinity of the scores of keys that a query does not see.
+MPAR_INLINE void hide(const Block &block, float *scores) {
+  for (int64_t key = std::max<int64_t>(0, block.query - block.key + 1); key < block.keys; ++key) {
+    float *row = scores + key * block.queries;
+    const int64_t hidden = std::min(block.queries, block.key + key - block.query);
+    for (int64_t i = 0; i < hidden; ++i)
+      row[i] = -infinity;
+  }
+}
+
+/// A block's scores become exponentials, each less the largest so far of its query; `sum` is that
+/// of all so far, and `rescale` what was made for earlier blocks of keys is to be multiplied by.
+MPAR_INLINE void soften_columns(int64_t keys, int64_t queries, float scale, float *scores,
+                                float *largest, float *sum, float *rescale) {
+  float most[block_queries];
+  for (int64_t i = 0; i < queries; ++i)
+    most[i] = scores[i];
+  for (int64_t key = 1; key < keys; ++key)
+    for (int64_t i = 0; i < queries; ++i) {
+      const float score = scores[key * queries + i];
+      most[i] = score > most[i] || score != score ? score : most[i];
+    }
+  for (int64_t i = 0; i < queries; ++i) {
+    const float before = largest[i], here = most[i] * scale;
+    largest[i] = here > before || here != here ? here : before;
+    rescale[i] = exponential(before - largest[i]);
+    sum[i] *= rescale[i];
+  }
+  for (int64_t begin = 0; begin < keys; begin += block_sum) {
+    const int64_t end = std::min(keys, begin + block_sum);
+    float partial[block_queries];
+    for (int64_t i = 0; i < queries; ++i)
+      partial[i] = 0;
+    for (int64_t key = begin; key < end; ++key) {
+      float *row = scores + key * queries;
+      MPAR_INDEPENDENT
+      for (int64_t i = 0; i < queries; ++i) {
+        row[i] = exponential(row[i] * scale - largest[i]);
+        partial[i] += row[i];
+      }
+    }
+    for (int64_t i = 0; i < queries; ++i)
+      sum[i] += partial[i];
+  }
+}
+
+MPAR_MULTIVERSION void soften(const Block &block, bool causal, float scale, float *scores,
+                              float *largest, float *sum, float *rescale) {
+  if (causal)
+    hide(block, scores);
+  if (block.queries == block_queries) // a constant count of columns stays in registers
+    soften_columns(block.keys, block_queries, scale, scores, largest, sum, rescale);
+  else
+    soften_columns(block.keys, block.queries, scale, scores, largest, sum, rescale);
+}
+
+/// Multiplies each row of y by its factor.
+MPAR_MULTIVERSION void scale_rows(int64_t rows, int64_t columns, const float *factor, float *y) {
+  for (int64_t i = 0; i < rows; ++i, y += columns) {
+    MPAR_INDEPENDENT
+    for (int64_t j = 0; j < columns; ++j)
+      y[j] *= factor[i];
+  }
+}
+
+/// Divides each row of y by its divisor.
+MPAR_MULTIVERSION void divide_rows(int64_t rows, int64_t columns, const float *divisor, float *y) {
+  for (int64_t i = 0; i < rows; ++i, y += columns) {
+    MPAR_INDEPENDENT
+    for (int64_t j = 0; j < columns; ++j)
+      y[j] /= divisor[i];
+  }
+}
+
+/// The operands of one head.
+struct Head {
+  const float *q, *k, *v;
+  float *y, *log_sums;
+};
+
+/// One head's result for a block of queries.
+void attend_block(const AttentionSizes &sizes, const Head &head, int64_t query, float scale,
+                  const Workspace &workspace) {
+  const bool causal = sizes.causal == Causal::yes;
+  const int64_t queries = std::min(block_queries, sizes.queries - query);
+  const int64_t seen = causal ? std::min(sizes.keys, query + queries) : sizes.keys;
+  float largest[block_queries], sum[block_queries] = {}, rescale[block_queries];
+  std::fill_n(largest, block_queries, -infinity);
+  float *y = head.y + query * sizes.width;
+  for (int64_t key = 0; key < seen; key += block_keys) {
+    const Block block{query, queries, key, std::min(block_keys, seen - key)};
+    multiply(rows_by_rows(block.keys, queries, sizes.depth, head.k + key * sizes.depth,
+                          head.q + query * sizes.depth, workspace.scores),
+             workspace);
+    soften(block, causal, scale, workspace.scores, largest, sum, rescale);
+    if (key > 0)
+      scale_rows(queries, sizes.width, rescale, y);
+    multiply(columns_by_rows(queries, sizes.width, block.keys, workspace.scores,
+                             head.v + key * sizes.width, y, key > 0),
+             workspace);
+  }
+  divide_rows(queries, sizes.width, sum, y);
+  for (int64_t i = 0; i < queries; ++i)
+    head.log_sums[query + i] = largest[i] + std::log(sum[i]);
+}
+
+/// Calls body(batch · shared_heads + shared head) for each, threads sharing them out.
+template <typename Body>
+void for_each_shared_head(const Device &device, const AttentionSizes &sizes, const Body &body) {
+  const int64_t work =
+      sizes.heads / sizes.shared_heads * sizes.queries * sizes.keys * (sizes.depth + sizes.width);
+  const int64_t grain = std::max<int64_t>(1, smallest_shared / work);
+  parallel_parts(device, sizes.batch * sizes.shared_heads, grain, [&](int64_t begin, int64_t end) {
+    const Workspace workspace = make_workspace(sizes);
+    for (int64_t i = begin; i < end; ++i)
+      body(i, workspace);
+  });
+}
+
+float scale_of(const AttentionSizes &sizes) {
+  return 1 / std::sqrt(static_cast<float>(sizes.depth));
+}
+
+//===- The gradient
+//---------------------------------------------------------------------------------===//
+
+/// The operands and results of the gradient for one head; those of keys and values are shared.
+struct HeadGradient {
+  const float *gradient, *q, *k, *v, *y, *log_sums;
+  float *dq, *dk, *dv;
+};
+
+/// means[i] = Σ_j gradient[i, j] · y[i, j]: what softmax's gradient takes off.
+MPAR_MULTIVERSION void row_products(int64_t rows, int64_t columns, const float *gradient,
+                                    const float *y, float *means) {
+  constexpr int64_t lanes = 16;
+  for (int64_t i = 0; i < rows; ++i, gradient += columns, y += columns) {
+    float partial[lanes] = {};
+    int64_t j = 0;
+    for (; j + lanes <= columns; j += lanes)
+      for (int64_t lane = 0; lane < lanes; ++lane)
+        partial[lane] += gradient[j + lane] * y[j + lane];
+    for (int64_t lane = 0; j + lane < columns; ++lane)
+      partial[lane] += gradient[j + lane] * y[j + lane];
+    for (int64_t half = lanes / 2; half > 0; half /= 2)
+      for (int64_t lane = 0; lane < half; ++lane)
+        partial[lane] += partial[lane + half];
+    means[i] = partial[0];
+  }
+}
+
+/// Scores become probabilities, and the probabilities' gradients those of the scores.
+MPAR_INLINE void differentiate_columns(int64_t keys, int64_t queries, float scale,
+                                       const float *log_sums, const float *means, float *scores,
+                                       float *changes) {
+  for (int64_t key = 0; key < keys; ++key, scores += queries, changes += queries) {
+    MPAR_INDEPENDENT
+    for (int64_t i = 0; i < queries; ++i) {
+      const float probability = exponential(scores[i] * scale - log_sums[i]);
+      scores[i] = probability;
+      changes[i] = probability * (changes[i] - means[i]) * scale;
+    }
+  }
+}
+
+MPAR_MULTIVERSION void differentiate(const Block &block, bool causal, float scale,
+                                     const float *log_sums, const float *means, float *scores,
+                                     float *changes) {
+  if (causal)
+    hide(block, scores);
+  if (block.queries == block_queries)
+    differentiate_columns(block.keys, block_queries, scale, log_sums, means, scores, changes);
+  else
+    differentiate_columns(block.keys, block.queries, scale, log_sums, means, scores, changes);
+}
+
+/// Adds what a block of queries and keys gives to the gradients; to those of the queries only after
+/// their first block of keys.
+void add_block(const AttentionSizes &sizes, const HeadGradient &head, const Block &block,
+               float scale, const Workspace &workspace) {
+  const int64_t depth = sizes.depth, width = sizes.width;
+  const float *q = head.q + block.query * depth, *k = head.k + block.key * depth;
+  const float *gradient = head.gradient + block.query * width;
+  float means[block_queries];
+  row_products(block.queries, width, gradient, head.y + block.query * width, means);
+  multiply(rows_by_rows(block.keys, block.queries, depth, k, q, workspace.scores), workspace);
+  multiply(rows_by_rows(block.keys, block.queries, width, head.v + block.key * width, gradient,
+                        workspace.changes),
+           workspace);
+  differentiate(block, sizes.causal == Causal::yes, scale, head.log_sums + block.query, means,
+                workspace.scores, workspace.changes);
+  multiply(add_rows(block.keys, width, block.queries, workspace.scores, gradient,
+                    head.dv + block.key * width),
+           workspace);
+  multiply(
+      add_rows(block.keys, depth, block.queries, workspace.changes, q, head.dk + block.key * depth),
+      workspace);
+  multiply(columns_by_rows(block.queries, depth, block.keys, workspace.changes, k,
+                           head.dq + block.query * depth, block.key > 0),
+           workspace);
+}
+
+} // namespace
+
+void attention(Device &device, const AttentionSizes &sizes, const float *q, const float *k,
+               const float *v, float *y, float *log_sums) {
+  const float scale = scale_of(sizes);
+  const int64_t group = sizes.heads / sizes.shared_heads;
+  for_each_shared_head(device, sizes, [&](int64_t shared, const Workspace &workspace) {
+    for (int64_t i = shared * group; i < (shared + 1) * group; ++i) {
+      const Head head{q + i * sizes.queries * sizes.depth, k + shared * sizes.keys * sizes.depth,
+                      v + shared * sizes.keys * sizes.width, y + i * sizes.queries * sizes.width,
+                      log_sums + i * sizes.queries};
+      for (int64_t query = 0; query < sizes.queries; query += block_queries)
+        attend_block(sizes, head, query, scale, workspace);
+    }
+  });
+}
+
+void attention_gradient(Device &device, const AttentionSizes &sizes, const float *gradient,
+                        const float *q, const float *k, const float *v, const float *y,
+                        const float *log_sums, float *dq, float *dk, float *dv) {
+  const float scale = scale_of(sizes);
+  const int64_t group = sizes.heads / sizes.shared_heads;
+  const bool causal = sizes.causal == Causal::yes;
+  for_each_shared_head(device, sizes, [&](int64_t shared, const Workspace &workspace) {
+    const int64_t at_keys = shared * sizes.keys * sizes.depth;
+    const int64_t at_values = shared * sizes.keys * sizes.width;
+    std::fill_n(dk + at_keys, sizes.keys * sizes.depth, 0.0f);
+    std::fill_n(dv + at_values, sizes.keys * sizes.width, 0.0f);
+    for (int64_t key = 0; key < sizes.keys; key += block_keys)
+      for (int64_t i = shared * group; i < (shared + 1) * group; ++i) {
+        const int64_t at_queries = i * sizes.queries * sizes.depth;
+        const int64_t at_results = i * sizes.queries * sizes.width;
+        const HeadGradient head{gradient + at_results, q + at_queries, k + at_keys,
+                                v + at_values,         y + at_results, log_sums + i * sizes.queries,
+                                dq + at_queries,       dk + at_keys,   dv + at_values};
+        // Queries before the first key see none of the block.
+        for (int64_t query = causal ? key : 0; query < sizes.queries; query += block_queries) {
+          const int64_t queries = std::min(block_queries, sizes.queries - query);
+          const int64_t seen = causal ? std::min(sizes.keys, query + queries) : sizes.keys;
+          add_block(sizes, head, {query, queries, key, std::min(block_keys, seen - key)}, scale,
+                    workspace);
+        }
+      }
+  });
+}
+
+} // namespace mpar

@@ -1,0 +1,34 @@
+// Scaled dot-product attention and its gradient, without a matrix of queries by keys in memory.
+#pragma once
+
+#include "mpar/device.h"
+
+#include <cstdint>
+
+namespace mpar {
+
+/// Whether query i sees keys 0 to i only, or all of them.
+enum class Causal { no, yes };
+
+/// Of contiguous operands q [batch, heads, queries, depth], k [batch, shared_heads, keys, depth]
+/// and v [batch, shared_heads, keys, width], all sizes at least 1; `shared_heads` divides `heads`,
+/// and head h reads keys and values of head h / (heads / shared_heads).
+struct AttentionSizes {
+  int64_t batch, heads, shared_heads, queries, keys, depth, width;
+  Causal causal;
+};
+
+/// y = softmax(q · kᵀ / √depth) · v, [batch, heads, queries, width]; `log_sums`, [batch, heads,
+/// queries]: the logarithm of the sum of each query's exponentials. An element depends on its
+/// query, its keys and its values alone: not on what else is in the batch, nor on the number of
+/// threads.
+void attention(Device &device, const AttentionSizes &sizes, const float *q, const float *k,
+               const float *v, float *y, float *log_sums);
+
+/// The gradients of q, k and v from `gradient`, that of y. Probabilities are computed anew, from
+/// `log_sums`, as in Dao, Fu, Ermon, Rudra and Ré, "FlashAttention", arXiv:2205.14135, algorithm 4.
+void attention_gradient(Device &device, const AttentionSizes &sizes, const float *gradient,
+                        const float *q, const float *k, const float *v, const float *y,
+                        const float *log_sums, float *dq, float *dk, float *dv);
+
+} // namespace mpar

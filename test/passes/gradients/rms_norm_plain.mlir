@@ -1,0 +1,24 @@
+// Tests the rules of RMS normalization without a weight. Written by test/golden/gradients.py.
+// RUN: mp-run %s --phase grad --rows 3 --input %S/Inputs/rms_norm_plain.txt --check-gradients | FileCheck %s
+// RUN: mp-run %s --phase grad --rows 3 --input %S/Inputs/rms_norm_plain.txt --expect %S/Inputs/rms_norm_plain.txt \
+// RUN:   --scalar f64 --tolerance 1e-10 | FileCheck %s --check-prefix=TORCH
+// RUN: mp-run %s --compare-phases | FileCheck %s --check-prefix=PHASES
+
+// CHECK: gradients agree
+// TORCH: 2 tensors agree
+// PHASES: @train is the same in all phases
+mp.model @Test {
+  mp.parameter @a : tensor<2x3xf32, #mp.dims<2, 3>> init zeros []
+  mp.training optimizer "sgd" {lr = 1.0e-3 : f64, momentum = 0.0 : f64, weight_decay = 0.0 : f64}
+    loss "mse" epochs 1 batch 4 shuffle false seed 0 classes 0 data {} test_data {}
+  mp.program @train ["x", "weights"] {
+  ^bb0(%x: tensor<?x2x3xf32, #mp.dims<batch, 2, 3>>, %weights: tensor<?x2x3xf32, #mp.dims<batch, 2, 3>>):
+    %a = mp.read @a : tensor<2x3xf32, #mp.dims<2, 3>>
+    %v1 = mp.broadcast %a [-1, 0, 1] : tensor<2x3xf32, #mp.dims<2, 3>> -> tensor<?x2x3xf32, #mp.dims<batch, 2, 3>>
+    %v2 = mp.mul %v1, %x : tensor<?x2x3xf32, #mp.dims<batch, 2, 3>>, tensor<?x2x3xf32, #mp.dims<batch, 2, 3>> -> tensor<?x2x3xf32, #mp.dims<batch, 2, 3>>
+    %v3:2 = mp.rms_norm %v2 dimensions 2 eps 1.25e-1 : (tensor<?x2x3xf32, #mp.dims<batch, 2, 3>>) -> (tensor<?x2x3xf32, #mp.dims<batch, 2, 3>>, tensor<?xf32, #mp.dims<batch>>)
+    %v4 = mp.mul %v3, %weights : tensor<?x2x3xf32, #mp.dims<batch, 2, 3>>, tensor<?x2x3xf32, #mp.dims<batch, 2, 3>> -> tensor<?x2x3xf32, #mp.dims<batch, 2, 3>>
+    %v5 = mp.reduce mean %v4 [0, 1, 2] : tensor<?x2x3xf32, #mp.dims<batch, 2, 3>> -> tensor<f32, #mp.dims<>>
+    mp.return %v5 : tensor<f32, #mp.dims<>>
+  }
+}
