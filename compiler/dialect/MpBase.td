@@ -129,6 +129,17 @@ def Mp_InitializerKind : I32EnumAttr<"InitializerKind", "how a parameter is firs
   let cppNamespace = "::mparc::mp";
 }
 
+def Mp_HasDimensions : CPred<"::llvm::isa_and_nonnull<::mparc::mp::DimensionsAttr>("
+                             "::llvm::cast<::mlir::RankedTensorType>($_self).getEncoding())">;
+
+def Mp_Tensor : Type<And<[AnyRankedTensor.predicate, Mp_HasDimensions]>, "a tensor whose dimensions are known",
+                     "::mlir::RankedTensorType">;
+
+def Mp_Scalar : Type<And<[AnyRankedTensor.predicate, Mp_HasDimensions,
+    CPred<"::llvm::cast<::mlir::RankedTensorType>($_self).getRank() == 0">,
+    CPred<"::llvm::cast<::mlir::RankedTensorType>($_self).getElementType().isF32()">]>,
+    "a tensor of f32 without dimensions", "::mlir::RankedTensorType">;
+
 class Mp_Op<string opMnemonic, list<Trait> traits = []> : Op<Mp_Dialect, opMnemonic, traits>;
 
 #endif

@@ -8,6 +8,7 @@ include "dialect/MpStructure.td"
 include "dialect/MpElementwise.td"
 include "dialect/MpIndexing.td"
 include "dialect/MpAttention.td"
+include "dialect/MpSources.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 
 //===- Shapes ---------------------------------------------------------------------------------------===//
@@ -23,8 +24,8 @@ def Mp_BroadcastOp : Mp_Op<"broadcast", [Pure]> {
     %y = mp.broadcast %x [-1, 0] : tensor<4xf32, #mp.dims<4>> -> tensor<?x4xf32, #mp.dims<batch, 4>>
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$input, DenseI64ArrayAttr:$dimensions);
-  let results = (outs AnyRankedTensor:$result);
+  let arguments = (ins Mp_Tensor:$input, DenseI64ArrayAttr:$dimensions);
+  let results = (outs Mp_Tensor:$result);
   let assemblyFormat = "$input $dimensions attr-dict `:` type($input) `->` type($result)";
   let hasVerifier = 1;
 }
@@ -38,8 +39,8 @@ def Mp_ReshapeOp : Mp_Op<"reshape", [Pure]> {
     %y = mp.reshape %x : tensor<?x12xf32, #mp.dims<batch, 12>> -> tensor<?x3x4xf32, #mp.dims<batch, 3, 4>>
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$input);
-  let results = (outs AnyRankedTensor:$result);
+  let arguments = (ins Mp_Tensor:$input);
+  let results = (outs Mp_Tensor:$result);
   let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
   let hasVerifier = 1;
 }
@@ -53,8 +54,8 @@ def Mp_PermuteOp : Mp_Op<"permute", [Pure]> {
     %y = mp.permute %x [1, 0] : tensor<3x4xf32, #mp.dims<3, 4>> -> tensor<4x3xf32, #mp.dims<4, 3>>
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$input, DenseI64ArrayAttr:$permutation);
-  let results = (outs AnyRankedTensor:$result);
+  let arguments = (ins Mp_Tensor:$input, DenseI64ArrayAttr:$permutation);
+  let results = (outs Mp_Tensor:$result);
   let assemblyFormat = "$input $permutation attr-dict `:` type($input) `->` type($result)";
   let hasVerifier = 1;
 }
@@ -68,8 +69,8 @@ def Mp_SliceOp : Mp_Op<"slice", [Pure]> {
     %y = mp.slice %x dimension 1 from 0 to 4 : tensor<?x12xf32, #mp.dims<batch, 12>> -> tensor<?x4xf32, #mp.dims<batch, 4>>
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$input, I64Attr:$dimension, I64Attr:$from, I64Attr:$to);
-  let results = (outs AnyRankedTensor:$result);
+  let arguments = (ins Mp_Tensor:$input, I64Attr:$dimension, I64Attr:$from, I64Attr:$to);
+  let results = (outs Mp_Tensor:$result);
   let assemblyFormat = "$input `dimension` $dimension `from` $from `to` $to attr-dict `:` type($input) `->` type($result)";
   let hasVerifier = 1;
 }
@@ -81,8 +82,8 @@ def Mp_PadOp : Mp_Op<"pad", [Pure]> {
     %y = mp.pad %x dimension 1 before 0 after 8 : tensor<?x4xf32, #mp.dims<batch, 4>> -> tensor<?x12xf32, #mp.dims<batch, 12>>
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$input, I64Attr:$dimension, I64Attr:$before, I64Attr:$after);
-  let results = (outs AnyRankedTensor:$result);
+  let arguments = (ins Mp_Tensor:$input, I64Attr:$dimension, I64Attr:$before, I64Attr:$after);
+  let results = (outs Mp_Tensor:$result);
   let assemblyFormat = "$input `dimension` $dimension `before` $before `after` $after attr-dict `:` type($input) `->` type($result)";
   let hasVerifier = 1;
 }
@@ -96,8 +97,8 @@ def Mp_ConcatOp : Mp_Op<"concat", [Pure]> {
     %y = mp.concat %a, %b dimension 1 : (tensor<?x4xf32, #mp.dims<batch, 4>>, tensor<?x2xf32, #mp.dims<batch, 2>>) -> tensor<?x6xf32, #mp.dims<batch, 6>>
     ```
   }];
-  let arguments = (ins Variadic<AnyRankedTensor>:$inputs, I64Attr:$dimension);
-  let results = (outs AnyRankedTensor:$result);
+  let arguments = (ins Variadic<Mp_Tensor>:$inputs, I64Attr:$dimension);
+  let results = (outs Mp_Tensor:$result);
   let assemblyFormat = "$inputs `dimension` $dimension attr-dict `:` functional-type($inputs, $result)";
   let hasVerifier = 1;
 }
@@ -118,8 +119,8 @@ def Mp_MatmulOp : Mp_Op<"matmul", [Pure]> {
     %c = mp.matmul %a, %b transpose_b : tensor<?x4xf32, #mp.dims<batch, 4>>, tensor<8x4xf32, #mp.dims<8, 4>> -> tensor<?x8xf32, #mp.dims<batch, 8>>
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$a, AnyRankedTensor:$b, UnitAttr:$transpose_a, UnitAttr:$transpose_b);
-  let results = (outs AnyRankedTensor:$result);
+  let arguments = (ins Mp_Tensor:$a, Mp_Tensor:$b, UnitAttr:$transpose_a, UnitAttr:$transpose_b);
+  let results = (outs Mp_Tensor:$result);
   let assemblyFormat = [{
     $a `,` $b (`transpose_a` $transpose_a^)? (`transpose_b` $transpose_b^)? attr-dict `:` type($a) `,` type($b) `->` type($result)
   }];
@@ -136,15 +137,15 @@ def Mp_ReduceOp : Mp_Op<"reduce", [Pure]> {
     %s = mp.reduce sum %x [0] : tensor<?x4xf32, #mp.dims<batch, 4>> -> tensor<4xf32, #mp.dims<4>>
     ```
   }];
-  let arguments = (ins Mp_ReductionKind:$kind, AnyRankedTensor:$input, DenseI64ArrayAttr:$dimensions);
-  let results = (outs AnyRankedTensor:$result);
+  let arguments = (ins Mp_ReductionKind:$kind, Mp_Tensor:$input, DenseI64ArrayAttr:$dimensions);
+  let results = (outs Mp_Tensor:$result);
   let assemblyFormat = "$kind $input $dimensions attr-dict `:` type($input) `->` type($result)";
   let hasVerifier = 1;
 }
 
 class Mp_AlongDimension<string opMnemonic> : Mp_Op<opMnemonic, [Pure]> {
-  let arguments = (ins AnyRankedTensor:$input, I64Attr:$dimension);
-  let results = (outs AnyRankedTensor:$result);
+  let arguments = (ins Mp_Tensor:$input, I64Attr:$dimension);
+  let results = (outs Mp_Tensor:$result);
   let assemblyFormat = "$input `dimension` $dimension attr-dict `:` type($input) `->` type($result)";
   let hasVerifier = 1;
 }
@@ -188,9 +189,9 @@ def Mp_LinearOp : Mp_Op<"linear", [Pure]> {
     %y = mp.linear %x, %w bias %b relu : tensor<?x4xf32, #mp.dims<batch, 4>>, tensor<8x4xf32, #mp.dims<8, 4>>, tensor<8xf32, #mp.dims<8>> -> tensor<?x8xf32, #mp.dims<batch, 8>>
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$x, AnyRankedTensor:$weight, Optional<AnyRankedTensor>:$bias,
+  let arguments = (ins Mp_Tensor:$x, Mp_Tensor:$weight, Optional<Mp_Tensor>:$bias,
                        Mp_ActivationKind:$activation);
-  let results = (outs AnyRankedTensor:$result);
+  let results = (outs Mp_Tensor:$result);
   let assemblyFormat = [{
     $x `,` $weight (`bias` $bias^)? $activation attr-dict `:` type($x) `,` type($weight) (`,` type($bias)^)? `->` type($result)
   }];
@@ -213,8 +214,8 @@ def Mp_MapOp : Mp_Op<"map", [Pure, SingleBlock]> {
     }
     ```
   }];
-  let arguments = (ins Variadic<AnyRankedTensor>:$inputs, ArrayAttr:$maps);
-  let results = (outs AnyRankedTensor:$result);
+  let arguments = (ins Variadic<Mp_Tensor>:$inputs, ArrayAttr:$maps);
+  let results = (outs Mp_Tensor:$result);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "$inputs `maps` $maps attr-dict `:` functional-type($inputs, $result) $body";
   let hasVerifier = 1;

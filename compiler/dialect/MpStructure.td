@@ -41,14 +41,16 @@ def Mp_ParameterOp : Mp_Op<"parameter", [Symbol]> {
   let summary = "a tensor that is trained";
   let description = [{
     The symbol is PyTorch's path. `arguments` are the initialiser's, in the order of the language. Parameters draw in the
-    order in which they stand. In the phase calls `mp.buffer` says where it lies.
+    order in which they stand. `undecayed`: the optimiser's weight decay leaves it alone. In the phase calls `mp.buffer`
+    says where it lies.
 
     ```mlir
     mp.parameter @"layer1.weight" : tensor<256x12xf32, #mp.dims<out=256, in=12>> init kaiming_uniform [1.2e1]
+    mp.parameter @"layer1.bias" : tensor<256xf32, #mp.dims<out=256>> init zeros [] {undecayed}
     ```
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttr:$type,
-                       Mp_InitializerKind:$initializer, DenseF64ArrayAttr:$arguments);
+                       Mp_InitializerKind:$initializer, DenseF64ArrayAttr:$arguments, UnitAttr:$undecayed);
   let assemblyFormat = "$sym_name `:` $type `init` $initializer $arguments attr-dict";
   let extraClassDeclaration = [{
     ::mlir::RankedTensorType getTensorType() { return ::llvm::cast<::mlir::RankedTensorType>(getType()); }
@@ -58,21 +60,26 @@ def Mp_ParameterOp : Mp_Op<"parameter", [Symbol]> {
 def Mp_TrainingOp : Mp_Op<"training"> {
   let summary = "what the train block says";
   let description = [{
-    `optimizer` is `sgd`, `adam` or `adamw`, `settings` its hyper-parameters as f64 by name. `loss` names the layer that
-    computes the loss. `classes` is the number of classes where the target is one, else 0. `data` and `test_data` are
-    dictionaries with `kind` (`csv`, `npy`), `path`, and where given `targets_path`, `inputs`, `targets`, `test`.
+    `optimizer` is `sgd`, `adam`, `adamw`, `adagrad` or `rmsprop`, `settings` its hyper-parameters by name, numbers as f64, and
+    `clip_norm` where gradients are clipped. `loss` names the layer that computes the loss. `classes` is the number of
+    classes where the target is one, else 0. `data` and `test_data` are dictionaries with `kind` (`csv`, `npy`), `path`, and
+    where given `targets_path`, `inputs`, `targets`, `test`. `lr_schedule` is one with `kind` (`constant`, `cosine`, `linear`,
+    `step`) and the numbers that the language's call gives.
 
     ```mlir
     mp.training optimizer "adam" {lr = 1.0e-3 : f64} loss "mse" epochs 10 batch 32 shuffle true seed 0 classes 0
       data {kind = "csv", path = "sunspots.csv", test = 2.0e-1 : f64} test_data {}
+      lr_schedule {kind = "cosine", steps = 1000 : i64, warmup = 100 : i64, min = 0.0 : f64}
     ```
   }];
   let arguments = (ins StrAttr:$optimizer, DictionaryAttr:$settings, StrAttr:$loss, I64Attr:$epochs,
                        I64Attr:$batch, BoolAttr:$shuffle, I64Attr:$seed, I64Attr:$classes,
-                       DictionaryAttr:$data, DictionaryAttr:$test_data);
+                       DictionaryAttr:$data, DictionaryAttr:$test_data,
+                       OptionalAttr<DictionaryAttr>:$lr_schedule);
   let assemblyFormat = [{
     `optimizer` $optimizer $settings `loss` $loss `epochs` $epochs `batch` $batch `shuffle` $shuffle `seed` $seed
-    `classes` $classes `data` $data `test_data` $test_data attr-dict
+    `classes` $classes `data` $data `test_data` $test_data
+    (`lr_schedule` $lr_schedule^)? attr-dict
   }];
 }
 
@@ -138,15 +145,47 @@ def Mp_GradientOp : Mp_Op<"gradient"> {
   let assemblyFormat = "$parameter `,` $value attr-dict `:` type($value)";
 }
 
+def Mp_SquaredNormOp : Mp_Op<"squared_norm", [Pure]> {
+  let summary = "the sum of the squares of all elements, added to a sum so far";
+  let description = [{
+    sum + Σ input², the squares summed in fixed blocks and rounded once: neither placement nor threads change a bit.
+
+    ```mlir
+    %a = mp.squared_norm %g : (tensor<256x12xf32, #mp.dims<out=256, in=12>>) -> tensor<f32, #mp.dims<>>
+    %b = mp.squared_norm %h, %a : (tensor<256xf32, #mp.dims<out=256>>, tensor<f32, #mp.dims<>>) -> tensor<f32, #mp.dims<>>
+    ```
+  }];
+  let arguments = (ins Mp_Tensor:$input, Optional<Mp_Scalar>:$sum);
+  let results = (outs Mp_Scalar:$result);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, $result)";
+}
+
+def Mp_ClipScaleOp : Mp_Op<"clip_scale", [Pure, AllTypesMatch<["squared_norm", "result"]>]> {
+  let summary = "what gradients are multiplied by so that their norm is at most `norm`";
+  let description = [{
+    min(1, norm / (√squared_norm + 1e-6)), as `torch.nn.utils.clip_grad_norm_` has it.
+
+    ```mlir
+    %s = mp.clip_scale %n to 1.0 : tensor<f32, #mp.dims<>>
+    ```
+  }];
+  let arguments = (ins Mp_Scalar:$squared_norm, F64Attr:$norm);
+  let results = (outs Mp_Scalar:$result);
+  let assemblyFormat = "$squared_norm `to` $norm attr-dict `:` type($squared_norm)";
+}
+
 def Mp_UpdateOp : Mp_Op<"update"> {
   let summary = "one step of the optimiser over all parameters of a device";
   let description = [{
+    The gradients are multiplied by `scale` first, where there is one.
+
     ```mlir
     mp.update "adam" {mp.device = 0 : i64}
+    mp.update "adam" scale %s : tensor<f32, #mp.dims<>> {mp.device = 1 : i64}
     ```
   }];
-  let arguments = (ins StrAttr:$optimizer);
-  let assemblyFormat = "$optimizer attr-dict";
+  let arguments = (ins StrAttr:$optimizer, Optional<Mp_Scalar>:$scale);
+  let assemblyFormat = "$optimizer (`scale` $scale^ `:` type($scale))? attr-dict";
 }
 
 def Mp_TransferOp : Mp_Op<"transfer", [Pure, AllTypesMatch<["input", "result"]>]> {

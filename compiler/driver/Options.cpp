@@ -75,6 +75,9 @@ void Reader::addModelOptions(CLI::App &verb) {
       "What each device has, for instance 16GiB");
   addEntry(verb, "--loss", "loss", "For instance cross_entropy");
   addEntry(verb, "--optimizer", "optimizer", "For instance 'sgd(lr: 0.1)'");
+  addEntry(verb, "--lr-schedule", "lr_schedule", "For instance 'cosine(warmup: 100)'");
+  addEntry(verb, "--clip-norm", "clip_norm", "The largest norm of all gradients together");
+  addEntry(verb, "--no-weight-decay", "no_weight_decay", "For instance '[\"*.bias\"]'");
   addEntry(verb, "--replicas", "replicas", "Copies of the model");
   addEntry(verb, "--microbatches", "microbatches", "Parts of a batch");
   addEntry(verb, "--schedule", "schedule", "gpipe, 1f1b, interleaved, zero-bubble", true);

@@ -57,6 +57,9 @@ static void addStep(OpPassManager &passes, Phase phase) {
     // While adjoints are tied to their operations, and before placement, so that copies are placed
     // with what they repeat.
     model.addPass(createRecompute());
+    // After differentiation, which makes the gradients; before placement, which must not decide the
+    // order in which their norms are summed.
+    model.addPass(createClipGradients());
     return;
   case Phase::placed:
     // After differentiation, as an adjoint lives where the operation does that it is the adjoint

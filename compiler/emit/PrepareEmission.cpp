@@ -89,9 +89,23 @@ void forEachDirection(ProgramOp program, llvm::function_ref<void(Operation *, bo
 /// Whether the operation is a line of the emitted program.
 static bool prints(Operation *op) { return !isa<ReadOp, ReshapeOp, GradientOp, ReturnOp>(op); }
 
-static std::string functionName(StringRef program, Operation *op) {
+/// The function of what ends a step: the norm of the gradients, and the updates; empty for others.
+static std::string endOfStep(Operation *op) {
   if (isa<UpdateOp>(op))
     return "update"; // a line a device: not worth a function each
+  if (isa<SquaredNormOp, ClipScaleOp>(op))
+    return "clip_gradients";
+  if (!isa<TransferOp>(op) || op->use_empty())
+    return {};
+  std::string first = endOfStep(*op->user_begin());
+  bool agree =
+      llvm::all_of(op->getUsers(), [&](Operation *user) { return endOfStep(user) == first; });
+  return agree ? first : std::string();
+}
+
+static std::string functionName(StringRef program, Operation *op) {
+  if (std::string name = endOfStep(op); !name.empty())
+    return name;
   std::string device = std::to_string(getDevice(op).value_or(0));
   if (auto when = op->getAttrOfType<StringAttr>(kWhen))
     return (when.getValue() == "before" ? "prepare_on_" : "finish_on_") + device;

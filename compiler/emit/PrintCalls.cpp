@@ -283,8 +283,20 @@ void CallPrinter::call(ExtentOp op) {
       << extent(op.getScale(), op.getOffset()) << ", " << name(op.getResult()) << ");\n";
 }
 
+void CallPrinter::call(SquaredNormOp op) {
+  out << "squared_norm(" << device(op) << ", " << size(getElementCount(op.getInput().getType()))
+      << ", " << name(op.getInput()) << ", " << (op.getSum() ? name(op.getSum()) : "nullptr")
+      << ", " << name(op.getResult()) << ");\n";
+}
+
+void CallPrinter::call(ClipScaleOp op) {
+  out << "clip_scale(" << device(op) << ", optimizer(), " << name(op.getSquaredNorm()) << ", "
+      << name(op.getResult()) << ");\n";
+}
+
 void CallPrinter::call(UpdateOp op) {
-  out << op.getOptimizer() << "(" << device(op) << ", optimizer(), step());\n";
+  out << op.getOptimizer() << "(" << device(op) << ", optimizer(), step()"
+      << (op.getScale() ? ", " + name(op.getScale()) : "") << ");\n";
 }
 
 //===- Results
@@ -316,9 +328,9 @@ void CallPrinter::print(Operation *op) {
     declareResult(result);
   llvm::TypeSwitch<Operation *>(op)
       .Case<LinearOp, MatmulOp, ReduceOp, SoftmaxOp, LogSoftmaxOp, ArgmaxOp, MapOp, BroadcastOp,
-            PermuteOp, SliceOp, PadOp, ConcatOp, ConstantOp, ExtentOp, UpdateOp, GatherOp,
-            ScatterAddOp, CrossEntropyOp, CrossEntropyGradientOp, AttentionOp, AttentionGradientOp,
-            LayerNormOp, LayerNormGradientOp, RmsNormOp, RmsNormGradientOp>(
+            PermuteOp, SliceOp, PadOp, ConcatOp, ConstantOp, ExtentOp, SquaredNormOp, ClipScaleOp,
+            UpdateOp, GatherOp, ScatterAddOp, CrossEntropyOp, CrossEntropyGradientOp, AttentionOp,
+            AttentionGradientOp, LayerNormOp, LayerNormGradientOp, RmsNormOp, RmsNormGradientOp>(
           [&](auto concrete) { call(concrete); })
       .Default([](Operation *) { llvm_unreachable("mp-prepare-emission leaves nothing else"); });
 }

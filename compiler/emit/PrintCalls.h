@@ -48,6 +48,8 @@ private:
   void call(mp::ConcatOp op);
   void call(mp::ConstantOp op);
   void call(mp::ExtentOp op);
+  void call(mp::SquaredNormOp op);
+  void call(mp::ClipScaleOp op);
   void call(mp::UpdateOp op);
   void call(mp::GatherOp op);
   void call(mp::ScatterAddOp op);

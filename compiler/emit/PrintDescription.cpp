@@ -28,13 +28,25 @@ static std::string port(StringRef name, Type tensor) {
 }
 
 static void printDevices(const ModelIndex &index, llvm::raw_ostream &out) {
-  out << "// of each: floats of parameters, of those trained; bytes of activations, bytes a row\n"
-         "description.devices = {\n";
-  for (Attribute entry : ModelOp(index.model)->getAttrOfType<ArrayAttr>("mp.devices")) {
+  auto devices = ModelOp(index.model)->getAttrOfType<ArrayAttr>("mp.devices");
+  bool haveUndecayed = llvm::any_of(devices, [](Attribute device) {
+    auto floats = cast<DictionaryAttr>(device).getAs<IntegerAttr>("undecayed_floats");
+    return floats && floats.getInt() > 0;
+  });
+  out << "// of each: floats of parameters, of those trained; bytes of activations, bytes a row"
+      << (haveUndecayed ? ";\n// floats of the trained, the last ones, that do not decay\n" : "\n")
+      << "description.devices = {\n";
+  for (Attribute entry : devices) {
     auto device = cast<DictionaryAttr>(entry);
-    auto get = [&](StringRef name) { return device.getAs<IntegerAttr>(name).getInt(); };
+    auto get = [&](StringRef name) {
+      auto value = device.getAs<IntegerAttr>(name);
+      return value ? value.getInt() : 0;
+    };
     out << "{" << get("parameter_floats") << ", " << get("trained_floats") << ", "
-        << get("fixed_bytes") << ", " << get("row_bytes") << "},\n";
+        << get("fixed_bytes") << ", " << get("row_bytes");
+    if (get("undecayed_floats") > 0)
+      out << ", " << get("undecayed_floats");
+    out << "},\n";
   }
   out << "};\n";
 }
@@ -105,6 +117,15 @@ static void printData(StringRef member, DictionaryAttr data, llvm::raw_ostream &
     out << prefix << "test = " << number(part.getValueAsDouble()) << ";\n";
 }
 
+/// A number or truth of the optimiser or its schedule.
+static std::string settingText(Attribute value) {
+  if (auto truth = dyn_cast<BoolAttr>(value))
+    return truth.getValue() ? "true" : "false";
+  if (auto count = dyn_cast<IntegerAttr>(value))
+    return std::to_string(count.getInt());
+  return number(cast<FloatAttr>(value).getValueAsDouble());
+}
+
 static void printTraining(TrainingOp training, llvm::raw_ostream &out) {
   if (training.getClasses())
     out << "description.classes = " << training.getClasses() << ";\n";
@@ -119,7 +140,16 @@ static void printTraining(TrainingOp training, llvm::raw_ostream &out) {
       << "training.optimizer.kind = OptimizerSettings::Kind::" << training.getOptimizer() << ";\n";
   for (NamedAttribute setting : training.getSettings())
     out << "training.optimizer." << setting.getName().strref() << " = "
-        << number(cast<FloatAttr>(setting.getValue()).getValueAsDouble()) << ";\n";
+        << settingText(setting.getValue()) << ";\n";
+  auto schedule = training.getLrScheduleAttr();
+  if (!schedule)
+    return;
+  out << "training.schedule.kind = LearningRateSchedule::Kind::"
+      << schedule.getAs<StringAttr>("kind").getValue() << ";\n";
+  for (NamedAttribute setting : schedule)
+    if (setting.getName() != "kind")
+      out << "training.schedule." << setting.getName().strref() << " = "
+          << settingText(setting.getValue()) << ";\n";
 }
 
 void printDescription(const ModelIndex &index, const EmitOptions &options, llvm::raw_ostream &out) {

@@ -49,6 +49,8 @@ std::string FilePrinter::layerComment(Operation *op) {
   if (isa<UpdateOp>(op))
     return "";
   TrainingOp training = index.training;
+  if (isa<SquaredNormOp, ClipScaleOp>(op))
+    return comment("the norm of all gradients", placeComment(op->getLoc()));
   if (op->getAttrOfType<StringAttr>(kLayer) && training)
     return comment(("loss = " + training.getLoss()).str(), placeComment(training.getLoc()));
   return comment(words(op), placeComment(op->getLoc()));

@@ -4,6 +4,7 @@
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/Path.h"
 
 #include <charconv>
@@ -122,10 +123,17 @@ std::string placeComment(Location location) {
 int optimizerSlots(TrainingOp training) {
   if (!training)
     return 0;
-  if (training.getOptimizer() != "sgd")
-    return 2;
-  auto momentum = training.getSettings().getAs<FloatAttr>("momentum");
-  return momentum && !momentum.getValue().isZero() ? 1 : 0;
+  auto number = training.getSettings().getAs<FloatAttr>("momentum");
+  bool momentum = number && !number.getValue().isZero();
+  auto isSet = [&](StringRef name) {
+    auto truth = training.getSettings().getAs<BoolAttr>(name);
+    return truth && truth.getValue();
+  };
+  return llvm::StringSwitch<int>(training.getOptimizer())
+      .Case("sgd", momentum)
+      .Case("adagrad", 1)
+      .Case("rmsprop", 1 + momentum + isSet("centered"))
+      .Default(2 + isSet("amsgrad"));
 }
 
 static int64_t roundUp(int64_t value, int64_t multiple) {

@@ -46,8 +46,8 @@ void ModelBuilder::declareLayers() {
   for (const auto &parameter : session.parameters)
     if (parameter->type)
       builder.create<mp::ParameterOp>(location(parameter->declaration->range), parameter->path,
-                                      parameter->type, parameter->initializer,
-                                      parameter->arguments);
+                                      parameter->type, parameter->initializer, parameter->arguments,
+                                      parameter->isUndecayed);
 }
 
 DictionaryAttr ModelBuilder::dataAttribute(const std::optional<DataSettings> &data) {
@@ -74,14 +74,36 @@ DictionaryAttr ModelBuilder::dataAttribute(const std::optional<DataSettings> &da
   return builder.getDictionaryAttr(entries);
 }
 
+DictionaryAttr ModelBuilder::scheduleAttribute(const std::optional<ScheduleSettings> &schedule) {
+  if (!schedule)
+    return {};
+  SmallVector<NamedAttribute> entries{
+      builder.getNamedAttr("kind", builder.getStringAttr(schedule->kind))};
+  for (const auto &[name, value] : schedule->numbers) {
+    const int64_t *count = std::get_if<int64_t>(&value);
+    Attribute attribute = count ? Attribute(builder.getI64IntegerAttr(*count))
+                                : Attribute(builder.getF64FloatAttr(std::get<double>(value)));
+    entries.push_back(builder.getNamedAttr(name, attribute));
+  }
+  return builder.getDictionaryAttr(entries);
+}
+
 void ModelBuilder::addTraining() {
   SmallVector<NamedAttribute> settings;
-  for (const auto &[name, value] : training->hyperparameters)
-    settings.push_back(builder.getNamedAttr(name, builder.getF64FloatAttr(value)));
+  for (const auto &[name, value] : training->hyperparameters) {
+    const bool *truth = std::get_if<bool>(&value);
+    Attribute attribute = truth ? Attribute(builder.getBoolAttr(*truth))
+                                : Attribute(builder.getF64FloatAttr(std::get<double>(value)));
+    settings.push_back(builder.getNamedAttr(name, attribute));
+  }
+  if (training->clipNorm)
+    settings.push_back(
+        builder.getNamedAttr("clip_norm", builder.getF64FloatAttr(*training->clipNorm)));
   builder.create<mp::TrainingOp>(
       location(training->range), training->optimizer, builder.getDictionaryAttr(settings),
       training->lossName, training->epochs, training->batch, training->shuffle, training->seed,
-      classes, dataAttribute(training->data), dataAttribute(training->testData));
+      classes, dataAttribute(training->data), dataAttribute(training->testData),
+      scheduleAttribute(training->schedule));
 }
 
 /// A layer that is made but never called: trained parameters would hang in the air.
@@ -133,6 +155,9 @@ OwningOpRef<ModuleOp> ModelBuilder::build(unsigned mainBuffer) {
     resolveUnexpanded();
     return {};
   }
+
+  if (training)
+    markUndecayed(session, *training);
 
   const llvm::MemoryBuffer *buffer = session.sources.getMemoryBuffer(mainBuffer);
   OwningOpRef<ModuleOp> module = ModuleOp::create(location(declaration->name.range));

@@ -33,6 +33,7 @@ private:
   void checkTokens(DataSettings &data, const Tensor &input, const Tensor &target);
   void addTraining();
   mlir::DictionaryAttr dataAttribute(const std::optional<DataSettings> &data);
+  mlir::DictionaryAttr scheduleAttribute(const std::optional<ScheduleSettings> &schedule);
   void warnUnused();
   void resolveUnexpanded();
   mlir::Location location(const SourceRange &range) { return session.diagnostics.location(range); }

@@ -97,8 +97,11 @@ void DiagnosticPrinter::print(mlir::Location location, llvm::StringRef severity,
     out << severity << ": " << message << '\n';
     return;
   }
-  out << place.getFilename().strref() << ':' << place.getLine() << ':' << place.getColumn() << ": "
-      << severity << ": " << message << '\n';
+  out << place.getFilename().strref();
+  // A flag's value is no file: its line and column would be those of what it was wrapped in.
+  if (!place.getFilename().strref().starts_with("--"))
+    out << ':' << place.getLine() << ':' << place.getColumn();
+  out << ": " << severity << ": " << message << '\n';
   llvm::StringRef line = sourceLine(place.getFilename().strref(), place.getLine());
   if (!line.empty() && place.getColumn() > 0)
     printCaret(line, place.getColumn() - 1, out);

@@ -1,42 +1,15 @@
 //===- Train.cpp - What a train block says ----------------------------------===//
 
-#include "frontend/Train.h"
+#include "frontend/TrainReader.h"
 
-#include <cmath>
+#include <algorithm>
 
 namespace mparc {
 
-namespace {
-
-class TrainReader {
-public:
-  TrainReader(Session &theSession, TrainSettings &result)
-      : session(theSession), settings(result), evaluator(session, nullptr) {}
-
-  void read(llvm::StringRef name, const ast::Expr &value);
-  void finish();
-
-private:
-  std::optional<DataSettings> data(llvm::StringRef entry, const ast::Expr &value);
-  void loss(const ast::Expr &value);
-  void optimizer(const ast::Expr &value);
-  std::optional<double> number(const ast::Expr &expr, const std::string &what);
-  std::optional<int64_t> atLeastOne(llvm::StringRef name, const ast::Expr &value);
-  std::optional<bool> truth(llvm::StringRef name, const ast::Expr &value);
-  /// A call, or a bare name as one without arguments.
-  const Identifier *callee(const ast::Expr &value, CallSite &site);
-  void setHyperparameters(llvm::StringRef optimizer);
-
-  Session &session;
-  TrainSettings &settings;
-  Evaluator evaluator;
-};
-
-} // namespace
-
 static const llvm::StringRef entryNames[] = {
-    "data", "test_data", "loss",     "optimizer",    "epochs",   "batch",
-    "seed", "shuffle",   "replicas", "microbatches", "schedule", "shard_optimizer"};
+    "data",      "test_data",       "loss",         "optimizer", "lr_schedule",
+    "clip_norm", "no_weight_decay", "epochs",       "batch",     "seed",
+    "shuffle",   "replicas",        "microbatches", "schedule",  "shard_optimizer"};
 
 const Identifier *TrainReader::callee(const ast::Expr &value, CallSite &site) {
   const ast::Expr *target = &value;
@@ -67,12 +40,12 @@ std::optional<int64_t> TrainReader::atLeastOne(llvm::StringRef name, const ast::
   return std::nullopt;
 }
 
-std::optional<bool> TrainReader::truth(llvm::StringRef name, const ast::Expr &value) {
+std::optional<bool> TrainReader::truth(const std::string &what, const ast::Expr &value) {
   Value result = evaluator.evaluateConstant(value);
   if (auto *truth = std::get_if<bool>(&result))
     return *truth;
   if (!isPoison(result))
-    session.error(value.range, "`" + name + "` must be `true` or `false`, got " + describe(result));
+    session.error(value.range, what + " must be `true` or `false`, got " + describe(result));
   return std::nullopt;
 }
 
@@ -85,6 +58,12 @@ void TrainReader::read(llvm::StringRef name, const ast::Expr &value) {
     loss(value);
   } else if (name == "optimizer") {
     optimizer(value);
+  } else if (name == "lr_schedule") {
+    schedule(value);
+  } else if (name == "clip_norm") {
+    clipNorm(value);
+  } else if (name == "no_weight_decay") {
+    noWeightDecay(value);
   } else if (name == "epochs") {
     settings.epochs = atLeastOne(name, value).value_or(settings.epochs);
   } else if (name == "batch") {
@@ -96,7 +75,7 @@ void TrainReader::read(llvm::StringRef name, const ast::Expr &value) {
     else
       settings.seed = seed.value_or(0);
   } else if (name == "shuffle") {
-    settings.shuffle = truth(name, value).value_or(true);
+    settings.shuffle = truth("`shuffle`", value).value_or(true);
   } else if (name == "replicas" || name == "microbatches") {
     std::optional<int64_t> count = atLeastOne(name, value);
     if (count && *count > 1)
@@ -115,7 +94,7 @@ void TrainReader::read(llvm::StringRef name, const ast::Expr &value) {
                         didYouMean(*text, {"gpipe", "1f1b", "interleaved", "zero-bubble"}));
     }
   } else if (name == "shard_optimizer") {
-    if (truth(name, value).value_or(false))
+    if (truth("`shard_optimizer`", value).value_or(false))
       session.unsupported(value.range, "`shard_optimizer` is");
   }
 }
@@ -190,7 +169,7 @@ std::optional<DataSettings> TrainReader::data(llvm::StringRef entry, const ast::
 }
 
 //===----------------------------------------------------------------------===//
-// Loss and optimizer
+// Loss
 //===----------------------------------------------------------------------===//
 
 void TrainReader::loss(const ast::Expr &value) {
@@ -216,72 +195,6 @@ void TrainReader::loss(const ast::Expr &value) {
   settings.lossArguments = site.arguments;
 }
 
-void TrainReader::setHyperparameters(llvm::StringRef optimizer) {
-  settings.optimizer = optimizer.str();
-  settings.hyperparameters = {{"lr", 1e-3}, {"weight_decay", optimizer == "adamw" ? 0.01 : 0.0}};
-  if (optimizer == "sgd")
-    settings.hyperparameters.push_back({"momentum", 0});
-  else
-    for (auto [name, value] : {std::pair("beta1", 0.9), {"beta2", 0.999}, {"eps", 1e-8}})
-      settings.hyperparameters.push_back({name, value});
-}
-
-void TrainReader::optimizer(const ast::Expr &value) {
-  CallSite site;
-  const Identifier *name = callee(value, site);
-  if (!name || (name->text != "sgd" && name->text != "adam" && name->text != "adamw")) {
-    if (name)
-      session.error(name->range, "unknown optimizer `" + name->text + "`" +
-                                     didYouMean(name->text, {"sgd", "adam", "adamw"}));
-    else
-      session.error(value.range, "`optimizer` is `sgd`, `adam` or `adamw`, as in `adam(lr: 1e-3)`");
-    return;
-  }
-  bool isSgd = name->text == "sgd";
-  llvm::SmallVector<Formal> formals{{"lr", false, {}}};
-  if (isSgd)
-    formals.push_back({"momentum", false, {}});
-  else
-    formals.append({{"betas", false, {}}, {"eps", false, {}}});
-  formals.push_back({"weight_decay", false, {}});
-  llvm::SmallVector<Actual> actuals;
-  if (!bindArguments(session, site, formals, actuals))
-    return;
-  setHyperparameters(name->text);
-  auto set = [&](llvm::StringRef key, const ast::Expr &expr, const std::string &what,
-                 bool isBelowOne) {
-    std::optional<double> given = number(expr, what);
-    if (!given)
-      return;
-    if (!std::isfinite(*given) || *given < 0 || (isBelowOne && *given >= 1)) {
-      session.error(expr.range, what +
-                                    (isBelowOne ? " must be at least 0 and below 1, got "
-                                                : " must be at least 0, got ") +
-                                    Number::real(*given).str());
-      return;
-    }
-    for (auto &[known, slot] : settings.hyperparameters)
-      if (known == key)
-        slot = *given;
-  };
-  for (auto [formal, actual] : llvm::zip(formals, actuals)) {
-    if (!actual)
-      continue;
-    std::string what = "`" + formal.name.str() + "` of `" + name->text.str() + "`";
-    if (formal.name != "betas") {
-      set(formal.name, *actual.expr, what, false);
-      continue;
-    }
-    auto *pair = llvm::dyn_cast<ast::TupleExpr>(actual.expr);
-    if (!pair || pair->elements.size() != 2) {
-      session.error(actual.range, what + " must be two numbers, as in `(0.9, 0.999)`");
-      continue;
-    }
-    set("beta1", *pair->elements[0], what, true);
-    set("beta2", *pair->elements[1], what, true);
-  }
-}
-
 void TrainReader::finish() {
   if (settings.hyperparameters.empty())
     setHyperparameters("adam");
@@ -295,11 +208,14 @@ TrainSettings readTrain(Session &session, const ast::TrainDecl &train) {
   settings.lossRange = train.model.range;
   TrainReader reader(session, settings);
   llvm::StringMap<const ast::Expr *> replaced;
-  for (const auto &[name, text] : session.options.trainEntries)
-    if (const ast::Expr *value = session.library.parseExpression("--" + name, text)) {
+  for (const auto &[name, text] : session.options.trainEntries) {
+    std::string flag = "--" + name;
+    std::replace(flag.begin(), flag.end(), '_', '-');
+    if (const ast::Expr *value = session.library.parseExpression(flag, text)) {
       reader.read(name, *value);
       replaced[name] = value;
     }
+  }
   llvm::StringMap<SourceRange> seen;
   for (const ast::TrainEntry &entry : train.entries) {
     llvm::StringRef name = entry.name.text;

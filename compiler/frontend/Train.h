@@ -5,6 +5,8 @@
 
 #include "frontend/Instantiate.h"
 
+#include <variant>
+
 namespace mparc {
 
 /// Where data comes from: the arguments of `csv`, `npy`, `text` or `tokens`.
@@ -22,13 +24,31 @@ struct DataSettings {
   std::string tokenType;
 };
 
+/// How the learning rate changes: the call's name, and its arguments by name; whole numbers are
+/// int64_t.
+struct ScheduleSettings {
+  std::string kind;
+  std::vector<std::pair<std::string, std::variant<int64_t, double>>> numbers;
+};
+
+/// A pattern of parameters' paths, and where it is written.
+struct ParameterPattern {
+  std::string text;
+  SourceRange where;
+};
+
 /// A train block, its entries evaluated.
 struct TrainSettings {
   SourceRange range;
   std::optional<DataSettings> data, testData;
   std::string optimizer = "adam";
   /// The optimizer's hyper-parameters by name.
-  std::vector<std::pair<std::string, double>> hyperparameters;
+  std::vector<std::pair<std::string, std::variant<double, bool>>> hyperparameters;
+  std::optional<ScheduleSettings> schedule;
+  /// The largest norm of all gradients together.
+  std::optional<double> clipNorm;
+  /// Parameters that weight decay leaves alone: those whose path one of these matches.
+  std::vector<ParameterPattern> noWeightDecay;
   const ast::LayerDecl *loss = nullptr;
   std::string lossName = "mse";
   SourceRange lossRange;
@@ -49,6 +69,9 @@ std::optional<DataSettings> readTokenData(Session &session, Evaluator &evaluator
 /// The argument `test` of any data: a part of the rows, in [0, 1).
 std::optional<double> readTestPart(Session &session, Evaluator &evaluator, llvm::StringRef entry,
                                    const ast::Expr &expr, const std::string &what);
+
+/// Marks the parameters that weight decay leaves alone. A pattern that matches none is an error.
+void markUndecayed(Session &session, const TrainSettings &settings);
 
 } // namespace mparc
 

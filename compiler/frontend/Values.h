@@ -57,6 +57,8 @@ struct ParameterInfo {
   mlir::RankedTensorType type;
   mp::InitializerKind initializer = mp::InitializerKind::zeros;
   llvm::SmallVector<double, 2> arguments;
+  /// Whether the optimizer's weight decay leaves it alone.
+  bool isUndecayed = false;
   /// What reads of it may be told about its shape.
   Origin origin;
 };

@@ -29,9 +29,7 @@ private:
   void bindArguments(int64_t firstRow, int64_t rows);
   void releaseAfter(Operation *op);
   LogicalResult computeElements(Operation *op, const View &result);
-  void computeSlice(SliceOp op, const View &result);
-  void computePad(PadOp op, const View &result);
-  void computeConcat(ConcatOp op, const View &result);
+  LogicalResult noteScale(UpdateOp op);
 
   FailureOr<Outcome> collect();
   void findLastUses();
@@ -51,6 +49,7 @@ private:
   llvm::DenseMap<Operation *, SmallVector<Value, 2>> dying_; // after an operation
   llvm::DenseSet<Operation *> skipped_;
   std::vector<std::pair<StringRef, Value>> gradients_;
+  std::optional<Tensor> scale_; // of the gradients
   bool inParts_ = false;
   int64_t firstRow_ = 0, partRows_ = 0; // of the part that is being worked on
 };
@@ -103,8 +102,10 @@ static bool mayWriteOver(Operation *op, unsigned index) {
 }
 
 template <typename Scalar> LogicalResult Run<Scalar>::execute(Operation *op) {
-  if (isa<ReturnOp, UpdateOp>(op))
+  if (isa<ReturnOp>(op))
     return success();
+  if (auto update = dyn_cast<UpdateOp>(op))
+    return noteScale(update);
   if (auto gradient = dyn_cast<GradientOp>(op)) {
     gradients_.emplace_back(gradient.getParameter(), gradient.getValue());
     storage_->keep(root(gradient.getValue()));
@@ -182,9 +183,22 @@ LogicalResult Run<Scalar>::compute(Operation *op, ArrayRef<View> results) {
         copy<Scalar>(result.extents, from, 0, steps, result, 0, getStrides(result.extents));
         return success();
       })
-      .Case([&](SliceOp slice) { return computeSlice(slice, result), success(); })
-      .Case([&](PadOp pad) { return computePad(pad, result), success(); })
-      .Case([&](ConcatOp concat) { return computeConcat(concat, result), success(); })
+      .Case([&](SliceOp slice) {
+        interpreter::slice<Scalar>(get(slice.getInput()), slice.getDimension(), slice.getFrom(),
+                                   result);
+        return success();
+      })
+      .Case([&](PadOp pad) {
+        interpreter::pad<Scalar>(get(pad.getInput()), pad.getDimension(), pad.getBefore(), result);
+        return success();
+      })
+      .Case([&](ConcatOp concat) {
+        SmallVector<View> parts;
+        for (Value input : concat.getInputs())
+          parts.push_back(get(input));
+        interpreter::concat<Scalar>(parts, concat.getDimension(), result);
+        return success();
+      })
       .Case([&](MatmulOp matmul) {
         interpreter::matmul<Scalar>(get(matmul.getA()), matmul.getTransposeA(), get(matmul.getB()),
                                     matmul.getTransposeB(), result);
@@ -253,6 +267,16 @@ LogicalResult Run<Scalar>::compute(Operation *op, ArrayRef<View> results) {
         auto views = llvm::map_to_vector(op->getOperands(), [&](Value each) { return get(each); });
         return computeIndexed<Scalar>(op, views, result);
       })
+      .Case([&](SquaredNormOp norm) {
+        interpreter::squaredNorm<Scalar>(get(norm.getInput()),
+                                         norm.getSum() ? get(norm.getSum()) : View{}, result);
+        return success();
+      })
+      .Case([&](ClipScaleOp clip) {
+        interpreter::clipScale<Scalar>(get(clip.getSquaredNorm()), clip.getNorm().convertToDouble(),
+                                       result);
+        return success();
+      })
       .Default([](Operation *other) {
         return other->emitError("cannot interpret ") << other->getName();
       });
@@ -280,31 +304,6 @@ LogicalResult Run<Scalar>::computeElements(Operation *op, const View &result) {
   return success();
 }
 
-template <typename Scalar> void Run<Scalar>::computeSlice(SliceOp op, const View &result) {
-  const View &from = get(op.getInput());
-  Extents strides = getStrides(from.extents);
-  int64_t offset = static_cast<int64_t>(op.getFrom()) * strides[op.getDimension()];
-  copy<Scalar>(result.extents, from, offset, strides, result, 0, getStrides(result.extents));
-}
-
-template <typename Scalar> void Run<Scalar>::computePad(PadOp op, const View &result) {
-  const View &from = get(op.getInput());
-  Extents strides = getStrides(result.extents);
-  int64_t offset = static_cast<int64_t>(op.getBefore()) * strides[op.getDimension()];
-  fillZero<Scalar>(result);
-  copy<Scalar>(from.extents, from, 0, getStrides(from.extents), result, offset, strides);
-}
-
-template <typename Scalar> void Run<Scalar>::computeConcat(ConcatOp op, const View &result) {
-  Extents strides = getStrides(result.extents);
-  int64_t offset = 0;
-  for (Value input : op.getInputs()) {
-    const View &from = get(input);
-    copy<Scalar>(from.extents, from, 0, getStrides(from.extents), result, offset, strides);
-    offset += from.extents[op.getDimension()] * strides[op.getDimension()];
-  }
-}
-
 /// A copy of what a view shows.
 template <typename Scalar> static Tensor take(const View &view) {
   Tensor tensor(view.kind, view.extents, sizeof(Scalar));
@@ -312,8 +311,20 @@ template <typename Scalar> static Tensor take(const View &view) {
   return tensor;
 }
 
+/// What a device's update multiplies the gradients by: the same on all.
+template <typename Scalar> LogicalResult Run<Scalar>::noteScale(UpdateOp op) {
+  if (!op.getScale())
+    return success();
+  Tensor scale = take<Scalar>(get(op.getScale()));
+  if (scale_ && !scale.sameBits(*scale_))
+    return op.emitError("scales gradients by another number than the update before");
+  scale_ = std::move(scale);
+  return success();
+}
+
 template <typename Scalar> FailureOr<Outcome> Run<Scalar>::collect() {
   Outcome outcome;
+  outcome.scale = std::move(scale_);
   auto last = cast<ReturnOp>(program_.getBlock().back());
   for (Value value : last.getResults())
     outcome.returned.push_back(take<Scalar>(get(value)));

@@ -31,11 +31,12 @@ struct RunOptions {
 struct Outcome {
   std::vector<Tensor> returned;
   std::vector<std::pair<std::string, Tensor>> gradients; // in the model's order of parameters
+  std::optional<Tensor> scale;                           // of the gradients, where they are clipped
 };
 
 /// Runs a program of the model, `train`, `evaluate` or `predict`. Scalar is float or double, and
 /// what the tensors of `inputs` hold. Fails with diagnostics at the operation that could not be
-/// run. Updates of parameters are not carried out.
+/// run. Updates of parameters are not carried out, and gradients are those before clipping.
 template <typename Scalar>
 mlir::FailureOr<Outcome> run(mp::ModelOp model, llvm::StringRef program, const Inputs &inputs,
                              const RunOptions &options);

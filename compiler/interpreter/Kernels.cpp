@@ -4,6 +4,8 @@
 #include "mpar/low_precision.h"
 #include "mpar/scalar.h"
 
+#include <cmath>
+
 using llvm::ArrayRef;
 using mparc::mp::ReductionKind;
 
@@ -274,12 +276,52 @@ void argmax(const View &x, int64_t dimension, const View &y, const Surroundings 
   });
 }
 
+template <typename Scalar>
+void slice(const View &x, int64_t dimension, int64_t from, const View &y) {
+  Extents strides = getStrides(x.extents);
+  copy<Scalar>(y.extents, x, from * strides[dimension], strides, y, 0, getStrides(y.extents));
+}
+
+template <typename Scalar>
+void pad(const View &x, int64_t dimension, int64_t before, const View &y) {
+  Extents strides = getStrides(y.extents);
+  fillZero<Scalar>(y);
+  copy<Scalar>(x.extents, x, 0, getStrides(x.extents), y, before * strides[dimension], strides);
+}
+
+template <typename Scalar> void concat(ArrayRef<View> parts, int64_t dimension, const View &y) {
+  Extents strides = getStrides(y.extents);
+  int64_t offset = 0;
+  for (const View &part : parts) {
+    copy<Scalar>(part.extents, part, 0, getStrides(part.extents), y, offset, strides);
+    offset += part.extents[dimension] * strides[dimension];
+  }
+}
+
+template <typename Scalar> void squaredNorm(const View &x, const View &sum, const View &y) {
+  Scalar squares = 0;
+  for (int64_t index = 0, end = x.count(); index < end; ++index)
+    squares += x.as<Scalar>()[index] * x.as<Scalar>()[index];
+  *y.as<Scalar>() = sum.data ? *sum.as<Scalar>() + squares : squares;
+}
+
+template <typename Scalar> void clipScale(const View &squared, double norm, const View &y) {
+  const Scalar reciprocal = 1 / (std::sqrt(*squared.as<Scalar>()) + Scalar(1e-6));
+  const Scalar scale = reciprocal * static_cast<Scalar>(norm);
+  *y.as<Scalar>() = scale > 1 ? 1 : scale;
+}
+
 #define INSTANTIATE(SCALAR)                                                                        \
   template void map<SCALAR>(const ElementProgram &, ArrayRef<StridedView>, const View &,           \
                             const Surroundings &);                                                 \
   template void copy<SCALAR>(ArrayRef<int64_t>, const View &, int64_t, ArrayRef<int64_t>,          \
                              const View &, int64_t, ArrayRef<int64_t>);                            \
   template void fillZero<SCALAR>(const View &);                                                    \
+  template void slice<SCALAR>(const View &, int64_t, int64_t, const View &);                       \
+  template void pad<SCALAR>(const View &, int64_t, int64_t, const View &);                         \
+  template void concat<SCALAR>(ArrayRef<View>, int64_t, const View &);                             \
+  template void squaredNorm<SCALAR>(const View &, const View &, const View &);                     \
+  template void clipScale<SCALAR>(const View &, double, const View &);                             \
   template void matmul<SCALAR>(const View &, bool, const View &, bool, const View &);              \
   template void linear<SCALAR>(const View &, const View &, const View &, bool, const View &,       \
                                const Surroundings &);                                              \

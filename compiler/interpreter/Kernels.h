@@ -30,6 +30,18 @@ template <typename Scalar> Tensor widen(const View &view);
 /// Zero in every element.
 template <typename Scalar> void fillZero(const View &to);
 
+/// y = positions of a dimension of x, from `from` on, as many as y has.
+template <typename Scalar>
+void slice(const View &x, int64_t dimension, int64_t from, const View &y);
+
+/// y = x, with `before` zeros before the positions of a dimension and as many after as y has left.
+template <typename Scalar>
+void pad(const View &x, int64_t dimension, int64_t before, const View &y);
+
+/// y = the parts, one after the other along a dimension.
+template <typename Scalar>
+void concat(llvm::ArrayRef<View> parts, int64_t dimension, const View &y);
+
 /// c = op(a) · op(b) over the last two dimensions, batched over the others.
 template <typename Scalar>
 void matmul(const View &a, bool transposeA, const View &b, bool transposeB, const View &c);
@@ -43,6 +55,12 @@ void linear(const View &x, const View &weight, const View &bias, bool relu, cons
 template <typename Scalar>
 void reduce(mp::ReductionKind kind, const View &x, llvm::ArrayRef<int64_t> dimensions,
             const View &y, const Surroundings &surroundings);
+
+/// y = sum + Σ x²; `sum` may have no data.
+template <typename Scalar> void squaredNorm(const View &x, const View &sum, const View &y);
+
+/// y = min(1, norm / (√squared + 1e-6)).
+template <typename Scalar> void clipScale(const View &squared, double norm, const View &y);
 
 /// softmax, or its logarithm, along a dimension. `y` may be `x`.
 template <typename Scalar>

@@ -21,6 +21,8 @@ std::vector<std::pair<std::string, const Tensor *>> nameTensors(const Outcome &o
   }
   for (const auto &[name, tensor] : outcome.gradients)
     tensors.emplace_back("gradient " + name, &tensor);
+  if (outcome.scale)
+    tensors.emplace_back("clip scale", &*outcome.scale);
   return tensors;
 }
 

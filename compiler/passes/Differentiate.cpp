@@ -165,7 +165,7 @@ LogicalResult BackwardWalk::run(StringRef optimizer) {
         accumulate(operand, adjoint);
     }
   }
-  builder.create<UpdateOp>(block.getTerminator()->getLoc(), optimizer);
+  builder.create<UpdateOp>(block.getTerminator()->getLoc(), optimizer, Value());
   return success();
 }
 

@@ -29,6 +29,17 @@ def Recompute : Pass<"mp-recompute", "::mparc::mp::ModelOp"> {
   }];
 }
 
+def ClipGradients : Pass<"mp-clip-gradients", "::mparc::mp::ModelOp"> {
+  let summary = "scale all gradients so that their norm together is at most the train block's `clip_norm`";
+  let description = [{
+    One operation a parameter adds the squared norm of its gradient to the sum so far, in the order in which parameters are
+    declared; one makes the scale of the sum, and the optimiser's step multiplies gradients by it as it reads them. The order
+    of the sum is the graph's, before placement: where a parameter lives changes no bit.
+
+    Example: test/passes/clip-gradients.mlir
+  }];
+}
+
 def Place : Pass<"mp-place", "::mparc::mp::ModelOp"> {
   let summary = "give every operation its device";
   let description = [{

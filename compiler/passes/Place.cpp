@@ -101,7 +101,8 @@ void Place::splitUpdate(ProgramOp program) {
       continue;
     OpBuilder builder(update);
     for (int64_t device : devices)
-      setDevice(builder.create<UpdateOp>(update.getLoc(), update.getOptimizer()), device);
+      setDevice(builder.create<UpdateOp>(update.getLoc(), update.getOptimizer(), update.getScale()),
+                device);
     update.erase();
   }
 }

@@ -25,7 +25,7 @@ using namespace mparc::mp;
 namespace {
 
 struct DeviceNeeds {
-  int64_t parameterFloats = 0, trainedFloats = 0, fixedBytes = 0, rowBytes = 0;
+  int64_t parameterFloats = 0, trainedFloats = 0, undecayedFloats = 0, fixedBytes = 0, rowBytes = 0;
 };
 
 class PlanMemory : public mparc::mp::impl::PlanMemoryBase<PlanMemory> {
@@ -44,26 +44,35 @@ class PlanMemory : public mparc::mp::impl::PlanMemoryBase<PlanMemory> {
 static constexpr int64_t kParameterFloats = 16;
 
 /// Those with a gradient first, so that the optimiser passes over a prefix: others keep their value
-/// even under weight decay.
+/// even under weight decay. Of the prefix, those that decay first, so that either kind is
+/// contiguous.
 void PlanMemory::placeParameters() {
   Block &body = getOperation().getBody().front();
   llvm::DenseSet<Attribute> trained;
   for (ProgramOp program : body.getOps<ProgramOp>())
     for (GradientOp gradient : program.getBlock().getOps<GradientOp>())
       trained.insert(gradient.getParameterAttr().getAttr());
-  for (bool wanted : {true, false})
+  enum class Group { decayed, undecayed, untrained };
+  auto groupOf = [&](ParameterOp parameter) {
+    if (!trained.contains(parameter.getSymNameAttr()))
+      return Group::untrained;
+    return parameter.getUndecayed() ? Group::undecayed : Group::decayed;
+  };
+  for (Group group : {Group::decayed, Group::undecayed, Group::untrained})
     for (ParameterOp parameter : body.getOps<ParameterOp>()) {
-      if (trained.contains(parameter.getSymNameAttr()) != wanted)
+      if (groupOf(parameter) != group)
         continue;
       DeviceNeeds &device = needs[*getDevice(parameter)];
       auto place = BufferAttr::get(&getContext(), RegionKind::parameters, device.parameterFloats);
       parameter->setAttr(kBuffer, place);
       parameterPlaces[parameter.getSymNameAttr()] = place;
       int64_t floats = parameter.getTensorType().getNumElements();
-      device.parameterFloats +=
-          (floats + kParameterFloats - 1) / kParameterFloats * kParameterFloats;
-      if (wanted)
+      floats = (floats + kParameterFloats - 1) / kParameterFloats * kParameterFloats;
+      device.parameterFloats += floats;
+      if (group != Group::untrained)
         device.trainedFloats = device.parameterFloats;
+      if (group == Group::undecayed)
+        device.undecayedFloats += floats;
     }
 }
 
@@ -196,12 +205,18 @@ void PlanMemory::runOnOperation() {
   }
   Builder builder(&getContext());
   SmallVector<Attribute> devices;
-  for (const DeviceNeeds &device : needs)
-    devices.push_back(builder.getDictionaryAttr({
-        builder.getNamedAttr("parameter_floats", builder.getI64IntegerAttr(device.parameterFloats)),
-        builder.getNamedAttr("trained_floats", builder.getI64IntegerAttr(device.trainedFloats)),
-        builder.getNamedAttr("fixed_bytes", builder.getI64IntegerAttr(device.fixedBytes)),
-        builder.getNamedAttr("row_bytes", builder.getI64IntegerAttr(device.rowBytes)),
-    }));
+  for (const DeviceNeeds &device : needs) {
+    NamedAttrList entries;
+    auto add = [&](StringRef name, int64_t size) {
+      entries.append(name, builder.getI64IntegerAttr(size));
+    };
+    add("parameter_floats", device.parameterFloats);
+    add("trained_floats", device.trainedFloats);
+    if (device.undecayedFloats > 0)
+      add("undecayed_floats", device.undecayedFloats);
+    add("fixed_bytes", device.fixedBytes);
+    add("row_bytes", device.rowBytes);
+    devices.push_back(entries.getDictionary(&getContext()));
+  }
   model->setAttr("mp.devices", builder.getArrayAttr(devices));
 }

@@ -17,7 +17,7 @@ class VerifyGraph : public mparc::mp::impl::VerifyGraphBase<VerifyGraph> {
 
 void VerifyGraph::runOnOperation() {
   getOperation().walk([&](Operation *op) {
-    if (isa<LinearOp, MapOp, TransferOp, UpdateOp, GradientOp>(op)) {
+    if (isa<LinearOp, MapOp, TransferOp, UpdateOp, GradientOp, SquaredNormOp, ClipScaleOp>(op)) {
       op->emitError("has no place in a graph");
       signalPassFailure();
     }

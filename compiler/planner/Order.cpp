@@ -32,9 +32,9 @@ Dependences::Dependences(ProgramOp program) {
 }
 
 std::vector<Operation *> Dependences::get(Operation *op) const {
-  if (isa<UpdateOp>(op))
-    return beforeUpdate.lookup(getDevice(op).value_or(0));
   std::vector<Operation *> producers;
+  if (isa<UpdateOp>(op))
+    producers = beforeUpdate.lookup(getDevice(op).value_or(0));
   for (Value operand : op->getOperands())
     if (Operation *producer = getProducer(operand))
       producers.push_back(producer);

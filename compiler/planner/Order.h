@@ -13,8 +13,8 @@ public:
   explicit Dependences(ProgramOp program);
 
   /// The instructions whose results `op` reads. An update comes after whatever computes a gradient
-  /// of its device, and after whatever reads a parameter that it changes, be it through a transfer,
-  /// whose copy may be the parameter itself.
+  /// of its device, after its scale, and after whatever reads a parameter that it changes, be it
+  /// through a transfer, whose copy may be the parameter itself.
   std::vector<mlir::Operation *> get(mlir::Operation *op) const;
 
 private:

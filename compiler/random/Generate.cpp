@@ -128,6 +128,7 @@ Program generate(uint64_t seed) {
   else
     writer.addVariable({"x", input, 1});
   writeParameters(random, writer, model.body);
+  const bool hasParameters = !model.body.empty();
   const Variable output = writer.write(random.between(3, 20), 5);
   for (Statement &member : writer.takeMembers())
     model.body.push_back(std::move(member));
@@ -150,13 +151,27 @@ Program generate(uint64_t seed) {
   const int64_t batch = random.chance(0.5) ? 4 : 100;
   Statement train = makeBlock("train Net");
   static const std::vector<std::string> optimizers = {
-      "adam(lr: 1e-2)", "sgd(lr: 0.05, momentum: 0.5)", "sgd(lr: 0.1, weight_decay: 0.125)",
-      "adamw(lr: 1e-2)"};
+      "adam(lr: 1e-2)",
+      "sgd(lr: 0.05, momentum: 0.5)",
+      "sgd(lr: 0.1, weight_decay: 0.125)",
+      "adamw(lr: 1e-2, amsgrad: true)",
+      "sgd(lr: 0.05, momentum: 0.5, nesterov: true)",
+      "adagrad(lr: 1e-2)",
+      "rmsprop(lr: 1e-3, momentum: 0.5, centered: true)"};
+  static const std::vector<std::string> schedules = {
+      "cosine(min: 1e-4)", "cosine(steps: 8, warmup: 2)", "linear(steps: 5)",
+      "step(every: 2, gamma: 0.5)", "constant(warmup: 3)"};
   for (const std::string &entry :
        {std::string("data = csv(\"data.csv\")"), "loss = " + loss,
         "optimizer = " + random.pick(optimizers), std::string("epochs = 1"),
         "batch = " + std::to_string(batch), std::string("seed = ") + std::to_string(seed % 1000)})
     train.body.emplace_back(entry);
+  if (random.chance(0.3))
+    train.body.emplace_back("lr_schedule = " + random.pick(schedules));
+  if (random.chance(0.3))
+    train.body.emplace_back(random.chance(0.5) ? "clip_norm = 0.01" : "clip_norm = 1.5");
+  if (hasParameters && random.chance(0.5)) // a pattern that matches nothing is an error
+    train.body.emplace_back("no_weight_decay = [\"*\"]");
   file.push_back(std::move(train));
   const bool classes = loss == "cross_entropy";
   return {std::move(file),

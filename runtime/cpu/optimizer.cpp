@@ -1,10 +1,7 @@
 // Steps of SGD, Adam and AdamW with the roundings of torch.optim's single-tensor forms on
 // processors with fused multiply-add: which of their tensor operations fuse is written out here,
 // `fma` by name.
-#include "mpar/optimizer.h"
-
-#include "multiversion.h"
-#include "parallel.h"
+#include "optimizer_groups.h"
 
 #include <cmath>
 #include <limits>
@@ -12,44 +9,54 @@
 namespace mpar {
 namespace {
 
-constexpr int64_t grain = 16384; // floats below which a second thread does not pay
-
-MPAR_INLINE float fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
-
 /// Hyper-parameters as torch hands them to its kernels: computed in double, rounded once.
 struct SgdScalars {
   float minus_lr;
   float momentum;
+  float one_minus_dampening;
   float weight_decay;
+  float scale; // of the gradients
 };
 
 MPAR_MULTIVERSION void sgd_plain(int64_t count, SgdScalars s, const float *gradient,
                                  float *parameter) {
   MPAR_INDEPENDENT
   for (int64_t i = 0; i < count; ++i)
-    parameter[i] = fma(gradient[i], s.minus_lr, parameter[i]);
+    parameter[i] = fma(gradient[i] * s.scale, s.minus_lr, parameter[i]);
 }
 
 MPAR_MULTIVERSION void sgd_decay(int64_t count, SgdScalars s, const float *gradient,
                                  float *parameter) {
   MPAR_INDEPENDENT
   for (int64_t i = 0; i < count; ++i) {
-    const float g = fma(parameter[i], s.weight_decay, gradient[i]);
+    const float g = fma(parameter[i], s.weight_decay, gradient[i] * s.scale);
     parameter[i] = fma(g, s.minus_lr, parameter[i]);
   }
 }
 
-/// The first step's buffer is the gradient itself: 0 · momentum + gradient.
-MPAR_MULTIVERSION void sgd_momentum(int64_t count, SgdScalars s, const float *gradient,
-                                    float *buffer, float *parameter) {
+/// The first step's buffer is the gradient itself, undamped: 0 · momentum + 1 · gradient.
+template <bool nesterov>
+MPAR_INLINE void momentum_loop(int64_t count, const SgdScalars &s, const float *gradient,
+                               float *buffer, float *parameter) {
   const bool decays = s.weight_decay != 0;
   MPAR_INDEPENDENT
   for (int64_t i = 0; i < count; ++i) {
-    const float g = decays ? fma(parameter[i], s.weight_decay, gradient[i]) : gradient[i];
-    const float b = buffer[i] * s.momentum + g;
+    const float scaled = gradient[i] * s.scale;
+    const float g = decays ? fma(parameter[i], s.weight_decay, scaled) : scaled;
+    const float b = fma(g, s.one_minus_dampening, buffer[i] * s.momentum);
     buffer[i] = b;
-    parameter[i] = fma(b, s.minus_lr, parameter[i]);
+    parameter[i] = fma(nesterov ? fma(b, s.momentum, g) : b, s.minus_lr, parameter[i]);
   }
+}
+
+MPAR_MULTIVERSION void sgd_momentum(int64_t count, const SgdScalars &s, const float *gradient,
+                                    float *buffer, float *parameter) {
+  momentum_loop<false>(count, s, gradient, buffer, parameter);
+}
+
+MPAR_MULTIVERSION void sgd_nesterov(int64_t count, const SgdScalars &s, const float *gradient,
+                                    float *buffer, float *parameter) {
+  momentum_loop<true>(count, s, gradient, buffer, parameter);
 }
 
 struct AdamScalars {
@@ -63,6 +70,7 @@ struct AdamScalars {
   float minus_step_size;
   float weight_decay; // Adam: added to the gradient
   float shrink;       // AdamW: multiplies the parameter first
+  float scale;        // of the gradients
 };
 
 /// x / s.correction, correctly rounded: the product by the rounded reciprocal, corrected once by
@@ -77,42 +85,54 @@ MPAR_INLINE float divide(float x, const AdamScalars &s) {
 
 enum class Decay { none, coupled, decoupled };
 
-template <Decay decay>
-MPAR_INLINE void adam_loop(int64_t count, const AdamScalars &s, const float *gradient, float *first,
-                           float *second, float *parameter) {
+/// The optimiser's state; `largest` is AMSGrad's alone.
+struct AdamState {
+  float *first;
+  float *second;
+  float *largest;
+};
+
+template <Decay decay, bool amsgrad>
+MPAR_INLINE void adam_loop(int64_t count, const AdamScalars &s, const float *gradient,
+                           const AdamState &state, float *parameter) {
   MPAR_INDEPENDENT
   for (int64_t i = 0; i < count; ++i) {
     float p = parameter[i];
-    float g = gradient[i];
+    float g = gradient[i] * s.scale;
     if (decay == Decay::coupled)
       g = fma(p, s.weight_decay, g);
     if (decay == Decay::decoupled)
       p = p * s.shrink;
-    const float m = fma(g, s.one_minus_beta1, first[i] * s.beta1);
-    const float v = fma(s.one_minus_beta2 * g, g, second[i] * s.beta2);
-    first[i] = m;
-    second[i] = v;
+    const float m = fma(g, s.one_minus_beta1, state.first[i] * s.beta1);
+    float v = fma(s.one_minus_beta2 * g, g, state.second[i] * s.beta2);
+    state.first[i] = m;
+    state.second[i] = v;
+    if (amsgrad) {
+      v = state.largest[i] > v ? state.largest[i] : v;
+      state.largest[i] = v;
+    }
     const float denominator = divide(__builtin_sqrtf(v), s) + s.eps;
     parameter[i] = p + s.minus_step_size * m / denominator;
   }
 }
 
-MPAR_MULTIVERSION void adam_plain(int64_t count, const AdamScalars &s, const float *gradient,
-                                  float *first, float *second, float *parameter) {
-  adam_loop<Decay::none>(count, s, gradient, first, second, parameter);
-}
+using AdamKernel = void (*)(int64_t, const AdamScalars &, const float *, const AdamState &,
+                            float *);
 
-MPAR_MULTIVERSION void adam_coupled(int64_t count, const AdamScalars &s, const float *gradient,
-                                    float *first, float *second, float *parameter) {
-  adam_loop<Decay::coupled>(count, s, gradient, first, second, parameter);
-}
+#define MPAR_ADAM(NAME, DECAY, AMSGRAD)                                                            \
+  MPAR_MULTIVERSION void NAME(int64_t count, const AdamScalars &s, const float *gradient,          \
+                              const AdamState &state, float *parameter) {                          \
+    adam_loop<DECAY, AMSGRAD>(count, s, gradient, state, parameter);                               \
+  }
+MPAR_ADAM(adam_plain, Decay::none, false)
+MPAR_ADAM(adam_coupled, Decay::coupled, false)
+MPAR_ADAM(adam_decoupled, Decay::decoupled, false)
+MPAR_ADAM(amsgrad_plain, Decay::none, true)
+MPAR_ADAM(amsgrad_coupled, Decay::coupled, true)
+MPAR_ADAM(amsgrad_decoupled, Decay::decoupled, true)
+#undef MPAR_ADAM
 
-MPAR_MULTIVERSION void adam_decoupled(int64_t count, const AdamScalars &s, const float *gradient,
-                                      float *first, float *second, float *parameter) {
-  adam_loop<Decay::decoupled>(count, s, gradient, first, second, parameter);
-}
-
-AdamScalars adam_scalars(const OptimizerSettings &settings, int64_t step) {
+AdamScalars adam_scalars(const OptimizerSettings &settings, int64_t step, const float *scale) {
   const double correction1 = 1 - std::pow(settings.beta1, static_cast<double>(step));
   const double correction2 = 1 - std::pow(settings.beta2, static_cast<double>(step));
   AdamScalars s;
@@ -126,17 +146,19 @@ AdamScalars adam_scalars(const OptimizerSettings &settings, int64_t step) {
   s.minus_step_size = static_cast<float>(-(settings.lr / correction1));
   s.weight_decay = static_cast<float>(settings.weight_decay);
   s.shrink = static_cast<float>(1 - settings.lr * settings.weight_decay);
+  s.scale = scale ? *scale : 1;
   return s;
 }
 
-using AdamKernel = void (*)(int64_t, const AdamScalars &, const float *, float *, float *, float *);
-
-void run_adam(Device &device, const AdamScalars &s, AdamKernel kernel) {
-  parallel_parts(device, device.description().trained_floats, grain,
-                 [&](int64_t begin, int64_t end) {
-                   kernel(end - begin, s, device.gradients() + begin, device.state(0) + begin,
-                          device.state(1) + begin, device.parameters() + begin);
-                 });
+void run_adam(Device &device, const OptimizerSettings &settings, const AdamScalars &s,
+              AdamKernel decaying) {
+  for_each_group(device, settings, [&](int64_t begin, int64_t end, double weight_decay) {
+    const AdamKernel plain = settings.amsgrad ? amsgrad_plain : adam_plain;
+    const AdamState state{device.state(0) + begin, device.state(1) + begin,
+                          settings.amsgrad ? device.state(2) + begin : nullptr};
+    const AdamKernel kernel = weight_decay != 0 ? decaying : plain;
+    kernel(end - begin, s, device.gradients() + begin, state, device.parameters() + begin);
+  });
 }
 
 } // namespace
@@ -149,36 +171,45 @@ int optimizer_slots(const OptimizerSettings &settings) {
     return settings.momentum != 0 ? 1 : 0;
   case OptimizerSettings::Kind::adam:
   case OptimizerSettings::Kind::adamw:
-    return 2;
+    return 2 + settings.amsgrad;
+  case OptimizerSettings::Kind::adagrad:
+    return 1;
+  case OptimizerSettings::Kind::rmsprop:
+    return 1 + (settings.momentum > 0) + settings.centered;
   }
   return 0;
 }
 
-void sgd(Device &device, const OptimizerSettings &settings, int64_t /*step*/) {
-  SgdScalars s;
-  s.minus_lr = static_cast<float>(-settings.lr);
-  s.momentum = static_cast<float>(settings.momentum);
-  s.weight_decay = static_cast<float>(settings.weight_decay);
-  parallel_parts(device, device.description().trained_floats, grain,
-                 [&](int64_t begin, int64_t end) {
-                   const float *gradient = device.gradients() + begin;
-                   float *parameter = device.parameters() + begin;
-                   if (settings.momentum != 0)
-                     sgd_momentum(end - begin, s, gradient, device.state(0) + begin, parameter);
-                   else if (settings.weight_decay != 0)
-                     sgd_decay(end - begin, s, gradient, parameter);
-                   else
-                     sgd_plain(end - begin, s, gradient, parameter);
-                 });
+void sgd(Device &device, const OptimizerSettings &settings, int64_t step, const float *scale) {
+  SgdScalars scalars;
+  scalars.minus_lr = static_cast<float>(-settings.lr);
+  scalars.momentum = static_cast<float>(settings.momentum);
+  scalars.one_minus_dampening = step == 1 ? 1 : static_cast<float>(1 - settings.dampening);
+  scalars.scale = scale ? *scale : 1;
+  for_each_group(device, settings, [&](int64_t begin, int64_t end, double weight_decay) {
+    SgdScalars s = scalars;
+    s.weight_decay = static_cast<float>(weight_decay);
+    const float *gradient = device.gradients() + begin;
+    float *parameter = device.parameters() + begin;
+    if (settings.momentum != 0) {
+      const auto kernel = settings.nesterov ? sgd_nesterov : sgd_momentum;
+      kernel(end - begin, s, gradient, device.state(0) + begin, parameter);
+    } else if (weight_decay != 0) {
+      sgd_decay(end - begin, s, gradient, parameter);
+    } else {
+      sgd_plain(end - begin, s, gradient, parameter);
+    }
+  });
 }
 
-void adam(Device &device, const OptimizerSettings &settings, int64_t step) {
-  run_adam(device, adam_scalars(settings, step),
-           settings.weight_decay != 0 ? adam_coupled : adam_plain);
+void adam(Device &device, const OptimizerSettings &settings, int64_t step, const float *scale) {
+  run_adam(device, settings, adam_scalars(settings, step, scale),
+           settings.amsgrad ? amsgrad_coupled : adam_coupled);
 }
 
-void adamw(Device &device, const OptimizerSettings &settings, int64_t step) {
-  run_adam(device, adam_scalars(settings, step), adam_decoupled);
+void adamw(Device &device, const OptimizerSettings &settings, int64_t step, const float *scale) {
+  run_adam(device, settings, adam_scalars(settings, step, scale),
+           settings.amsgrad ? amsgrad_decoupled : adam_decoupled);
 }
 
 } // namespace mpar

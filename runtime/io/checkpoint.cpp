@@ -63,11 +63,23 @@ public:
     return number;
   }
 
+  // What files of older programs do not say has the default.
+  bool says(const std::string &key) const { return reader_.metadata().count("mparc." + key) > 0; }
+
   bool truth(const std::string &key) const {
     std::string value = text(key);
     if (value != "true" && value != "false")
       broken(key, value);
     return value == "true";
+  }
+
+  LearningRateSchedule::Kind schedule(const std::string &key) const {
+    using Schedule = LearningRateSchedule::Kind;
+    std::string value = text(key);
+    for (Schedule kind : {Schedule::constant, Schedule::cosine, Schedule::linear, Schedule::step})
+      if (value == schedule_name(kind))
+        return kind;
+    broken(key, value);
   }
 
 private:
@@ -81,11 +93,21 @@ private:
 } // namespace
 
 std::vector<std::string> optimizer_state_names(const OptimizerSettings &settings) {
+  if ((settings.kind == Kind::adam || settings.kind == Kind::adamw) && settings.amsgrad)
+    return {"exp_avg", "exp_avg_sq", "max_exp_avg_sq"};
   if (settings.kind == Kind::adam || settings.kind == Kind::adamw)
     return {"exp_avg", "exp_avg_sq"};
-  if (optimizer_slots(settings) == 1)
-    return {"momentum_buffer"};
-  return {};
+  if (settings.kind == Kind::adagrad)
+    return {"sum"};
+  std::vector<std::string> names;
+  if (settings.kind == Kind::rmsprop)
+    names.push_back("square_avg");
+  if ((settings.kind == Kind::rmsprop && settings.momentum > 0) ||
+      (settings.kind == Kind::sgd && settings.momentum != 0))
+    names.push_back("momentum_buffer");
+  if (settings.kind == Kind::rmsprop && settings.centered)
+    names.push_back("grad_avg");
+  return names;
 }
 
 std::string optimizer_name(Kind kind) {
@@ -98,26 +120,81 @@ std::string optimizer_name(Kind kind) {
     return "adam";
   case Kind::adamw:
     return "adamw";
+  case Kind::adagrad:
+    return "adagrad";
+  case Kind::rmsprop:
+    return "rmsprop";
   }
   return "";
 }
 
+namespace {
+
+// The hyper-parameters and the schedule by name: what a checkpoint keeps of them.
+struct Numbers {
+  std::vector<std::pair<std::string, double *>> reals;
+  std::vector<std::pair<std::string, int64_t *>> integers;
+  std::vector<std::pair<std::string, bool *>> truths;
+};
+
+Numbers numbers_of(OptimizerSettings &optimizer, LearningRateSchedule &schedule) {
+  Numbers numbers;
+  numbers.reals = {{"lr", &optimizer.lr},
+                   {"momentum", &optimizer.momentum},
+                   {"dampening", &optimizer.dampening},
+                   {"beta1", &optimizer.beta1},
+                   {"beta2", &optimizer.beta2},
+                   {"lr_decay", &optimizer.lr_decay},
+                   {"alpha", &optimizer.alpha},
+                   {"eps", &optimizer.eps},
+                   {"weight_decay", &optimizer.weight_decay},
+                   {"initial_accumulator_value", &optimizer.initial_accumulator_value},
+                   {"clip_norm", &optimizer.clip_norm},
+                   {"schedule_min", &schedule.min},
+                   {"schedule_start_factor", &schedule.start_factor},
+                   {"schedule_end_factor", &schedule.end_factor},
+                   {"schedule_gamma", &schedule.gamma}};
+  numbers.integers = {{"schedule_warmup", &schedule.warmup},
+                      {"schedule_steps", &schedule.steps},
+                      {"schedule_every", &schedule.every}};
+  numbers.truths = {{"nesterov", &optimizer.nesterov},
+                    {"amsgrad", &optimizer.amsgrad},
+                    {"centered", &optimizer.centered}};
+  return numbers;
+}
+
+// Files of older programs lack the schedule and what their optimizers had not: those keep what
+// `optimizer` and `schedule` hold.
+void read_numbers(const MetadataReader &metadata, OptimizerSettings &optimizer,
+                  LearningRateSchedule &schedule) {
+  const Numbers numbers = numbers_of(optimizer, schedule);
+  for (const auto &[name, value] : numbers.reals)
+    if (name == "lr" || metadata.says(name))
+      *value = metadata.number(name);
+  for (const auto &[name, value] : numbers.integers)
+    if (metadata.says(name))
+      *value = metadata.integer<int64_t>(name, name == "schedule_every" ? 1 : 0);
+  for (const auto &[name, value] : numbers.truths)
+    if (metadata.says(name))
+      *value = metadata.truth(name);
+  if (metadata.says("schedule"))
+    schedule.kind = metadata.schedule("schedule");
+}
+
+} // namespace
+
 void write_checkpoint(const std::string &path, const Model &model, const TrainingSettings &settings,
                       const TrainingState &state) {
   const ModelDescription &description = model.description();
-  const OptimizerSettings &optimizer = settings.optimizer;
+  OptimizerSettings optimizer = settings.optimizer;
+  LearningRateSchedule schedule = settings.schedule;
   const Generator::State &generator = model.generator().state();
   SafetensorsContent content;
   content.metadata = {
       {format_key, format_version},
       {"mparc.model", description.name},
       {"mparc.optimizer", optimizer_name(optimizer.kind)},
-      {"mparc.lr", shortest(optimizer.lr)},
-      {"mparc.momentum", shortest(optimizer.momentum)},
-      {"mparc.beta1", shortest(optimizer.beta1)},
-      {"mparc.beta2", shortest(optimizer.beta2)},
-      {"mparc.eps", shortest(optimizer.eps)},
-      {"mparc.weight_decay", shortest(optimizer.weight_decay)},
+      {"mparc.schedule", schedule_name(schedule.kind)},
       {"mparc.epochs", std::to_string(settings.epochs)},
       {"mparc.batch", std::to_string(settings.batch)},
       {"mparc.shuffle", settings.shuffle ? "true" : "false"},
@@ -132,6 +209,13 @@ void write_checkpoint(const std::string &path, const Model &model, const Trainin
       {"mparc.generator_kept",
        generator.kept_normal ? shortest(*generator.kept_normal) : std::string("none")},
   };
+  const Numbers numbers = numbers_of(optimizer, schedule);
+  for (const auto &[name, value] : numbers.reals)
+    content.metadata.emplace_back("mparc." + name, shortest(*value));
+  for (const auto &[name, value] : numbers.integers)
+    content.metadata.emplace_back("mparc." + name, std::to_string(*value));
+  for (const auto &[name, value] : numbers.truths)
+    content.metadata.emplace_back("mparc." + name, *value ? "true" : "false");
 
   std::vector<double> losses;
   for (const EpochResult &result : state.history)
@@ -173,13 +257,9 @@ Checkpoint::Checkpoint(const std::string &path, const ModelDescription &descript
     fail(path + " is a checkpoint of a run with the optimizer " + printable(optimizer) +
          "; expected " + expected);
 
-  settings_.optimizer.kind = description.training.optimizer.kind;
-  settings_.optimizer.lr = metadata.number("lr");
-  settings_.optimizer.momentum = metadata.number("momentum");
-  settings_.optimizer.beta1 = metadata.number("beta1");
-  settings_.optimizer.beta2 = metadata.number("beta2");
-  settings_.optimizer.eps = metadata.number("eps");
-  settings_.optimizer.weight_decay = metadata.number("weight_decay");
+  settings_.optimizer = description.training.optimizer;
+  settings_.schedule = description.training.schedule;
+  read_numbers(metadata, settings_.optimizer, settings_.schedule);
   settings_.epochs = metadata.integer<int64_t>("epochs", 0);
   settings_.batch = metadata.integer<int64_t>("batch", 1);
   settings_.shuffle = metadata.truth("shuffle");
@@ -212,7 +292,7 @@ Checkpoint::Checkpoint(const std::string &path, const ModelDescription &descript
 
 void Checkpoint::restore(Model &model) const {
   const ModelDescription &description = model.description();
-  std::vector<std::string> slots = optimizer_state_names(model.optimizer());
+  std::vector<std::string> slots = optimizer_state_names(model.hyperparameters());
   std::vector<std::pair<const TensorEntry *, float *>> places;
   auto place = [&](const std::string &name, const std::vector<int64_t> &shape, float *to) {
     auto found = reader_.tensors().find(name);

@@ -56,6 +56,22 @@ template <typename Integer> CLI::Validator whole(Integer least) {
       "");
 }
 
+CLI::Validator above_zero() {
+  return CLI::Validator(
+      [](std::string &text) -> std::string {
+        double value = 0;
+        const bool fits = CLI::detail::lexical_cast(text, value) && value > 0;
+        return fits ? std::string() : "expected a number above 0, got " + text;
+      },
+      "");
+}
+
+bool has_betas(Kind kind) { return kind == Kind::adam || kind == Kind::adamw; }
+
+bool has_length(LearningRateSchedule::Kind kind) {
+  return kind == LearningRateSchedule::Kind::cosine || kind == LearningRateSchedule::Kind::linear;
+}
+
 void add_data_flags(CLI::App &app, const ModelDescription &model, Options &options) {
   const TrainingDefaults &defaults = model.training;
   app.add_option("--data", options.data,
@@ -69,6 +85,48 @@ void add_data_flags(CLI::App &app, const ModelDescription &model, Options &optio
   app.add_option("--test-targets", options.test_targets,
                  "With a .npy file: the targets of its rows")
       ->group("Data");
+}
+
+// What the optimiser has not is read all the same, to be refused by name, but not shown.
+void add_optimizer_flags(CLI::App &app, const TrainingDefaults &defaults, Options &options) {
+  const OptimizerSettings &optimizer = defaults.optimizer;
+  const Kind kind = optimizer.kind;
+  const double huge = std::numeric_limits<double>::max();
+  auto add = [&](const char *flag, std::optional<double> &option, const std::string &what,
+                 double program, bool shown) {
+    app.add_option(flag, option, what + " (program: " + shortest(program) + ")")
+        ->check(in_range(0, huge, true, "a number of at least 0"))
+        ->group(shown ? "Training" : "");
+  };
+  add("--lr", options.lr, "Learning rate", optimizer.lr, true);
+  add("--momentum", options.momentum, "Of sgd and rmsprop", optimizer.momentum,
+      kind == Kind::sgd || kind == Kind::rmsprop);
+  app.add_option("--betas", options.betas,
+                 "Of adam and adamw, as 0.9,0.999 (program: " + shortest(optimizer.beta1) + "," +
+                     shortest(optimizer.beta2) + ")")
+      ->delimiter(',')
+      ->check(in_range(0, 1, false, "a number from 0 on and below 1"))
+      ->group(has_betas(kind) ? "Training" : "");
+  add("--alpha", options.alpha, "Of rmsprop", optimizer.alpha, kind == Kind::rmsprop);
+  add("--lr-decay", options.lr_decay, "Of adagrad", optimizer.lr_decay, kind == Kind::adagrad);
+  add("--eps", options.eps, "Of the optimizer", optimizer.eps, kind != Kind::sgd);
+  add("--weight-decay", options.weight_decay, "Of the optimizer", optimizer.weight_decay, true);
+  app.add_option("--clip-norm", options.clip_norm,
+                 "The largest norm of all gradients (program: " + shortest(optimizer.clip_norm) +
+                     ")")
+      ->check(above_zero())
+      ->group(optimizer.clip_norm > 0 ? "Training" : "");
+  const LearningRateSchedule &schedule = defaults.schedule;
+  app.add_option("--warmup", options.warmup,
+                 "Steps in which the learning rate grows to its whole (program: " +
+                     std::to_string(schedule.warmup) + ")")
+      ->check(whole<int64_t>(0))
+      ->group("Training");
+  app.add_option("--schedule-steps", options.schedule_steps,
+                 "Steps of the learning rate's schedule, 0 for all (program: " +
+                     std::to_string(schedule.steps) + ")")
+      ->check(whole<int64_t>(0))
+      ->group(has_length(schedule.kind) ? "Training" : "");
 }
 
 void add_training_flags(CLI::App &app, const ModelDescription &model, Options &options) {
@@ -90,29 +148,7 @@ void add_training_flags(CLI::App &app, const ModelDescription &model, Options &o
                  "Decides first values and order" + program(std::to_string(defaults.seed)))
       ->check(whole<uint64_t>(0))
       ->group("Training");
-  const OptimizerSettings &optimizer = defaults.optimizer;
-  // What the optimiser has not is read all the same, to be refused by name, but not shown.
-  bool sgd = optimizer.kind == Kind::sgd;
-  double huge = std::numeric_limits<double>::max();
-  app.add_option("--lr", options.lr, "Learning rate" + program(shortest(optimizer.lr)))
-      ->check(in_range(0, huge, true, "a number of at least 0"))
-      ->group("Training");
-  app.add_option("--momentum", options.momentum, "Of sgd" + program(shortest(optimizer.momentum)))
-      ->check(in_range(0, huge, true, "a number of at least 0"))
-      ->group(sgd ? "Training" : "");
-  app.add_option("--betas", options.betas,
-                 "Of adam and adamw, as 0.9,0.999" +
-                     program(shortest(optimizer.beta1) + "," + shortest(optimizer.beta2)))
-      ->delimiter(',')
-      ->check(in_range(0, 1, false, "a number from 0 on and below 1"))
-      ->group(sgd ? "" : "Training");
-  app.add_option("--eps", options.eps, "Of adam and adamw" + program(shortest(optimizer.eps)))
-      ->check(in_range(0, huge, true, "a number of at least 0"))
-      ->group(sgd ? "" : "Training");
-  app.add_option("--weight-decay", options.weight_decay,
-                 "Of the optimizer" + program(shortest(optimizer.weight_decay)))
-      ->check(in_range(0, huge, true, "a number of at least 0"))
-      ->group("Training");
+  add_optimizer_flags(app, defaults, options);
 }
 
 void add_file_flags(CLI::App &app, Options &options) {
@@ -155,13 +191,24 @@ void add_file_flags(CLI::App &app, Options &options) {
 }
 
 void check_together(const ModelDescription &model, const Options &options) {
-  Kind kind = model.training.optimizer.kind;
-  std::string optimizer = optimizer_name(kind);
-  if (options.momentum && kind != Kind::sgd)
-    throw WrongUse{"--momentum: the program was compiled for " + optimizer + ", which has none"};
-  if ((options.betas || options.eps) && kind != Kind::adam && kind != Kind::adamw)
-    throw WrongUse{std::string(options.betas ? "--betas" : "--eps") +
-                   ": the program was compiled for " + optimizer + ", which has none"};
+  const OptimizerSettings &settings = model.training.optimizer;
+  const Kind kind = settings.kind;
+  auto refuse = [&](bool given, bool known, const char *flag) {
+    if (given && !known)
+      throw WrongUse{std::string(flag) + ": the program was compiled for " + optimizer_name(kind) +
+                     ", which has none"};
+  };
+  refuse(options.momentum.has_value(), kind == Kind::sgd || kind == Kind::rmsprop, "--momentum");
+  refuse(options.betas.has_value(), has_betas(kind), "--betas");
+  refuse(options.eps.has_value(), kind != Kind::sgd, "--eps");
+  refuse(options.alpha.has_value(), kind == Kind::rmsprop, "--alpha");
+  refuse(options.lr_decay.has_value(), kind == Kind::adagrad, "--lr-decay");
+  if (options.clip_norm && settings.clip_norm == 0)
+    throw WrongUse{"--clip-norm: the program was compiled without `clip_norm`"};
+  if (options.schedule_steps && !has_length(model.training.schedule.kind))
+    throw WrongUse{"--schedule-steps: the program's learning rate has no schedule with a length"};
+  if (settings.nesterov && options.momentum && *options.momentum == 0)
+    throw WrongUse{"--momentum: the program's sgd is Nesterov's, which needs one above 0"};
   if (options.every > 0 && options.checkpoint.empty())
     throw WrongUse{"--every goes with --checkpoint"};
   if (options.predict.empty() != options.output.empty())

@@ -24,6 +24,9 @@ OptimizerSettings choose(const OptimizerSettings &asked, const OptimizerSettings
     return program;
   if (asked.kind != program.kind)
     fail("the program was compiled for another optimizer than the one asked for");
+  if ((asked.clip_norm > 0) != (program.clip_norm > 0))
+    fail(std::string("the program was compiled ") + (program.clip_norm > 0 ? "with" : "without") +
+         " the clipping of gradients");
   return asked;
 }
 
@@ -55,6 +58,7 @@ private:
 Model::Model(ModelDescription description, const Settings &settings)
     : description_(std::move(description)),
       optimizer_(choose(settings.optimizer, description_.training.optimizer)),
+      schedule_(settings.schedule.value_or(description_.training.schedule)),
       largest_batch_(choose_batch(settings.batch, description_.training.batch)),
       machine_(settings.devices, settings.threads, description_.devices,
                optimizer_slots(optimizer_), largest_batch_) {
@@ -78,11 +82,20 @@ float *Model::gradient(size_t index) {
   return machine_.device(parameter.device).gradients() + parameter.offset;
 }
 
+OptimizerSettings Model::optimizer() const {
+  OptimizerSettings settings = optimizer_;
+  settings.lr = learning_rate(schedule_, settings.lr, step_, run_steps_);
+  return settings;
+}
+
 void Model::initialize(uint64_t seed) {
   int64_t regions = 2 + optimizer_slots(optimizer_);
   for (int i = 0; i < machine_.count(); ++i) {
     Device &device = machine_.device(i);
     std::fill_n(device.parameters(), regions * device.description().parameter_floats, 0.0f);
+    if (optimizer_.kind == OptimizerSettings::Kind::adagrad)
+      std::fill_n(device.state(0), device.description().parameter_floats,
+                  static_cast<float>(optimizer_.initial_accumulator_value));
   }
   seed_ = seed;
   step_ = 0;

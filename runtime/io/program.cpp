@@ -51,8 +51,8 @@ DataSource choose_source(const DataSource &program, const std::string &path,
 TrainingSettings choose_settings(const ModelDescription &model, const Options &options,
                                  const std::optional<Checkpoint> &resumed) {
   const TrainingDefaults &program = model.training;
-  TrainingSettings settings{program.epochs, program.batch, program.shuffle, program.seed,
-                            program.optimizer};
+  TrainingSettings settings{program.epochs, program.batch,     program.shuffle,
+                            program.seed,   program.optimizer, program.schedule};
   if (resumed)
     settings = resumed->settings();
   settings.epochs = options.epochs.value_or(settings.epochs);
@@ -64,6 +64,11 @@ TrainingSettings choose_settings(const ModelDescription &model, const Options &o
   optimizer.momentum = options.momentum.value_or(optimizer.momentum);
   optimizer.eps = options.eps.value_or(optimizer.eps);
   optimizer.weight_decay = options.weight_decay.value_or(optimizer.weight_decay);
+  optimizer.alpha = options.alpha.value_or(optimizer.alpha);
+  optimizer.lr_decay = options.lr_decay.value_or(optimizer.lr_decay);
+  optimizer.clip_norm = options.clip_norm.value_or(optimizer.clip_norm);
+  settings.schedule.warmup = options.warmup.value_or(settings.schedule.warmup);
+  settings.schedule.steps = options.schedule_steps.value_or(settings.schedule.steps);
   if (options.betas)
     std::tie(optimizer.beta1, optimizer.beta2) = *options.betas;
 
@@ -134,6 +139,7 @@ void run_benchmark(Model &model, const Dataset &train, const TrainingSettings &s
   using Clock = std::chrono::steady_clock;
   DataLoader loader(train, settings.batch, settings.shuffle);
   loader.start(model.generator());
+  model.run_steps() = std::max<int64_t>(1, settings.epochs) * loader.batches();
   Batch batch = loader.batch(0);
   // The first steps fault pages in and let libraries choose their kernels.
   for (int64_t i = 0; i < std::clamp<int64_t>(steps / 10, 3, 100); ++i)
@@ -283,6 +289,7 @@ void run(const ModelDescription &description, ModelFactory make, const Options &
   model_settings.batch = std::min(settings.batch, most_rows);
   model_settings.seed = settings.seed;
   model_settings.optimizer = settings.optimizer;
+  model_settings.schedule = settings.schedule;
   std::unique_ptr<Model> model = make(model_settings);
   if (!options.load.empty())
     model->load(options.load);

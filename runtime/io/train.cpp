@@ -72,6 +72,9 @@ void train(Model &model, const Dataset &train, const std::optional<Dataset> &tes
   };
 
   state.train_rows = train.rows();
+  // What is left, not what there is altogether: a resumed run may have had other batches.
+  model.run_steps() =
+      model.step() + (settings.epochs - state.epoch) * loader.batches() - state.batch;
   while (state.epoch < settings.epochs) {
     int64_t epoch = state.epoch + 1;
     if (state.batch == 0) {

@@ -15,6 +15,35 @@ mp.model @declarations devices 2 {
     data {kind = "csv", path = "d.csv"} test_data {}
 }
 
+// Tests that the schedule of the learning rate, and a parameter that does not decay, read back as they print.
+// CHECK-LABEL: mp.model @schedule
+// CHECK: mp.parameter @b : {{.*}} init zeros [] {undecayed}
+// CHECK: test_data {} lr_schedule {kind = "step", every = 10 : i64}
+mp.model @schedule {
+  mp.parameter @b : !weight init zeros [] {undecayed}
+  mp.training optimizer "sgd" {lr = 0.1} loss "mse" epochs 3 batch 8 shuffle false seed 7 classes 0 data {} test_data {}
+    lr_schedule {kind = "step", every = 10 : i64}
+}
+
+// Tests that the norm of gradients, its scale and an update that reads it read back as they print.
+// CHECK-LABEL: mp.model @clipping
+// CHECK: %[[ONE:.*]] = mp.squared_norm %{{.*}} : (tensor<4x4xf32, #mp.dims<out=4, in=4>>) -> tensor<f32, #mp.dims<>>
+// CHECK: %[[TWO:.*]] = mp.squared_norm %{{.*}}, %[[ONE]] : (tensor<4x4xf32, #mp.dims<out=4, in=4>>, tensor<f32, #mp.dims<>>) -> tensor<f32, #mp.dims<>>
+// CHECK: %[[SCALE:.*]] = mp.clip_scale %[[TWO]] to 2.500000e-01 : tensor<f32, #mp.dims<>>
+// CHECK: mp.update "adam" scale %[[SCALE]] : tensor<f32, #mp.dims<>> {mp.device = 1 : i64}
+mp.model @clipping {
+  mp.parameter @w : !weight init zeros []
+  mp.program @train ["x"] {
+  ^bb0(%x: !row):
+    %w = mp.read @w : !weight
+    %one = mp.squared_norm %w : (!weight) -> tensor<f32, #mp.dims<>>
+    %two = mp.squared_norm %w, %one : (!weight, tensor<f32, #mp.dims<>>) -> tensor<f32, #mp.dims<>>
+    %scale = mp.clip_scale %two to 0.25 : tensor<f32, #mp.dims<>>
+    mp.update "adam" scale %scale : tensor<f32, #mp.dims<>> {mp.device = 1 : i64}
+    mp.return %x : !row
+  }
+}
+
 // Tests that each kind of initialiser reads back as it prints.
 // CHECK-LABEL: mp.model @initializers
 // CHECK: init zeros []

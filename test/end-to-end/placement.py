@@ -24,6 +24,14 @@ train {name} {{
 """
 
 
+# Every device's gradients count in one norm, which always clips; some parameters do not decay.
+CLIPPED = TRAIN.replace("}}\n", """  clip_norm = 0.01;
+  lr_schedule = cosine(warmup: 3);
+  no_weight_decay = ["*.bias"];
+}}
+""")
+
+
 def at(device):
     return "" if device is None else f"@device({device}) "
 
@@ -83,10 +91,10 @@ APART = """model Apart {{
 """
 
 
-def places(template, devices, optimizer):
+def places(template, devices, optimizer, train=TRAIN):
     # A hundred rows are worked through in two parts.
     name = template.split()[1]
-    return template.format(*map(at, devices)) + TRAIN.format(name=name, optimizer=optimizer, batch=100)
+    return template.format(*map(at, devices)) + train.format(name=name, optimizer=optimizer, batch=100)
 
 
 def article_placements(full, generator):
@@ -116,6 +124,13 @@ def cases(full, seed):
         fixed += [[generator.randrange(3) for _ in range(slots)] for _ in range(count - 2)]
         group += [(f"{name}_{i}", places(template, devices, optimizer)) for i, devices in enumerate(fixed)]
         yield group
+    # The same under a train block whose norm of gradients is over all devices.
+    for name, template, optimizer, devices in [
+            ("clipped_twice", TWICE, "adamw(lr: 1e-2, weight_decay: 0.2)", [[0, 1, 0, 1, 1], [2, 0, 1, 0, None]]),
+            ("clipped_fan_out", FAN_OUT, "rmsprop(lr: 1e-3, weight_decay: 0.2, momentum: 0.5)",
+             [[0, 1, 2, 1, 0, None, 1]])]:
+        yield [(f"{name}_none", places(template, [None] * len(devices[0]), optimizer, CLIPPED))] + [
+            (f"{name}_{i}", places(template, each, optimizer, CLIPPED)) for i, each in enumerate(devices)]
 
 
 def test():

@@ -20,6 +20,7 @@ A file holds, of a run on one thread:
 """
 
 import argparse
+import fnmatch
 import hashlib
 import json
 import math
@@ -108,6 +109,17 @@ class DoubleLinear:
         F.linear = self.linear
 
 
+def make_optimizer(program, model):
+    """What one of the patterns matches is a group of its own, without weight decay."""
+    if not program.no_weight_decay:
+        return program.optimizer(model.parameters())
+    matched, others = [], []
+    for name, parameter in model.named_parameters():
+        is_matched = any(fnmatch.fnmatchcase(name, pattern) for pattern in program.no_weight_decay)
+        (matched if is_matched else others).append(parameter)
+    return program.optimizer([{"params": others}, {"params": matched, "weight_decay": 0.0}])
+
+
 def train(program):
     """Trains as the article's loop does. Returns weights, batch losses, gradients of the first step, epoch lines."""
     torch.manual_seed(program.seed)
@@ -125,7 +137,9 @@ def train(program):
             output = output.movedim(-1, 1)
         return LOSSES[program.loss]()(output, y)
 
-    optimizer = program.optimizer(model.parameters())
+    optimizer = make_optimizer(program, model)
+    rate = program.lr_schedule(optimizer, program.epochs * len(train_loader)) if program.lr_schedule else None
+    step = 0
     batch_losses, gradients, first, epochs = [], None, None, []
     for _ in range(program.epochs):
         model.train()
@@ -137,6 +151,12 @@ def train(program):
             if gradients is None:
                 gradients = {name: value.grad.clone() for name, value in model.named_parameters()}
                 first = x, y
+            if program.clip_norm:
+                torch.nn.utils.clip_grad_norm_(model.parameters(), program.clip_norm)
+            if rate:
+                for group in optimizer.param_groups:
+                    group["lr"] = rate(step)
+            step += 1
             optimizer.step()
             losses.append(loss.item())
         batch_losses += losses

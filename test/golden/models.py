@@ -32,6 +32,9 @@ class Program:
     seed: int = 0
     integers: bool = False  # the inputs are i32
     tolerance: float = None  # relative, of losses and gradients: where products are rounded to less than f32
+    lr_schedule: typing.Callable = None  # (optimizer, steps of the run) to the learning rate of step 0, 1, …
+    clip_norm: float = None
+    no_weight_decay: tuple = ()  # patterns of the parameters' names
 
 
 class Model(nn.Module):
@@ -57,6 +60,34 @@ def adam(lr, **arguments):
 
 def adamw(lr, **arguments):
     return lambda parameters: torch.optim.AdamW(parameters, lr=lr, **arguments)
+
+
+def rmsprop(lr, **arguments):
+    return lambda parameters: torch.optim.RMSprop(parameters, lr=lr, **arguments)
+
+
+def adagrad(lr, **arguments):
+    return lambda parameters: torch.optim.Adagrad(parameters, lr=lr, **arguments)
+
+
+def schedule(make, warmup=0):
+    """The closed form of one of torch's schedulers, made of the optimizer and the steps that are left after a linear
+    warm-up; it stays at its end."""
+
+    def rates(optimizer, steps):
+        scheduler = make(optimizer, steps - warmup)
+        base = scheduler.base_lrs[0]
+        length = getattr(scheduler, "T_max", getattr(scheduler, "total_iters", steps))
+
+        def rate(step):
+            if step < warmup:
+                return base * ((step + 1) / warmup)
+            scheduler.last_epoch = min(step - warmup, length)
+            return scheduler._get_closed_form_lr()[0]
+
+        return rate
+
+    return rates
 
 
 def autoencoder():
@@ -388,10 +419,55 @@ def characters():
                    batch=8, seed=4, integers=True)
 
 
+def wave(*widths):
+    def model():
+        return Model(lambda m, x: m.c(torch.tanh(m.b(torch.tanh(m.a(x))))),
+                     a=nn.Linear(12, widths[0]), b=nn.Linear(widths[0], widths[1]), c=nn.Linear(widths[1], 12))
+
+    return model
+
+
+def averaged_squares():
+    return Program(wave(33, 17), 12, SUNSPOTS, test=0.2,
+                   optimizer=rmsprop(1e-3, alpha=0.9, momentum=0.5, centered=True, eps=1e-3), epochs=4, seed=31)
+
+
+def summed_squares():
+    return Program(wave(20, 31), 12, SUNSPOTS, test=0.2,
+                   optimizer=adagrad(0.02, lr_decay=1e-3, weight_decay=1e-4, initial_accumulator_value=0.1), epochs=4,
+                   batch=50, seed=32)
+
+
+def scheduled():
+    def model():
+        return Model(lambda m, x: m.output(F.silu(m.norm2(m.hidden2(F.silu(m.norm1(m.hidden1(x))))))),
+                     hidden1=nn.Linear(12, 40), norm1=nn.LayerNorm(40), hidden2=nn.Linear(40, 24),
+                     norm2=nn.LayerNorm(24), output=nn.Linear(24, 12))
+
+    cosine = schedule(lambda o, steps: torch.optim.lr_scheduler.CosineAnnealingLR(o, steps, eta_min=1e-4), warmup=20)
+    return Program(model, 12, SUNSPOTS, test=0.2, optimizer=adamw(3e-3, weight_decay=0.5), epochs=5, batch=100,
+                   seed=33, lr_schedule=cosine, clip_norm=0.5, no_weight_decay=("*.bias", "norm*.weight"))
+
+
+def clipped():
+    linear = schedule(lambda o, steps: torch.optim.lr_scheduler.LinearLR(
+        o, start_factor=1.0, end_factor=0.1, total_iters=60))
+    return Program(wave(24, 24), 12, SUNSPOTS, test=0.2,
+                   optimizer=lambda p: torch.optim.SGD(p, lr=0.5, momentum=0.8, nesterov=True), epochs=3, batch=64,
+                   seed=34, lr_schedule=linear, clip_norm=0.05)
+
+
+def stepped():
+    steps = schedule(lambda o, steps: torch.optim.lr_scheduler.StepLR(o, 30, gamma=0.5), warmup=5)
+    return Program(wave(30, 12), 12, SUNSPOTS, test=0.2, optimizer=sgd(0.1, momentum=0.9, weight_decay=0.01), epochs=3,
+                   batch=48, seed=35, lr_schedule=steps, no_weight_decay=("[ab].*",))
+
+
 PROGRAMS = {function.__name__: function for function in (
     article, article_sgd, digits, digits_sgd, defaults, in_order, momentum, batch_one, test_file, own_target, bce, l1,
     deep_gelu_tanh, layer_norm, no_bias, log_softmax, softmax, residual, twice, gated_unit, activation_layers,
-    element_wise, low_precision, initialisers, embedding, characters, attention)}
+    element_wise, low_precision, initialisers, embedding, characters, attention, averaged_squares, summed_squares, scheduled,
+    clipped, stepped)}
 
 # Parameters that are not drawn bit for bit: normal() is PyTorch's to 1e-6.
 DRAWN_NORMAL = {"initialisers": {"second.weight", "second.bias"}, "embedding": {"words.weight"},

@@ -30,6 +30,31 @@ mp.model @parameters devices 2 {
   }
 }
 
+// Tests that of the trained parameters those that do not decay come last, before the untrained.
+// CHECK-LABEL: mp.model @undecayed
+// CHECK: parameter_floats = 64 : i64, {{.*}} trained_floats = 48 : i64, undecayed_floats = 32 : i64
+// CHECK: @frozen {{.*}} #mp.buffer<parameters, 48>
+// CHECK: @bias {{.*}} #mp.buffer<parameters, 16>
+// CHECK: @weight {{.*}} #mp.buffer<parameters, 0>
+// CHECK: @other {{.*}} #mp.buffer<parameters, 32>
+mp.model @undecayed devices 1 {
+  mp.parameter @frozen : !bias init zeros [] {mp.device = 0 : i64, undecayed}
+  mp.parameter @bias : !bias init zeros [] {mp.device = 0 : i64, undecayed}
+  mp.parameter @weight : !weight init zeros [] {mp.device = 0 : i64}
+  mp.parameter @other : !bias init zeros [] {mp.device = 0 : i64, undecayed}
+  mp.program @train ["x", "b"] {
+  ^bb0(%x: !row, %b: tensor<?x3xf32, #mp.dims<batch, 3>>):
+    %gb = mp.reduce sum %b [0] {mp.device = 0 : i64} : tensor<?x3xf32, #mp.dims<batch, 3>> -> !bias
+    mp.gradient @bias, %gb {mp.device = 0 : i64} : !bias
+    %go = mp.reduce mean %b [0] {mp.device = 0 : i64} : tensor<?x3xf32, #mp.dims<batch, 3>> -> !bias
+    mp.gradient @other, %go {mp.device = 0 : i64} : !bias
+    %gw = mp.matmul %x, %x transpose_a {mp.device = 0 : i64} : !row, !row -> !weight
+    mp.gradient @weight, %gw {mp.device = 0 : i64} : !weight
+    mp.update "sgd" {mp.device = 0 : i64}
+    mp.return %x : !row
+  }
+}
+
 // Tests that what computes a gradient writes it in its parameter's place, with no copy.
 // CHECK-LABEL: mp.model @written_at_once
 // CHECK: mp.matmul {{.*}} {mp.buffer = #mp.buffer<gradients, 0>

@@ -17,6 +17,10 @@ mp.model @of_later_phases {
     mp.gradient @w, %b : !row
     // expected-error @below {{has no place in a graph}}
     mp.update "sgd"
+    // expected-error @below {{has no place in a graph}}
+    %n = mp.squared_norm %a : (!row) -> tensor<f32, #mp.dims<>>
+    // expected-error @below {{has no place in a graph}}
+    %s = mp.clip_scale %n to 1.0 : tensor<f32, #mp.dims<>>
     mp.return %a : !row
   }
 }

@@ -3,7 +3,9 @@
 
 #include "mpar/optimizer.h"
 
+#include <algorithm>
 #include <cmath>
+#include <vector>
 
 using namespace mpar;
 
@@ -22,15 +24,17 @@ OptimizerSettings settings(OptimizerSettings::Kind kind, double lr, double weigh
   return s;
 }
 
-using Step = void (*)(Device &, const OptimizerSettings &, int64_t);
+using Step = void (*)(Device &, const OptimizerSettings &, int64_t, const float *);
 
 /// Three steps; the same bits as torch, in any alignment of a vector's tail.
-void expect_steps(const OptimizerSettings &s, Step step, const float *expected) {
-  Device device(0, 0, {count, count, 0, 0}, optimizer_slots(s), 1);
+void expect_steps(const OptimizerSettings &s, Step step, const float *expected,
+                  int64_t undecayed = 0, const float *scale = nullptr) {
+  Device device(0, 0, {count, count, 0, 0, undecayed}, optimizer_slots(s), 1);
   std::copy(start, start + count, device.parameters());
+  std::fill_n(device.state(0), count, static_cast<float>(s.initial_accumulator_value));
   for (int64_t i = 0; i < 3; ++i) {
     std::copy(gradients[i], gradients[i] + count, device.gradients());
-    step(device, s, i + 1);
+    step(device, s, i + 1, scale);
   }
   for (int64_t i = 0; i < count; ++i)
     EXPECT_EQ(device.parameters()[i], expected[i]) << "at " << i;
@@ -55,6 +59,141 @@ TEST(Sgd, WithMomentumAndWeightDecayIsTorchs) {
   expect_steps(s, sgd, sgd_momentum_decay);
 }
 
+TEST(Sgd, WithDampeningIsTorchs) {
+  OptimizerSettings s = settings(OptimizerSettings::Kind::sgd, 0.05, 0.01);
+  s.momentum = 0.9;
+  s.dampening = 0.3;
+  expect_steps(s, sgd, sgd_dampening);
+}
+
+TEST(Sgd, OfNesterovIsTorchs) {
+  OptimizerSettings s = settings(OptimizerSettings::Kind::sgd, 0.05);
+  s.momentum = 0.9;
+  s.nesterov = true;
+  expect_steps(s, sgd, sgd_nesterov);
+  s.weight_decay = 0.01;
+  expect_steps(s, sgd, sgd_nesterov_decay);
+}
+
+TEST(Adagrad, IsTorchs) {
+  OptimizerSettings s = settings(OptimizerSettings::Kind::adagrad, 1e-2);
+  s.eps = 1e-10;
+  EXPECT_EQ(optimizer_slots(s), 1);
+  expect_steps(s, adagrad, adagrad_plain);
+}
+
+TEST(Adagrad, WithOtherSettingsIsTorchs) {
+  OptimizerSettings s = settings(OptimizerSettings::Kind::adagrad, 0.03, 0.02);
+  s.lr_decay = 0.1;
+  s.initial_accumulator_value = 0.1;
+  s.eps = 1e-6;
+  expect_steps(s, adagrad, adagrad_other);
+}
+
+TEST(Rmsprop, IsTorchs) {
+  OptimizerSettings s = settings(OptimizerSettings::Kind::rmsprop, 1e-2);
+  EXPECT_EQ(optimizer_slots(s), 1);
+  expect_steps(s, rmsprop, rmsprop_plain);
+}
+
+TEST(Rmsprop, WithWeightDecayIsTorchs) {
+  OptimizerSettings s = settings(OptimizerSettings::Kind::rmsprop, 3e-3, 0.02);
+  s.alpha = 0.9;
+  s.eps = 1e-6;
+  expect_steps(s, rmsprop, rmsprop_decay);
+}
+
+TEST(Rmsprop, WithMomentumIsTorchs) {
+  OptimizerSettings s = settings(OptimizerSettings::Kind::rmsprop, 3e-3);
+  s.momentum = 0.9;
+  EXPECT_EQ(optimizer_slots(s), 2);
+  expect_steps(s, rmsprop, rmsprop_momentum);
+}
+
+TEST(Rmsprop, CenteredIsTorchs) {
+  OptimizerSettings s = settings(OptimizerSettings::Kind::rmsprop, 3e-3);
+  s.alpha = 0.8;
+  s.eps = 1e-3;
+  s.centered = true;
+  EXPECT_EQ(optimizer_slots(s), 2);
+  expect_steps(s, rmsprop, rmsprop_centered);
+  s.momentum = 0.7;
+  s.weight_decay = 0.02;
+  EXPECT_EQ(optimizer_slots(s), 3);
+  expect_steps(s, rmsprop, rmsprop_all);
+}
+
+// A parameter group without weight decay, and gradients that are scaled first.
+TEST(Optimizers, HaveTorchsGroups) {
+  const float scale = 0.625f;
+  const int64_t undecayed = count - 20;
+  OptimizerSettings s = settings(OptimizerSettings::Kind::sgd, 0.05, 0.1);
+  s.momentum = 0.9;
+  expect_steps(s, sgd, groups_sgd, undecayed, &scale);
+  s = settings(OptimizerSettings::Kind::adam, 1e-3, 0.1);
+  expect_steps(s, adam, groups_adam, undecayed, &scale);
+  s.kind = OptimizerSettings::Kind::adamw;
+  expect_steps(s, adamw, groups_adamw, undecayed, &scale);
+  s = settings(OptimizerSettings::Kind::adagrad, 0.01, 0.1);
+  s.eps = 1e-10;
+  expect_steps(s, adagrad, groups_adagrad, undecayed, &scale);
+  s = settings(OptimizerSettings::Kind::rmsprop, 0.01, 0.1);
+  expect_steps(s, rmsprop, groups_rmsprop, undecayed, &scale);
+}
+
+TEST(ClipScale, IsTorchs) {
+  Device device(0, 0, {0, 0, 0, 0}, 0, 1);
+  OptimizerSettings s;
+  int64_t at = 0;
+  for (double maximum : {0.5, 1.0, 1e3}) {
+    float sum = 0;
+    bool first = true;
+    for (int64_t size : {5, 4096, 9001}) {
+      std::vector<float> gradient(size);
+      for (int64_t i = 0; i < size; ++i)
+        gradient[i] = static_cast<float>(std::sin(static_cast<double>(i))) * 0.1f;
+      squared_norm(device, size, gradient.data(), first ? nullptr : &sum, &sum);
+      first = false;
+    }
+    EXPECT_NEAR(std::sqrt(sum), clip_norms[at], 2e-6 * clip_norms[at]);
+    s.clip_norm = maximum;
+    float scale = 0;
+    clip_scale(device, s, &sum, &scale);
+    EXPECT_NEAR(scale, clip_scales[at], 2e-6 * clip_scales[at]);
+    ++at;
+  }
+}
+
+TEST(ClipScale, OfNoNumberIsNone) {
+  Device device(0, 0, {0, 0, 0, 0}, 0, 1);
+  OptimizerSettings s;
+  s.clip_norm = 1;
+  const float none = NAN, infinite = INFINITY, zero = 0;
+  float scale = 0;
+  clip_scale(device, s, &none, &scale);
+  EXPECT_TRUE(std::isnan(scale));
+  clip_scale(device, s, &infinite, &scale);
+  EXPECT_EQ(scale, 0);
+  clip_scale(device, s, &zero, &scale);
+  EXPECT_EQ(scale, 1);
+}
+
+TEST(SquaredNorm, IsTheSameWithTwoThreads) {
+  for (int64_t size : {1, 63, 64, 4095, 4097, 1000003}) {
+    const auto values = test::random_values(size, 3);
+    float results[2];
+    double exact = 0;
+    for (float value : values)
+      exact += static_cast<double>(value) * value;
+    for (int threads : {1, 2}) {
+      Device device(0, 0, {0, 0, 0, 0}, 0, 1, threads);
+      squared_norm(device, size, values.data(), nullptr, &results[threads - 1]);
+    }
+    EXPECT_EQ(results[0], results[1]) << size;
+    EXPECT_NEAR(results[0], exact, 1e-6 * exact) << size;
+  }
+}
+
 TEST(Adam, IsTorchs) {
   expect_steps(settings(OptimizerSettings::Kind::adam, 1e-3), adam, adam_plain);
 }
@@ -65,6 +204,18 @@ TEST(Adam, WithWeightDecayIsTorchs) {
   s.beta2 = 0.99;
   s.eps = 1e-6;
   expect_steps(s, adam, adam_decay);
+}
+
+TEST(Adam, WithAmsgradIsTorchs) {
+  OptimizerSettings s = settings(OptimizerSettings::Kind::adam, 3e-3, 0.02);
+  s.beta1 = 0.8;
+  s.beta2 = 0.9;
+  s.amsgrad = true;
+  EXPECT_EQ(optimizer_slots(s), 3);
+  expect_steps(s, adam, adam_amsgrad);
+  s.kind = OptimizerSettings::Kind::adamw;
+  s.weight_decay = 0.01;
+  expect_steps(s, adamw, adamw_amsgrad);
 }
 
 TEST(AdamW, IsTorchs) {
@@ -114,11 +265,11 @@ TEST(Adam, RoundsAsItsDivisionsDo) {
 TEST(Optimizers, LeaveUntrainedParametersAlone) {
   OptimizerSettings s = settings(OptimizerSettings::Kind::adamw, 0.1, 0.1);
   s.momentum = 0.9;
-  for (Step step : {sgd, adam, adamw}) {
+  for (Step step : {sgd, adam, adamw, adagrad, rmsprop}) {
     Device device(0, 0, {64, 48, 0, 0}, 2, 1);
     for (int i = 0; i < 64; ++i)
       device.parameters()[i] = device.gradients()[i] = 1;
-    step(device, s, 1);
+    step(device, s, 1, nullptr);
     for (int i = 0; i < 64; ++i)
       EXPECT_EQ(device.parameters()[i] == 1, i >= 48) << i;
   }
@@ -130,14 +281,14 @@ TEST(Optimizers, AreTheSameWithTwoThreads) {
   const auto gradient = test::random_values(floats, 2);
   OptimizerSettings s = settings(OptimizerSettings::Kind::adam, 0.1, 0.1);
   s.momentum = 0.9;
-  for (Step step : {sgd, adam, adamw}) {
+  for (Step step : {sgd, adam, adamw, adagrad, rmsprop}) {
     std::vector<float> results[2];
     for (int threads : {1, 2}) {
-      Device device(0, 0, {floats, floats, 0, 0}, 2, 1, threads);
+      Device device(0, 0, {floats, floats, 0, 0, 30011}, 2, 1, threads);
       std::copy(parameters.begin(), parameters.end(), device.parameters());
       std::copy(gradient.begin(), gradient.end(), device.gradients());
       for (int64_t i = 1; i <= 3; ++i)
-        step(device, s, i);
+        step(device, s, i, nullptr);
       results[threads - 1].assign(device.parameters(), device.parameters() + floats);
     }
     EXPECT_TRUE(test::same_bits(results[0], results[1]));

@@ -26,6 +26,7 @@ struct TrainingSettings {
   bool shuffle = true;
   uint64_t seed = 0;
   OptimizerSettings optimizer;
+  LearningRateSchedule schedule;
 };
 
 /// Where a run stands, apart from what the model itself holds (parameters, optimiser, step,
@@ -40,9 +41,8 @@ struct TrainingState {
 };
 
 /// Writes a checkpoint: safetensors with each parameter under its name, the optimiser's state under
-/// `<parameter>/exp_avg` and `<parameter>/exp_avg_sq` (Adam) or `<parameter>/momentum_buffer`
-/// (SGD), the generator under `generator/words`, the history under `history/losses`, the rest as
-/// text in the metadata, keys beginning with `mparc.`.
+/// `<parameter>/exp_avg` and the like, by torch's names, the generator under `generator/words`, the
+/// history under `history/losses`, the rest as text in the metadata, keys beginning with `mparc.`.
 void write_checkpoint(const std::string &path, const Model &model, const TrainingSettings &settings,
                       const TrainingState &state);
 

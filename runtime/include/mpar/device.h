@@ -20,6 +20,8 @@ struct DeviceDescription {
   int64_t trained_floats;   // a prefix: those that the loss depends on, which the optimiser updates
   int64_t fixed_bytes;      // activations whose size does not depend on the batch
   int64_t row_bytes;        // activations, bytes a row
+  /// Of the trained parameters, a suffix: those that weight decay leaves alone.
+  int64_t undecayed_floats = 0;
 };
 
 /// One logical device and its arena. Not thread-safe: a device is worked by one thread at a time.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "mpar/device.h"
+#include "mpar/learning_rate.h"
 #include "mpar/optimizer.h"
 #include "mpar/random.h"
 
@@ -64,6 +65,7 @@ struct TrainingDefaults {
   bool shuffle = true;
   uint64_t seed = 0;
   OptimizerSettings optimizer;
+  LearningRateSchedule schedule;
 };
 
 struct ModelDescription {
@@ -93,6 +95,7 @@ struct Settings {
   int64_t batch = 0;            // the most rows of one call; 0: what the program says
   std::optional<uint64_t> seed; // none: what the program says
   OptimizerSettings optimizer;  // kind none: what the program says
+  std::optional<LearningRateSchedule> schedule; // none: what the program says
 };
 
 /// The base of every emitted model: owns devices, parameters and the optimiser's state. Not
@@ -126,7 +129,13 @@ public:
   int64_t largest_batch() const { return largest_batch_; }
   float *parameter(size_t index);
   float *gradient(size_t index);
-  OptimizerSettings &optimizer() { return optimizer_; }
+  /// The optimiser's hyper-parameters; the learning rate is the one that the schedule starts from.
+  OptimizerSettings &hyperparameters() { return optimizer_; }
+  LearningRateSchedule &schedule() { return schedule_; }
+  /// The steps of the whole run, which a schedule may need to know; 0: not known.
+  int64_t &run_steps() { return run_steps_; }
+  /// The hyper-parameters of the step at hand, with the learning rate that the schedule gives it.
+  OptimizerSettings optimizer() const;
   /// Steps taken: what Adam's bias correction and dropout's key count.
   int64_t &step() { return step_; }
   int64_t step() const { return step_; }
@@ -143,6 +152,8 @@ protected:
 private:
   ModelDescription description_;
   OptimizerSettings optimizer_;
+  LearningRateSchedule schedule_;
+  int64_t run_steps_ = 0;
   int64_t largest_batch_;
   uint64_t seed_ = 0;
   int64_t step_ = 0;

@@ -54,6 +54,10 @@ public:
     using Kind = mpar::OptimizerSettings::Kind;
     if (optimizer().kind == Kind::sgd)
       mpar::sgd(d0, optimizer(), step());
+    else if (optimizer().kind == Kind::adagrad)
+      mpar::adagrad(d0, optimizer(), step());
+    else if (optimizer().kind == Kind::rmsprop)
+      mpar::rmsprop(d0, optimizer(), step());
     else
       mpar::adam(d0, optimizer(), step());
     return loss;
@@ -117,6 +121,13 @@ inline mpar::OptimizerSettings sgd_settings(double lr, double momentum = 0) {
 inline mpar::OptimizerSettings adam_settings(double lr = 1e-3) {
   mpar::OptimizerSettings settings;
   settings.kind = mpar::OptimizerSettings::Kind::adam;
+  settings.lr = lr;
+  return settings;
+}
+
+inline mpar::OptimizerSettings settings_of(mpar::OptimizerSettings::Kind kind, double lr) {
+  mpar::OptimizerSettings settings;
+  settings.kind = kind;
   settings.lr = lr;
   return settings;
 }

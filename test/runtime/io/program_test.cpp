@@ -206,6 +206,19 @@ TEST_F(Program, SaysWrongUseInOneLine) {
                "adam --momentum 0.9");
   expect_error(2, "--betas: the program was compiled for sgd, which has none",
                "momentum --betas 0.9,0.99");
+  expect_error(2, "--alpha: the program was compiled for adam, which has none", "adam --alpha 0.9");
+  expect_error(2, "--lr-decay: the program was compiled for rmsprop, which has none",
+               "rmsprop --lr-decay 0.1");
+  expect_error(2, "--momentum: the program was compiled for adagrad, which has none",
+               "adagrad --momentum 0.1");
+  expect_error(2, "--eps: the program was compiled for sgd, which has none", "momentum --eps 1");
+  expect_error(2, "--clip-norm: the program was compiled without `clip_norm`",
+               "adam --clip-norm 1");
+  expect_error(2, "--clip-norm: expected a number above 0, got 0" + help, "adam --clip-norm 0");
+  expect_error(2, "--schedule-steps: the program's learning rate has no schedule with a length",
+               "adam --schedule-steps 10");
+  expect_error(1, "the learning rate warms up for 1000 steps; its schedule has 30",
+               "rmsprop --warmup 1000 --schedule-steps 30");
   expect_error(2, "--every goes with --checkpoint", "adam --every 3");
   expect_error(2, "--predict needs --output", "adam --predict data.csv");
   expect_error(2, "--trace is not supported by this version", "adam --trace t.json");

@@ -31,11 +31,19 @@ Dataset make_dataset(int64_t rows) {
 }
 
 struct Training {
-  explicit Training(mpar::OptimizerSettings optimizer = test::adam_settings())
-      : description(test::linear_description(3, 2, optimizer)), model(description, {}) {
+  explicit Training(mpar::OptimizerSettings optimizer = test::adam_settings(),
+                    mpar::LearningRateSchedule schedule = {})
+      : description(describe(optimizer, schedule)), model(description, {}) {
     settings.epochs = 3;
     settings.batch = 4;
     settings.optimizer = optimizer;
+    settings.schedule = schedule;
+  }
+  static mpar::ModelDescription describe(mpar::OptimizerSettings optimizer,
+                                         mpar::LearningRateSchedule schedule) {
+    mpar::ModelDescription description = test::linear_description(3, 2, optimizer);
+    description.training.schedule = schedule;
+    return description;
   }
   std::vector<float> parameters() {
     mpar::Device &device = model.machine().device(0);
@@ -63,21 +71,42 @@ void train_until(Training &run, const std::string &checkpoint, int64_t every, in
   EXPECT_EQ("stopped", test::failure(train));
 }
 
+std::vector<mpar::OptimizerSettings> optimizers() {
+  using Kind = mpar::OptimizerSettings::Kind;
+  auto adagrad = test::settings_of(Kind::adagrad, 0.1);
+  adagrad.lr_decay = 0.1;
+  adagrad.initial_accumulator_value = 0.5;
+  auto rmsprop = test::settings_of(Kind::rmsprop, 0.01);
+  rmsprop.momentum = 0.5;
+  rmsprop.centered = true;
+  auto nesterov = test::sgd_settings(0.1, 0.9);
+  nesterov.nesterov = true;
+  return {test::adam_settings(),
+          test::sgd_settings(0.1, 0.9),
+          test::sgd_settings(0.1),
+          adagrad,
+          rmsprop,
+          nesterov};
+}
+
 TEST(Checkpoint, ResumesExactlyFromEveryStep) {
   test::TemporaryDirectory directory;
   std::string path = directory.path("c");
-  for (auto optimizer :
-       {test::adam_settings(), test::sgd_settings(0.1, 0.9), test::sgd_settings(0.1)})
+  mpar::LearningRateSchedule cosine; // as long as the run
+  cosine.kind = mpar::LearningRateSchedule::Kind::cosine;
+  cosine.warmup = 5;
+  for (const mpar::OptimizerSettings &optimizer : optimizers())
     for (bool shuffle : {true, false}) {
-      Training whole(optimizer);
+      const mpar::LearningRateSchedule schedule = shuffle ? cosine : mpar::LearningRateSchedule{};
+      Training whole(optimizer, schedule);
       whole.settings.shuffle = shuffle;
       mpar::train(whole.model, make_dataset(23), make_dataset(7), whole.settings, {}, whole.state);
       for (int64_t steps = 1; steps < 18; ++steps) { // 6 batches an epoch
-        Training killed(optimizer);
+        Training killed(optimizer, schedule);
         killed.settings.shuffle = shuffle;
         train_until(killed, path, 1, steps);
 
-        Training resumed(optimizer);
+        Training resumed(optimizer, schedule);
         mpar::Checkpoint checkpoint(path, resumed.description);
         checkpoint.restore(resumed.model);
         EXPECT_EQ(steps, resumed.model.step());
@@ -98,11 +127,21 @@ TEST(Checkpoint, KeepsHyperparametersAndName) {
   test::TemporaryDirectory directory;
   Training run(test::adam_settings(0.1));
   run.settings.optimizer.beta2 = 0.98765;
+  run.settings.optimizer.clip_norm = 0.75;
+  run.settings.optimizer.nesterov = true;
+  run.settings.schedule.kind = mpar::LearningRateSchedule::Kind::linear;
+  run.settings.schedule.warmup = 17;
+  run.settings.schedule.end_factor = 0.1;
   run.settings.seed = std::numeric_limits<uint64_t>::max();
   train_until(run, directory.path("c"), 2, 3);
   mpar::Checkpoint checkpoint(directory.path("c"), run.description);
   EXPECT_EQ(0.1, checkpoint.settings().optimizer.lr);
   EXPECT_EQ(0.98765, checkpoint.settings().optimizer.beta2);
+  EXPECT_EQ(0.75, checkpoint.settings().optimizer.clip_norm);
+  EXPECT_TRUE(checkpoint.settings().optimizer.nesterov);
+  EXPECT_EQ(mpar::LearningRateSchedule::Kind::linear, checkpoint.settings().schedule.kind);
+  EXPECT_EQ(17, checkpoint.settings().schedule.warmup);
+  EXPECT_EQ(0.1, checkpoint.settings().schedule.end_factor);
   EXPECT_EQ(run.settings.seed, checkpoint.settings().seed);
   EXPECT_EQ(2, checkpoint.state().batch);
   mpar::ModelDescription other = run.description;

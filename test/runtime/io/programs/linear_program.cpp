@@ -23,6 +23,13 @@ int main(int argc, char **argv) {
     description = test::linear_description(3, 3, test::sgd_settings(1e-2, 0.9));
   else if (model == "regression")
     description = test::linear_description(3, 1, test::sgd_settings(1e-2));
+  else if (model == "rmsprop") {
+    description = test::linear_description(
+        3, 3, test::settings_of(mpar::OptimizerSettings::Kind::rmsprop, 1e-2));
+    description.training.schedule.kind = mpar::LearningRateSchedule::Kind::cosine;
+  } else if (model == "adagrad")
+    description = test::linear_description(
+        3, 3, test::settings_of(mpar::OptimizerSettings::Kind::adagrad, 1e-2));
   else if (model == "classes")
     description = test::linear_description(3, 4, test::adam_settings(1e-2), 4);
   else {

@@ -1,0 +1,68 @@
+//===- MpSources.td - elements from nothing --------------------------------------------------------===//
+
+#ifndef MP_SOURCES
+#define MP_SOURCES
+
+include "dialect/MpBase.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+// In the body of mp.map they are scalars.
+
+def Mp_ConstantOp : Mp_Op<"constant", [Pure, ConstantLike]> {
+  let summary = "a number in every element";
+  let description = [{
+    The attribute is a FloatAttr of f64, an IntegerAttr of i64 or a BoolAttr, whatever the result's element type; it is
+    rounded once to it.
+
+    ```mlir
+    %one = mp.constant 1.0 : f64 : tensor<f32, #mp.dims<>>
+    ```
+  }];
+  let arguments = (ins TypedAttrInterface:$value);
+  let results = (outs AnyType:$result);
+  let assemblyFormat = "$value attr-dict `:` type($result)";
+  let hasFolder = 1;
+}
+
+def Mp_ExtentOp : Mp_Op<"extent", [Pure]> {
+  let summary = "how many elements: scale · rows + offset, as f32";
+  let description = [{
+    What a mean divides by, where the batch is among what it averages. `rows` is the number of rows of the whole batch.
+
+    ```mlir
+    %n = mp.extent 12 rows plus -1 : tensor<f32, #mp.dims<>>
+    ```
+  }];
+  let arguments = (ins I64Attr:$scale, DefaultValuedAttr<I64Attr, "0">:$offset);
+  let results = (outs AnyType:$result);
+  let assemblyFormat = "$scale `rows` (`plus` $offset^)? attr-dict `:` type($result)";
+}
+
+def Mp_DropoutMaskOp : Mp_Op<"dropout_mask", [Pure]> {
+  let summary = "0 with probability p, else 1 / (1 - p)";
+  let description = [{
+    Keyed by the seed, the step, the layer's path, the number of the call in it and the element's index in the whole batch:
+    neither placement nor the cutting of batches changes it.
+
+    ```mlir
+    %m = mp.dropout_mask 5.0e-1 of "drop" call 0 : tensor<?x4xf32, #mp.dims<batch, 4>>
+    ```
+  }];
+  let arguments = (ins F64Attr:$p, StrAttr:$path, I64Attr:$call);
+  let results = (outs AnyType:$result);
+  let assemblyFormat = "$p `of` $path `call` $call attr-dict `:` type($result)";
+}
+
+def Mp_IotaOp : Mp_Op<"iota", [Pure]> {
+  let summary = "0, 1, 2, … along a dimension, as i32";
+  let description = [{
+    ```mlir
+    %i = mp.iota 0 : tensor<10xi32, #mp.dims<10>>
+    ```
+  }];
+  let arguments = (ins I64Attr:$dimension);
+  let results = (outs AnyType:$result);
+  let assemblyFormat = "$dimension attr-dict `:` type($result)";
+}
+
+#endif
