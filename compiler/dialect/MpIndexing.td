@@ -18,8 +18,8 @@ def Mp_GatherOp : Mp_Op<"gather", [Pure]> {
     %h = mp.gather %table, %ids : tensor<256x8xf32, #mp.dims<256, 8>>, tensor<?x4xi32, #mp.dims<batch, 4>> -> tensor<?x4x8xf32, #mp.dims<batch, 4, 8>>
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$table, AnyRankedTensor:$ids);
-  let results = (outs AnyRankedTensor:$result);
+  let arguments = (ins Mp_Tensor:$table, Mp_Tensor:$ids);
+  let results = (outs Mp_Tensor:$result);
   let assemblyFormat = "$table `,` $ids attr-dict `:` type($table) `,` type($ids) `->` type($result)";
   let hasVerifier = 1;
 }
@@ -34,8 +34,8 @@ def Mp_ScatterAddOp : Mp_Op<"scatter_add", [Pure]> {
     %dt = mp.scatter_add %ids, %g : tensor<?x4xi32, #mp.dims<batch, 4>>, tensor<?x4x8xf32, #mp.dims<batch, 4, 8>> -> tensor<256x8xf32, #mp.dims<256, 8>>
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$ids, AnyRankedTensor:$rows);
-  let results = (outs AnyRankedTensor:$result);
+  let arguments = (ins Mp_Tensor:$ids, Mp_Tensor:$rows);
+  let results = (outs Mp_Tensor:$result);
   let assemblyFormat = "$ids `,` $rows attr-dict `:` type($ids) `,` type($rows) `->` type($result)";
   let hasVerifier = 1;
 }
@@ -50,8 +50,8 @@ def Mp_CrossEntropyOp : Mp_Op<"cross_entropy", [Pure]> {
     %l = mp.cross_entropy %x, %target : tensor<?x4x10xf32, #mp.dims<batch, 4, 10>>, tensor<?x4xi32, #mp.dims<batch, 4>> -> tensor<?x4xf32, #mp.dims<batch, 4>>
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$x, AnyRankedTensor:$target);
-  let results = (outs AnyRankedTensor:$result);
+  let arguments = (ins Mp_Tensor:$x, Mp_Tensor:$target);
+  let results = (outs Mp_Tensor:$result);
   let assemblyFormat = "$x `,` $target attr-dict `:` type($x) `,` type($target) `->` type($result)";
   let hasVerifier = 1;
 }
@@ -65,8 +65,8 @@ def Mp_CrossEntropyGradientOp : Mp_Op<"cross_entropy_gradient", [Pure]> {
     %dx = mp.cross_entropy_gradient %x, %target, %g : tensor<?x10xf32, #mp.dims<batch, 10>>, tensor<?xi32, #mp.dims<batch>>, tensor<?xf32, #mp.dims<batch>> -> tensor<?x10xf32, #mp.dims<batch, 10>>
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$x, AnyRankedTensor:$target, AnyRankedTensor:$g);
-  let results = (outs AnyRankedTensor:$result);
+  let arguments = (ins Mp_Tensor:$x, Mp_Tensor:$target, Mp_Tensor:$g);
+  let results = (outs Mp_Tensor:$result);
   let assemblyFormat = [{
     $x `,` $target `,` $g attr-dict `:` type($x) `,` type($target) `,` type($g) `->` type($result)
   }];
