@@ -26,8 +26,8 @@ def Mp_AttentionOp : Mp_Op<"attention", [Pure]> {
     %y, %sums = mp.attention %q, %k, %v causal : (tensor<?x4x8x16xf32, #mp.dims<batch, 4, 8, 16>>, tensor<?x2x8x16xf32, #mp.dims<batch, 2, 8, 16>>, tensor<?x2x8x16xf32, #mp.dims<batch, 2, 8, 16>>) -> (tensor<?x4x8x16xf32, #mp.dims<batch, 4, 8, 16>>, tensor<?x4x8xf32, #mp.dims<batch, 4, 8>>)
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$q, AnyRankedTensor:$k, AnyRankedTensor:$v, UnitAttr:$causal);
-  let results = (outs AnyRankedTensor:$result, AnyRankedTensor:$log_sums);
+  let arguments = (ins Mp_Tensor:$q, Mp_Tensor:$k, Mp_Tensor:$v, UnitAttr:$causal);
+  let results = (outs Mp_Tensor:$result, Mp_Tensor:$log_sums);
   let assemblyFormat = "$q `,` $k `,` $v (`causal` $causal^)? attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
@@ -43,9 +43,9 @@ def Mp_AttentionGradientOp : Mp_Op<"attention_gradient", [Pure]> {
     %dq, %dk, %dv = mp.attention_gradient %g, %q, %k, %v, %y, %sums causal : (tensor<2x8x16xf32, #mp.dims<2, 8, 16>>, tensor<2x8x16xf32, #mp.dims<2, 8, 16>>, tensor<2x8x16xf32, #mp.dims<2, 8, 16>>, tensor<2x8x16xf32, #mp.dims<2, 8, 16>>, tensor<2x8x16xf32, #mp.dims<2, 8, 16>>, tensor<2x8xf32, #mp.dims<2, 8>>) -> (tensor<2x8x16xf32, #mp.dims<2, 8, 16>>, tensor<2x8x16xf32, #mp.dims<2, 8, 16>>, tensor<2x8x16xf32, #mp.dims<2, 8, 16>>)
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$gradient, AnyRankedTensor:$q, AnyRankedTensor:$k, AnyRankedTensor:$v,
-                       AnyRankedTensor:$result, AnyRankedTensor:$log_sums, UnitAttr:$causal);
-  let results = (outs AnyRankedTensor:$dq, AnyRankedTensor:$dk, AnyRankedTensor:$dv);
+  let arguments = (ins Mp_Tensor:$gradient, Mp_Tensor:$q, Mp_Tensor:$k, Mp_Tensor:$v,
+                       Mp_Tensor:$result, Mp_Tensor:$log_sums, UnitAttr:$causal);
+  let results = (outs Mp_Tensor:$dq, Mp_Tensor:$dk, Mp_Tensor:$dv);
   let assemblyFormat = "operands (`causal` $causal^)? attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
@@ -63,9 +63,9 @@ def Mp_LayerNormOp : Mp_Op<"layer_norm", [Pure, AttrSizedOperandSegments]> {
     %y, %mean, %scale = mp.layer_norm %x weight %w bias %b dimensions 1 eps 1.0e-5 : (tensor<?x4xf32, #mp.dims<batch, 4>>, tensor<4xf32, #mp.dims<4>>, tensor<4xf32, #mp.dims<4>>) -> (tensor<?x4xf32, #mp.dims<batch, 4>>, tensor<?xf32, #mp.dims<batch>>, tensor<?xf32, #mp.dims<batch>>)
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$x, Optional<AnyRankedTensor>:$weight, Optional<AnyRankedTensor>:$bias,
+  let arguments = (ins Mp_Tensor:$x, Optional<Mp_Tensor>:$weight, Optional<Mp_Tensor>:$bias,
                        I64Attr:$dimensions, F64Attr:$eps);
-  let results = (outs AnyRankedTensor:$result, AnyRankedTensor:$mean, AnyRankedTensor:$scale);
+  let results = (outs Mp_Tensor:$result, Mp_Tensor:$mean, Mp_Tensor:$scale);
   let assemblyFormat = [{
     $x (`weight` $weight^)? (`bias` $bias^)? `dimensions` $dimensions `eps` $eps attr-dict `:`
     functional-type(operands, results)
@@ -85,9 +85,9 @@ def Mp_LayerNormGradientOp : Mp_Op<"layer_norm_gradient", [Pure]> {
     %dx, %dw, %db = mp.layer_norm_gradient %g, %x, %mean, %scale weight %w dimensions 1 : (tensor<?x4xf32, #mp.dims<batch, 4>>, tensor<?x4xf32, #mp.dims<batch, 4>>, tensor<?xf32, #mp.dims<batch>>, tensor<?xf32, #mp.dims<batch>>, tensor<4xf32, #mp.dims<4>>) -> (tensor<?x4xf32, #mp.dims<batch, 4>>, tensor<4xf32, #mp.dims<4>>, tensor<4xf32, #mp.dims<4>>)
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$gradient, AnyRankedTensor:$x, AnyRankedTensor:$mean, AnyRankedTensor:$scale,
-                       Optional<AnyRankedTensor>:$weight, I64Attr:$dimensions);
-  let results = (outs AnyRankedTensor:$dx, AnyRankedTensor:$dweight, AnyRankedTensor:$dbias);
+  let arguments = (ins Mp_Tensor:$gradient, Mp_Tensor:$x, Mp_Tensor:$mean, Mp_Tensor:$scale,
+                       Optional<Mp_Tensor>:$weight, I64Attr:$dimensions);
+  let results = (outs Mp_Tensor:$dx, Mp_Tensor:$dweight, Mp_Tensor:$dbias);
   let assemblyFormat = [{
     $gradient `,` $x `,` $mean `,` $scale (`weight` $weight^)? `dimensions` $dimensions attr-dict `:`
     functional-type(operands, results)
@@ -104,8 +104,8 @@ def Mp_RmsNormOp : Mp_Op<"rms_norm", [Pure]> {
     %y, %scale = mp.rms_norm %x weight %w dimensions 1 eps 1.0e-6 : (tensor<?x4xf32, #mp.dims<batch, 4>>, tensor<4xf32, #mp.dims<4>>) -> (tensor<?x4xf32, #mp.dims<batch, 4>>, tensor<?xf32, #mp.dims<batch>>)
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$x, Optional<AnyRankedTensor>:$weight, I64Attr:$dimensions, F64Attr:$eps);
-  let results = (outs AnyRankedTensor:$result, AnyRankedTensor:$scale);
+  let arguments = (ins Mp_Tensor:$x, Optional<Mp_Tensor>:$weight, I64Attr:$dimensions, F64Attr:$eps);
+  let results = (outs Mp_Tensor:$result, Mp_Tensor:$scale);
   let assemblyFormat = [{
     $x (`weight` $weight^)? `dimensions` $dimensions `eps` $eps attr-dict `:` functional-type(operands, results)
   }];
@@ -121,9 +121,9 @@ def Mp_RmsNormGradientOp : Mp_Op<"rms_norm_gradient", [Pure]> {
     %dx, %dw = mp.rms_norm_gradient %g, %x, %scale weight %w dimensions 1 : (tensor<?x4xf32, #mp.dims<batch, 4>>, tensor<?x4xf32, #mp.dims<batch, 4>>, tensor<?xf32, #mp.dims<batch>>, tensor<4xf32, #mp.dims<4>>) -> (tensor<?x4xf32, #mp.dims<batch, 4>>, tensor<4xf32, #mp.dims<4>>)
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$gradient, AnyRankedTensor:$x, AnyRankedTensor:$scale,
-                       Optional<AnyRankedTensor>:$weight, I64Attr:$dimensions);
-  let results = (outs AnyRankedTensor:$dx, AnyRankedTensor:$dweight);
+  let arguments = (ins Mp_Tensor:$gradient, Mp_Tensor:$x, Mp_Tensor:$scale,
+                       Optional<Mp_Tensor>:$weight, I64Attr:$dimensions);
+  let results = (outs Mp_Tensor:$dx, Mp_Tensor:$dweight);
   let assemblyFormat = [{
     $gradient `,` $x `,` $scale (`weight` $weight^)? `dimensions` $dimensions attr-dict `:`
     functional-type(operands, results)

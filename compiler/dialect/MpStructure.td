@@ -38,20 +38,21 @@ def Mp_LayerOp : Mp_Op<"layer"> {
 }
 
 def Mp_ParameterOp : Mp_Op<"parameter", [Symbol]> {
-  let summary = "a tensor that is trained";
+  let summary = "a tensor that lasts from step to step: one that is trained, or a buffer";
   let description = [{
     The symbol is PyTorch's path. `arguments` are the initialiser's, in the order of the language. Parameters draw in the
-    order in which they stand. `undecayed`: the optimiser's weight decay leaves it alone. In the phase calls `mp.buffer`
-    says where it lies.
+    order in which they stand. `undecayed`: the optimiser's weight decay leaves it alone. A buffer is `untrained`: it has no
+    gradient, `mp.assign` sets it, and its elements may be i32 or bool. In the phase calls `mp.buffer` says where it lies.
 
     ```mlir
     mp.parameter @"layer1.weight" : tensor<256x12xf32, #mp.dims<out=256, in=12>> init kaiming_uniform [1.2e1]
     mp.parameter @"layer1.bias" : tensor<256xf32, #mp.dims<out=256>> init zeros [] {undecayed}
+    mp.parameter @"norm.running_mean" : tensor<8xf32, #mp.dims<8>> init zeros [] untrained
     ```
   }];
-  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttr:$type,
-                       Mp_InitializerKind:$initializer, DenseF64ArrayAttr:$arguments, UnitAttr:$undecayed);
-  let assemblyFormat = "$sym_name `:` $type `init` $initializer $arguments attr-dict";
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttr:$type, Mp_InitializerKind:$initializer,
+                       DenseF64ArrayAttr:$arguments, UnitAttr:$undecayed, UnitAttr:$untrained);
+  let assemblyFormat = "$sym_name `:` $type `init` $initializer $arguments (`untrained` $untrained^)? attr-dict";
   let extraClassDeclaration = [{
     ::mlir::RankedTensorType getTensorType() { return ::llvm::cast<::mlir::RankedTensorType>(getType()); }
   }];
@@ -63,7 +64,8 @@ def Mp_TrainingOp : Mp_Op<"training"> {
     `optimizer` is `sgd`, `adam`, `adamw`, `adagrad` or `rmsprop`, `settings` its hyper-parameters by name, numbers as f64, and
     `clip_norm` where gradients are clipped. `loss` names the layer that computes the loss. `classes` is the number of
     classes where the target is one, else 0. `data` and `test_data` are dictionaries with `kind` (`csv`, `npy`), `path`, and
-    where given `targets_path`, `inputs`, `targets`, `test`. `lr_schedule` is one with `kind` (`constant`, `cosine`, `linear`,
+    where given `targets_path`, `inputs`, `targets`, `test`; `path` is a list where a model of several inputs has a file each. `lr_schedule` is
+    one with `kind` (`constant`, `cosine`, `linear`,
     `step`) and the numbers that the language's call gives.
 
     ```mlir
@@ -116,7 +118,7 @@ def Mp_ReturnOp : Mp_Op<"return", [Terminator, ParentOneOf<["ProgramOp"]>]> {
     mp.return %output, %loss : tensor<?x12xf32, #mp.dims<batch, 12>>, tensor<f32, #mp.dims<>>
     ```
   }];
-  let arguments = (ins Variadic<AnyRankedTensor>:$results);
+  let arguments = (ins Variadic<Mp_Tensor>:$results);
   let assemblyFormat = "($results^ `:` type($results))? attr-dict";
 }
 
@@ -128,7 +130,7 @@ def Mp_ReadOp : Mp_Op<"read", [Pure]> {
     ```
   }];
   let arguments = (ins FlatSymbolRefAttr:$parameter);
-  let results = (outs AnyRankedTensor:$result);
+  let results = (outs Mp_Tensor:$result);
   let assemblyFormat = "$parameter attr-dict `:` type($result)";
 }
 
@@ -141,7 +143,7 @@ def Mp_GradientOp : Mp_Op<"gradient"> {
     mp.gradient @"layer1.weight", %g : tensor<256x12xf32, #mp.dims<out=256, in=12>>
     ```
   }];
-  let arguments = (ins FlatSymbolRefAttr:$parameter, AnyRankedTensor:$value);
+  let arguments = (ins FlatSymbolRefAttr:$parameter, Mp_Tensor:$value);
   let assemblyFormat = "$parameter `,` $value attr-dict `:` type($value)";
 }
 
@@ -174,6 +176,19 @@ def Mp_ClipScaleOp : Mp_Op<"clip_scale", [Pure, AllTypesMatch<["squared_norm", "
   let assemblyFormat = "$squared_norm `to` $norm attr-dict `:` type($squared_norm)";
 }
 
+def Mp_AssignOp : Mp_Op<"assign"> {
+  let summary = "sets a buffer, once a step, after everything that reads it";
+  let description = [{
+    Reads of the buffer give the value before the step, wherever they stand. In @train only.
+
+    ```mlir
+    mp.assign @"norm.running_mean", %m : tensor<8xf32, #mp.dims<8>>
+    ```
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$parameter, Mp_Tensor:$value);
+  let assemblyFormat = "$parameter `,` $value attr-dict `:` type($value)";
+}
+
 def Mp_UpdateOp : Mp_Op<"update"> {
   let summary = "one step of the optimiser over all parameters of a device";
   let description = [{
@@ -197,8 +212,8 @@ def Mp_TransferOp : Mp_Op<"transfer", [Pure, AllTypesMatch<["input", "result"]>]
     %h_on_1 = mp.transfer %h from 0 {mp.device = 1 : i64} : tensor<?x128xf32, #mp.dims<batch, out=128>>
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$input, I64Attr:$from);
-  let results = (outs AnyRankedTensor:$result);
+  let arguments = (ins Mp_Tensor:$input, I64Attr:$from);
+  let results = (outs Mp_Tensor:$result);
   let assemblyFormat = "$input `from` $from attr-dict `:` type($input)";
   let builders = [OpBuilder<(ins "::mlir::Value":$input, "int64_t":$from, "int64_t":$to)>];
 }

@@ -79,6 +79,8 @@ static void wrapInMap(Operation *op) {
 void forEachDirection(ProgramOp program, llvm::function_ref<void(Operation *, bool)> visit) {
   DenseSet<Operation *> forward;
   SmallVector<Value> pending(program.getBlock().getTerminator()->getOperands());
+  for (AssignOp assign : program.getBlock().getOps<AssignOp>())
+    pending.push_back(assign.getValue());
   while (!pending.empty())
     if (Operation *op = pending.pop_back_val().getDefiningOp(); op && forward.insert(op).second)
       llvm::append_range(pending, op->getOperands());
@@ -93,6 +95,8 @@ static bool prints(Operation *op) { return !isa<ReadOp, ReshapeOp, GradientOp, R
 static std::string endOfStep(Operation *op) {
   if (isa<UpdateOp>(op))
     return "update"; // a line a device: not worth a function each
+  if (isa<AssignOp>(op))
+    return "update_buffers";
   if (isa<SquaredNormOp, ClipScaleOp>(op))
     return "clip_gradients";
   if (!isa<TransferOp>(op) || op->use_empty())

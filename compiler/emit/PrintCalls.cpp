@@ -299,6 +299,15 @@ void CallPrinter::call(UpdateOp op) {
       << (op.getScale() ? ", " + name(op.getScale()) : "") << ");\n";
 }
 
+void CallPrinter::call(AssignOp op) {
+  Type type = op.getValue().getType();
+  Operation *buffer = index.parameters.lookup(op.getParameterAttr());
+  std::string steps = list(strides(type));
+  out << "copy(" << device(op) << ", " << shape(type) << ", " << name(op.getValue()) << ", "
+      << steps << ", " << buffer->getAttrOfType<StringAttr>(kName).getValue() << ", " << steps
+      << ");\n";
+}
+
 //===- Results
 //--------------------------------------------------------------------------------------===//
 
@@ -329,7 +338,7 @@ void CallPrinter::print(Operation *op) {
   llvm::TypeSwitch<Operation *>(op)
       .Case<LinearOp, MatmulOp, ReduceOp, SoftmaxOp, LogSoftmaxOp, ArgmaxOp, MapOp, BroadcastOp,
             PermuteOp, SliceOp, PadOp, ConcatOp, ConstantOp, ExtentOp, SquaredNormOp, ClipScaleOp,
-            UpdateOp, GatherOp, ScatterAddOp, CrossEntropyOp, CrossEntropyGradientOp, AttentionOp,
+            UpdateOp, AssignOp, GatherOp, ScatterAddOp, CrossEntropyOp, CrossEntropyGradientOp, AttentionOp,
             AttentionGradientOp, LayerNormOp, LayerNormGradientOp, RmsNormOp, RmsNormGradientOp>(
           [&](auto concrete) { call(concrete); })
       .Default([](Operation *) { llvm_unreachable("mp-prepare-emission leaves nothing else"); });

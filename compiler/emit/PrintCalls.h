@@ -51,6 +51,7 @@ private:
   void call(mp::SquaredNormOp op);
   void call(mp::ClipScaleOp op);
   void call(mp::UpdateOp op);
+  void call(mp::AssignOp op);
   void call(mp::GatherOp op);
   void call(mp::ScatterAddOp op);
   void call(mp::CrossEntropyOp op);

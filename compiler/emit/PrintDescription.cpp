@@ -21,10 +21,15 @@ static std::string rowShape(Type tensor) {
   return text + "}";
 }
 
+/// As an enumerator of the runtime's ElementType.
+static StringRef elementName(Type element) {
+  return element.isF32() ? "f32" : element.isInteger(1) ? "boolean" : "i32";
+}
+
 static std::string port(StringRef name, Type tensor) {
-  Type element = getElementTypeOrSelf(tensor);
-  StringRef type = element.isF32() ? "f32" : element.isInteger(1) ? "boolean" : "i32";
-  return ("{" + quote(name) + ", ElementType::" + type + ", " + rowShape(tensor) + "}").str();
+  return ("{" + quote(name) + ", ElementType::" + elementName(getElementTypeOrSelf(tensor)) + ", " +
+          rowShape(tensor) + "}")
+      .str();
 }
 
 static void printDevices(const ModelIndex &index, llvm::raw_ostream &out) {
@@ -59,6 +64,9 @@ static void printParameter(ParameterOp parameter, llvm::raw_ostream &out) {
       << parameter->getAttrOfType<BufferAttr>(kBuffer).getOffset()
       << ", {Initial::" << stringifyInitializerKind(parameter.getInitializer()) << ", "
       << argument(0) << ", " << argument(1) << "});\n";
+  Type element = parameter.getTensorType().getElementType();
+  if (!element.isF32())
+    out << "description.parameters.back().type = ElementType::" << elementName(element) << ";\n";
 }
 
 static void printParameters(const ModelIndex &index, llvm::raw_ostream &out) {
@@ -83,6 +91,8 @@ static void printPorts(const ModelIndex &index, llvm::raw_ostream &out) {
     out << (argument.getArgNumber() ? ", " : "")
         << port(cast<StringAttr>(name).getValue(), argument.getType());
   out << "};\n";
+  if (train && leastRows(train) > 1)
+    out << "description.least_rows = " << leastRows(train) << ";\n";
   if (train)
     out << "description.target = "
         << port(cast<StringAttr>(train.getNames().getValue().back()).getValue(),
@@ -107,6 +117,13 @@ static void printData(StringRef member, DictionaryAttr data, llvm::raw_ostream &
       out << prefix << field << " = " << value.getInt() << ";\n";
   };
   text("path", "path");
+  if (auto paths = data.getAs<ArrayAttr>("path")) {
+    auto file = [&](Attribute path) { return quote(cast<StringAttr>(path).getValue()); };
+    out << prefix << "path = " << file(paths[0]) << ";\n" << prefix << "more_paths = {";
+    llvm::interleaveComma(paths.getValue().drop_front(), out,
+                          [&](Attribute path) { out << file(path); });
+    out << "};\n";
+  }
   text("targets_path", "targets");
   integer("inputs", "input_columns");
   integer("targets", "target_columns");

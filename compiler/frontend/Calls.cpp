@@ -50,8 +50,9 @@ Value Evaluator::call(const ast::Expr &callee, llvm::ArrayRef<ast::Argument> arg
     if (function && !isCallable)
       return callFunction(*function, site);
     if (!target) {
-      if (isUnsupportedFunction(text))
-        session.unsupported(callee.range, "`" + text + "` is");
+      if (text == "update")
+        session.error(callee.range, "`update` gives no value; it is a statement of `forward`, as "
+                                    "in `update(mean, m);`");
       else if (frame && session.library.find(text))
         session.error(callee.range, "`" + text +
                                         "` is a layer; make it in the body of the layer, `name = " +

@@ -47,9 +47,16 @@ Value Evaluator::evaluate(const ast::Expr &expr) {
     return index(llvm::cast<ast::IndexExpr>(expr));
   case Kind::Member:
     return member(llvm::cast<ast::MemberExpr>(expr));
-  case Kind::Tuple:
-    session.unsupported(expr.range, "a tuple is");
-    return Poison();
+  case Kind::Tuple: {
+    if (!graph) {
+      session.error(expr.range, "several values have no place here");
+      return Poison();
+    }
+    std::vector<Value> values;
+    for (const ast::ExprPtr &element : llvm::cast<ast::TupleExpr>(expr).elements)
+      values.push_back(evaluate(*element));
+    return makeTuple(std::move(values));
+  }
   case Kind::List:
   case Kind::Range:
   case Kind::Ellipsis:
@@ -123,8 +130,9 @@ static const ast::Target *findBinding(const ast::Block &block, llvm::StringRef n
   for (const ast::StmtPtr &stmt : block.statements) {
     const ast::Target *found = nullptr;
     if (auto *binding = llvm::dyn_cast<ast::BindingStmt>(stmt.get())) {
+      // `_` among several names binds nothing.
       for (const ast::Target &target : binding->targets)
-        if (target.name.text == name)
+        if (target.name.text == name && (name != "_" || binding->targets.size() == 1))
           return &target;
     } else if (auto *branches = llvm::dyn_cast<ast::IfStmt>(stmt.get())) {
       for (const ast::IfBranch &branch : branches->branches)

@@ -59,7 +59,6 @@ static const Table &table() {
 const Function *findFunction(llvm::StringRef name) { return table().byName.lookup(name); }
 ArrayRef<llvm::StringRef> functionNames() { return table().names; }
 
-bool isUnsupportedFunction(llvm::StringRef name) { return name == "split" || name == "update"; }
 
 //===----------------------------------------------------------------------===//
 // Arguments

@@ -38,8 +38,6 @@ struct Function {
 /// The function of that name, or null.
 const Function *findFunction(llvm::StringRef name);
 llvm::ArrayRef<llvm::StringRef> functionNames();
-/// Whether the language has the word, but not this version of the compiler.
-bool isUnsupportedFunction(llvm::StringRef name);
 
 /// One call of a function. The getters report what is wrong with an argument and then return
 /// nothing; a default is used where none is given.

@@ -34,10 +34,9 @@ template <mp::ReductionKind kind> static Value buildReduction(FunctionCall &call
                        "the mean of " + describe(*x) + " is not defined; use `cast(x, f32)`");
     return Poison();
   }
-  // Integers are summed as f32: exact up to 2^24.
-  Type result = promote(element, call.session.i32());
-  return graph.cast(graph.reduce(kind, graph.cast(*x, call.session.f32()), *dimensions, *keep),
-                    result);
+  // Of truth values the sum is how many are true.
+  return graph.reduce(kind, graph.cast(*x, promote(element, call.session.i32())), *dimensions,
+                      *keep);
 }
 
 static Value buildVariance(FunctionCall &call) {
@@ -45,12 +44,12 @@ static Value buildVariance(FunctionCall &call) {
   if (!x)
     return Poison();
   auto dimensions = call.dimensions(1, *x);
-  std::optional<bool> keep = call.boolean(2, false);
-  if (!dimensions || !keep)
+  std::optional<bool> keep = call.boolean(2, false), unbiased = call.boolean(3, true);
+  if (!dimensions || !keep || !unbiased)
     return Poison();
   GraphBuilder &graph = call.graph();
   Number count = countOf(call, *x, *dimensions);
-  if (!count.hasBatch() && *count.integerValue() < 2) {
+  if (*unbiased && !count.hasBatch() && *count.integerValue() < 2) {
     call.error("the variance of one element is not defined");
     return Poison();
   }
@@ -61,10 +60,11 @@ static Value buildVariance(FunctionCall &call) {
   Tensor divisor;
   if (count.hasBatch())
     divisor = graph.broadcast(graph.create<mp::ExtentOp>(call.session.dims({}), call.session.f32(),
-                                                         *count.integerValue(), int64_t(-1)),
+                                                         *count.integerValue(),
+                                                         int64_t(*unbiased ? -1 : 0)),
                               sum.dims);
   else
-    divisor = graph.constant(static_cast<double>(*count.integerValue() - 1), sum.dims);
+    divisor = graph.constant(static_cast<double>(*count.integerValue() - *unbiased), sum.dims);
   return graph.binary<mp::DivOp>(sum, divisor);
 }
 
@@ -86,7 +86,9 @@ template <typename Op> static Value buildAlong(FunctionCall &call) {
 }
 
 static Value buildArgmax(FunctionCall &call) {
-  std::optional<Tensor> x = call.real(0);
+  std::optional<Tensor> x = call.tensor(0);
+  if (x)
+    x = call.graph().cast(*x, promote(x->element(), call.session.i32()));
   std::optional<int64_t> dimension = x ? call.dimension(1, *x) : std::nullopt;
   if (!dimension || mixesRows(call, *x, *dimension))
     return Poison();
@@ -102,7 +104,7 @@ void addReductionFunctions(FunctionTable &table) {
   add(table, "mean", "x, dim?:d, keepdim?", buildReduction<Kind::mean>);
   add(table, "max", "x, dim?:d, keepdim?", buildReduction<Kind::maximum>);
   add(table, "min", "x, dim?:d, keepdim?", buildReduction<Kind::minimum>);
-  add(table, "var", "x, dim?:d, keepdim?", buildVariance);
+  add(table, "var", "x, dim?:d, keepdim?, unbiased?", buildVariance);
   add(table, "argmax", "x, dim?:d", buildArgmax);
   add(table, "softmax", "x, dim?:d", buildAlong<mp::SoftmaxOp>);
   add(table, "log_softmax", "x, dim?:d", buildAlong<mp::LogSoftmaxOp>);

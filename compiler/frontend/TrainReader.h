@@ -22,6 +22,7 @@ public:
 
 private:
   std::optional<DataSettings> data(llvm::StringRef entry, const ast::Expr &value);
+  std::optional<std::string> fileName(const ast::Expr &expr, const std::string &what);
   void loss(const ast::Expr &value);
   /// TrainOptimizer.cpp
   void optimizer(const ast::Expr &value);

@@ -48,7 +48,7 @@ struct Tensor {
   mlir::Type element() const { return mlir::getElementTypeOrSelf(value.getType()); }
 };
 
-/// A `param` of an instance: a tensor that is trained.
+/// A `param` of an instance, a tensor that is trained, or a `buffer`, one that `update` sets.
 struct ParameterInfo {
   const ast::ParamStmt *declaration = nullptr;
   Instance *owner = nullptr;
@@ -61,6 +61,8 @@ struct ParameterInfo {
   bool isUndecayed = false;
   /// What reads of it may be told about its shape.
   Origin origin;
+
+  bool isBuffer() const { return declaration->isBuffer; }
 };
 
 /// Sub-layers made in loops under one name.
@@ -81,8 +83,24 @@ struct Poison {};
 /// `none`: the default of `dim`.
 struct None {};
 
-using Value =
-    std::variant<Poison, None, Number, bool, std::string, Tensor, Instance *, ArrayRefValue>;
+struct Tuple;
+
+using Value = std::variant<Poison, None, Number, bool, std::string, Tensor, Instance *,
+                           ArrayRefValue, std::shared_ptr<const Tuple>>;
+
+/// Several results of one call: `a, b = f(x);` takes them apart, and that is all it is for.
+struct Tuple {
+  std::vector<Value> values;
+};
+
+inline Value makeTuple(std::vector<Value> values) {
+  return std::make_shared<const Tuple>(Tuple{std::move(values)});
+}
+/// The values of a tuple; null where it is none.
+inline const std::vector<Value> *asTuple(const Value &value) {
+  auto *tuple = std::get_if<std::shared_ptr<const Tuple>>(&value);
+  return tuple ? &(*tuple)->values : nullptr;
+}
 
 inline bool isPoison(const Value &value) { return std::holds_alternative<Poison>(value); }
 

@@ -32,6 +32,7 @@ struct Outcome {
   std::vector<Tensor> returned;
   std::vector<std::pair<std::string, Tensor>> gradients; // in the model's order of parameters
   std::optional<Tensor> scale;                           // of the gradients, where they are clipped
+  std::vector<std::pair<std::string, Tensor>> buffers;   // that were set, in the same order
 };
 
 /// Runs a program of the model, `train`, `evaluate` or `predict`. Scalar is float or double, and

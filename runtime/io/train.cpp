@@ -26,6 +26,8 @@ int64_t element_count(const std::vector<int64_t> &shape) {
 void check_parameters(Model &model, int64_t epoch) {
   const std::vector<ParameterDescription> &parameters = model.description().parameters;
   for (size_t i = 0; i < parameters.size(); ++i) {
+    if (parameters[i].type != ElementType::f32)
+      continue;
     const float *values = model.parameter(i);
     if (!std::all_of(values, values + element_count(parameters[i].shape),
                      [](float value) { return std::isfinite(value); }))
@@ -71,6 +73,12 @@ void train(Model &model, const Dataset &train, const std::optional<Dataset> &tes
     write_checkpoint(hooks.checkpoint, model, settings, state);
   };
 
+  int64_t last = train.rows() - (loader.batches() - 1) * settings.batch;
+  int64_t least = model.description().least_rows;
+  if (last < least && state.epoch < settings.epochs)
+    fail("the last batch of an epoch would have " + std::to_string(last) +
+         (last == 1 ? " row; " : " rows; ") + model.description().name + " trains on at least " +
+         std::to_string(least) + ", as it takes a variance over them; choose another --batch");
   state.train_rows = train.rows();
   // What is left, not what there is altogether: a resumed run may have had other batches.
   model.run_steps() =

@@ -297,6 +297,65 @@ def gated_unit():
     return Program(model, 12, SUNSPOTS, test=0.2, epochs=3, seed=30)
 
 
+class Halves(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.both = nn.Linear(width, 2 * width)
+        self.gate = nn.Linear(width, width)
+
+    def forward(self, x):
+        value, hidden = self.both(x).chunk(2, dim=-1)
+        return value, torch.sigmoid(self.gate(torch.tanh(hidden)))
+
+
+def several_results():
+    def forward(m, x):
+        value, gate = m.halves(x)
+        a, b, c = m.mix(value * gate).chunk(3, dim=-1)
+        even, odd = (a * b).reshape(-1, 6, 2).unbind(-1)
+        return m.output(torch.cat([c, odd, even], dim=-1))
+
+    def model():
+        return Model(forward, halves=Halves(12), mix=nn.Linear(12, 36), output=nn.Linear(24, 12))
+
+    return Program(model, 12, SUNSPOTS, test=0.2, epochs=3, seed=31)
+
+
+def batch_norm():
+    def forward(m, x):
+        h = F.relu(m.norm1(m.hidden1(x)))
+        h = m.norm2(m.hidden2(h).reshape(-1, 6, 2, 3)).flatten(1)
+        return m.output(torch.tanh(m.norm3(h.reshape(-1, 4, 9)).flatten(1)))
+
+    def model():
+        return Model(forward, hidden1=nn.Linear(12, 48, bias=False), norm1=nn.BatchNorm1d(48),
+                     hidden2=nn.Linear(48, 36, bias=False), norm2=nn.BatchNorm2d(6, eps=1e-3, momentum=0.3),
+                     norm3=nn.BatchNorm1d(4, affine=False, track_running_stats=False), output=nn.Linear(36, 12))
+
+    return Program(model, 12, SUNSPOTS, test=0.2, optimizer=sgd(0.05), epochs=4, batch=64, seed=23)
+
+
+def integers():
+    def forward(m, x):
+        a, k = x[:, :3], x[:, 3:].int()
+        even = k % 2 == 0
+        largest = a.argmax(-1)
+        total = k.sum(-1)
+        spread = k.amax(-1, keepdim=True) - k.amin(-1, keepdim=True)
+        sign = torch.where((k > 1) & ~even | (k == torch.clamp(k, max=-2)), 1, -1)
+        chosen = torch.where(torch.arange(3) == largest[:, None], a, torch.zeros(()))
+        mixed = (largest * 2 - total.abs())[:, None].float()
+        counts = even.sum(1, keepdim=True) + spread
+        nearby = torch.clamp(k, -1, 2).argmax(1) >= 1
+        parts = [a, chosen, k, even, sign * k, mixed, counts, a.mean(1, keepdim=True), nearby[:, None]]
+        return m.output(torch.tanh(m.hidden(torch.cat([part.to(x.dtype) for part in parts], dim=-1))))
+
+    def model():
+        return Model(forward, hidden=nn.Linear(16, 24), output=nn.Linear(24, 2))
+
+    return Program(model, 5, "data/mixed.csv", test=0.2, optimizer=adam(2e-3), epochs=8, batch=24, seed=15)
+
+
 def activation_layers():
     def forward(m, x):
         h = m.act4(m.fc4(m.act3(m.fc3(m.act2(m.fc2(m.act1(m.fc1(x))))))))
@@ -465,8 +524,8 @@ def stepped():
 
 PROGRAMS = {function.__name__: function for function in (
     article, article_sgd, digits, digits_sgd, defaults, in_order, momentum, batch_one, test_file, own_target, bce, l1,
-    deep_gelu_tanh, layer_norm, no_bias, log_softmax, softmax, residual, twice, gated_unit, activation_layers,
-    element_wise, low_precision, initialisers, embedding, characters, attention, averaged_squares, summed_squares, scheduled,
+    deep_gelu_tanh, layer_norm, no_bias, log_softmax, softmax, residual, twice, gated_unit, several_results, batch_norm,
+    integers, activation_layers, element_wise, low_precision, initialisers, embedding, characters, attention, averaged_squares, summed_squares, scheduled,
     clipped, stepped)}
 
 # Parameters that are not drawn bit for bit: normal() is PyTorch's to 1e-6.

@@ -16,6 +16,11 @@ namespace mpar {
 
 enum class ElementType { f32, i32, boolean };
 
+/// The bytes of one element: 4, or 1 of a bool.
+int64_t element_bytes(ElementType type);
+/// What safetensors calls the type: "F32", "I32", "BOOL".
+const char *element_type_name(ElementType type);
+
 /// How a parameter is first filled, as PyTorch fills it from its default generator. `a`, `b`:
 /// constant(a), uniform(a, b), normal(mean a, standard deviation b), kaiming_uniform(fan a),
 /// xavier_uniform(fan-in a, fan-out b). zeros, ones and constant draw nothing.
@@ -26,13 +31,16 @@ struct Initializer {
   double b = 0;
 };
 
-/// A parameter, in the order in which the program declares them: the order in which they draw.
+/// A parameter or a buffer, in the order in which the program declares them: the order in which
+/// they draw. Buffers lie behind what is trained, and may be of another type: an element takes the
+/// room of a float at most.
 struct ParameterDescription {
   std::string name; // PyTorch's path: "layer1.weight"
   std::vector<int64_t> shape;
   int device;     // logical
   int64_t offset; // floats into the parameter (and gradient, and state) region of its device
   Initializer initializer;
+  ElementType type = ElementType::f32;
 };
 
 /// An input, the target or the output: one row of it.
@@ -47,13 +55,14 @@ struct DataSource {
   enum class Kind { none, csv, npy, text, tokens };
   enum class Token { u8, u16, i32 };
   Kind kind = Kind::none;
-  std::string path;           // the file; npy: the inputs
+  std::string path;           // the file; npy: the inputs, the first of several
   std::string targets;        // npy: the targets; empty: the inputs are their own
   int64_t input_columns = -1; // csv: -1, from the model's signature
   int64_t target_columns = -1;
   double test = 0;          // the last int(rows · test) rows are the test set
   int64_t context = 0;      // text, tokens: tokens of a row; 0, from the model's signature
   Token token = Token::u16; // tokens: what a file that is no .npy holds, little-endian
+  std::vector<std::string> more_paths; // npy: the other inputs of a model of several
 };
 
 /// The entries of a `train` block that the command line may override, as the program was written.
@@ -78,6 +87,8 @@ struct ModelDescription {
   PortDescription output;
   /// With cross_entropy: targets lie in [0, classes) and accuracy is printed. Else 0.
   int64_t classes = 0;
+  /// The fewest rows a step can train on: 2 where the variance of one row would be asked for.
+  int64_t least_rows = 1;
   TrainingDefaults training;
 };
 
@@ -117,16 +128,18 @@ public:
   /// Fills the parameters as PyTorch would after `torch.manual_seed(seed)`, and resets the
   /// optimiser.
   void initialize(uint64_t seed);
-  /// Writes the parameters under their names as safetensors, to a temporary file that is then
-  /// renamed.
+  /// Writes parameters and buffers under their names as safetensors, to a temporary file that is
+  /// then renamed.
   void save(const std::string &path) const;
-  /// Reads parameters by name; refuses missing, extra and misshapen ones, changing nothing.
+  /// Reads parameters and buffers by name; refuses missing, extra and misshapen ones, changing
+  /// nothing. Integers may be I64, as PyTorch writes them.
   void load(const std::string &path);
 
   const ModelDescription &description() const { return description_; }
   Machine &machine() { return machine_; }
   const Machine &machine() const { return machine_; }
   int64_t largest_batch() const { return largest_batch_; }
+  /// Where a parameter or buffer lies; a buffer of another type has its own elements there.
   float *parameter(size_t index);
   float *gradient(size_t index);
   /// The optimiser's hyper-parameters; the learning rate is the one that the schedule starts from.
@@ -146,8 +159,9 @@ public:
 
 protected:
   Device &device(int index) { return machine_.device(index); }
-  /// To be called first by each of the three functions: refuses a batch with no rows or too many.
-  void check(const Batch &batch) const;
+  /// To be called first by each of the three functions: refuses a batch of fewer rows than `least`
+  /// or too many.
+  void check(const Batch &batch, int64_t least = 1) const;
 
 private:
   ModelDescription description_;
