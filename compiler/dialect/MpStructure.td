@@ -42,17 +42,23 @@ def Mp_ParameterOp : Mp_Op<"parameter", [Symbol]> {
   let description = [{
     The symbol is PyTorch's path. `arguments` are the initialiser's, in the order of the language. Parameters draw in the
     order in which they stand. `undecayed`: the optimiser's weight decay leaves it alone. A buffer is `untrained`: it has no
-    gradient, `mp.assign` sets it, and its elements may be i32 or bool. In the phase calls `mp.buffer` says where it lies.
+    gradient, `mp.assign` sets it, and its elements may be i32 or bool. `also`: further paths of the same tensor, of parameters
+    that are tied to it and of layers that several others own; files hold it under each. In the phase calls `mp.buffer` says
+    where it lies.
 
     ```mlir
     mp.parameter @"layer1.weight" : tensor<256x12xf32, #mp.dims<out=256, in=12>> init kaiming_uniform [1.2e1]
     mp.parameter @"layer1.bias" : tensor<256xf32, #mp.dims<out=256>> init zeros [] {undecayed}
     mp.parameter @"norm.running_mean" : tensor<8xf32, #mp.dims<8>> init zeros [] untrained
+    mp.parameter @"wte.weight" also ["head.weight"] : tensor<256x12xf32, #mp.dims<out=256, in=12>> init normal [0.0, 1.0]
     ```
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttr:$type, Mp_InitializerKind:$initializer,
-                       DenseF64ArrayAttr:$arguments, UnitAttr:$undecayed, UnitAttr:$untrained);
-  let assemblyFormat = "$sym_name `:` $type `init` $initializer $arguments (`untrained` $untrained^)? attr-dict";
+                       DenseF64ArrayAttr:$arguments, UnitAttr:$undecayed, UnitAttr:$untrained,
+                       OptionalAttr<StrArrayAttr>:$also);
+  let assemblyFormat = [{
+    $sym_name (`also` $also^)? `:` $type `init` $initializer $arguments (`untrained` $untrained^)? attr-dict
+  }];
   let extraClassDeclaration = [{
     ::mlir::RankedTensorType getTensorType() { return ::llvm::cast<::mlir::RankedTensorType>(getType()); }
   }];

@@ -34,6 +34,7 @@ static FrontendOptions frontendOptions(const Options &options, const Installatio
   FrontendOptions result;
   result.stdlibDirectory = installation.stdlib;
   result.settings = options.settings;
+  result.modelName = options.model;
   result.trainEntries = options.trainEntries;
   result.keepActivations = options.keepActivations;
   return result;

@@ -65,6 +65,7 @@ void Reader::addEntry(CLI::App &verb, const char *flag, const char *entry, const
 
 /// What decides the emitted code: the same for every verb that compiles.
 void Reader::addModelOptions(CLI::App &verb) {
+  verb.add_option("--model", options.model, "Which model of the file");
   verb.add_option("--set", settings, "name=value: a parameter of the model")
       ->take_all()
       ->allow_extra_args(false);

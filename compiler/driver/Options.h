@@ -19,6 +19,7 @@ struct Options {
   std::string header;                 // --header
   bool main = true;                   // not --no-main
   std::string stage;                  // --emit
+  std::string model;                  // --model: which of the file's
   bool check = false;                 // fmt --check
   std::vector<std::string> arguments; // of `run`, after `--`
 

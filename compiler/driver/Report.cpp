@@ -106,7 +106,8 @@ void Reporter::printParameters() {
       ++count;
       lines += ("  " + parameter.getSymName() + "  ").str() +
                emit::shapeComment(parameter.getTensorType()) + "  device " +
-               std::to_string(getDevice(parameter).value_or(0)) + "\n";
+               std::to_string(getDevice(parameter).value_or(0)) + emit::alsoComment(parameter) +
+               "\n";
     }
     if (untrained && count == 0)
       continue;

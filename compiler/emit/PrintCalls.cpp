@@ -338,9 +338,9 @@ void CallPrinter::print(Operation *op) {
   llvm::TypeSwitch<Operation *>(op)
       .Case<LinearOp, MatmulOp, ReduceOp, SoftmaxOp, LogSoftmaxOp, ArgmaxOp, MapOp, BroadcastOp,
             PermuteOp, SliceOp, PadOp, ConcatOp, ConstantOp, ExtentOp, SquaredNormOp, ClipScaleOp,
-            UpdateOp, AssignOp, GatherOp, ScatterAddOp, CrossEntropyOp, CrossEntropyGradientOp, AttentionOp,
-            AttentionGradientOp, LayerNormOp, LayerNormGradientOp, RmsNormOp, RmsNormGradientOp>(
-          [&](auto concrete) { call(concrete); })
+            UpdateOp, AssignOp, GatherOp, ScatterAddOp, CrossEntropyOp, CrossEntropyGradientOp,
+            AttentionOp, AttentionGradientOp, LayerNormOp, LayerNormGradientOp, RmsNormOp,
+            RmsNormGradientOp>([&](auto concrete) { call(concrete); })
       .Default([](Operation *) { llvm_unreachable("mp-prepare-emission leaves nothing else"); });
 }
 

@@ -42,7 +42,7 @@ void FilePrinter::printMembers(llvm::raw_ostream &out) {
     out << elementTypeName(parameter.getTensorType().getElementType()) << " *const "
         << parameter->getAttrOfType<StringAttr>(kName).getValue() << "; // "
         << shapeComment(parameter.getTensorType()) << ", device "
-        << getDevice(parameter).value_or(0) << "\n";
+        << getDevice(parameter).value_or(0) << alsoComment(parameter) << "\n";
   if (index.train && index.train->hasAttr(kRowsAPart))
     out << "\n// The rows of the batch at hand, where the part at hand begins, and whether its "
            "sums are the first.\n"

@@ -67,6 +67,12 @@ static void printParameter(ParameterOp parameter, llvm::raw_ostream &out) {
   Type element = parameter.getTensorType().getElementType();
   if (!element.isF32())
     out << "description.parameters.back().type = ElementType::" << elementName(element) << ";\n";
+  if (auto also = parameter.getAlso()) {
+    out << "description.parameters.back().also = {";
+    llvm::interleaveComma(also->getAsRange<StringAttr>(), out,
+                          [&](StringAttr name) { out << quote(name.getValue()); });
+    out << "};\n";
+  }
 }
 
 static void printParameters(const ModelIndex &index, llvm::raw_ostream &out) {

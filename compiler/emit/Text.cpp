@@ -107,6 +107,14 @@ std::string shapeComment(Type tensor) {
   return text + "]";
 }
 
+std::string alsoComment(ParameterOp parameter) {
+  std::string text;
+  if (auto also = parameter.getAlso())
+    for (auto name : also->getAsRange<StringAttr>())
+      text += (text.empty() ? ", also " : ", ") + inComment(name.getValue());
+  return text;
+}
+
 std::string bytesComment(Type tensor) {
   ElementCount bytes = bytesOf(tensor);
   return grouped(bytes.count) + (bytes.perRow ? " B a row" : " B");

@@ -34,6 +34,8 @@ std::string sizeText(mp::ElementCount size);
 mp::ElementCount sizeOf(mp::DimensionAttr dimension);
 /// `[rows, out 256]`: the dimensions for a reader, with their names.
 std::string shapeComment(mlir::Type tensor);
+/// `, also head.weight`: the further names of a tied parameter; empty where there are none.
+std::string alsoComment(mp::ParameterOp parameter);
 /// `512 B a row`, `1,024 B`.
 std::string bytesComment(mlir::Type tensor);
 /// `autoencoder.mp:3`, or empty where the location has no place in a file.

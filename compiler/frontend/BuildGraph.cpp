@@ -13,6 +13,8 @@
 #include "llvm/Support/SourceMgr.h"
 #include "llvm/Support/thread.h"
 
+#include <map>
+
 using namespace mlir;
 
 namespace mparc {
@@ -40,14 +42,22 @@ static std::string oneLine(llvm::StringRef text) {
 
 void ModelBuilder::declareLayers() {
   for (const auto &instance : session.instances)
-    if (instance->statement)
-      builder.create<mp::LayerOp>(location(instance->statement->range), instance->path,
-                                  oneLine(session.text(instance->statement->range)));
-  for (const auto &parameter : session.parameters)
-    if (parameter->type)
-      builder.create<mp::ParameterOp>(location(parameter->declaration->range), parameter->path,
-                                      parameter->type, parameter->initializer, parameter->arguments,
-                                      parameter->isUndecayed, parameter->isBuffer());
+    if (instance->made.isValid()) {
+      std::string text = oneLine(session.text(instance->made));
+      if (instance->isArgument)
+        text = instance->shown + " = " + text;
+      builder.create<mp::LayerOp>(location(instance->made), instance->path, text);
+    }
+  for (const auto &parameter : session.parameters) {
+    if (!parameter->type || parameter->tied)
+      continue;
+    SmallVector<llvm::StringRef> names(parameter->furtherNames.begin(),
+                                       parameter->furtherNames.end());
+    builder.create<mp::ParameterOp>(location(parameter->declaration->range), parameter->path,
+                                    parameter->type, parameter->initializer, parameter->arguments,
+                                    parameter->isUndecayed, parameter->isBuffer(),
+                                    names.empty() ? ArrayAttr() : builder.getStrArrayAttr(names));
+  }
 }
 
 DictionaryAttr ModelBuilder::dataAttribute(const std::optional<DataSettings> &data) {
@@ -112,14 +122,29 @@ void ModelBuilder::addTraining() {
 
 /// A layer that is made but never called: trained parameters would hang in the air.
 void ModelBuilder::warnUnused() {
-  llvm::DenseMap<const ast::BindingStmt *, bool> used;
-  for (const auto &instance : session.instances)
-    if (instance->statement)
-      used[instance->statement] |= instance->isUsed || !instance->parent->isUsed;
-  for (const auto &[statement, isUsed] : used)
-    if (!isUsed)
-      session.diagnostics.warning(statement->range,
-                                  "`" + statement->targets.front().name.text + "` is never called");
+  struct Use {
+    Instance *instance;
+    bool isUsed;
+  };
+  std::map<std::pair<unsigned, uint32_t>, Use> used;
+  for (const auto &instance : session.instances) {
+    if (!instance->made.isValid())
+      continue;
+    const SourceRange &made = instance->made;
+    Use &use = used.try_emplace({made.buffer, made.begin.offset}, Use{instance.get(), false})
+                   .first->second;
+    use.isUsed |= instance->isUsed || !instance->scope->isUsed ||
+                  !instance->memberships.front().owner->isUsed;
+  }
+  for (const auto &[place, use] : used) {
+    llvm::StringRef shown = use.instance->shown;
+    // All elements of an array are made by one statement.
+    if (!use.instance->isArgument)
+      shown = shown.split('[').first;
+    // Nor is it the user's business what the standard library makes and does not need.
+    if (!use.isUsed && !session.library.isStandard(use.instance->made))
+      session.diagnostics.warning(use.instance->made, "`" + shown + "` is never called");
+  }
 }
 
 void ModelBuilder::resolveUnexpanded() {
@@ -155,6 +180,7 @@ OwningOpRef<ModuleOp> ModelBuilder::build(unsigned mainBuffer) {
     loss = instantiator.makeLoss(*training->loss, site);
     canTrain = loss;
   }
+  instantiator.resolvePaths();
   if (model->isBroken || session.isStopped()) {
     resolveUnexpanded();
     return {};

@@ -139,6 +139,8 @@ Value Evaluator::callFunction(const Function &function, const CallSite &site) {
     session.error(site.range, "`" + function.name + "` of that number is not a number");
     return Poison();
   }
+  if (function.isConstant)
+    return function.build(call);
   if (!graph) {
     session.error(site.range, "`" + function.name + "` takes tensors; those are in `forward` only");
     return Poison();

@@ -6,6 +6,19 @@ using namespace mlir;
 
 namespace mparc {
 
+/// "`A`, `B` and `C`"; the first of many.
+static std::string listOf(llvm::ArrayRef<llvm::StringRef> names) {
+  constexpr size_t most = 10;
+  std::string text;
+  for (auto [index, name] : llvm::enumerate(names.take_front(most))) {
+    bool isLast = index + 1 == names.size();
+    text += (index == 0 ? "`" : isLast ? " and `" : ", `") + name.str() + "`";
+  }
+  if (names.size() > most)
+    text += " and " + std::to_string(names.size() - most) + " more";
+  return text;
+}
+
 bool ModelBuilder::chooseModel() {
   llvm::SmallVector<const ast::LayerDecl *> models;
   llvm::SmallVector<const ast::TrainDecl *> trains;
@@ -47,7 +60,13 @@ bool ModelBuilder::chooseModel() {
   if (const std::string &name = session.options.modelName; !name.empty()) {
     declaration = session.library.find(name);
     if (!declaration || !declaration->isModel) {
-      session.error(start, "there is no model `" + name + "`");
+      llvm::SmallVector<llvm::StringRef> names;
+      for (const ast::LayerDecl *each : models)
+        names.push_back(each->name.text);
+      std::string hint = didYouMean(name, names);
+      if (hint.empty() && !names.empty())
+        hint = "; it has " + listOf(names);
+      session.error(start, "there is no model `" + name + "` in this file" + hint);
       return false;
     }
   } else if (trained.size() == 1) {
@@ -60,10 +79,18 @@ bool ModelBuilder::chooseModel() {
       return false;
     }
     bool areTrained = !trained.empty();
+    llvm::SmallVector<llvm::StringRef> names;
+    for (const ast::TrainDecl *each : trains)
+      names.push_back(each->model.text);
+    if (!areTrained)
+      for (const ast::LayerDecl *each : models)
+        names.push_back(each->name.text);
+    std::string choice = "; choose one of " + listOf(names) + " with `--model`";
     Report &report = session.error(
         areTrained ? trains[1]->model.range : models[1]->name.range,
-        areTrained ? "the file trains several models; one file trains one"
-                   : "the file has several models and no train block says which is meant");
+        (areTrained ? "the file trains several models"
+                    : "the file has several models and no train block says which is meant") +
+            choice);
     if (areTrained)
       report.note(trains[0]->model.range, "another is trained here");
     else

@@ -58,9 +58,10 @@ Value Evaluator::evaluate(const ast::Expr &expr) {
     return makeTuple(std::move(values));
   }
   case Kind::List:
+    return list(llvm::cast<ast::ListExpr>(expr));
   case Kind::Range:
   case Kind::Ellipsis:
-    session.error(expr.range, "a list has no place here");
+    session.error(expr.range, "`...` has no place here");
     return Poison();
   }
   return Poison();
@@ -125,25 +126,26 @@ Value Evaluator::name(const ast::NameExpr &expr) {
   return Poison();
 }
 
-/// The statement of a forward that binds a name, wherever it stands.
-static const ast::Target *findBinding(const ast::Block &block, llvm::StringRef name) {
-  for (const ast::StmtPtr &stmt : block.statements) {
-    const ast::Target *found = nullptr;
+/// The statement of a forward or a body that binds a name, wherever it stands.
+static const ast::BindingStmt *findBinding(llvm::ArrayRef<ast::StmtPtr> statements,
+                                           llvm::StringRef name) {
+  for (const ast::StmtPtr &stmt : statements) {
+    const ast::BindingStmt *found = nullptr;
     if (auto *binding = llvm::dyn_cast<ast::BindingStmt>(stmt.get())) {
       // `_` among several names binds nothing.
       for (const ast::Target &target : binding->targets)
         if (target.name.text == name && (name != "_" || binding->targets.size() == 1))
-          return &target;
+          return binding;
     } else if (auto *branches = llvm::dyn_cast<ast::IfStmt>(stmt.get())) {
       for (const ast::IfBranch &branch : branches->branches)
         if (!found)
-          found = findBinding(branch.body, name);
+          found = findBinding(branch.body.statements, name);
       if (!found && branches->otherwise)
-        found = findBinding(*branches->otherwise, name);
+        found = findBinding(branches->otherwise->statements, name);
     } else if (auto *loop = llvm::dyn_cast<ast::ForStmt>(stmt.get())) {
-      found = findBinding(loop->body, name);
+      found = findBinding(loop->body.statements, name);
     } else if (auto *group = llvm::dyn_cast<ast::GroupStmt>(stmt.get())) {
-      found = findBinding(group->body, name);
+      found = findBinding(group->body.statements, name);
     }
     if (found)
       return found;
@@ -153,10 +155,16 @@ static const ast::Target *findBinding(const ast::Block &block, llvm::StringRef n
 
 void Evaluator::reportUnknown(const Identifier &name, llvm::StringRef kind) {
   session.markUnknown(name.range);
-  if (frame && instance) {
-    const ast::Target *target = findBinding(instance->declaration->forward->body, name.text);
-    if (target) {
-      bool isLater = target->range.begin.offset > name.range.begin.offset;
+  if (instance) {
+    const ast::LayerDecl &declaration = *instance->declaration;
+    const ast::BindingStmt *binding =
+        frame ? findBinding(declaration.forward->body.statements, name.text)
+              : findBinding(declaration.body, name.text);
+    if (binding) {
+      auto target = llvm::find_if(
+          binding->targets, [&](const ast::Target &each) { return each.name.text == name.text; });
+      // Nor is it bound within its own statement.
+      bool isLater = binding->range.end.offset > name.range.begin.offset;
       session
           .error(name.range, "`" + name.text +
                                  (isLater ? "` is used before it is bound"
@@ -232,12 +240,27 @@ Value Evaluator::index(const ast::IndexExpr &expr) {
   std::optional<int64_t> position = integer(*expr.index, "an index");
   if (isPoison(base) || !position)
     return Poison();
+  if (const std::vector<Value> *elements = asList(base)) {
+    auto size = static_cast<int64_t>(elements->size());
+    // As in Python, negative indices count from the end.
+    if (*position < -size || *position >= size) {
+      session.error(expr.index->range, "`" + session.text(expr.base->range) + "` has " +
+                                           llvm::Twine(size) +
+                                           (size == 1 ? " element" : " elements") + ", none at " +
+                                           llvm::Twine(*position));
+      return Poison();
+    }
+    const Value &element = (*elements)[*position < 0 ? *position + size : *position];
+    if (auto *layer = std::get_if<Instance *>(&element))
+      (*layer)->isUsed = true;
+    return element;
+  }
   auto *array = std::get_if<ArrayRefValue>(&base);
   if (!array) {
     bool isTensor = std::holds_alternative<Tensor>(base);
-    session.error(expr.base->range, isTensor
-                                        ? "a tensor is not indexed; use `slice`"
-                                        : "expected an array of layers, got " + describe(base));
+    session.error(expr.base->range,
+                  isTensor ? "a tensor is not indexed; use `slice`"
+                           : "expected a list or an array of layers, got " + describe(base));
     return Poison();
   }
   ArrayRefValue element = *array;
@@ -261,6 +284,25 @@ Value Evaluator::index(const ast::IndexExpr &expr) {
                 "its elements are " + llvm::Twine(elements.begin()->first[array->indices.size()]) +
                     " to " + llvm::Twine(elements.rbegin()->first[array->indices.size()]));
   return Poison();
+}
+
+Value Evaluator::list(const ast::ListExpr &expr) {
+  std::vector<Value> elements;
+  bool isFine = true;
+  for (const ast::ExprPtr &element : expr.elements) {
+    Value value = evaluateConstant(*element);
+    if (std::holds_alternative<Tensor>(value)) {
+      session.error(element->range, "a list holds what is known when compiling, got " +
+                                        describe(value) + "; tensors are joined by `concat`");
+      value = Poison();
+    } else if (asList(value)) {
+      session.error(element->range, "a list holds no lists");
+      value = Poison();
+    }
+    isFine &= !isPoison(value);
+    elements.push_back(std::move(value));
+  }
+  return isFine ? makeList(std::move(elements)) : Value(Poison());
 }
 
 //===----------------------------------------------------------------------===//

@@ -47,6 +47,9 @@ struct Frame {
   SourceRange returned;
 };
 
+/// `tensor`: any element type and dimensions, those that the caller's tensor has.
+bool isAnyTensor(const ast::TypeExpr &type);
+
 class Evaluator {
 public:
   /// Names are those of `instance`, if not null; in a forward `frame` and `graph` are given.
@@ -81,9 +84,14 @@ public:
   mp::DimensionAttr dimension(const ast::Expr &expr);
   /// The element type a name stands for; null, with an error unless it names no type, otherwise.
   mlir::Type elementType(const Identifier &name);
+  /// Of a type that must say it: `tensor` does not.
+  mlir::Type elementType(const ast::TypeExpr &type);
 
   /// The value of a name, or nothing if it has none; errors are the caller's.
   std::optional<Value> lookup(llvm::StringRef name, SourceRange where);
+  /// The parameter that a path names: `weight`, `wte.weight`, `block[0].attn.weight`. Null after an
+  /// error.
+  ParameterInfo *parameter(const ast::Expr &expr, const llvm::Twine &what);
   /// Reports that a name means nothing, and what may have been meant.
   void reportUnknown(const Identifier &name, llvm::StringRef kind);
 
@@ -109,6 +117,7 @@ private:
   Value name(const ast::NameExpr &expr);
   Value member(const ast::MemberExpr &expr);
   Value index(const ast::IndexExpr &expr);
+  Value list(const ast::ListExpr &expr);
   Value unary(const ast::UnaryExpr &expr);
   Value binary(const ast::BinaryExpr &expr);
   Value combine(ast::BinaryOperator op, Value left, Value right, SourceRange where);

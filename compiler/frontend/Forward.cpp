@@ -46,6 +46,8 @@ Value Evaluator::callLayer(Instance &callee, const CallSite &site) {
 Value Evaluator::callForward(Instance &callee, ArrayRef<Tensor> inputs,
                              ArrayRef<SourceRange> ranges, SourceRange site) {
   const ast::Forward &forward = *callee.declaration->forward;
+  if (!session.countCall(site))
+    return Poison();
   llvm::SaveAndRestore inside(graph->instance, &callee);
   // A statement's annotation does not reach into the layers that it calls.
   llvm::SaveAndRestore place(graph->device, std::optional<int64_t>());
@@ -79,7 +81,7 @@ Value Evaluator::callForward(Instance &callee, ArrayRef<Tensor> inputs,
     session.error(forward.keyword.range, "`forward` ends without `return`");
   // What it gives was decided where the layer was made.
   auto ofCallee = [&](Value value) {
-    if (auto *tensor = std::get_if<Tensor>(&value); tensor && callee.statement)
+    if (auto *tensor = std::get_if<Tensor>(&value); tensor && callee.made.isValid())
       tensor->origin = &callee.origin;
     return value;
   };
@@ -125,6 +127,8 @@ Value Evaluator::checkResults() {
 /// The result under the names of the signature, or a stand-in of the declared shape where it has
 /// another.
 Value Evaluator::checkResult(const Frame::Result &result, const ast::TypeExpr &type) {
+  if (isAnyTensor(type))
+    return std::holds_alternative<Tensor>(result.value) ? result.value : Value(Poison());
   Type element = elementType(type.element);
   mp::DimensionsAttr dims = element ? typeDimensions(type) : mp::DimensionsAttr();
   auto *tensor = std::get_if<Tensor>(&result.value);

@@ -43,6 +43,7 @@ struct Table {
     addProductFunctions(functions);
     addIndexingFunctions(functions);
     addAttentionFunctions(functions);
+    addListFunctions(functions);
     for (const Function &function : functions) {
       byName[function.name] = &function;
       names.push_back(function.name);
@@ -58,7 +59,6 @@ static const Table &table() {
 
 const Function *findFunction(llvm::StringRef name) { return table().byName.lookup(name); }
 ArrayRef<llvm::StringRef> functionNames() { return table().names; }
-
 
 //===----------------------------------------------------------------------===//
 // Arguments
@@ -230,11 +230,44 @@ std::optional<llvm::SmallVector<int64_t>> FunctionCall::dimensions(unsigned inde
 }
 
 std::optional<Dimensions> FunctionCall::shape(unsigned index) {
+  Dimensions result;
+  bool isFine = true, hasRest = false;
+  auto add = [&](const Value &value, SourceRange range, llvm::StringRef label) {
+    auto *number = std::get_if<Number>(&value);
+    if (number && !number->hasBatch() && number->integerValue() == -1) {
+      if (hasRest) {
+        session.error(range, "-1 stands twice in one list of sizes");
+        isFine = false;
+      }
+      hasRest = true;
+      result.push_back({});
+      return;
+    }
+    mp::DimensionAttr dimension;
+    if (number)
+      dimension = evaluator.toDimension(*number, range, label);
+    else if (!isPoison(value))
+      session.error(range, "a size must be an int, got " + describe(value));
+    isFine &= static_cast<bool>(dimension);
+    result.push_back(dimension);
+  };
+  // The sizes may be a list that has a name.
+  const ast::Expr *whole = actuals[index].expr;
+  if (whole && !llvm::isa<ast::ListExpr>(whole)) {
+    Value named = evaluator.evaluateConstant(*whole);
+    const std::vector<Value> *elements = asList(named);
+    if (!elements) {
+      if (!isPoison(named))
+        list(index);
+      return std::nullopt;
+    }
+    for (const Value &element : *elements)
+      add(element, whole->range, "");
+    return isFine ? std::optional(result) : std::nullopt;
+  }
   const ast::ListExpr *sizes = list(index);
   if (!sizes)
     return std::nullopt;
-  Dimensions result;
-  bool isFine = true, hasRest = false;
   for (const ast::ExprPtr &expr : sizes->elements) {
     if (llvm::isa<ast::EllipsisExpr>(*expr)) {
       if (evaluator.frame && evaluator.frame->leading) {
@@ -245,26 +278,8 @@ std::optional<Dimensions> FunctionCall::shape(unsigned index) {
       isFine = false;
       continue;
     }
-    Value value = evaluator.evaluateConstant(*expr);
-    auto *number = std::get_if<Number>(&value);
-    if (number && !number->hasBatch() && number->integerValue() == -1) {
-      if (hasRest) {
-        session.error(expr->range, "-1 stands twice in one list of sizes");
-        isFine = false;
-      }
-      hasRest = true;
-      result.push_back({});
-      continue;
-    }
-    mp::DimensionAttr dimension;
-    if (number)
-      dimension = evaluator.toDimension(
-          *number, expr->range,
-          llvm::isa<ast::NameExpr>(*expr) ? llvm::cast<ast::NameExpr>(*expr).name.text : "");
-    else if (!isPoison(value))
-      session.error(expr->range, "a size must be an int, got " + describe(value));
-    isFine &= static_cast<bool>(dimension);
-    result.push_back(dimension);
+    auto *name = llvm::dyn_cast<ast::NameExpr>(expr.get());
+    add(evaluator.evaluateConstant(*expr), expr->range, name ? name->name.text : "");
   }
   if (!isFine)
     return std::nullopt;

@@ -33,6 +33,8 @@ struct Function {
   Value (*build)(FunctionCall &call);
   /// On numbers: what it computes when compiling; null if it takes tensors only.
   double (*onNumbers)(llvm::ArrayRef<double>) = nullptr;
+  /// Whether `build` needs no graph: what it takes and gives is known when compiling.
+  bool isConstant = false;
 };
 
 /// The function of that name, or null.
@@ -90,6 +92,7 @@ void addNormalizationFunctions(FunctionTable &table);
 void addProductFunctions(FunctionTable &table);
 void addIndexingFunctions(FunctionTable &table);
 void addAttentionFunctions(FunctionTable &table);
+void addListFunctions(FunctionTable &table);
 /// One entry; parameters as in "x, dim?:d, keepdim?": `?` optional, `:d` a dimension, `:l` a list,
 /// `:t` a type.
 void add(FunctionTable &table, llvm::StringRef name, llvm::StringRef parameters,

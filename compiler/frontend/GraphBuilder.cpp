@@ -89,10 +89,11 @@ mp::DimensionsAttr checkDimensions(Session &session, SourceRange range,
   return session.dims(dimensions);
 }
 
-Tensor GraphBuilder::read(ParameterInfo &parameter) {
-  auto dims = llvm::cast<mp::DimensionsAttr>(parameter.type.getEncoding());
+Tensor GraphBuilder::read(ParameterInfo &end) {
+  auto dims = llvm::cast<mp::DimensionsAttr>(end.type.getEncoding());
+  ParameterInfo &parameter = end.tied ? *end.tied : end;
   if (mlir::Value set = assigned.lookup(&parameter))
-    return {set, dims, &parameter.origin};
+    return {set, dims, &end.origin};
   mlir::Value &value = reads[&parameter];
   if (!value) {
     auto op = builder.create<mp::ReadOp>(location, parameter.type, parameter.path);
@@ -100,7 +101,7 @@ Tensor GraphBuilder::read(ParameterInfo &parameter) {
     placeWith(op, parameter);
     value = op.getResult();
   }
-  return {value, dims, &parameter.origin};
+  return {value, dims, &end.origin};
 }
 
 void GraphBuilder::placeWith(Operation *op, const ParameterInfo &parameter) {

@@ -80,8 +80,9 @@ public:
     return checkDimensions(session, range, dimensions, operands);
   }
 
-  /// The tensor; of a buffer that has been set, what it was set to.
-  Tensor read(ParameterInfo &parameter);
+  /// The tensor of a parameter, once a program however many ends are tied to it; of a buffer that
+  /// has been set, what it was set to.
+  Tensor read(ParameterInfo &end);
   /// From here on the buffer is `value`, which has its type.
   void assign(ParameterInfo &buffer, Tensor value);
   /// At the end of @train: what buffers have been set to becomes theirs.

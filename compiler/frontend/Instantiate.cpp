@@ -27,16 +27,11 @@ bool Instantiator::checkDeclaration(const ast::LayerDecl &declaration) {
           .note(first->second, "first declared here");
     const ast::TypeExpr &type = parameter.type;
     llvm::StringRef name = type.element.text;
-    if (type.form == ast::TypeExpr::Form::List) {
-      isFine = false;
-      session.unsupported(type.range, "a list as a parameter is");
-    } else if (type.form == ast::TypeExpr::Form::Tensor) {
-      fail(type.range, "a parameter in parentheses is an int, float, bool or string; tensors are "
-                       "declared with `param` in the body");
-    } else if (name == "layer") {
-      isFine = false;
-      session.unsupported(type.range, "a layer as a parameter is");
-    } else if (name != "int" && name != "float" && name != "bool" && name != "string") {
+    if (type.form == ast::TypeExpr::Form::Tensor) {
+      fail(type.range, "a parameter in parentheses is an int, float, bool, string, layer or a list "
+                       "of these; tensors are declared with `param` in the body");
+    } else if (name != "int" && name != "float" && name != "bool" && name != "string" &&
+               name != "layer") {
       fail(type.range, "unknown type `" + name + "`" +
                            didYouMean(name, {"int", "float", "bool", "string", "layer"}));
     }
@@ -55,24 +50,25 @@ bool Instantiator::checkDeclaration(const ast::LayerDecl &declaration) {
   return checkedDeclarations[&declaration] = isFine;
 }
 
-Instance &Instantiator::create(const ast::LayerDecl &declaration, Instance *parent,
-                               std::string path) {
+Instance &Instantiator::create(const ast::LayerDecl &declaration, Instance *scope,
+                               const Membership &name) {
   session.instances.push_back(std::make_unique<Instance>());
   Instance &instance = *session.instances.back();
   instance.declaration = &declaration;
-  instance.parent = parent;
-  instance.path = std::move(path);
-  if (!instance.path.empty())
-    instance.pathAttribute = StringAttr::get(&session.context, instance.path);
-  instance.depth = parent ? parent->depth + 1 : 0;
-  instance.device = parent ? parent->device : std::nullopt;
-  instance.precision = parent ? parent->precision : Type();
+  instance.scope = scope;
+  if (name.owner) {
+    instance.memberships.push_back(name);
+    instance.isLoss = name.owner->isLoss;
+    instance.depth = name.owner->depth + 1;
+  }
+  if (scope)
+    instance.depth = std::max(instance.depth, scope->depth + 1);
   instance.isBroken = !checkDeclaration(declaration);
   return instance;
 }
 
 Instance *Instantiator::makeModel(const ast::LayerDecl &declaration) {
-  Instance &model = create(declaration, nullptr, "");
+  Instance &model = create(declaration, nullptr, {});
   model.isUsed = true;
   Evaluator evaluator(session, &model);
   Evaluator outside(session, nullptr);
@@ -80,7 +76,8 @@ Instance *Instantiator::makeModel(const ast::LayerDecl &declaration) {
   for (const auto &[name, text] : session.options.settings) {
     // A string may go without the quotes, which a shell would take for its own.
     bool isBareString = llvm::any_of(declaration.parameters, [&, &set = name](const auto &each) {
-      return each.name.text == set && each.type.element.text == "string";
+      return each.name.text == set && each.type.element.text == "string" &&
+             each.type.form == ast::TypeExpr::Form::Plain;
     });
     isBareString &= !llvm::StringRef(text).starts_with("\"");
     const ast::Expr *value =
@@ -105,8 +102,7 @@ Instance *Instantiator::makeModel(const ast::LayerDecl &declaration) {
                                          "` of a model needs a default, or `--set " +
                                          parameter.name.text + "=…`");
     else
-      value = convert(set != settings.end() ? outside : evaluator, parameter, declaration.name.text,
-                      *expr);
+      value = convert(set != settings.end() ? outside : evaluator, parameter, model, *expr);
     model.names[parameter.name.text] = {value.value_or(Poison()), parameter.name.range};
   }
   if (!model.isBroken)
@@ -115,7 +111,7 @@ Instance *Instantiator::makeModel(const ast::LayerDecl &declaration) {
 }
 
 Instance *Instantiator::makeLoss(const ast::LayerDecl &declaration, const CallSite &site) {
-  Instance &loss = create(declaration, nullptr, "loss");
+  Instance &loss = create(declaration, nullptr, {});
   loss.isLoss = true;
   loss.isUsed = true;
   if (loss.isBroken)
@@ -128,76 +124,14 @@ Instance *Instantiator::makeLoss(const ast::LayerDecl &declaration, const CallSi
 }
 
 //===----------------------------------------------------------------------===//
-// Compile-time parameters
-//===----------------------------------------------------------------------===//
-
-std::optional<Value> Instantiator::convert(Evaluator &evaluator, const ast::Parameter &parameter,
-                                           llvm::StringRef owner, const ast::Expr &expr) {
-  if (llvm::isa<ast::ListExpr>(expr)) {
-    session.unsupported(expr.range, "a list as an argument is");
-    return std::nullopt;
-  }
-  Value value = evaluator.evaluateConstant(expr);
-  if (isPoison(value))
-    return std::nullopt;
-  llvm::StringRef type = parameter.type.element.text;
-  auto *number = std::get_if<Number>(&value);
-  if (number && !number->hasBatch()) {
-    if (type == "float")
-      return Value(*number);
-    if (type == "int" && number->integerValue()) {
-      Number integer = number->isInteger() ? *number : Number::integer(*number->integerValue());
-      return Value(integer.named(&session.context, parameter.name.text));
-    }
-  }
-  if ((type == "bool" && std::holds_alternative<bool>(value)) ||
-      (type == "string" && std::holds_alternative<std::string>(value)))
-    return value;
-  session
-      .error(expr.range, "`" + parameter.name.text + "` of `" + owner + "` is " +
-                             (type == "int" ? "an " : "a ") + type + ", got " + describe(value))
-      .note(parameter.range, "`" + parameter.name.text + "` is declared here");
-  return std::nullopt;
-}
-
-bool Instantiator::bindParameters(Instance &instance, Evaluator &caller, const CallSite &site) {
-  const ast::LayerDecl &declaration = *instance.declaration;
-  llvm::SmallVector<Formal> formals;
-  for (const ast::Parameter &parameter : declaration.parameters)
-    formals.push_back({parameter.name.text, !parameter.defaultValue, parameter.range});
-  // `weight: wte.weight` names a tensor of the layer, not a parameter in parentheses.
-  for (const ast::Argument &argument : site.arguments) {
-    bool isParameter = !argument.name || llvm::any_of(formals, [&](const Formal &formal) {
-      return formal.name == argument.name->text;
-    });
-    if (!isParameter && llvm::isa<ast::MemberExpr>(*argument.value)) {
-      session.unsupported(argument.range, "tying a parameter is");
-      return false;
-    }
-  }
-  llvm::SmallVector<Actual> actuals;
-  if (!bindArguments(session, site, formals, actuals))
-    return false;
-  bool isFine = true;
-  Evaluator own(session, &instance);
-  for (auto [parameter, actual] : llvm::zip(declaration.parameters, actuals)) {
-    std::optional<Value> value =
-        actual ? convert(caller, parameter, declaration.name.text, *actual.expr)
-               : convert(own, parameter, declaration.name.text, *parameter.defaultValue);
-    isFine &= value.has_value();
-    instance.names[parameter.name.text] = {value.value_or(Poison()), parameter.name.range};
-  }
-  return isFine;
-}
-
-//===----------------------------------------------------------------------===//
 // Bodies
 //===----------------------------------------------------------------------===//
 
 void Instantiator::expand(Instance &instance, const Marks &marks) {
   Evaluator evaluator(session, &instance);
-  if (instance.statement)
-    session.sites.push_back(instance.statement->range);
+  bool isMade = instance.made.isValid();
+  if (isMade)
+    session.sites.push_back(instance.made);
   Marks own{instance.device, false, instance.precision};
   evaluator.applyAnnotations(instance.declaration->annotations, own);
   // Where the layer is used says more than where it is declared.
@@ -206,7 +140,7 @@ void Instantiator::expand(Instance &instance, const Marks &marks) {
   instance.precision = marks.precision ? marks.precision : own.precision;
   Body body{evaluator, {}};
   run(body, instance.declaration->body);
-  if (instance.statement)
+  if (isMade)
     session.sites.pop_back();
 }
 

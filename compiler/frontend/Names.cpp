@@ -32,6 +32,36 @@ std::string didYouMean(llvm::StringRef name, llvm::ArrayRef<llvm::StringRef> can
   return nearest.empty() ? "" : ("; did you mean `" + nearest + "`?").str();
 }
 
+static void findTensors(llvm::ArrayRef<ast::StmtPtr> statements,
+                        llvm::SmallVectorImpl<Formal> &formals) {
+  for (const ast::StmtPtr &stmt : statements) {
+    if (auto *param = llvm::dyn_cast<ast::ParamStmt>(stmt.get())) {
+      // A parameter in parentheses has the name first.
+      bool isNew = llvm::none_of(
+          formals, [&](const Formal &known) { return known.name == param->name.text; });
+      if (isNew && !param->isBuffer)
+        formals.push_back({param->name.text, false, param->range, true});
+    } else if (auto *branches = llvm::dyn_cast<ast::IfStmt>(stmt.get())) {
+      for (const ast::IfBranch &branch : branches->branches)
+        findTensors(branch.body.statements, formals);
+      if (branches->otherwise)
+        findTensors(branches->otherwise->statements, formals);
+    } else if (auto *loop = llvm::dyn_cast<ast::ForStmt>(stmt.get())) {
+      findTensors(loop->body.statements, formals);
+    } else if (auto *group = llvm::dyn_cast<ast::GroupStmt>(stmt.get())) {
+      findTensors(group->body.statements, formals);
+    }
+  }
+}
+
+llvm::SmallVector<Formal> formalsOf(const ast::LayerDecl &declaration) {
+  llvm::SmallVector<Formal> formals;
+  for (const ast::Parameter &parameter : declaration.parameters)
+    formals.push_back({parameter.name.text, !parameter.defaultValue, parameter.range});
+  findTensors(declaration.body, formals);
+  return formals;
+}
+
 static std::string countOf(size_t count, llvm::StringRef what) {
   return std::to_string(count) + " " + what.str() + (count == 1 ? "" : "s");
 }
@@ -45,17 +75,18 @@ bool bindArguments(Session &session, const CallSite &call, llvm::ArrayRef<Formal
     return session.error(where, message);
   };
   std::string callee = "`" + call.callee.str() + "`";
+  size_t places = llvm::count_if(formals, [](const Formal &formal) { return !formal.isTensor; });
   size_t next = 0, given = call.arguments.size() + (call.piped ? 1 : 0);
   bool reportedCount = false;
   auto positional = [&](Actual actual) {
-    if (next < formals.size()) {
+    if (next < places) {
       actuals[next++] = actual;
       return;
     }
     if (reportedCount)
       return;
     reportedCount = true;
-    Report &report = fail(actual.range, callee + " takes " + countOf(formals.size(), "argument") +
+    Report &report = fail(actual.range, callee + " takes " + countOf(places, "argument") +
                                             ", got " + std::to_string(given));
     if (call.declared.isValid())
       report.note(call.declared, callee + " is declared here");

@@ -16,7 +16,13 @@ struct Formal {
   bool isRequired = true;
   /// Where it is declared, if in the user's text.
   SourceRange where;
+  /// A tensor of a layer, which an argument may tie to another: never positional.
+  bool isTensor = false;
 };
+
+/// What a call that makes a layer may give: its parameters in parentheses, then the names of its
+/// tensors.
+llvm::SmallVector<Formal> formalsOf(const ast::LayerDecl &declaration);
 
 /// What is given for a parameter: an expression, or the value on the left of `|>`.
 struct Actual {

@@ -34,8 +34,10 @@ void Instantiator::addParameter(Body &body, const ast::ParamStmt &stmt) {
   Evaluator &evaluator = body.evaluator;
   Instance &instance = *evaluator.instance;
   if (instance.isLoss) {
-    session.unsupported(stmt.range,
-                        stmt.isBuffer ? "a loss with buffers is" : "a loss with parameters is");
+    session.error(stmt.range,
+                  stmt.isBuffer ? "a loss has no state; its buffers would be no part of the model"
+                                : "a loss has nothing to train; its parameters would be no part of "
+                                  "the model");
     instance.isBroken = true;
     return;
   }
@@ -54,7 +56,7 @@ void Instantiator::addParameter(Body &body, const ast::ParamStmt &stmt) {
         .note(first, "first bound here");
     return;
   }
-  Type element = evaluator.elementType(stmt.type.element);
+  Type element = evaluator.elementType(stmt.type);
   bool isWhole = element && (element.isInteger(32) || element.isInteger(1));
   if (element && !element.isF32() && !(stmt.isBuffer && isWhole)) {
     session.error(stmt.type.element.range,
@@ -63,12 +65,12 @@ void Instantiator::addParameter(Body &body, const ast::ParamStmt &stmt) {
                       stmt.type.element.text);
     element = {};
   }
-  mp::DimensionsAttr dims = evaluator.typeDimensions(stmt.type);
+  mp::DimensionsAttr dims =
+      isAnyTensor(stmt.type) ? mp::DimensionsAttr() : evaluator.typeDimensions(stmt.type);
   session.parameters.push_back(std::make_unique<ParameterInfo>());
   ParameterInfo &parameter = *session.parameters.back();
   parameter.declaration = &stmt;
   parameter.owner = &instance;
-  parameter.path = (instance.path.empty() ? "" : instance.path + ".") + stmt.name.text.str();
   parameter.origin = {stmt.range, ("`" + stmt.name.text + "`").str()};
   initialize(body, parameter, stmt);
   if (stmt.isBuffer && element && !element.isF32())
@@ -79,6 +81,12 @@ void Instantiator::addParameter(Body &body, const ast::ParamStmt &stmt) {
     instance.names[stmt.name.text] = {Poison(), stmt.name.range};
     return;
   }
+  if (auto tied = instance.ties.find(stmt.name.text); tied != instance.ties.end())
+    if (!tie(parameter, dims, tied->second)) {
+      session.parameters.pop_back();
+      instance.names[stmt.name.text] = {Poison(), stmt.name.range};
+      return;
+    }
   parameter.type = mp::getTensorType(&session.context, dims.getDimensions(), element);
   instance.parameters[stmt.name.text] = &parameter;
 }

@@ -38,7 +38,7 @@ std::optional<Tensor> ModelBuilder::addInput(mp::ProgramOp program, Evaluator &e
                                              const ast::Parameter &input) {
   Frame &frame = *evaluator.frame;
   const std::vector<ast::Parameter> &inputs = declaration->forward->inputs;
-  Type element = evaluator.elementType(input.type.element);
+  Type element = evaluator.elementType(input.type);
   if (!element)
     return std::nullopt;
   if (isLowPrecision(element)) {
@@ -237,7 +237,7 @@ std::optional<Tensor> ModelBuilder::addLoss(mp::ProgramOp program, GraphBuilder 
   if (session.diagnostics.errorCount() != before)
     return std::nullopt;
   const ast::TypeExpr &type = forward.inputs[1].type;
-  Type element = evaluator.elementType(type.element);
+  Type element = evaluator.elementType(type);
   mp::DimensionsAttr dims = element ? evaluator.typeDimensions(type) : mp::DimensionsAttr();
   if (!dims)
     return std::nullopt;

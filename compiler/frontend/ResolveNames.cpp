@@ -142,8 +142,7 @@ void NameResolver::checkType(const ast::TypeExpr &type, bool mayBeFree) {
 void NameResolver::require(const Identifier &name, bool isCallee) {
   llvm::StringRef text = name.text;
   if (known.count(text) || text == "none" || (isCallee && text == "update") || findFunction(text) ||
-      session.library.find(text) || session.library.isBroken() ||
-      !session.markUnknown(name.range))
+      session.library.find(text) || session.library.isBroken() || !session.markUnknown(name.range))
     return;
   llvm::SmallVector<llvm::StringRef> candidates(known.begin(), known.end());
   llvm::append_range(candidates, functionNames());
@@ -191,15 +190,9 @@ void NameResolver::checkCall(const ast::Expr &callee, llvm::ArrayRef<ast::Argume
       site.declared = layer->name.range;
       site.arguments = arguments;
       site.range = range;
-      llvm::SmallVector<Formal> formals;
-      for (const ast::Parameter &parameter : layer->parameters)
-        formals.push_back({parameter.name.text, !parameter.defaultValue, parameter.range});
       llvm::SmallVector<Actual> actuals;
-      bool isTied = llvm::any_of(arguments, [](const ast::Argument &argument) {
-        return llvm::isa<ast::MemberExpr>(*argument.value);
-      });
-      if (!isTied && !layer->isBroken)
-        bindArguments(session, site, formals, actuals);
+      if (!layer->isBroken)
+        bindArguments(session, site, formalsOf(*layer), actuals);
     }
   } else {
     check(callee);

@@ -17,6 +17,8 @@ namespace mparc {
 constexpr int64_t maxOperations = 250000;
 constexpr int64_t maxIterations = 1000000;
 constexpr int64_t maxInstances = 100000;
+constexpr int64_t maxCalls = 250000;
+constexpr int64_t maxNames = 100000;
 constexpr unsigned maxLayerNesting = 256;
 constexpr int64_t maxDevice = 4095;
 constexpr int64_t maxElements = int64_t(1) << 40;
@@ -56,11 +58,15 @@ public:
     return count(operations, maxOperations, where, "operations");
   }
   bool countInstance(SourceRange where) { return count(layers, maxInstances, where, "layers"); }
+  bool countCall(SourceRange where) { return count(calls, maxCalls, where, "calls of layers"); }
+  bool countName(SourceRange where) { return count(names, maxNames, where, "names of layers"); }
   /// Where the text being expanded is used from, outermost first: an error in the standard
   /// library's text is reported where the user made or called the layer.
   llvm::SmallVector<SourceRange> sites;
   bool isStopped() const { return stopped; }
-  void startProgram() { operations = 0; }
+  /// After an error that would come back over and over: nothing is expanded any more.
+  void stop() { stopped = true; }
+  void startProgram() { operations = calls = 0; }
 
   const Origin *makeOrigin(SourceRange where, std::string what);
   /// The text of a range.
@@ -75,7 +81,7 @@ public:
 private:
   bool count(int64_t &counter, int64_t limit, SourceRange where, llvm::StringRef what);
 
-  int64_t iterations = 0, operations = 0, layers = 0;
+  int64_t iterations = 0, operations = 0, layers = 0, calls = 0, names = 0;
   bool stopped = false;
   std::set<std::tuple<unsigned, uint32_t, std::string>> reported;
   std::set<std::pair<unsigned, uint32_t>> unknown;

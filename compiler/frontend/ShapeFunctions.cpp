@@ -141,6 +141,34 @@ static Value buildReshape(FunctionCall &call) {
   return dims ? Value(call.graph().reshape(*x, dims)) : Value(Poison());
 }
 
+/// As torch.flatten: dimensions from `start_dim` to `end_dim` become one, with all their factors.
+static Value buildFlatten(FunctionCall &call) {
+  std::optional<Tensor> x = call.tensor(0);
+  if (!x)
+    return Poison();
+  GraphBuilder &graph = call.graph();
+  MLIRContext *context = &call.session.context;
+  if (x->rank() == 0)
+    return graph.reshape(*x, call.session.dims({mp::getDimension(context, "", 1)}));
+  std::optional<int64_t> start = call.dimension(1, *x, 0), end = call.dimension(2, *x, -1);
+  if (!start || !end)
+    return Poison();
+  if (*start > *end) {
+    call.error("`flatten` from dimension " + llvm::Twine(*start) + " to " + llvm::Twine(*end) +
+               ": the first is behind the last");
+    return Poison();
+  }
+  if (*start == *end)
+    return *x;
+  Dimensions dimensions(x->dimensions().take_front(*start));
+  SmallVector<mp::FactorAttr> factors;
+  for (int64_t index = *start; index <= *end; ++index)
+    llvm::append_range(factors, x->dimensions()[index].getFactors());
+  dimensions.push_back(mp::DimensionAttr::get(context, "", factors));
+  llvm::append_range(dimensions, x->dimensions().drop_front(*end + 1));
+  return graph.reshape(*x, call.session.dims(dimensions));
+}
+
 static Value buildConcat(FunctionCall &call) {
   const ast::ListExpr *list = call.list(0);
   if (!list)
@@ -331,6 +359,7 @@ void addShapeFunctions(FunctionTable &table) {
   add(table, "transpose", "x, i?:d, j?:d", buildTranspose);
   add(table, "permute", "x, dims:l", buildPermute);
   add(table, "reshape", "x, shape:l", buildReshape);
+  add(table, "flatten", "x, start_dim?:d, end_dim?:d", buildFlatten);
   add(table, "concat", "tensors:l, dim?:d", buildConcat);
   add(table, "slice", "x, dim:d, from, to", buildSlice);
   add(table, "split", "x, n, dim?:d", buildSplit);

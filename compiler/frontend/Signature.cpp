@@ -62,6 +62,10 @@ mp::DimensionAttr Evaluator::dimension(const ast::Expr &expr) {
   return {};
 }
 
+bool isAnyTensor(const ast::TypeExpr &type) {
+  return type.form == ast::TypeExpr::Form::Plain && type.element.text == "tensor";
+}
+
 std::string Evaluator::describeType(const ast::TypeExpr &type) {
   std::string text = type.element.text.str() + "[";
   llvm::StringRef separator;
@@ -91,6 +95,8 @@ std::string Evaluator::describeType(const ast::TypeExpr &type) {
 std::optional<Tensor> Evaluator::bindInput(const ast::Parameter &input, Tensor tensor,
                                            SourceRange where) {
   const ast::TypeExpr &type = input.type;
+  if (isAnyTensor(type))
+    return tensor;
   Type element = elementType(type.element);
   if (!element)
     return std::nullopt;
@@ -173,7 +179,7 @@ std::optional<Tensor> Evaluator::bindInput(const ast::Parameter &input, Tensor t
   else
     message = callee + " expects " + describeType(type) + ", got " + whole;
   Report &report = session.error(where, message);
-  if (instance->statement)
+  if (instance->made.isValid())
     report.note(instance->origin.where, instance->origin.what + " is made here");
   if (tensor.origin)
     report.note(tensor.origin->where, tensor.origin->what + " gives " + whole);
@@ -183,6 +189,14 @@ std::optional<Tensor> Evaluator::bindInput(const ast::Parameter &input, Tensor t
   if (!fits && dimensions.size() < fixed)
     return std::nullopt;
   return graph->placeholder(session.dims(dimensions), element);
+}
+
+Type Evaluator::elementType(const ast::TypeExpr &type) {
+  if (!isAnyTensor(type))
+    return elementType(type.element);
+  session.error(type.range, "`tensor` stands for what a caller gives; here a type has dimensions, "
+                            "as in `f32[12]`");
+  return {};
 }
 
 mp::DimensionsAttr Evaluator::typeDimensions(const ast::TypeExpr &type) {

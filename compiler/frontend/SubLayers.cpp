@@ -6,96 +6,81 @@ using namespace mlir;
 
 namespace mparc {
 
+/// Where a statement of a body puts a layer: under a name, or in an array.
+struct Instantiator::Slot {
+  llvm::StringRef name;
+  SourceRange where;
+  LayerArray *array = nullptr;
+  std::vector<int64_t> indices;
+  /// "block.3" and "block[3]".
+  std::string path, shown;
+};
+
 void Instantiator::addBinding(Body &body, const ast::BindingStmt &stmt) {
   if (stmt.targets.size() != 1) {
     session.error(stmt.range, "a layer's body binds one name at a time");
     return;
   }
+  Evaluator &evaluator = body.evaluator;
   if (auto *call = llvm::dyn_cast<ast::CallExpr>(stmt.value.get()))
-    if (auto *callee = llvm::dyn_cast<ast::NameExpr>(call->callee.get())) {
-      Evaluator &evaluator = body.evaluator;
-      bool isLocal = evaluator.instance->names.count(callee->name.text);
-      const ast::LayerDecl *layer = isLocal ? nullptr : session.library.find(callee->name.text);
-      if (layer)
-        return addLayer(body, stmt, *layer, *call);
-      // What cannot be found is a layer when it is written like one.
-      if (!isLocal && evaluator.evaluateConstant(*stmt.value).index() == 0) {
-        const Identifier &name = stmt.targets.front().name;
-        evaluator.instance->names.try_emplace(name.text, Named{Poison(), name.range});
-        return;
-      }
-    }
-  if (auto *name = llvm::dyn_cast<ast::NameExpr>(stmt.value.get()))
-    if (!body.evaluator.instance->names.count(name->name.text) &&
-        session.library.find(name->name.text)) {
-      session.error(stmt.value->range, "`" + name->name.text + "` is a layer; make one with `" +
-                                           name->name.text + "(…)`");
-      body.evaluator.instance->names.try_emplace(stmt.targets.front().name.text,
-                                                 Named{Poison(), stmt.targets.front().name.range});
-      return;
-    }
-  addConstant(body, stmt);
+    if (const ast::LayerDecl *layer = findMade(evaluator, *call->callee))
+      return addLayer(body, stmt, *layer, *call);
+  const Identifier &name = stmt.targets.front().name;
+  Membership list{evaluator.instance, name.text.str(), false};
+  Value value = llvm::isa<ast::ListExpr>(*stmt.value) || findMade(evaluator, *stmt.value)
+                    ? makeValue(evaluator, *stmt.value, list, name.text.str())
+                    : evaluator.evaluateConstant(*stmt.value);
+  if (auto *layer = std::get_if<Instance *>(&value))
+    return nameLayer(body, stmt, **layer);
+  if (!llvm::isa<ast::ListExpr>(*stmt.value))
+    value = adopt(evaluator, std::move(value), stmt.value->range, list);
+  addConstant(body, stmt, std::move(value));
 }
 
-void Instantiator::addConstant(Body &body, const ast::BindingStmt &stmt) {
+void Instantiator::addConstant(Body &body, const ast::BindingStmt &stmt, Value value) {
   const ast::Target &target = stmt.targets.front();
   Instance &instance = *body.evaluator.instance;
-  if (llvm::isa<ast::ListExpr>(*stmt.value)) {
-    session.unsupported(stmt.value->range, "a list as a constant is");
+  if (isPoison(value)) {
     instance.names.try_emplace(target.name.text, Named{Poison(), target.name.range});
     return;
   }
-  Value value = body.evaluator.evaluateConstant(*stmt.value);
   if (!target.indices.empty()) {
-    if (!isPoison(value))
-      session.error(target.range, "only layers form arrays, got " + describe(value));
+    session.error(target.range, "only layers form arrays, got " + describe(value));
     return;
   }
   if (auto *number = std::get_if<Number>(&value))
     value = number->named(&session.context, target.name.text);
-  if (std::holds_alternative<Instance *>(value) || std::holds_alternative<ArrayRefValue>(value) ||
-      std::holds_alternative<None>(value)) {
+  if (std::holds_alternative<None>(value)) {
     session.error(stmt.value->range,
-                  "expected a number, bool, string or a new layer, got " + describe(value));
+                  "expected a number, bool, string, list or layer, got " + describe(value));
     value = Poison();
   }
   auto known = instance.names.find(target.name.text);
   bool mayRebind = body.conditional && known != instance.names.end() &&
-                   !std::holds_alternative<Instance *>(known->second.value);
+                   !holdsLayers(known->second.value) && !holdsLayers(value);
   if (!mayRebind && !isFree(body, target.name))
     return;
   instance.names[target.name.text] = {value, target.name.range};
 }
 
-bool Instantiator::refuseRecursion(Instance &parent, const ast::LayerDecl &declaration,
-                                   SourceRange where) {
-  llvm::SmallVector<Instance *> chain;
-  for (Instance *each = &parent; each; each = each->parent) {
-    chain.push_back(each);
-    if (each->declaration != &declaration)
-      continue;
-    Report &report = session.error(where, "`" + declaration.name.text + "` contains itself");
-    for (Instance *link : llvm::reverse(llvm::ArrayRef(chain).drop_back()))
-      report.note(link->origin.where,
-                  "`" + link->parent->name() + "` contains `" + link->name() + "` here");
-    report.note(where, "`" + parent.name() + "` contains `" + declaration.name.text + "` here");
-    return true;
-  }
-  if (parent.depth + 1 < maxLayerNesting)
-    return false;
-  session.error(where, "layers nest deeper than " + llvm::Twine(maxLayerNesting));
-  return true;
-}
+//===----------------------------------------------------------------------===//
+// Layers
+//===----------------------------------------------------------------------===//
 
-void Instantiator::addLayer(Body &body, const ast::BindingStmt &stmt,
-                            const ast::LayerDecl &declaration, const ast::CallExpr &call) {
+std::optional<Instantiator::Slot> Instantiator::reserve(Body &body, const ast::Target &target) {
   Instance &parent = *body.evaluator.instance;
-  const ast::Target &target = stmt.targets.front();
-  llvm::StringRef name = target.name.text;
-  if (!session.countInstance(stmt.range))
-    return;
-
-  std::vector<int64_t> indices;
+  Slot slot;
+  slot.name = target.name.text;
+  slot.where = target.range;
+  slot.path = slot.shown = slot.name.str();
+  if (target.indices.empty()) {
+    if (!isFree(body, target.name))
+      return std::nullopt;
+    return slot;
+  }
+  // `_[i]` are the layers `0`, `1`, … themselves, as in torch.nn.Sequential.
+  if (slot.name == "_")
+    slot.path.clear();
   bool isFine = true;
   for (const ast::ExprPtr &expr : target.indices) {
     std::optional<int64_t> index = body.evaluator.integer(*expr, "an index");
@@ -104,71 +89,138 @@ void Instantiator::addLayer(Body &body, const ast::BindingStmt &stmt,
       index.reset();
     }
     isFine &= index.has_value();
-    indices.push_back(index.value_or(0));
+    slot.indices.push_back(index.value_or(0));
+    slot.path += (slot.path.empty() ? "" : ".") + std::to_string(slot.indices.back());
+    slot.shown += "[" + std::to_string(slot.indices.back()) + "]";
   }
-  LayerArray *array = nullptr;
-  if (!indices.empty()) {
-    auto known = parent.names.find(name);
-    if (known != parent.names.end()) {
-      auto *existing = std::get_if<ArrayRefValue>(&known->second.value);
-      if (!existing) {
-        if (!isPoison(known->second.value))
-          isFree(body, target.name);
-        return;
-      }
-      array = const_cast<LayerArray *>(existing->array);
-    } else {
-      parent.arrays.push_back(std::make_unique<LayerArray>());
-      array = parent.arrays.back().get();
-      array->name = name;
-      parent.names[name] = {ArrayRefValue{array, {}}, target.range};
+  if (!isFine) {
+    parent.names.try_emplace(slot.name, Named{Poison(), target.range});
+    return std::nullopt;
+  }
+  if (auto known = parent.names.find(slot.name); known != parent.names.end()) {
+    auto *existing = std::get_if<ArrayRefValue>(&known->second.value);
+    if (!existing) {
+      if (!isPoison(known->second.value))
+        isFree(body, target.name);
+      return std::nullopt;
     }
-  } else if (!isFree(body, target.name)) {
+    slot.array = const_cast<LayerArray *>(existing->array);
+    const auto &elements = slot.array->elements;
+    if (auto element = elements.find(slot.indices); element != elements.end()) {
+      session.error(target.range, "`" + session.text(target.range) + "` is already made")
+          .note(element->second->origin.where, "first made here");
+      return std::nullopt;
+    }
+    size_t rank = elements.empty() ? slot.indices.size() : elements.begin()->first.size();
+    if (rank != slot.indices.size()) {
+      session.error(target.range, "`" + slot.name + "` has elements of " + llvm::Twine(rank) +
+                                      " indices, not " + llvm::Twine(slot.indices.size()));
+      return std::nullopt;
+    }
+  }
+  return slot;
+}
+
+void Instantiator::fill(Body &body, const Slot &slot, Instance &layer) {
+  Instance &parent = *body.evaluator.instance;
+  if (slot.indices.empty()) {
+    parent.names[slot.name] = {&layer, slot.where};
     return;
   }
-  if (array && isFine) {
-    if (auto known = array->elements.find(indices); known != array->elements.end()) {
-      session.error(target.range, "`" + session.text(target.range) + "` is already made")
-          .note(known->second->origin.where, "first made here");
-      return;
-    }
-    bool isRagged =
-        !array->elements.empty() && array->elements.begin()->first.size() != indices.size();
-    if (isRagged) {
-      session.error(target.range, "`" + name + "` has elements of " +
-                                      llvm::Twine(array->elements.begin()->first.size()) +
-                                      " indices, not " + llvm::Twine(indices.size()));
-      return;
-    }
+  LayerArray *array = slot.array;
+  if (!array) {
+    parent.arrays.push_back(std::make_unique<LayerArray>());
+    array = parent.arrays.back().get();
+    array->name = slot.name;
+    parent.names[slot.name] = {ArrayRefValue{array, {}}, slot.where};
   }
+  array->elements[slot.indices] = &layer;
+}
 
-  std::string path = parent.path.empty() ? name.str() : parent.path + "." + name.str();
-  std::string shown = name.str();
-  for (int64_t index : indices) {
-    path += "." + std::to_string(index);
-    shown += "[" + std::to_string(index) + "]";
+void Instantiator::addLayer(Body &body, const ast::BindingStmt &stmt,
+                            const ast::LayerDecl &declaration, const ast::CallExpr &call) {
+  std::optional<Slot> slot = reserve(body, stmt.targets.front());
+  if (!slot)
+    return;
+  Membership name{body.evaluator.instance, slot->path, false};
+  Made made{name, stmt.range, slot->shown, false, body.marks};
+  // It has no name yet while it is made: it is no argument of itself.
+  if (Instance *layer = makeLayer(body.evaluator, declaration, call, made))
+    fill(body, *slot, *layer);
+}
+
+void Instantiator::nameLayer(Body &body, const ast::BindingStmt &stmt, Instance &layer) {
+  std::optional<Slot> slot = reserve(body, stmt.targets.front());
+  if (!slot)
+    return;
+  giveName(body.evaluator.instance, layer, {body.evaluator.instance, slot->path, false});
+  fill(body, *slot, layer);
+  layer.recompute |= body.marks.recompute;
+  if (body.marks.precision)
+    layer.precision = body.marks.precision;
+  std::optional<int64_t> device = body.marks.device;
+  if (!device)
+    return;
+  if (layer.isPlaced && layer.device != device)
+    session
+        .error(stmt.range, "`" + slot->shown + "` lives on device " + llvm::Twine(*layer.device) +
+                               " already, not on " + llvm::Twine(*device))
+        .note(layer.made, "placed here");
+  layer.device = device;
+  layer.isPlaced = true;
+}
+
+bool Instantiator::refuseDepth(const Instance &scope, const Instance &owner,
+                               const ast::LayerDecl &declaration, SourceRange where) {
+  if (std::max(scope.depth, owner.depth) + 1 < maxLayerNesting)
+    return false;
+  // The texts between two that make a layer of this kind are one turn of a recursion.
+  llvm::SmallVector<const Instance *> chain;
+  const Instance *turn = &scope;
+  for (; turn && turn->declaration != &declaration; turn = turn->scope)
+    chain.push_back(turn);
+  if (!turn) {
+    session.error(where, "layers nest deeper than " + llvm::Twine(maxLayerNesting));
+  } else {
+    Report &report = session.error(where, "`" + declaration.name.text +
+                                              "` contains itself: layers nest deeper "
+                                              "than " +
+                                              llvm::Twine(maxLayerNesting));
+    for (const Instance *link : llvm::reverse(chain))
+      report.note(link->origin.where,
+                  "`" + link->scope->name() + "` contains `" + link->name() + "` here");
+    report.note(where, "`" + scope.name() + "` contains `" + declaration.name.text + "` here");
   }
-  bool isRecursive = refuseRecursion(parent, declaration, call.callee->range);
-  Instance &instance = create(declaration, &parent, path);
-  instance.statement = &stmt;
-  instance.origin = {stmt.range, "`" + shown + "`"};
-  if (array)
-    array->elements[indices] = &instance;
-  else
-    parent.names[name] = {&instance, target.name.range};
+  session.stop();
+  return true;
+}
 
+Instance *Instantiator::makeLayer(Evaluator &evaluator, const ast::LayerDecl &declaration,
+                                  const ast::CallExpr &call, const Made &made) {
+  if (!session.countInstance(made.where))
+    return nullptr;
+  // An option's text stands in no layer.
+  Instance *scope = evaluator.instance ? evaluator.instance : made.name.owner;
+  bool isTooDeep = refuseDepth(*scope, *made.name.owner, declaration, call.callee->range);
+  Instance &instance = create(declaration, scope, made.name);
+  instance.made = made.where;
+  instance.shown = made.shown;
+  instance.isArgument = made.isArgument;
+  instance.isPlaced = made.marks.device.has_value();
+  instance.origin = {made.where, "`" + made.shown + "`"};
   CallSite site;
   site.callee = declaration.name.text;
   site.calleeRange = call.callee->range;
   site.declared = declaration.name.range;
   site.arguments = call.arguments;
   site.range = call.range;
-  if (isRecursive || !isFine || instance.isBroken ||
-      !bindParameters(instance, body.evaluator, site)) {
+  if (isTooDeep || instance.isBroken || !bindParameters(instance, evaluator, site))
     instance.isBroken = true;
-    return;
-  }
-  expand(instance, body.marks);
+  else
+    expand(instance, made.marks);
+  if (!instance.isBroken)
+    refuseUnusedTies(instance);
+  return &instance;
 }
 
 } // namespace mparc

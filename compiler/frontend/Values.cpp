@@ -39,6 +39,12 @@ std::string describe(const Tensor &tensor) {
   return describe(tensor.element(), tensor.dimensions());
 }
 
+bool holdsLayers(const Value &value) {
+  if (const std::vector<Value> *elements = asList(value))
+    return llvm::any_of(*elements, holdsLayers);
+  return std::holds_alternative<Instance *>(value) || std::holds_alternative<ArrayRefValue>(value);
+}
+
 std::string describe(const Value &value) {
   struct Visitor {
     std::string operator()(Poison) { return "nothing"; }
@@ -55,6 +61,9 @@ std::string describe(const Value &value) {
     std::string operator()(const ArrayRefValue &) { return "an array of layers"; }
     std::string operator()(const std::shared_ptr<const Tuple> &tuple) {
       return std::to_string(tuple->values.size()) + " values";
+    }
+    std::string operator()(const std::shared_ptr<const List> &list) {
+      return "a list of " + std::to_string(list->elements.size());
     }
   };
   return std::visit(Visitor(), value);

@@ -51,9 +51,13 @@ struct Tensor {
 /// A `param` of an instance, a tensor that is trained, or a `buffer`, one that `update` sets.
 struct ParameterInfo {
   const ast::ParamStmt *declaration = nullptr;
+  /// The parameter that it is tied to, which is not tied itself: then this is only a name for that
+  /// one, with dimensions called as they are here.
+  ParameterInfo *tied = nullptr;
   Instance *owner = nullptr;
-  /// "block.3.attn.qkv.bias".
+  /// "block.3.attn.qkv.bias". Set by Instantiator::resolvePaths, as the further names it has.
   std::string path;
+  llvm::SmallVector<std::string, 0> furtherNames;
   mlir::RankedTensorType type;
   mp::InitializerKind initializer = mp::InitializerKind::zeros;
   llvm::SmallVector<double, 2> arguments;
@@ -84,9 +88,11 @@ struct Poison {};
 struct None {};
 
 struct Tuple;
+struct List;
 
-using Value = std::variant<Poison, None, Number, bool, std::string, Tensor, Instance *,
-                           ArrayRefValue, std::shared_ptr<const Tuple>>;
+using Value =
+    std::variant<Poison, None, Number, bool, std::string, Tensor, Instance *, ArrayRefValue,
+                 std::shared_ptr<const Tuple>, std::shared_ptr<const List>>;
 
 /// Several results of one call: `a, b = f(x);` takes them apart, and that is all it is for.
 struct Tuple {
@@ -101,6 +107,22 @@ inline const std::vector<Value> *asTuple(const Value &value) {
   auto *tuple = std::get_if<std::shared_ptr<const Tuple>>(&value);
   return tuple ? &(*tuple)->values : nullptr;
 }
+
+/// `[12, 256, 12]`: what is known when compiling, and layers.
+struct List {
+  std::vector<Value> elements;
+};
+
+inline Value makeList(std::vector<Value> elements) {
+  return std::make_shared<const List>(List{std::move(elements)});
+}
+/// The elements of a list; null where the value is none.
+inline const std::vector<Value> *asList(const Value &value) {
+  auto *list = std::get_if<std::shared_ptr<const List>>(&value);
+  return list ? &(*list)->elements : nullptr;
+}
+/// Whether a value is a layer, or has some in it.
+bool holdsLayers(const Value &value);
 
 inline bool isPoison(const Value &value) { return std::holds_alternative<Poison>(value); }
 
@@ -117,33 +139,67 @@ struct Named {
   SourceRange where;
 };
 
-/// A layer made with arguments: one path of the model.
+/// An argument that ties a tensor of a layer to a parameter of another.
+struct Tie {
+  ParameterInfo *target = nullptr;
+  SourceRange where;
+  /// Whether the layer's body declared the tensor.
+  bool isUsed = false;
+};
+
+/// A name that a layer has in another: "block.3" in its owner.
+struct Membership {
+  Instance *owner = nullptr;
+  std::string name;
+  /// The name of the parameter that it was given for, until the owner's body names it or hands it
+  /// on.
+  bool isProvisional = false;
+};
+
+/// A layer made with arguments.
 struct Instance {
   const ast::LayerDecl *declaration = nullptr;
-  Instance *parent = nullptr;
-  /// The statement that made it; null for the model and the loss.
-  const ast::BindingStmt *statement = nullptr;
-  /// "block.3.attn"; empty for the model.
+  /// The layer in whose text it is made; null for the model and the loss.
+  Instance *scope = nullptr;
+  /// What it is called, and by whom: one or more, but for the model and the loss. The first gives
+  /// its path.
+  llvm::SmallVector<Membership, 1> memberships;
+  /// The text that made it: a statement or an argument; invalid for the model and the loss.
+  SourceRange made;
+  /// What that text calls it: "block[3]", "layers[1]".
+  std::string shown;
+  bool isArgument = false;
+  Origin origin;
+  /// Of its annotation; once paths are resolved, of the nearest enclosing layer that has one.
+  std::optional<int64_t> device;
+  /// Whether the statement that made it, or gave it a name, said the device.
+  bool isPlaced = false;
+
+  /// Set by Instantiator::resolvePaths. "block.3.attn"; empty for the model.
   std::string path;
   mlir::StringAttr pathAttribute;
-  Origin origin;
-  /// Of its annotation, or of the nearest enclosing layer that has one.
-  std::optional<int64_t> device;
+  /// All its paths, `path` first: a layer that is given to others has one in each.
+  std::vector<std::string> paths;
+  /// As layers nest; while expanding, as their texts do.
+  unsigned depth = 0;
   /// Each call of it is a part whose activations are recomputed.
   bool recompute = false;
-  /// Of its annotation, or of the nearest enclosing layer that has one; null: of whoever calls it.
+  /// Of its annotation; once paths are resolved, of the nearest enclosing layer that has one; null:
+  /// of whoever calls it.
   mlir::Type precision;
+  /// The loss, or a layer in it.
   bool isLoss = false;
   /// Something in it is wrong and reported: calling it gives nothing.
   bool isBroken = false;
   bool isUsed = false;
   /// How often `dropout` was called in it, in the program being built.
   int64_t dropoutCalls = 0;
-  unsigned depth = 0;
 
   /// Compile-time parameters, constants and sub-layers.
   llvm::DenseMap<llvm::StringRef, Named> names;
   llvm::DenseMap<llvm::StringRef, ParameterInfo *> parameters;
+  /// By the names of its tensors.
+  std::map<llvm::StringRef, Tie> ties;
   std::vector<std::unique_ptr<LayerArray>> arrays;
 
   /// Where its operations run without an annotation of their own; nothing: where operands are.

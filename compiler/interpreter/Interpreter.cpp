@@ -51,7 +51,7 @@ private:
   llvm::DenseSet<Operation *> skipped_;
   std::vector<std::pair<StringRef, Value>> gradients_;
   std::optional<Tensor> scale_; // of the gradients
-  llvm::StringSet<> assigned_; // names of buffers
+  llvm::StringSet<> assigned_;  // names of buffers
   bool inParts_ = false;
   llvm::StringMap<ParameterOp> buffers_;
   int64_t firstRow_ = 0, partRows_ = 0; // of the part that is being worked on

@@ -79,6 +79,7 @@ private:
     int64_t in; // 0: any
     int64_t out;
     double bound; // of its result
+    bool isLinear = false;
   };
 
   // One kind of statement each; nothing where the values at hand do not allow it.
@@ -108,6 +109,9 @@ private:
   std::string unaryText(const Variable &x, const std::string &argument, double &bound);
   const Member *findMember(const Variable &x);
   const Member &addMember(int64_t in, int64_t out);
+  /// A layer of others, or one that shares its weight, from `in` to `out` features.
+  std::string makeComposite(Member &member);
+  std::string sequence(const Member &member, int64_t inner);
   Statement bind(const Expression &expression, std::string name);
   const Variable &append(Expression expression, bool annotated = true);
   std::string fresh(const char *prefix) { return prefix + std::to_string(++names_); }

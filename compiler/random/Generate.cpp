@@ -9,8 +9,9 @@ namespace mparc::random {
 static Statement writeLayer(Random &random, Annotator &annotator, OwnLayer &layer) {
   Statement text = makeBlock("layer " + layer.name +
                              "(n: int, m: int, deep: bool = true, times: int = 2, "
-                             "scale: float = 0.5)");
-  layer.options = {"deep: false", "times: 1", "scale: 0.25"};
+                             "scale: float = 0.5, sizes: [int] = [2], act: layer = Tanh())");
+  layer.options = {"deep: false",   "times: 1",       "scale: 0.25",
+                   "sizes: [1, 3]", "act: Sigmoid()", "act: Sequential([SiLU(), Tanh()])"};
   auto add = [&](std::vector<Statement> &into, const std::string &line, bool inLoop = false) {
     Statement statement(line);
     annotator.annotate(statement, inLoop);
@@ -35,6 +36,12 @@ static Statement writeLayer(Random &random, Annotator &annotator, OwnLayer &laye
     add(loop.body, "inner[i] = Linear(k, k, bias: i == 0)", true);
     text.body.push_back(std::move(loop));
   }
+  const bool lists = random.chance(0.4);
+  if (lists) {
+    Statement loop = makeBlock("for i in 0..len(sizes)");
+    add(loop.body, "side[i] = Residual(MLP([k, sizes[i], k], activation: act))", true);
+    text.body.push_back(std::move(loop));
+  }
   add(text.body, "last = Linear(k, m)");
   const bool counts = random.chance(0.3);
   if (counts) {
@@ -56,6 +63,12 @@ static Statement writeLayer(Random &random, Annotator &annotator, OwnLayer &laye
   if (loops) {
     Statement loop = makeBlock("for i in 0..times");
     add(loop.body, "h = tanh(inner[i](h)) + h * scale", true);
+    annotator.annotate(loop);
+    forward.body.push_back(std::move(loop));
+  }
+  if (lists) {
+    Statement loop = makeBlock("for i in 0..len(side)");
+    add(loop.body, "h = tanh(side[i](h))", true);
     annotator.annotate(loop);
     forward.body.push_back(std::move(loop));
   }

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <unordered_set>
 
 namespace mpar {
 
@@ -75,6 +76,34 @@ std::vector<std::byte> read_tensor(const SafetensorsReader &reader, const std::s
   return bytes;
 }
 
+// The path that gives the parameter its place, then the further ones.
+std::vector<std::string> names_of(const ParameterDescription &parameter) {
+  std::vector<std::string> names{parameter.name};
+  names.insert(names.end(), parameter.also.begin(), parameter.also.end());
+  return names;
+}
+
+using NamedEntries = std::vector<std::pair<std::string, const TensorEntry *>>;
+
+// The bytes of each parameter, given its entries by name; those of one parameter must be alike.
+std::vector<std::vector<std::byte>>
+read_parameters(const SafetensorsReader &reader,
+                const std::vector<ParameterDescription> &parameters,
+                const std::vector<NamedEntries> &found, Complaints &complaints) {
+  std::vector<std::vector<std::byte>> values;
+  for (size_t i = 0; i < found.size(); ++i) {
+    values.emplace_back();
+    for (const auto &[name, entry] : found[i]) {
+      std::vector<std::byte> bytes = read_tensor(reader, name, *entry, parameters[i].type);
+      if (entry == found[i].front().second)
+        values.back() = std::move(bytes);
+      else if (bytes != values.back())
+        complaints.add(name + " differs from " + found[i].front().first + ", which is tied to it");
+    }
+  }
+  return values;
+}
+
 } // namespace
 
 int64_t element_bytes(ElementType type) { return type == ElementType::boolean ? 1 : 4; }
@@ -139,8 +168,10 @@ void Model::save(const std::string &path) const {
   SafetensorsContent content;
   content.metadata = {{"format", "pt"}}; // what PyTorch's reader of these files looks for
   for (const ParameterDescription &parameter : description_.parameters)
-    content.tensors.push_back({parameter.name, element_type_name(parameter.type), parameter.shape,
-                               machine_.device(parameter.device).parameters() + parameter.offset});
+    for (const std::string &name : names_of(parameter))
+      content.tensors.push_back(
+          {name, element_type_name(parameter.type), parameter.shape,
+           machine_.device(parameter.device).parameters() + parameter.offset});
   write_safetensors(path, content);
 }
 
@@ -149,37 +180,39 @@ void Model::load(const std::string &path) {
   if (reader.metadata().count("mparc.checkpoint"))
     fail(path + " is a checkpoint, to be resumed; expected the parameters of " + description_.name);
 
+  // All is read before anything is changed: an error must leave the model as it was.
+  std::vector<std::vector<std::byte>> values;
   Complaints complaints;
-  std::vector<const TensorEntry *> entries;
+  std::unordered_set<std::string> known;
+  // Of each parameter what the file has: one entry, or more under further names.
+  std::vector<NamedEntries> found;
   for (const ParameterDescription &parameter : description_.parameters) {
-    auto found = reader.tensors().find(parameter.name);
-    if (found == reader.tensors().end()) {
-      complaints.add(parameter.name + " is missing");
-      continue;
+    found.emplace_back();
+    for (const std::string &name : names_of(parameter)) {
+      known.insert(name);
+      auto tensor = reader.tensors().find(name);
+      if (tensor == reader.tensors().end())
+        continue;
+      const TensorEntry &entry = tensor->second;
+      if (entry.shape != parameter.shape)
+        complaints.add(name + " is " + shape_text(entry.shape) + ", expected " +
+                       shape_text(parameter.shape));
+      else if (entry.type != element_type_name(parameter.type) &&
+               !(entry.type == "I64" && parameter.type == ElementType::i32))
+        complaints.add(name + " is of type " + printable(entry.type) + ", expected " +
+                       element_type_name(parameter.type));
+      found.back().emplace_back(name, &entry);
     }
-    const TensorEntry &entry = found->second;
-    if (entry.shape != parameter.shape)
-      complaints.add(parameter.name + " is " + shape_text(entry.shape) + ", expected " +
-                     shape_text(parameter.shape));
-    else if (entry.type != element_type_name(parameter.type) &&
-             !(entry.type == "I64" && parameter.type == ElementType::i32))
-      complaints.add(parameter.name + " is of type " + printable(entry.type) + ", expected " +
-                     element_type_name(parameter.type));
-    entries.push_back(&entry);
+    if (found.back().empty())
+      complaints.add(parameter.name + " is missing");
   }
-  if (reader.tensors().size() > entries.size())
-    for (const auto &tensor : reader.tensors())
-      if (std::none_of(description_.parameters.begin(), description_.parameters.end(),
-                       [&](const auto &parameter) { return parameter.name == tensor.first; }))
-        complaints.add(printable(tensor.first) + " is in none of its layers");
+  for (const auto &tensor : reader.tensors())
+    if (known.count(tensor.first) == 0)
+      complaints.add(printable(tensor.first) + " is in none of its layers");
+  if (!complaints.any())
+    values = read_parameters(reader, description_.parameters, found, complaints);
   if (complaints.any())
     fail(path + " does not fit " + description_.name + ": " + complaints.text());
-
-  // All is read before anything is changed: a read error must leave the model as it was.
-  std::vector<std::vector<std::byte>> values;
-  for (size_t i = 0; i < entries.size(); ++i)
-    values.push_back(read_tensor(reader, description_.parameters[i].name, *entries[i],
-                                 description_.parameters[i].type));
   for (size_t i = 0; i < values.size(); ++i)
     if (!values[i].empty())
       std::memcpy(parameter(i), values[i].data(), values[i].size());

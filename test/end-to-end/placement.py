@@ -90,6 +90,25 @@ APART = """model Apart {{
 }}
 """
 
+# A weight that three layers share: its gradient is a sum over all of them, wherever they are.
+TIED = """layer Embed(rows: int, width: int) {{
+  param weight: f32[rows, width] = uniform(-0.4, 0.4);
+  forward(x: f32[..., rows]) -> f32[..., width] {{ return matmul(x, weight); }}
+}}
+
+model Tied {{
+  {0}wte = Embed(12, 20);
+  {1}hidden = Sequential([Linear(20, 20), Tanh()]);
+  {2}head = Linear(20, 12, bias: false, weight: wte.weight);
+  {3}second = Linear(20, 12, weight: head.weight);
+  forward(x: f32[batch, 12]) -> f32[batch, 12] {{
+    h = x |> wte |> tanh |> hidden;
+    {4}g = h * h;
+    return head(h) + second(g) * 0.5 + head(g);
+  }}
+}}
+"""
+
 
 # Statistics of the batch on another device than what they normalize; one layer moves its buffers twice a step.
 STATES = """model States {{
@@ -109,7 +128,7 @@ STATES = """model States {{
 
 def places(template, devices, optimizer, train=TRAIN):
     # A hundred rows are worked through in two parts.
-    name = template.split()[1]
+    name = template.split("model ")[1].split()[0]
     return template.format(*map(at, devices)) + train.format(name=name, optimizer=optimizer, batch=100)
 
 
@@ -133,12 +152,13 @@ def cases(full, seed):
     count = 20 if full else 3
     for name, template, optimizer in [("fan_out", FAN_OUT, "adam(lr: 1e-2)"), ("twice", TWICE, "sgd(lr: 0.05, momentum: 0.9)"),
                                       ("states", STATES, "adam(lr: 1e-2)"),
-                                      ("apart", APART, "adamw(lr: 1e-2)")]:
+                                      ("apart", APART, "adamw(lr: 1e-2)"), ("tied", TIED, "adam(lr: 1e-2)")]:
         slots = template.count("{0}") + sum(template.count("{%d}" % i) for i in range(1, 9))
         group = [(f"{name}_none", places(template, [None] * slots, optimizer))]
         fixed = {"fan_out": [[0, 0, 1, 0, 1, None, None], [0, 1, 0, 1, 0, 1, None]], "twice": [[0, 1, 0, 1, 1], [1, 0, 1, 0, None]],
                  "states": [[0, 1, 0, 1, 0], [0, 1, 2, 0, 1]],
-                 "apart": [[0, 0, 0, 1, 1, 0], [0, 1, 2, 3, 0, 1]]}[name]
+                 "apart": [[0, 0, 0, 1, 1, 0], [0, 1, 2, 3, 0, 1]],
+                 "tied": [[0, 1, 3, 2, None], [3, 0, 1, 1, 2]]}[name]
         fixed += [[generator.randrange(3) for _ in range(slots)] for _ in range(count - 2)]
         group += [(f"{name}_{i}", places(template, devices, optimizer)) for i, devices in enumerate(fixed)]
         yield group

@@ -45,7 +45,8 @@ SAMPLED = 64
 WHOLE = 256  # tensors of up to so many elements are written whole
 AGREES = 1e-6
 
-LOSSES = {"mse": nn.MSELoss, "l1": nn.L1Loss, "bce": nn.BCELoss, "cross_entropy": nn.CrossEntropyLoss}
+LOSSES = {"mse": nn.MSELoss, "l1": nn.L1Loss, "bce": nn.BCELoss, "cross_entropy": nn.CrossEntropyLoss,
+          "huber": lambda: nn.HuberLoss(delta=0.25)}
 
 
 def shortest(value):
@@ -125,7 +126,9 @@ def train(program):
     """Trains as the article's loop does. Returns weights, batch losses, gradients of the first step, epoch lines, buffers."""
     torch.manual_seed(program.seed)
     model = program.model()
-    weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
+    # A tied one under each of its names.
+    state = dict(model.named_buffers())
+    weights = {name: value.detach().clone() for name, value in model.state_dict().items() if name not in state}
     rows = read_rows(program, program.data)
     test_count = int(len(rows) * program.test)
     train_rows = rows[:len(rows) - test_count]

@@ -522,11 +522,78 @@ def stepped():
                    batch=48, seed=35, lr_schedule=steps, no_weight_decay=("[ab].*",))
 
 
+class Embed(nn.Module):
+    def __init__(self, rows, width):
+        super().__init__()
+        self.weight = nn.Parameter(nn.init.uniform_(torch.empty(rows, width), -0.3, 0.3))
+
+    def forward(self, x):
+        return x @ self.weight
+
+
+class Head(nn.Module):
+    """A linear layer that is given its weight, and draws only its bias."""
+
+    def __init__(self, weight, bias):
+        super().__init__()
+        outputs, inputs = weight.shape
+        self.weight = weight
+        bound = 1 / inputs**0.5
+        self.bias = nn.Parameter(nn.init.uniform_(torch.empty(outputs), -bound, bound)) if bias else None
+
+    def forward(self, x):
+        return F.linear(x, self.weight, self.bias)
+
+
+def tied():
+    def forward(m, x):
+        h = torch.tanh(m.hidden(torch.tanh(m.wte(x))))
+        return m.head(h) + 0.1 * m.second(h * h)
+
+    def model():
+        wte, hidden = Embed(12, 24), nn.Linear(24, 24)
+        return Model(forward, wte=wte, hidden=hidden, head=Head(wte.weight, bias=False),
+                     second=Head(wte.weight, bias=True))
+
+    return Program(model, 12, SUNSPOTS, test=0.2, optimizer=adamw(2e-3), epochs=4, batch=100, seed=31)
+
+
+class Residual(nn.Module):
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x):
+        return x + self.inner(x)
+
+
+def containers():
+    def forward(m, x):
+        return m.flat(m.net(m.mlp(x)).reshape(-1, 3, 4))
+
+    def model():
+        mlp = nn.Sequential(nn.Linear(12, 30), nn.Tanh(), nn.Linear(30, 20), nn.Tanh(), nn.Linear(20, 24))
+        first = nn.Linear(24, 24)
+        rest = Residual(Residual(nn.Sequential(nn.LayerNorm(24), nn.Linear(24, 48), nn.GELU(), nn.Linear(48, 24))))
+        net = nn.Sequential(first, nn.SiLU(), nn.Identity(), rest, nn.Linear(24, 12, bias=False))
+        return Model(forward, mlp=mlp, first=first, rest=rest, net=net, flat=nn.Flatten())
+
+    return Program(model, 12, SUNSPOTS, test=0.2, optimizer=sgd(0.05, momentum=0.9), epochs=4, batch=50, seed=32)
+
+
+def own_loss():
+    def model():
+        return Model(lambda m, x: m.output(torch.tanh(m.hidden(x))), hidden=nn.Linear(12, 40),
+                     output=nn.Linear(40, 12))
+
+    return Program(model, 12, SUNSPOTS, test=0.2, loss="huber", epochs=4, batch=64, seed=33)
+
+
 PROGRAMS = {function.__name__: function for function in (
     article, article_sgd, digits, digits_sgd, defaults, in_order, momentum, batch_one, test_file, own_target, bce, l1,
     deep_gelu_tanh, layer_norm, no_bias, log_softmax, softmax, residual, twice, gated_unit, several_results, batch_norm,
-    integers, activation_layers, element_wise, low_precision, initialisers, embedding, characters, attention, averaged_squares, summed_squares, scheduled,
-    clipped, stepped)}
+    integers, activation_layers, element_wise, low_precision, initialisers, embedding, characters, attention,
+    averaged_squares, summed_squares, scheduled, clipped, stepped, tied, containers, own_loss)}
 
 # Parameters that are not drawn bit for bit: normal() is PyTorch's to 1e-6.
 DRAWN_NORMAL = {"initialisers": {"second.weight", "second.bias"}, "embedding": {"words.weight"},

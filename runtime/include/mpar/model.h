@@ -41,6 +41,7 @@ struct ParameterDescription {
   int64_t offset; // floats into the parameter (and gradient, and state) region of its device
   Initializer initializer;
   ElementType type = ElementType::f32;
+  std::vector<std::string> also = {}; // further names: what is tied to it has them
 };
 
 /// An input, the target or the output: one row of it.
@@ -128,11 +129,12 @@ public:
   /// Fills the parameters as PyTorch would after `torch.manual_seed(seed)`, and resets the
   /// optimiser.
   void initialize(uint64_t seed);
-  /// Writes parameters and buffers under their names as safetensors, to a temporary file that is
-  /// then renamed.
+  /// Writes parameters and buffers, one of several names under each, as safetensors, to a temporary
+  /// file that is then renamed.
   void save(const std::string &path) const;
-  /// Reads parameters and buffers by name; refuses missing, extra and misshapen ones, changing
-  /// nothing. Integers may be I64, as PyTorch writes them.
+  /// Reads parameters and buffers by name, one of several under any of its names; refuses missing,
+  /// extra and misshapen ones, and names of one tensor with different values, changing nothing.
+  /// Integers may be I64, as PyTorch writes them.
   void load(const std::string &path);
 
   const ModelDescription &description() const { return description_; }

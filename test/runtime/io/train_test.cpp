@@ -226,6 +226,40 @@ TEST(Model, LoadsWhatItSavedAndNothingElse) {
   EXPECT_EQ(saved, run.parameters());
 }
 
+TEST(Model, HasATiedParameterUnderEachOfItsNames) {
+  test::TemporaryDirectory directory;
+  std::string path = directory.path("m");
+  mpar::ModelDescription description = test::linear_description(3, 2, test::adam_settings());
+  description.parameters[0].also = {"head.weight", "again.weight"};
+  test::LinearModel model(description, {});
+  model.save(path);
+  mpar::SafetensorsReader reader(path);
+  EXPECT_EQ(4u, reader.tensors().size());
+
+  // One of the names is enough; those that are there must agree.
+  std::vector<float> values = {1, 2, 3, 4, 5, 6}, others = {1, 2, 3, 4, 5, 7}, bias = {7, 8};
+  mpar::write_safetensors(path, {{{"layer.bias", "F32", {2}, bias.data()},
+                                  {"again.weight", "F32", {2, 3}, values.data()}},
+                                 {}});
+  model.load(path);
+  EXPECT_EQ(values, std::vector<float>(model.parameter(0), model.parameter(0) + 6));
+  mpar::write_safetensors(path, {{{"layer.bias", "F32", {2}, bias.data()},
+                                  {"again.weight", "F32", {2, 3}, others.data()},
+                                  {"head.weight", "F32", {2, 3}, values.data()}},
+                                 {}});
+  EXPECT_EQ(" does not fit Line: again.weight differs from head.weight, which is tied to it",
+            test::failure([&] { model.load(path); }, path));
+  mpar::write_safetensors(path, {{{"layer.bias", "F32", {2}, bias.data()},
+                                  {"again.weight", "F32", {3, 2}, values.data()}},
+                                 {}});
+  EXPECT_EQ(" does not fit Line: again.weight is [3, 2], expected [2, 3]",
+            test::failure([&] { model.load(path); }, path));
+  mpar::write_safetensors(path, {{{"layer.bias", "F32", {2}, bias.data()}}, {}});
+  EXPECT_EQ(" does not fit Line: layer.weight is missing",
+            test::failure([&] { model.load(path); }, path));
+  EXPECT_EQ(values, std::vector<float>(model.parameter(0), model.parameter(0) + 6));
+}
+
 TEST(Model, InitializesFromTheSeedAndForgetsTheOptimizer) {
   Training run;
   std::vector<float> first = run.parameters();
