@@ -104,13 +104,13 @@ public:
   }
 
   LogicalResult assign(ParameterOp buffer, const View &value) override {
-    auto view = locate(buffer, buffer.getType());
+    auto view = locate(buffer);
     if (failed(view))
       return failure();
     std::memcpy(view->data, value.data, bytesOf(value));
     return success();
   }
-  FailureOr<View> assigned(ParameterOp buffer) override { return locate(buffer, buffer.getType()); }
+  FailureOr<View> assigned(ParameterOp buffer) override { return locate(buffer); }
 
 private:
   /// The regions of one device's arena, in the order of RegionKind; between them lies padding.
@@ -120,6 +120,9 @@ private:
   };
 
   FailureOr<View> locate(Operation *op, Type type, BufferAttr buffer);
+  FailureOr<View> locate(ParameterOp parameter) {
+    return locate(parameter, parameter.getType(), parameter->getAttrOfType<BufferAttr>(kBuffer));
+  }
 
   StorageOptions options_;
   int64_t roundedRows_ = 0;
@@ -163,8 +166,7 @@ LogicalResult ArenaStorage::fill(ModelOp model, const llvm::StringMap<Tensor> &p
     auto found = parameters.find(parameter.getSymName());
     if (found == parameters.end())
       return parameter.emitError("no value is given for this parameter");
-    auto view =
-        locate(parameter, parameter.getType(), parameter->getAttrOfType<BufferAttr>(kBuffer));
+    auto view = locate(parameter);
     if (failed(view))
       return failure();
     std::memcpy(view->data, found->second.bytes().data(), bytesOf(*view));

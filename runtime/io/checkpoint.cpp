@@ -57,9 +57,6 @@ public:
     return number;
   }
 
-  // What files of older programs do not say has the default.
-  bool says(const std::string &key) const { return reader_.metadata().count("mparc." + key) > 0; }
-
   bool truth(const std::string &key) const {
     std::string value = text(key);
     if (value != "true" && value != "false")
@@ -157,22 +154,16 @@ Numbers numbers_of(OptimizerSettings &optimizer, LearningRateSchedule &schedule)
   return numbers;
 }
 
-// Files of older programs lack the schedule and what their optimizers had not: those keep what
-// `optimizer` and `schedule` hold.
 void read_numbers(const MetadataReader &metadata, OptimizerSettings &optimizer,
                   LearningRateSchedule &schedule) {
   const Numbers numbers = numbers_of(optimizer, schedule);
   for (const auto &[name, value] : numbers.reals)
-    if (name == "lr" || metadata.says(name))
-      *value = metadata.number(name);
+    *value = metadata.number(name);
   for (const auto &[name, value] : numbers.integers)
-    if (metadata.says(name))
-      *value = metadata.integer<int64_t>(name, name == "schedule_every" ? 1 : 0);
+    *value = metadata.integer<int64_t>(name, name == "schedule_every" ? 1 : 0);
   for (const auto &[name, value] : numbers.truths)
-    if (metadata.says(name))
-      *value = metadata.truth(name);
-  if (metadata.says("schedule"))
-    schedule.kind = metadata.schedule("schedule");
+    *value = metadata.truth(name);
+  schedule.kind = metadata.schedule("schedule");
 }
 
 } // namespace

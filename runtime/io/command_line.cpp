@@ -87,35 +87,44 @@ void add_data_flags(CLI::App &app, const ModelDescription &model, Options &optio
       ->group("Data");
 }
 
-// What the optimiser has not is read all the same, to be refused by name, but not shown.
+// What the optimiser has not is read all the same, to be refused by name, but not shown; its value
+// is not checked, as errors of hidden options do not name them.
 void add_optimizer_flags(CLI::App &app, const TrainingDefaults &defaults, Options &options) {
   const OptimizerSettings &optimizer = defaults.optimizer;
   const Kind kind = optimizer.kind;
   const double huge = std::numeric_limits<double>::max();
   auto add = [&](const char *flag, std::optional<double> &option, const std::string &what,
                  double program, bool shown) {
-    app.add_option(flag, option, what + " (program: " + shortest(program) + ")")
-        ->check(in_range(0, huge, true, "a number of at least 0"))
-        ->group(shown ? "Training" : "");
+    CLI::Option *added =
+        app.add_option(flag, option, what + " (program: " + shortest(program) + ")");
+    if (shown)
+      added->check(in_range(0, huge, true, "a number of at least 0"))->group("Training");
+    else
+      added->group("");
   };
   add("--lr", options.lr, "Learning rate", optimizer.lr, true);
   add("--momentum", options.momentum, "Of sgd and rmsprop", optimizer.momentum,
       kind == Kind::sgd || kind == Kind::rmsprop);
-  app.add_option("--betas", options.betas,
-                 "Of adam and adamw, as 0.9,0.999 (program: " + shortest(optimizer.beta1) + "," +
-                     shortest(optimizer.beta2) + ")")
-      ->delimiter(',')
-      ->check(in_range(0, 1, false, "a number from 0 on and below 1"))
-      ->group(has_betas(kind) ? "Training" : "");
+  CLI::Option *betas =
+      app.add_option("--betas", options.betas,
+                     "Of adam and adamw, as 0.9,0.999 (program: " + shortest(optimizer.beta1) +
+                         "," + shortest(optimizer.beta2) + ")")
+          ->delimiter(',');
+  if (has_betas(kind))
+    betas->check(in_range(0, 1, false, "a number from 0 on and below 1"))->group("Training");
+  else
+    betas->group("");
   add("--alpha", options.alpha, "Of rmsprop", optimizer.alpha, kind == Kind::rmsprop);
   add("--lr-decay", options.lr_decay, "Of adagrad", optimizer.lr_decay, kind == Kind::adagrad);
   add("--eps", options.eps, "Of the optimizer", optimizer.eps, kind != Kind::sgd);
   add("--weight-decay", options.weight_decay, "Of the optimizer", optimizer.weight_decay, true);
-  app.add_option("--clip-norm", options.clip_norm,
-                 "The largest norm of all gradients (program: " + shortest(optimizer.clip_norm) +
-                     ")")
-      ->check(above_zero())
-      ->group(optimizer.clip_norm > 0 ? "Training" : "");
+  CLI::Option *clip = app.add_option(
+      "--clip-norm", options.clip_norm,
+      "The largest norm of all gradients (program: " + shortest(optimizer.clip_norm) + ")");
+  if (optimizer.clip_norm > 0)
+    clip->check(above_zero())->group("Training");
+  else
+    clip->group("");
   const LearningRateSchedule &schedule = defaults.schedule;
   app.add_option("--warmup", options.warmup,
                  "Steps in which the learning rate grows to its whole (program: " +

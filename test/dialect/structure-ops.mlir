@@ -18,7 +18,7 @@ mp.model @declarations devices 2 {
 // Tests that the schedule of the learning rate, and a parameter that does not decay, read back as they print.
 // CHECK-LABEL: mp.model @schedule
 // CHECK: mp.parameter @b : {{.*}} init zeros [] {undecayed}
-// CHECK: test_data {} lr_schedule {kind = "step", every = 10 : i64}
+// CHECK: test_data {} lr_schedule {every = 10 : i64, kind = "step"}
 mp.model @schedule {
   mp.parameter @b : !weight init zeros [] {undecayed}
   mp.training optimizer "sgd" {lr = 0.1} loss "mse" epochs 3 batch 8 shuffle false seed 7 classes 0 data {} test_data {}

@@ -6,9 +6,9 @@
 
 // Tests that the copy of a gradient that arrives by a transfer comes after the parts of the batch, with what it copies.
 // CHECK-LABEL: mp.model @arrives
-// CHECK: mp.matmul {{.*}} mp.accumulate
+// CHECK: mp.matmul {{.*}}mp.accumulate
 // CHECK: %[[MOVED:.*]] = mp.transfer {{.*}} mp.when = "after"
-// CHECK: mp.map %[[MOVED]] {{.*}} mp.buffer = #mp.buffer<gradients, 0>, {{.*}} mp.when = "after"
+// CHECK: mp.map %[[MOVED]] {{.*}}mp.buffer = #mp.buffer<gradients, 0>, {{.*}} mp.when = "after"
 // CHECK: mp.gradient @w
 mp.model @arrives devices 2 {
   mp.parameter @w : !weight init zeros [] {mp.device = 0 : i64}
@@ -25,9 +25,9 @@ mp.model @arrives devices 2 {
 
 // Tests the same of the copy for a second parameter with the same gradient.
 // CHECK-LABEL: mp.model @shared
-// CHECK: %[[SUM:.*]] = mp.matmul {{.*}} mp.accumulate, mp.buffer = #mp.buffer<gradients, 0>
+// CHECK: %[[SUM:.*]] = mp.matmul {{.*}}mp.accumulate, mp.buffer = #mp.buffer<gradients, 0>
 // CHECK: mp.gradient @v, %[[SUM]]
-// CHECK: %[[COPY:.*]] = mp.map %[[SUM]] {{.*}} mp.buffer = #mp.buffer<gradients, 16>, {{.*}} mp.when = "after"
+// CHECK: %[[COPY:.*]] = mp.map %[[SUM]] {{.*}}mp.buffer = #mp.buffer<gradients, 16>, {{.*}} mp.when = "after"
 // CHECK: mp.gradient @w, %[[COPY]]
 mp.model @shared devices 1 {
   mp.parameter @v : !weight init zeros [] {mp.device = 0 : i64}
@@ -45,8 +45,8 @@ mp.model @shared devices 1 {
 
 // Tests that the norm of gradients is summed after the parts, and that its scale is there when each device updates.
 // CHECK-LABEL: mp.model @clipped
-// CHECK: %[[V:.*]] = mp.matmul {{.*}} mp.accumulate, {{.*}} mp.order = 1
-// CHECK: %[[W:.*]] = mp.matmul {{.*}} mp.accumulate, {{.*}} mp.order = 2
+// CHECK: %[[V:.*]] = mp.matmul {{.*}}mp.accumulate, {{.*}} mp.order = 1
+// CHECK: %[[W:.*]] = mp.matmul {{.*}}mp.accumulate, {{.*}} mp.order = 2
 // CHECK: mp.squared_norm %[[V]] {{.*}} mp.order = 3 : i64, mp.stream = "compute", mp.waits = array<i64>, mp.when = "after"
 // CHECK: mp.transfer {{.*}} mp.order = 4 : i64, mp.stream = "communication", mp.waits = array<i64: 3>, mp.when = "after"
 // CHECK: mp.squared_norm %[[W]], {{.*}} mp.order = 5 : i64, mp.stream = "compute", mp.waits = array<i64: 4>, mp.when = "after"

@@ -45,7 +45,7 @@ mp.model @linear {
 // Tests that a tensor whose dimensions have no factors is refused.
 mp.model @no_dimensions {
   mp.program @predict [] {
-    // expected-error @below {{expected a tensor whose dimensions are known, got 'tensor<4xf32>'}}
+    // expected-error @below {{must be a tensor whose dimensions are known, but got 'tensor<4xf32>'}}
     %w = mp.read @w : tensor<4xf32>
     mp.return %w : tensor<4xf32>
   }

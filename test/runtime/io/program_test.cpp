@@ -214,7 +214,12 @@ TEST_F(Program, SaysWrongUseInOneLine) {
   expect_error(2, "--eps: the program was compiled for sgd, which has none", "momentum --eps 1");
   expect_error(2, "--clip-norm: the program was compiled without `clip_norm`",
                "adam --clip-norm 1");
-  expect_error(2, "--clip-norm: expected a number above 0, got 0" + help, "adam --clip-norm 0");
+  expect_error(2, "--clip-norm: the program was compiled without `clip_norm`",
+               "adam --clip-norm 0");
+  expect_error(2, "--momentum: the program was compiled for adam, which has none",
+               "adam --momentum -1");
+  expect_error(2, "--betas: the program was compiled for sgd, which has none",
+               "momentum --betas 2,3");
   expect_error(2, "--schedule-steps: the program's learning rate has no schedule with a length",
                "adam --schedule-steps 10");
   expect_error(1, "the learning rate warms up for 1000 steps; its schedule has 30",
