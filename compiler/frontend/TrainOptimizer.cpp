@@ -327,7 +327,7 @@ void markUndecayed(Session &session, const TrainSettings &settings) {
         isUsed = parameter->isUndecayed = true;
     if (!isUsed)
       session.error(pattern.where,
-                    "no parameter's path matches the pattern \"" + pattern.text + "\"");
+                    "no parameter's path matches the pattern `" + pattern.text + "`");
   }
 }
 
