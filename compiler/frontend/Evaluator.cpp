@@ -47,9 +47,16 @@ Value Evaluator::evaluate(const ast::Expr &expr) {
     return index(llvm::cast<ast::IndexExpr>(expr));
   case Kind::Member:
     return member(llvm::cast<ast::MemberExpr>(expr));
-  case Kind::Tuple:
-    session.unsupported(expr.range, "a tuple is");
-    return Poison();
+  case Kind::Tuple: {
+    if (!graph) {
+      session.error(expr.range, "several values have no place here");
+      return Poison();
+    }
+    std::vector<Value> values;
+    for (const ast::ExprPtr &element : llvm::cast<ast::TupleExpr>(expr).elements)
+      values.push_back(evaluate(*element));
+    return makeTuple(std::move(values));
+  }
   case Kind::List:
   case Kind::Range:
   case Kind::Ellipsis:

@@ -35,7 +35,14 @@ struct Frame {
   unsigned conditional = 0;
   /// The loop whose turns are recomputed, each by itself.
   const ast::Stmt *recomputedLoop = nullptr;
-  std::optional<Value> result;
+  /// What `return` gives, and where it says so; nothing before it.
+  struct Result {
+    Value value;
+    SourceRange where;
+  };
+  std::optional<std::vector<Result>> results;
+  /// Of the whole `return`.
+  SourceRange returned;
 };
 
 class Evaluator {
@@ -119,9 +126,12 @@ private:
   bool runIf(const ast::IfStmt &stmt);
   bool runFor(const ast::ForStmt &stmt);
   void runBinding(const ast::BindingStmt &stmt);
+  /// What one target of a binding gets, checked and called by the target's name.
+  void bindTarget(const ast::Target &target, Value value, SourceRange where);
   bool runReturn(const ast::ReturnStmt &stmt);
   void bind(const Identifier &name, Value value);
-  Value checkResult();
+  Value checkResults();
+  Value checkResult(const Frame::Result &result, const ast::TypeExpr &type);
 
   /// Whether names mean what is known when compiling.
   bool wantsConstants = false;

@@ -77,33 +77,65 @@ Value Evaluator::callForward(Instance &callee, ArrayRef<Tensor> inputs,
     graph->recomputedPart = ++graph->recomputedParts;
   if (!body.run(forward.body) && !session.isStopped())
     session.error(forward.keyword.range, "`forward` ends without `return`");
-  Value result = body.checkResult();
-  if (auto *tensor = std::get_if<Tensor>(&result); tensor && callee.statement)
-    tensor->origin = &callee.origin;
-  return result;
+  // What it gives was decided where the layer was made.
+  auto ofCallee = [&](Value value) {
+    if (auto *tensor = std::get_if<Tensor>(&value); tensor && callee.statement)
+      tensor->origin = &callee.origin;
+    return value;
+  };
+  Value result = body.checkResults();
+  const std::vector<Value> *results = asTuple(result);
+  if (!results)
+    return ofCallee(result);
+  std::vector<Value> values;
+  for (const Value &each : *results)
+    values.push_back(ofCallee(each));
+  return makeTuple(std::move(values));
+}
+
+static std::string countOfResults(size_t count) {
+  return std::to_string(count) + (count == 1 ? " result" : " results");
+}
+
+/// As many results as the signature says, each checked.
+Value Evaluator::checkResults() {
+  const ast::Forward &forward = *instance->declaration->forward;
+  if (!frame->results)
+    return Poison();
+  std::vector<Frame::Result> &results = *frame->results;
+  size_t declared = forward.results.size();
+  bool isPoisoned = results.size() == 1 && isPoison(results.front().value);
+  if (!isPoisoned && results.size() != declared) {
+    SourceRange first = forward.results.front().range;
+    session
+        .error(frame->returned, "`" + instance->name() + "` is declared to return " +
+                                    countOfResults(declared) + ", but this returns " +
+                                    llvm::Twine(results.size()))
+        .note(join(first, forward.results.back().range), "the results are declared here");
+    isPoisoned = true;
+  }
+  if (isPoisoned)
+    results.assign(declared, {Poison(), frame->returned});
+  std::vector<Value> values;
+  for (auto [result, type] : llvm::zip(results, forward.results))
+    values.push_back(checkResult(result, type));
+  return values.size() == 1 ? values.front() : makeTuple(std::move(values));
 }
 
 /// The result under the names of the signature, or a stand-in of the declared shape where it has
 /// another.
-Value Evaluator::checkResult() {
-  const ast::Forward &forward = *instance->declaration->forward;
-  if (forward.results.size() != 1) {
-    session.unsupported(forward.results[1].range, "a second result is");
-    return Poison();
-  }
-  const ast::TypeExpr &type = forward.results.front();
+Value Evaluator::checkResult(const Frame::Result &result, const ast::TypeExpr &type) {
   Type element = elementType(type.element);
   mp::DimensionsAttr dims = element ? typeDimensions(type) : mp::DimensionsAttr();
-  if (!dims || !frame->result)
+  auto *tensor = std::get_if<Tensor>(&result.value);
+  if (!dims || !tensor)
     return Poison();
-  auto *tensor = std::get_if<Tensor>(&*frame->result);
-  if (!tensor)
-    return Poison();
+  graph->at(result.where);
   if (tensor->element() != element || !haveSameSizes(tensor->dimensions(), dims.getDimensions())) {
     Report &report =
-        session.error(graph->where(), "`" + instance->name() + "` is declared to return " +
-                                          describe(element, dims.getDimensions()) +
-                                          ", but this is " + describe(*tensor));
+        session.error(result.where, "`" + instance->name() + "` is declared to return " +
+                                        describe(element, dims.getDimensions()) + ", but this is " +
+                                        describe(*tensor));
     report.note(type.range, "the result is declared here");
     if (tensor->origin)
       report.note(tensor->origin->where, tensor->origin->what + " gives " + describe(*tensor));
@@ -215,40 +247,73 @@ bool Evaluator::runFor(const ast::ForStmt &stmt) {
 }
 
 bool Evaluator::runReturn(const ast::ReturnStmt &stmt) {
-  frame->result = Poison();
-  if (stmt.values.size() != 1 || llvm::isa<ast::TupleExpr>(*stmt.values.front())) {
-    session.unsupported(stmt.values.back()->range, "a second result is");
-    return true;
-  }
-  const ast::Expr &expr = *stmt.values.front();
-  frame->result = evaluate(expr);
-  if (auto *number = std::get_if<Number>(&*frame->result))
-    if (!number->hasBatch()) {
-      graph->at(expr.range);
-      frame->result = graph->constant(number->doubleValue(), session.dims({}));
+  llvm::SmallVector<const ast::Expr *> exprs;
+  for (const ast::ExprPtr &expr : stmt.values)
+    exprs.push_back(expr.get());
+  if (exprs.size() == 1)
+    if (auto *tuple = llvm::dyn_cast<ast::TupleExpr>(exprs.front())) {
+      exprs.clear();
+      for (const ast::ExprPtr &element : tuple->elements)
+        exprs.push_back(element.get());
     }
-  if (!isPoison(*frame->result) && !std::holds_alternative<Tensor>(*frame->result))
-    session.error(expr.range, "`forward` returns a tensor, got " + describe(*frame->result));
-  graph->at(expr.range);
+  std::vector<Frame::Result> results;
+  for (const ast::Expr *expr : exprs) {
+    Value value = evaluate(*expr);
+    // What a call gives may be handed on whole.
+    if (const std::vector<Value> *values = asTuple(value); values && exprs.size() == 1)
+      for (const Value &each : *values)
+        results.push_back({each, expr->range});
+    else
+      results.push_back({std::move(value), expr->range});
+  }
+  for (Frame::Result &result : results) {
+    graph->at(result.where);
+    if (auto *number = std::get_if<Number>(&result.value); number && !number->hasBatch())
+      result.value = graph->constant(number->doubleValue(), session.dims({}));
+    if (!isPoison(result.value) && !std::holds_alternative<Tensor>(result.value))
+      session.error(result.where, "`forward` returns a tensor, got " + describe(result.value));
+  }
+  frame->returned = join(exprs.front()->range, exprs.back()->range);
+  frame->results = std::move(results);
   return true;
 }
 
 void Evaluator::runBinding(const ast::BindingStmt &stmt) {
-  if (stmt.targets.size() != 1) {
-    session.unsupported(stmt.targets[1].range, "binding several results is");
-    for (const ast::Target &target : stmt.targets)
-      bind(target.name, Poison());
-    return;
-  }
-  const ast::Target &target = stmt.targets.front();
-  if (!target.indices.empty()) {
-    session.error(target.range, "only layers form arrays, in the body of a layer");
-    return;
-  }
+  for (const ast::Target &target : stmt.targets)
+    if (!target.indices.empty()) {
+      session.error(target.range, "only layers form arrays, in the body of a layer");
+      return;
+    }
   Value value = evaluate(*stmt.value);
+  const std::vector<Value> *values = asTuple(value);
+  size_t expected = stmt.targets.size(), got = values ? values->size() : 1;
+  if (!isPoison(value) && got != expected) {
+    SourceRange targets = join(stmt.targets.front().range, stmt.targets.back().range);
+    session.error(stmt.value->range, "expected " + countOfResults(expected) + " for `" +
+                                         session.text(targets) + "`, got " + llvm::Twine(got));
+    value = Poison();
+    values = nullptr;
+  }
+  llvm::DenseMap<llvm::StringRef, SourceRange> names;
+  for (auto [index, target] : llvm::enumerate(stmt.targets)) {
+    // What is not wanted goes by the name `_`, as often as one likes.
+    if (expected > 1 && target.name.text == "_")
+      continue;
+    auto [first, isNew] = names.try_emplace(target.name.text, target.range);
+    if (isNew)
+      bindTarget(target, values ? (*values)[index] : value, stmt.value->range);
+    else
+      session.error(target.range, "`" + target.name.text + "` is already bound")
+          .note(first->second, "first bound here");
+  }
+}
+
+void Evaluator::bindTarget(const ast::Target &target, Value value, SourceRange where) {
   if (std::holds_alternative<Instance *>(value) || std::holds_alternative<ArrayRefValue>(value)) {
-    session.error(stmt.value->range, "a layer is no value; call it, as in `" +
-                                         session.text(stmt.value->range) + "(x)`");
+    session.error(where, "a layer is no value; call it, as in `" + session.text(where) + "(x)`");
+    value = Poison();
+  } else if (asTuple(value)) {
+    session.error(where, "one name cannot stand for " + describe(value));
     value = Poison();
   }
   if (auto *number = std::get_if<Number>(&value))

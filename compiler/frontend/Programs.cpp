@@ -109,6 +109,12 @@ void ModelBuilder::buildProgram(Mode mode) {
     return;
   std::vector<llvm::StringRef> names{forward.inputs.front().name.text};
 
+  if (forward.results.size() != 1) {
+    session.error(forward.results[1].range,
+                  "a model gives one result, the loss's first input; `" + declaration->name.text +
+                      "` is declared to return " + llvm::Twine(forward.results.size()));
+    return;
+  }
   Evaluator evaluator(session, model, nullptr, &graph);
   Value result =
       evaluator.callForward(*model, *input, forward.inputs.front().range, forward.keyword.range);
@@ -164,9 +170,16 @@ bool ModelBuilder::checkLossLayer() {
   const ast::LayerDecl &layer = *training->loss;
   if (!instantiator.checkDeclaration(layer))
     return false;
-  size_t inputs = layer.forward->inputs.size();
-  if (inputs == 2 && !layer.isModel)
+  size_t inputs = layer.forward->inputs.size(), results = layer.forward->results.size();
+  if (inputs == 2 && !layer.isModel && results == 1)
     return true;
+  if (inputs == 2 && !layer.isModel) {
+    session
+        .error(training->lossRange, "a loss gives one result; `" + layer.name.text +
+                                        "` is declared to return " + llvm::Twine(results))
+        .note(layer.forward->signature, "`" + layer.name.text + "` is declared here");
+    return false;
+  }
   session
       .error(training->lossRange,
              "a loss is a layer of two inputs, the output and the target; `" + layer.name.text +

@@ -230,6 +230,57 @@ static Value buildSlice(FunctionCall &call) {
                                           *dimension, *from, *to);
 }
 
+/// A dimension of a part where `dimension` is cut into `count`: `3*heads*dim` by 3 is `heads*dim`.
+static mp::DimensionAttr divide(MLIRContext *context, mp::DimensionAttr dimension, int64_t count) {
+  ArrayRef<mp::FactorAttr> factors = dimension.getFactors();
+  int64_t first = factors.empty() ? 0 : factors.front().getSize();
+  SmallVector<mp::FactorAttr> rest;
+  if (first % count != 0 || first == 0)
+    return mp::getDimension(context, "", dimension.getSize() / count);
+  if (first != count)
+    rest.push_back(mp::FactorAttr::get(context, "", first / count));
+  llvm::append_range(rest, factors.drop_front());
+  if (rest.empty())
+    return mp::getDimension(context, "", 1);
+  return mp::DimensionAttr::get(context, rest.size() == 1 ? rest.front().getName() : "", rest);
+}
+
+static Value buildSplit(FunctionCall &call) {
+  std::optional<Tensor> x = call.tensor(0);
+  std::optional<int64_t> count = call.integer(1);
+  std::optional<int64_t> dimension = x ? call.dimension(2, *x) : std::nullopt;
+  if (!dimension || !count)
+    return Poison();
+  mp::DimensionAttr whole = x->dimensions()[*dimension];
+  if (whole.hasBatch()) {
+    call.error("`split` of `" + whole.str() +
+               "` combines rows of the batch with one another: " + describe(*x));
+    return Poison();
+  }
+  if (*count < 1 || whole.getSize() % *count != 0) {
+    call.error("dimension " + llvm::Twine(*dimension) + " of " + describe(*x) +
+               " does not split into " + llvm::Twine(*count) + " equal parts");
+    return Poison();
+  }
+  if (*count == 1)
+    return *x;
+  MLIRContext *context = &call.session.context;
+  Dimensions dimensions(x->dimensions());
+  dimensions[*dimension] = divide(context, whole, *count);
+  int64_t size = whole.getSize() / *count;
+  std::vector<Value> parts;
+  for (int64_t part = 0; part < *count && !call.session.isStopped(); ++part) {
+    Tensor slice =
+        call.graph().create<mp::SliceOp>(call.session.dims(dimensions), x->element(), x->value,
+                                         *dimension, part * size, (part + 1) * size);
+    slice.origin = call.session.makeOrigin(call.site.range, "`split`");
+    parts.push_back(slice);
+  }
+  if (call.session.isStopped())
+    return Poison();
+  return makeTuple(std::move(parts));
+}
+
 static Value buildBroadcast(FunctionCall &call) {
   std::optional<Tensor> x = call.tensor(0);
   std::optional<Dimensions> shape = call.shape(1);
@@ -282,6 +333,7 @@ void addShapeFunctions(FunctionTable &table) {
   add(table, "reshape", "x, shape:l", buildReshape);
   add(table, "concat", "tensors:l, dim?:d", buildConcat);
   add(table, "slice", "x, dim:d, from, to", buildSlice);
+  add(table, "split", "x, n, dim?:d", buildSplit);
   add(table, "broadcast", "x, shape:l", buildBroadcast);
   add(table, "iota", "n", buildIota);
 }

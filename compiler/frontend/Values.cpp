@@ -53,6 +53,9 @@ std::string describe(const Value &value) {
     std::string operator()(const Tensor &tensor) { return describe(tensor); }
     std::string operator()(Instance *) { return "a layer"; }
     std::string operator()(const ArrayRefValue &) { return "an array of layers"; }
+    std::string operator()(const std::shared_ptr<const Tuple> &tuple) {
+      return std::to_string(tuple->values.size()) + " values";
+    }
   };
   return std::visit(Visitor(), value);
 }

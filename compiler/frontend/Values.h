@@ -79,8 +79,24 @@ struct Poison {};
 /// `none`: the default of `dim`.
 struct None {};
 
-using Value =
-    std::variant<Poison, None, Number, bool, std::string, Tensor, Instance *, ArrayRefValue>;
+struct Tuple;
+
+using Value = std::variant<Poison, None, Number, bool, std::string, Tensor, Instance *,
+                           ArrayRefValue, std::shared_ptr<const Tuple>>;
+
+/// Several results of one call: `a, b = f(x);` takes them apart, and that is all it is for.
+struct Tuple {
+  std::vector<Value> values;
+};
+
+inline Value makeTuple(std::vector<Value> values) {
+  return std::make_shared<const Tuple>(Tuple{std::move(values)});
+}
+/// The values of a tuple; null where it is none.
+inline const std::vector<Value> *asTuple(const Value &value) {
+  auto *tuple = std::get_if<std::shared_ptr<const Tuple>>(&value);
+  return tuple ? &(*tuple)->values : nullptr;
+}
 
 inline bool isPoison(const Value &value) { return std::holds_alternative<Poison>(value); }
 

@@ -266,6 +266,30 @@ def gated_unit():
     return Program(model, 12, SUNSPOTS, test=0.2, epochs=3, seed=30)
 
 
+class Halves(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.both = nn.Linear(width, 2 * width)
+        self.gate = nn.Linear(width, width)
+
+    def forward(self, x):
+        value, hidden = self.both(x).chunk(2, dim=-1)
+        return value, torch.sigmoid(self.gate(torch.tanh(hidden)))
+
+
+def several_results():
+    def forward(m, x):
+        value, gate = m.halves(x)
+        a, b, c = m.mix(value * gate).chunk(3, dim=-1)
+        even, odd = (a * b).reshape(-1, 6, 2).unbind(-1)
+        return m.output(torch.cat([c, odd, even], dim=-1))
+
+    def model():
+        return Model(forward, halves=Halves(12), mix=nn.Linear(12, 36), output=nn.Linear(24, 12))
+
+    return Program(model, 12, SUNSPOTS, test=0.2, epochs=3, seed=31)
+
+
 def activation_layers():
     def forward(m, x):
         h = m.act4(m.fc4(m.act3(m.fc3(m.act2(m.fc2(m.act1(m.fc1(x))))))))
@@ -365,8 +389,8 @@ def characters():
 
 PROGRAMS = {function.__name__: function for function in (
     article, article_sgd, digits, digits_sgd, defaults, in_order, momentum, batch_one, test_file, own_target, bce, l1,
-    deep_gelu_tanh, layer_norm, no_bias, log_softmax, softmax, residual, twice, gated_unit, activation_layers,
-    element_wise, low_precision, initialisers, embedding, characters)}
+    deep_gelu_tanh, layer_norm, no_bias, log_softmax, softmax, residual, twice, gated_unit, several_results,
+    activation_layers, element_wise, initialisers, embedding, characters, low_precision)}
 
 # Parameters that are not drawn bit for bit: normal() is PyTorch's to 1e-6.
 DRAWN_NORMAL = {"initialisers": {"second.weight", "second.bias"}, "embedding": {"words.weight"},
