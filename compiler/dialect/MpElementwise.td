@@ -191,6 +191,15 @@ def Mp_CosOp : Mp_Unary<"cos", "\"cos($0)\""> {
   }];
 }
 
+def Mp_DetachOp : Mp_Unary<"detach", "\"$0\""> {
+  let summary = "x, through which no gradient flows: what a buffer is set to is a number, not a function";
+  let description = [{
+    ```mlir
+    %y = mp.detach %x : tensor<?x4xf32, #mp.dims<batch, 4>> -> tensor<?x4xf32, #mp.dims<batch, 4>>
+    ```
+  }];
+}
+
 def Mp_NotOp : Mp_Unary<"not", "\"!$0\""> {
   let summary = "logical negation; operand and result are bool";
   let description = [{

@@ -38,18 +38,20 @@ def Mp_LayerOp : Mp_Op<"layer"> {
 }
 
 def Mp_ParameterOp : Mp_Op<"parameter", [Symbol]> {
-  let summary = "a tensor that is trained";
+  let summary = "a tensor that lasts from step to step: one that is trained, or a buffer";
   let description = [{
     The symbol is PyTorch's path. `arguments` are the initialiser's, in the order of the language. Parameters draw in the
-    order in which they stand. In the phase calls `mp.buffer` says where it lies.
+    order in which they stand. A buffer is `untrained`: it has no gradient, `mp.assign` sets it, and its elements may be i32
+    or bool. In the phase calls `mp.buffer` says where it lies.
 
     ```mlir
     mp.parameter @"layer1.weight" : tensor<256x12xf32, #mp.dims<out=256, in=12>> init kaiming_uniform [1.2e1]
+    mp.parameter @"norm.running_mean" : tensor<8xf32, #mp.dims<8>> init zeros [] untrained
     ```
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttr:$type,
-                       Mp_InitializerKind:$initializer, DenseF64ArrayAttr:$arguments);
-  let assemblyFormat = "$sym_name `:` $type `init` $initializer $arguments attr-dict";
+                       Mp_InitializerKind:$initializer, DenseF64ArrayAttr:$arguments, UnitAttr:$untrained);
+  let assemblyFormat = "$sym_name `:` $type `init` $initializer $arguments (`untrained` $untrained^)? attr-dict";
   let extraClassDeclaration = [{
     ::mlir::RankedTensorType getTensorType() { return ::llvm::cast<::mlir::RankedTensorType>(getType()); }
   }];
@@ -60,7 +62,8 @@ def Mp_TrainingOp : Mp_Op<"training"> {
   let description = [{
     `optimizer` is `sgd`, `adam` or `adamw`, `settings` its hyper-parameters as f64 by name. `loss` names the layer that
     computes the loss. `classes` is the number of classes where the target is one, else 0. `data` and `test_data` are
-    dictionaries with `kind` (`csv`, `npy`), `path`, and where given `targets_path`, `inputs`, `targets`, `test`.
+    dictionaries with `kind` (`csv`, `npy`), `path`, and where given `targets_path`, `inputs`, `targets`, `test`; `path` is a
+    list where a model of several inputs has a file each.
 
     ```mlir
     mp.training optimizer "adam" {lr = 1.0e-3 : f64} loss "mse" epochs 10 batch 32 shuffle true seed 0 classes 0
@@ -132,6 +135,19 @@ def Mp_GradientOp : Mp_Op<"gradient"> {
 
     ```mlir
     mp.gradient @"layer1.weight", %g : tensor<256x12xf32, #mp.dims<out=256, in=12>>
+    ```
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$parameter, AnyRankedTensor:$value);
+  let assemblyFormat = "$parameter `,` $value attr-dict `:` type($value)";
+}
+
+def Mp_AssignOp : Mp_Op<"assign"> {
+  let summary = "sets a buffer, once a step, after everything that reads it";
+  let description = [{
+    Reads of the buffer give the value before the step, wherever they stand. In @train only.
+
+    ```mlir
+    mp.assign @"norm.running_mean", %m : tensor<8xf32, #mp.dims<8>>
     ```
   }];
   let arguments = (ins FlatSymbolRefAttr:$parameter, AnyRankedTensor:$value);

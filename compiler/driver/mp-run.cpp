@@ -45,7 +45,8 @@ static cl::opt<int64_t> classes("classes", cl::desc("random integers lie in [0, 
 static cl::opt<std::string>
     inputPath("input", cl::desc("a file of lines `name = numbers` for arguments and parameters"));
 static cl::opt<std::string> expectedPath(
-    "expect", cl::desc("a file of lines `loss|output|gradient <path> = numbers` to compare with"));
+    "expect", cl::desc("a file of lines `loss|output|gradient <path>|buffer <path> = numbers` to "
+                       "compare with"));
 static cl::opt<double>
     tolerance("tolerance", cl::desc("of --expect and --check-gradients, relative"), cl::init(1e-6));
 static cl::opt<bool> values("values", cl::desc("print every number, rather than hashes"));

@@ -79,6 +79,8 @@ static void wrapInMap(Operation *op) {
 void forEachDirection(ProgramOp program, llvm::function_ref<void(Operation *, bool)> visit) {
   DenseSet<Operation *> forward;
   SmallVector<Value> pending(program.getBlock().getTerminator()->getOperands());
+  for (AssignOp assign : program.getBlock().getOps<AssignOp>())
+    pending.push_back(assign.getValue());
   while (!pending.empty())
     if (Operation *op = pending.pop_back_val().getDefiningOp(); op && forward.insert(op).second)
       llvm::append_range(pending, op->getOperands());
@@ -92,6 +94,8 @@ static bool prints(Operation *op) { return !isa<ReadOp, ReshapeOp, GradientOp, R
 static std::string functionName(StringRef program, Operation *op) {
   if (isa<UpdateOp>(op))
     return "update"; // a line a device: not worth a function each
+  if (isa<AssignOp>(op))
+    return "update_buffers";
   std::string device = std::to_string(getDevice(op).value_or(0));
   if (auto when = op->getAttrOfType<StringAttr>(kWhen))
     return (when.getValue() == "before" ? "prepare_on_" : "finish_on_") + device;

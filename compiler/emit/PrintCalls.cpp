@@ -286,6 +286,15 @@ void CallPrinter::call(UpdateOp op) {
   out << op.getOptimizer() << "(" << device(op) << ", optimizer(), step());\n";
 }
 
+void CallPrinter::call(AssignOp op) {
+  Type type = op.getValue().getType();
+  Operation *buffer = index.parameters.lookup(op.getParameterAttr());
+  std::string steps = list(strides(type));
+  out << "copy(" << device(op) << ", " << shape(type) << ", " << name(op.getValue()) << ", "
+      << steps << ", " << buffer->getAttrOfType<StringAttr>(kName).getValue() << ", " << steps
+      << ");\n";
+}
+
 //===- Results
 //--------------------------------------------------------------------------------------===//
 
@@ -314,7 +323,7 @@ void CallPrinter::print(Operation *op) {
     declareResult(op);
   llvm::TypeSwitch<Operation *>(op)
       .Case<LinearOp, MatmulOp, ReduceOp, SoftmaxOp, LogSoftmaxOp, ArgmaxOp, MapOp, BroadcastOp,
-            PermuteOp, SliceOp, PadOp, ConcatOp, ConstantOp, ExtentOp, UpdateOp, GatherOp,
+            PermuteOp, SliceOp, PadOp, ConcatOp, ConstantOp, ExtentOp, UpdateOp, AssignOp, GatherOp,
             ScatterAddOp, CrossEntropyOp, CrossEntropyGradientOp>(
           [&](auto concrete) { call(concrete); })
       .Default([](Operation *) { llvm_unreachable("mp-prepare-emission leaves nothing else"); });

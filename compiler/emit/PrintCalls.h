@@ -43,6 +43,7 @@ private:
   void call(mp::ConstantOp op);
   void call(mp::ExtentOp op);
   void call(mp::UpdateOp op);
+  void call(mp::AssignOp op);
   void call(mp::GatherOp op);
   void call(mp::ScatterAddOp op);
   void call(mp::CrossEntropyOp op);

@@ -33,10 +33,14 @@ void FilePrinter::printFunctors(llvm::raw_ostream &out) {
 //------------------------------------------------------------------------------------===//
 
 void FilePrinter::printMembers(llvm::raw_ostream &out) {
+  bool hasBuffers = llvm::any_of(ModelOp(index.model).getOps<ParameterOp>(),
+                                 [](ParameterOp parameter) { return parameter.getUntrained(); });
   if (!index.parameters.empty())
-    out << "\n// Parameters, in the arenas of their devices.\n";
+    out << "\n// Parameters" << (hasBuffers ? " and buffers" : "")
+        << ", in the arenas of their devices.\n";
   for (auto parameter : ModelOp(index.model).getOps<ParameterOp>())
-    out << "float *const " << parameter->getAttrOfType<StringAttr>(kName).getValue() << "; // "
+    out << elementTypeName(parameter.getTensorType().getElementType()) << " *const "
+        << parameter->getAttrOfType<StringAttr>(kName).getValue() << "; // "
         << shapeComment(parameter.getTensorType()) << ", device "
         << getDevice(parameter).value_or(0) << "\n";
   if (index.train && index.train->hasAttr(kRowsAPart))
@@ -110,12 +114,14 @@ void FilePrinter::printConstructor(llvm::raw_ostream &out) {
       << "(const Settings &settings)\n: Model(describe(), settings)";
   for (auto parameter : ModelOp(index.model).getOps<ParameterOp>()) {
     int64_t offset = parameter->getAttrOfType<BufferAttr>(kBuffer).getOffset();
-    out << ",\n"
-        << parameter->getAttrOfType<StringAttr>(kName).getValue() << "(device("
-        << getDevice(parameter).value_or(0) << ").parameters()";
+    Type element = parameter.getTensorType().getElementType();
+    out << ",\n" << parameter->getAttrOfType<StringAttr>(kName).getValue() << "(";
+    if (!element.isF32())
+      out << "reinterpret_cast<" << elementTypeName(element) << " *>(";
+    out << "device(" << getDevice(parameter).value_or(0) << ").parameters()";
     if (offset != 0)
       out << " + " << offset;
-    out << ")";
+    out << (element.isF32() ? ")" : "))");
   }
   out << " {}\n";
 }

@@ -21,10 +21,15 @@ static std::string rowShape(Type tensor) {
   return text + "}";
 }
 
+/// As an enumerator of the runtime's ElementType.
+static StringRef elementName(Type element) {
+  return element.isF32() ? "f32" : element.isInteger(1) ? "boolean" : "i32";
+}
+
 static std::string port(StringRef name, Type tensor) {
-  Type element = getElementTypeOrSelf(tensor);
-  StringRef type = element.isF32() ? "f32" : element.isInteger(1) ? "boolean" : "i32";
-  return ("{" + quote(name) + ", ElementType::" + type + ", " + rowShape(tensor) + "}").str();
+  return ("{" + quote(name) + ", ElementType::" + elementName(getElementTypeOrSelf(tensor)) + ", " +
+          rowShape(tensor) + "}")
+      .str();
 }
 
 static void printDevices(const ModelIndex &index, llvm::raw_ostream &out) {
@@ -47,6 +52,9 @@ static void printParameter(ParameterOp parameter, llvm::raw_ostream &out) {
       << parameter->getAttrOfType<BufferAttr>(kBuffer).getOffset()
       << ", {Initial::" << stringifyInitializerKind(parameter.getInitializer()) << ", "
       << argument(0) << ", " << argument(1) << "});\n";
+  Type element = parameter.getTensorType().getElementType();
+  if (!element.isF32())
+    out << "description.parameters.back().type = ElementType::" << elementName(element) << ";\n";
 }
 
 static void printParameters(const ModelIndex &index, llvm::raw_ostream &out) {

@@ -46,8 +46,8 @@ void ModelBuilder::declareLayers() {
   for (const auto &parameter : session.parameters)
     if (parameter->type)
       builder.create<mp::ParameterOp>(location(parameter->declaration->range), parameter->path,
-                                      parameter->type, parameter->initializer,
-                                      parameter->arguments);
+                                      parameter->type, parameter->initializer, parameter->arguments,
+                                      parameter->isBuffer());
 }
 
 DictionaryAttr ModelBuilder::dataAttribute(const std::optional<DataSettings> &data) {

@@ -50,7 +50,10 @@ Value Evaluator::call(const ast::Expr &callee, llvm::ArrayRef<ast::Argument> arg
     if (function && !isCallable)
       return callFunction(*function, site);
     if (!target) {
-      if (isUnsupportedFunction(text))
+      if (text == "update")
+        session.error(callee.range, "`update` gives no value; it is a statement of `forward`, as "
+                                    "in `update(mean, m);`");
+      else if (isUnsupportedFunction(text))
         session.unsupported(callee.range, "`" + text + "` is");
       else if (frame && session.library.find(text))
         session.error(callee.range, "`" + text +

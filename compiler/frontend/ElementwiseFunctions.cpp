@@ -26,6 +26,13 @@ template <typename Op> static Value buildNumeric(FunctionCall &call) {
   return call.graph().unary<Op>(call.graph().cast(*x, promote(x->element(), call.session.i32())));
 }
 
+static Value buildDetach(FunctionCall &call) {
+  std::optional<Tensor> x = call.tensor(0);
+  if (!x)
+    return Poison();
+  return call.graph().unary<mp::DetachOp>(*x);
+}
+
 static Value buildRelu(FunctionCall &call) {
   std::optional<Tensor> x = call.real(0);
   if (!x)
@@ -164,6 +171,7 @@ void addElementwiseFunctions(FunctionTable &table) {
   add(table, "abs", "x", buildNumeric<mp::AbsOp>, [](Numbers x) { return std::fabs(x[0]); });
   add(table, "sin", "x", buildReal<mp::SinOp>, [](Numbers x) { return std::sin(x[0]); });
   add(table, "cos", "x", buildReal<mp::CosOp>, [](Numbers x) { return std::cos(x[0]); });
+  add(table, "detach", "x", buildDetach, [](Numbers x) { return x[0]; });
   add(table, "pow", "x, p", buildBinary<mp::PowOp>, [](Numbers x) { return std::pow(x[0], x[1]); });
   add(table, "minimum", "a, b", buildBinary<mp::MinimumOp>,
       [](Numbers x) { return std::min(x[0], x[1]); });

@@ -41,6 +41,8 @@ struct Frame {
     SourceRange where;
   };
   std::optional<std::vector<Result>> results;
+  /// Buffers that it has set, and where.
+  llvm::DenseMap<ParameterInfo *, SourceRange> updated;
   /// Of the whole `return`.
   SourceRange returned;
 };
@@ -119,12 +121,17 @@ private:
   Value callFunction(const Function &function, const CallSite &site);
   void evaluateArguments(const CallSite &site);
 
+  /// Update.cpp
+  void update(const ast::CallExpr &call);
+  ParameterInfo *findBuffer(const ast::Expr &expr);
+
   /// Forward.cpp
   bool run(const ast::Block &block);
   bool run(const ast::Stmt &stmt);
   bool runAnnotated(const ast::Stmt &stmt);
   bool runIf(const ast::IfStmt &stmt);
   bool runFor(const ast::ForStmt &stmt);
+  void runExpression(const ast::ExpressionStmt &stmt);
   void runBinding(const ast::BindingStmt &stmt);
   /// What one target of a binding gets, checked and called by the target's name.
   void bindTarget(const ast::Target &target, Value value, SourceRange where);

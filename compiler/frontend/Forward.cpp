@@ -191,21 +191,24 @@ bool Evaluator::run(const ast::Stmt &stmt) {
     return runFor(llvm::cast<ast::ForStmt>(stmt));
   case ast::Stmt::Kind::Group:
     return run(llvm::cast<ast::GroupStmt>(stmt).body);
-  case ast::Stmt::Kind::Expression: {
-    const ast::Expr &expr = *llvm::cast<ast::ExpressionStmt>(stmt).expression;
-    auto *call = llvm::dyn_cast<ast::CallExpr>(&expr);
-    auto *callee = call ? llvm::dyn_cast<ast::NameExpr>(call->callee.get()) : nullptr;
-    if (callee && callee->name.text == "update")
-      session.unsupported(callee->range, "`update` is");
-    else if (!isPoison(evaluate(expr)))
-      session.error(stmt.range, "the value is not used; bind it, as in `h = …;`");
+  case ast::Stmt::Kind::Expression:
+    runExpression(llvm::cast<ast::ExpressionStmt>(stmt));
     return false;
-  }
   case ast::Stmt::Kind::Param:
     // Refused by the parser.
     return false;
   }
   return false;
+}
+
+void Evaluator::runExpression(const ast::ExpressionStmt &stmt) {
+  const ast::Expr &expr = *stmt.expression;
+  auto *call = llvm::dyn_cast<ast::CallExpr>(&expr);
+  auto *callee = call ? llvm::dyn_cast<ast::NameExpr>(call->callee.get()) : nullptr;
+  if (callee && callee->name.text == "update" && !lookup("update", callee->range))
+    update(*call);
+  else if (!isPoison(evaluate(expr)))
+    session.error(stmt.range, "the value is not used; bind it, as in `h = …;`");
 }
 
 bool Evaluator::runIf(const ast::IfStmt &stmt) {

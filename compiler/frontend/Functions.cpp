@@ -59,7 +59,7 @@ const Function *findFunction(llvm::StringRef name) { return table().byName.looku
 ArrayRef<llvm::StringRef> functionNames() { return table().names; }
 
 bool isUnsupportedFunction(llvm::StringRef name) {
-  return name == "attention" || name == "update";
+  return name == "attention";
 }
 
 //===----------------------------------------------------------------------===//

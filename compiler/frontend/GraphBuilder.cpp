@@ -91,17 +91,34 @@ mp::DimensionsAttr checkDimensions(Session &session, SourceRange range,
 
 Tensor GraphBuilder::read(ParameterInfo &parameter) {
   auto dims = llvm::cast<mp::DimensionsAttr>(parameter.type.getEncoding());
+  if (mlir::Value set = assigned.lookup(&parameter))
+    return {set, dims, &parameter.origin};
   mlir::Value &value = reads[&parameter];
   if (!value) {
-    // Where a layer's statement runs does not move its parameters.
     auto op = builder.create<mp::ReadOp>(location, parameter.type, parameter.path);
     annotate(op);
-    op->setAttr(mp::kDevice, builder.getI64IntegerAttr(parameter.owner->placement().value_or(0)));
-    if (parameter.owner->pathAttribute)
-      op->setAttr(mp::kLayer, parameter.owner->pathAttribute);
+    placeWith(op, parameter);
     value = op.getResult();
   }
   return {value, dims, &parameter.origin};
+}
+
+void GraphBuilder::placeWith(Operation *op, const ParameterInfo &parameter) {
+  mp::setDevice(op, parameter.owner->placement().value_or(0));
+  if (parameter.owner->pathAttribute)
+    op->setAttr(mp::kLayer, parameter.owner->pathAttribute);
+}
+
+void GraphBuilder::assign(ParameterInfo &buffer, Tensor value) {
+  mlir::Value number = unary<mp::DetachOp>(value).value;
+  number.getDefiningOp()->setLoc(
+      NameLoc::get(StringAttr::get(&session.context, buffer.path + "_new"), location));
+  assigned[&buffer] = number;
+}
+
+void GraphBuilder::finishAssignments() {
+  for (auto [buffer, value] : assigned)
+    placeWith(builder.create<mp::AssignOp>(value.getLoc(), buffer->path, value), *buffer);
 }
 
 Tensor GraphBuilder::constant(double value, mp::DimensionsAttr dims) {

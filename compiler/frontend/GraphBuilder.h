@@ -9,6 +9,7 @@
 #define MPARC_FRONTEND_GRAPHBUILDER_H
 
 #include "frontend/Session.h"
+#include "llvm/ADT/MapVector.h"
 
 namespace mparc {
 
@@ -71,7 +72,12 @@ public:
     return checkDimensions(session, range, dimensions, operands);
   }
 
+  /// The tensor; of a buffer that has been set, what it was set to.
   Tensor read(ParameterInfo &parameter);
+  /// From here on the buffer is `value`, which has its type.
+  void assign(ParameterInfo &buffer, Tensor value);
+  /// At the end of @train: what buffers have been set to becomes theirs.
+  void finishAssignments();
   Tensor constant(double value, mp::DimensionsAttr dims);
   /// A number in every element, rounded once to the element type. A number with the batch as factor
   /// is computed at run time.
@@ -98,10 +104,13 @@ public:
 
 private:
   void annotate(mlir::Operation *op);
+  /// Puts an operation where a parameter lives: a statement's annotation does not move it.
+  void placeWith(mlir::Operation *op, const ParameterInfo &parameter);
 
   SourceRange range;
   mlir::Location location;
   llvm::DenseMap<ParameterInfo *, mlir::Value> reads;
+  llvm::MapVector<ParameterInfo *, mlir::Value> assigned;
 };
 
 /// Whether an element type only stores numbers that are computed with in f32: bf16, f16.

@@ -48,6 +48,7 @@ private:
   void run(Body &body, const ast::Stmt &stmt);
   void addParameter(Body &body, const ast::ParamStmt &stmt);
   void initialize(Body &body, ParameterInfo &parameter, const ast::ParamStmt &stmt);
+  void checkWholeStart(const ParameterInfo &parameter, mlir::Type element);
   void addBinding(Body &body, const ast::BindingStmt &stmt);
   void addLayer(Body &body, const ast::BindingStmt &stmt, const ast::LayerDecl &declaration,
                 const ast::CallExpr &call);

@@ -33,13 +33,9 @@ static llvm::ArrayRef<InitializerForm> initializers() {
 void Instantiator::addParameter(Body &body, const ast::ParamStmt &stmt) {
   Evaluator &evaluator = body.evaluator;
   Instance &instance = *evaluator.instance;
-  if (stmt.isBuffer) {
-    session.unsupported(stmt.range, "a buffer is");
-    instance.names.try_emplace(stmt.name.text, Named{Poison(), stmt.name.range});
-    return;
-  }
   if (instance.isLoss) {
-    session.unsupported(stmt.range, "a loss with parameters is");
+    session.unsupported(stmt.range,
+                        stmt.isBuffer ? "a loss with buffers is" : "a loss with parameters is");
     instance.isBroken = true;
     return;
   }
@@ -59,7 +55,7 @@ void Instantiator::addParameter(Body &body, const ast::ParamStmt &stmt) {
     return;
   }
   Type element = evaluator.elementType(stmt.type.element);
-  if (element && !element.isF32()) {
+  if (element && !element.isF32() && !stmt.isBuffer) {
     session.error(stmt.type.element.range,
                   "a parameter is trained, so it is f32, not " + stmt.type.element.text);
     element = {};
@@ -72,6 +68,8 @@ void Instantiator::addParameter(Body &body, const ast::ParamStmt &stmt) {
   parameter.path = (instance.path.empty() ? "" : instance.path + ".") + stmt.name.text.str();
   parameter.origin = {stmt.range, ("`" + stmt.name.text + "`").str()};
   initialize(body, parameter, stmt);
+  if (stmt.isBuffer && element && !element.isF32())
+    checkWholeStart(parameter, element);
   if (!element || !dims) {
     session.parameters.pop_back();
     // A tensor of unknown shape: the name stands for nothing.
@@ -80,6 +78,23 @@ void Instantiator::addParameter(Body &body, const ast::ParamStmt &stmt) {
   }
   parameter.type = mp::getTensorType(&session.context, dims.getDimensions(), element);
   instance.parameters[stmt.name.text] = &parameter;
+}
+
+/// Buffers of integers and truth values begin with numbers that are such.
+void Instantiator::checkWholeStart(const ParameterInfo &parameter, Type element) {
+  using Kind = mp::InitializerKind;
+  const ast::ParamStmt &stmt = *parameter.declaration;
+  double value = parameter.arguments.empty() ? 0 : parameter.arguments.front();
+  bool isBool = element.isInteger(1);
+  bool fits = isBool ? value == 0 || value == 1
+                     : value == std::floor(value) && std::fabs(value) <= 2147483647.0;
+  bool isDrawn = parameter.initializer != Kind::zeros && parameter.initializer != Kind::ones &&
+                 parameter.initializer != Kind::constant;
+  if (isDrawn || !fits)
+    session.error(stmt.initializer ? stmt.initializer->range : stmt.range,
+                  llvm::Twine("a buffer of ") + (isBool ? "bool" : "i32") +
+                      " begins as `zeros()`, `ones()` or `constant(c)` of " +
+                      (isBool ? "0 or 1" : "an integer"));
 }
 
 void Instantiator::initialize(Body &body, ParameterInfo &parameter, const ast::ParamStmt &stmt) {

@@ -154,6 +154,8 @@ void ModelBuilder::buildProgram(Mode mode) {
           checkCounts(**data, *input, target);
     }
   }
+  if (mode == Mode::Train)
+    graph.finishAssignments();
   program.setNamesAttr(builder.getStrArrayAttr(names));
   graph.builder.create<mp::ReturnOp>(location(forward.keyword.range), results);
   // What nothing uses need not be computed: transposes that products took in, unused bindings.

@@ -45,12 +45,12 @@ static Value buildVariance(FunctionCall &call) {
   if (!x)
     return Poison();
   auto dimensions = call.dimensions(1, *x);
-  std::optional<bool> keep = call.boolean(2, false);
-  if (!dimensions || !keep)
+  std::optional<bool> keep = call.boolean(2, false), unbiased = call.boolean(3, true);
+  if (!dimensions || !keep || !unbiased)
     return Poison();
   GraphBuilder &graph = call.graph();
   Number count = countOf(call, *x, *dimensions);
-  if (!count.hasBatch() && *count.integerValue() < 2) {
+  if (*unbiased && !count.hasBatch() && *count.integerValue() < 2) {
     call.error("the variance of one element is not defined");
     return Poison();
   }
@@ -61,10 +61,11 @@ static Value buildVariance(FunctionCall &call) {
   Tensor divisor;
   if (count.hasBatch())
     divisor = graph.broadcast(graph.create<mp::ExtentOp>(call.session.dims({}), call.session.f32(),
-                                                         *count.integerValue(), int64_t(-1)),
+                                                         *count.integerValue(),
+                                                         int64_t(*unbiased ? -1 : 0)),
                               sum.dims);
   else
-    divisor = graph.constant(static_cast<double>(*count.integerValue() - 1), sum.dims);
+    divisor = graph.constant(static_cast<double>(*count.integerValue() - *unbiased), sum.dims);
   return graph.binary<mp::DivOp>(sum, divisor);
 }
 
@@ -102,7 +103,7 @@ void addReductionFunctions(FunctionTable &table) {
   add(table, "mean", "x, dim?:d, keepdim?", buildReduction<Kind::mean>);
   add(table, "max", "x, dim?:d, keepdim?", buildReduction<Kind::maximum>);
   add(table, "min", "x, dim?:d, keepdim?", buildReduction<Kind::minimum>);
-  add(table, "var", "x, dim?:d, keepdim?", buildVariance);
+  add(table, "var", "x, dim?:d, keepdim?, unbiased?", buildVariance);
   add(table, "argmax", "x, dim?:d", buildArgmax);
   add(table, "softmax", "x, dim?:d", buildAlong<mp::SoftmaxOp>);
   add(table, "log_softmax", "x, dim?:d", buildAlong<mp::LogSoftmaxOp>);

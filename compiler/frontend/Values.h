@@ -48,7 +48,7 @@ struct Tensor {
   mlir::Type element() const { return mlir::getElementTypeOrSelf(value.getType()); }
 };
 
-/// A `param` of an instance: a tensor that is trained.
+/// A `param` of an instance, a tensor that is trained, or a `buffer`, one that `update` sets.
 struct ParameterInfo {
   const ast::ParamStmt *declaration = nullptr;
   Instance *owner = nullptr;
@@ -59,6 +59,8 @@ struct ParameterInfo {
   llvm::SmallVector<double, 2> arguments;
   /// What reads of it may be told about its shape.
   Origin origin;
+
+  bool isBuffer() const { return declaration->isBuffer; }
 };
 
 /// Sub-layers made in loops under one name.

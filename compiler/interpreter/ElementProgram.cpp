@@ -28,6 +28,7 @@ static std::optional<Opcode> getOpcode(Operation *op) {
       .Case([](SignOp) { return Opcode::sign; })
       .Case([](SinOp) { return Opcode::sin; })
       .Case([](CosOp) { return Opcode::cos; })
+      .Case([](DetachOp) { return Opcode::cast; })
       .Case([](NotOp) { return Opcode::logicalNot; })
       .Case([](AddOp) { return Opcode::add; })
       .Case([](SubOp) { return Opcode::sub; })

@@ -4,6 +4,7 @@
 #include "interpreter/Kernels.h"
 
 #include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -50,7 +51,9 @@ private:
   llvm::DenseMap<Operation *, SmallVector<Value, 2>> dying_; // after an operation
   llvm::DenseSet<Operation *> skipped_;
   std::vector<std::pair<StringRef, Value>> gradients_;
+  llvm::StringSet<> assigned_; // names of buffers
   bool inParts_ = false;
+  llvm::StringMap<ParameterOp> buffers_;
   int64_t firstRow_ = 0, partRows_ = 0; // of the part that is being worked on
 };
 
@@ -108,6 +111,14 @@ template <typename Scalar> LogicalResult Run<Scalar>::execute(Operation *op) {
     gradients_.emplace_back(gradient.getParameter(), gradient.getValue());
     storage_->keep(root(gradient.getValue()));
     return success();
+  }
+  if (auto assign = dyn_cast<AssignOp>(op)) {
+    auto buffer = buffers_.find(assign.getParameter());
+    if (buffer == buffers_.end())
+      return op->emitError("sets ") << assign.getParameter() << ", which is no buffer";
+    if (!assigned_.insert(assign.getParameter()).second)
+      return op->emitError("sets ") << assign.getParameter() << " a second time";
+    return storage_->assign(buffer->second, get(assign.getValue()));
   }
   if (auto reshape = dyn_cast<ReshapeOp>(op))
     return storage_->alias(reshape.getResult(), reshape.getInput());
@@ -271,6 +282,14 @@ template <typename Scalar> FailureOr<Outcome> Run<Scalar>::collect() {
       return failure();
     outcome.gradients.emplace_back(parameter.getSymName().str(), take<Scalar>(*view));
   }
+  for (auto parameter : model_.getBody().getOps<ParameterOp>()) {
+    if (!assigned_.contains(parameter.getSymName()))
+      continue;
+    auto view = storage_->assigned(parameter);
+    if (failed(view))
+      return failure();
+    outcome.buffers.emplace_back(parameter.getSymName().str(), take<Scalar>(*view));
+  }
   return outcome;
 }
 
@@ -332,7 +351,7 @@ template <typename Scalar> LogicalResult Run<Scalar>::runInParts(int64_t rowsAPa
       continue;
     if (isa<ReadOp>(op) || (when && when.getValue() == "before"))
       before.push_back(&op);
-    else if (when || isa<ReturnOp, GradientOp, UpdateOp>(op))
+    else if (when || isa<ReturnOp, GradientOp, AssignOp, UpdateOp>(op))
       after.push_back(&op);
     else
       during.push_back(&op);
@@ -373,6 +392,9 @@ template <typename Scalar> FailureOr<Outcome> Run<Scalar>::run() {
   if (failed(made))
     return failure();
   storage_ = std::move(*made);
+  for (auto parameter : model_.getBody().getOps<ParameterOp>())
+    if (parameter.getUntrained())
+      buffers_[parameter.getSymName()] = parameter;
   findLastUses();
 
   Block &block = program_.getBlock();

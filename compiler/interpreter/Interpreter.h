@@ -31,6 +31,7 @@ struct RunOptions {
 struct Outcome {
   std::vector<Tensor> returned;
   std::vector<std::pair<std::string, Tensor>> gradients; // in the model's order of parameters
+  std::vector<std::pair<std::string, Tensor>> buffers;   // that were set, in the same order
 };
 
 /// Runs a program of the model, `train`, `evaluate` or `predict`. Scalar is float or double, and

@@ -21,6 +21,8 @@ std::vector<std::pair<std::string, const Tensor *>> nameTensors(const Outcome &o
   }
   for (const auto &[name, tensor] : outcome.gradients)
     tensors.emplace_back("gradient " + name, &tensor);
+  for (const auto &[name, tensor] : outcome.buffers)
+    tensors.emplace_back("buffer " + name, &tensor);
   return tensors;
 }
 
@@ -83,8 +85,8 @@ std::optional<int64_t> compareOutcome(raw_ostream &out, const Outcome &outcome, 
   }
   for (const auto &entry : expected) {
     StringRef name = entry.first();
-    if (!known.contains(name) &&
-        (name == "loss" || name == "output" || name.starts_with("gradient "))) {
+    if (!known.contains(name) && (name == "loss" || name == "output" ||
+                                  name.starts_with("gradient ") || name.starts_with("buffer "))) {
       out << name << ": expected, but the program gives none\n";
       agrees = false;
     }

@@ -57,8 +57,17 @@ public:
   void setRows(int64_t rows) override { rows_ = rows; }
   FailureOr<View> gradient(ParameterOp, Value value) override { return get(value); }
 
+  LogicalResult assign(ParameterOp buffer, const View &value) override {
+    Tensor tensor(value.kind, value.extents, realBytes_);
+    std::memcpy(tensor.view().data, value.data, bytesOf(value));
+    assigned_.insert_or_assign(buffer, std::move(tensor));
+    return success();
+  }
+  FailureOr<View> assigned(ParameterOp buffer) override { return assigned_.at(buffer).view(); }
+
 private:
   const llvm::StringMap<Tensor> &parameters_;
+  llvm::DenseMap<Operation *, Tensor> assigned_;
   int64_t rows_;
   llvm::DenseMap<Value, Tensor> tensors_;
   llvm::DenseSet<Value> kept_; // gradients, read when the program has ended
@@ -93,6 +102,15 @@ public:
                   BufferAttr::get(parameter.getContext(), RegionKind::gradients,
                                   buffer ? buffer.getOffset() : 0));
   }
+
+  LogicalResult assign(ParameterOp buffer, const View &value) override {
+    auto view = locate(buffer, buffer.getType());
+    if (failed(view))
+      return failure();
+    std::memcpy(view->data, value.data, bytesOf(value));
+    return success();
+  }
+  FailureOr<View> assigned(ParameterOp buffer) override { return locate(buffer, buffer.getType()); }
 
 private:
   /// The regions of one device's arena, in the order of RegionKind; between them lies padding.

@@ -30,6 +30,10 @@ public:
   /// What a parameter's gradient holds once the program has ended; `value` is what `mp.gradient`
   /// was given. With a plan, whatever lies in the parameter's place of the gradients.
   virtual mlir::FailureOr<View> gradient(mp::ParameterOp parameter, mlir::Value value) = 0;
+  /// Sets a buffer. With a plan its memory changes, for whoever wrongly reads it later.
+  virtual mlir::LogicalResult assign(mp::ParameterOp buffer, const View &value) = 0;
+  /// What a buffer that was set holds once the program has ended.
+  virtual mlir::FailureOr<View> assigned(mp::ParameterOp buffer) = 0;
 
   /// The elements of a value that has been defined.
   const View &get(mlir::Value value) const { return views_.at(value); }

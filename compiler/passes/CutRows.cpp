@@ -92,7 +92,7 @@ LogicalResult Sorter::visit(Operation *op) {
   bool makesRows = llvm::any_of(op->getResults(), dependsOnRows);
   bool readsSums =
       llvm::any_of(op->getOperands(), [&](Value value) { return onSums.contains(value); });
-  if (isa<GradientOp, UpdateOp>(op)) {
+  if (isa<GradientOp, AssignOp, UpdateOp>(op)) {
     after.push_back(op);
     return success();
   }

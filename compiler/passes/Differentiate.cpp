@@ -35,8 +35,9 @@ class Differentiate : public mparc::mp::impl::DifferentiateBase<Differentiate> {
 /// One backward walk over a program.
 class BackwardWalk {
 public:
-  explicit BackwardWalk(ProgramOp program)
-      : block(program.getBlock()), builder(block.getTerminator()), build(builder) {}
+  BackwardWalk(ProgramOp program, const llvm::DenseSet<Attribute> &untrained)
+      : block(program.getBlock()), untrained(untrained), builder(block.getTerminator()),
+        build(builder) {}
   LogicalResult run(StringRef optimizer);
 
 private:
@@ -49,6 +50,7 @@ private:
   void finishRead(ReadOp read);
 
   Block &block;
+  const llvm::DenseSet<Attribute> &untrained; // names of buffers
   OpBuilder builder;
   AdjointBuilder build;
   llvm::DenseSet<Value> active;
@@ -83,7 +85,8 @@ void BackwardWalk::findActive() {
   for (Operation &op : block.without_terminator()) {
     op.setAttr(kId, builder.getI64IntegerAttr(id++));
     if (auto read = dyn_cast<ReadOp>(op)) {
-      active.insert(read.getResult());
+      if (!untrained.contains(read.getParameterAttr().getAttr()))
+        active.insert(read.getResult());
       ++readsLeft[read.getParameterAttr()];
       continue;
     }
@@ -165,6 +168,10 @@ LogicalResult BackwardWalk::run(StringRef optimizer) {
         accumulate(operand, adjoint);
     }
   }
+  // What a buffer is set to was decided in the forward pass; memory changes when all has been read.
+  for (Operation *op : forward)
+    if (isa<AssignOp>(op))
+      op->moveBefore(block.getTerminator());
   builder.create<UpdateOp>(block.getTerminator()->getLoc(), optimizer);
   return success();
 }
@@ -178,10 +185,14 @@ static void dropUnused(Block &block) {
 
 void Differentiate::runOnOperation() {
   auto training = llvm::to_vector(getOperation().getBody().getOps<TrainingOp>());
+  llvm::DenseSet<Attribute> untrained;
+  for (ParameterOp parameter : getOperation().getBody().getOps<ParameterOp>())
+    if (parameter.getUntrained())
+      untrained.insert(parameter.getSymNameAttr());
   for (ProgramOp program : getOperation().getBody().getOps<ProgramOp>()) {
     if (program.getSymName() != "train" || training.empty())
       continue;
-    if (failed(BackwardWalk(program).run(training.front().getOptimizer())))
+    if (failed(BackwardWalk(program, untrained).run(training.front().getOptimizer())))
       return signalPassFailure();
     dropUnused(program.getBlock());
   }

@@ -198,6 +198,7 @@ const llvm::StringMap<DifferentiationRule> &table() {
       {"mp.rsqrt", ROW(b.mul(b.mul(b.constant(-0.5, g), g), b.mul(y(op), b.mul(y(op), y(op)))))},
       {"mp.abs", ROW(b.mul(g, b.unary<SignOp>(x(op))))},
       {"mp.sign", ROW(Value())},
+      {"mp.detach", ROW(Value())},
       {"mp.sin", ROW(b.mul(g, b.unary<CosOp>(x(op))))},
       {"mp.cos", ROW(b.neg(b.mul(g, b.unary<SinOp>(x(op)))))},
       {"mp.add", ROW(g)},

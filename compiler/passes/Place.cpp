@@ -70,6 +70,11 @@ void Place::placeProgram(ProgramOp program) {
     auto layer = op.getAttrOfType<StringAttr>(kLayer);
     bool ofLoss = layer && (layer.getValue() == "loss" || layer.getValue().starts_with("loss."));
     std::optional<int64_t> device = getDevice(&op);
+    auto assign = dyn_cast<AssignOp>(op);
+    if (assign && !device)
+      if (auto known = parameterDevices.find(assign.getParameterAttr().getAttr());
+          known != parameterDevices.end())
+        device = known->second;
     if (Attribute of = op.getAttr(kOf); !device && of)
       if (auto known = byId.find(of); known != byId.end())
         device = known->second;
@@ -86,6 +91,8 @@ void Place::placeProgram(ProgramOp program) {
     place(&op, device.value_or(0));
     if (auto read = dyn_cast<ReadOp>(op))
       parameterDevices.try_emplace(read.getParameterAttr().getAttr(), *getDevice(&op));
+    if (assign)
+      parameterDevices.try_emplace(assign.getParameterAttr().getAttr(), *getDevice(&op));
   }
   for (Operation *op : waiting)
     place(op, lossDevice.value_or(0));

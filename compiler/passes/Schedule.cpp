@@ -12,7 +12,7 @@
 // instruction on the communication streams of both its devices, so communication that shares a
 // device is chained in the total order. A wait points to an earlier instruction only: the earliest
 // that has not finished can always finish. A step of the optimiser waits for whatever still reads
-// the parameters that it changes.
+// the parameters that it changes, the assignment of a buffer for whatever still reads that.
 #include "passes/Passes.h"
 #include "planner/Order.h"
 
@@ -64,8 +64,8 @@ LogicalResult VerifyScheduled::verify(ProgramOp program) {
     for (Operation *earlier : dependences.get(&op))
       if (!clocks.isBefore(earlier, &op, getWaits(&op))) {
         InFlightDiagnostic diagnostic =
-            op.emitError(isa<UpdateOp>(op) ? "updates what nothing orders before it"
-                                           : "reads what nothing orders before it");
+            op.emitError(isa<UpdateOp, AssignOp>(op) ? "updates what nothing orders before it"
+                                                     : "reads what nothing orders before it");
         diagnostic.attachNote(earlier->getLoc()) << "this instruction";
         return diagnostic;
       }

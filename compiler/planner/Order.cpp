@@ -26,15 +26,25 @@ Dependences::Dependences(ProgramOp program) {
     if (Operation *producer = getProducer(gradient.getValue()))
       beforeUpdate[getDevice(gradient).value_or(0)].push_back(producer);
   }
-  for (ReadOp read : program.getBlock().getOps<ReadOp>())
+  for (AssignOp assign : program.getBlock().getOps<AssignOp>())
+    beforeAssignment[assign.getParameterAttr()];
+  for (ReadOp read : program.getBlock().getOps<ReadOp>()) {
+    if (auto readers = beforeAssignment.find(read.getParameterAttr());
+        readers != beforeAssignment.end())
+      findReaders(read.getResult(), readers->second);
     if (trained.contains(read.getParameterAttr()))
       findReaders(read.getResult(), beforeUpdate[getDevice(read).value_or(0)]);
+  }
 }
 
 std::vector<Operation *> Dependences::get(Operation *op) const {
   if (isa<UpdateOp>(op))
     return beforeUpdate.lookup(getDevice(op).value_or(0));
   std::vector<Operation *> producers;
+  if (auto assign = dyn_cast<AssignOp>(op))
+    for (Operation *reader : beforeAssignment.lookup(assign.getParameterAttr()))
+      if (reader != op)
+        producers.push_back(reader);
   for (Value operand : op->getOperands())
     if (Operation *producer = getProducer(operand))
       producers.push_back(producer);

@@ -14,11 +14,12 @@ public:
 
   /// The instructions whose results `op` reads. An update comes after whatever computes a gradient
   /// of its device, and after whatever reads a parameter that it changes, be it through a transfer,
-  /// whose copy may be the parameter itself.
+  /// whose copy may be the parameter itself. An assignment likewise, of its buffer.
   std::vector<mlir::Operation *> get(mlir::Operation *op) const;
 
 private:
-  llvm::DenseMap<int64_t, std::vector<mlir::Operation *>> beforeUpdate; // by device
+  llvm::DenseMap<int64_t, std::vector<mlir::Operation *>> beforeUpdate;             // by device
+  llvm::DenseMap<mlir::Attribute, std::vector<mlir::Operation *>> beforeAssignment; // by buffer
 };
 
 /// The least waits that order `op`, which is issued next, after all of `earlier`: none for what

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 #include <functional>
 
 namespace mpar {
@@ -144,8 +145,8 @@ void write_checkpoint(const std::string &path, const Model &model, const Trainin
   std::vector<std::string> slots = optimizer_state_names(optimizer);
   for (const ParameterDescription &parameter : description.parameters) {
     const Device &device = model.machine().device(parameter.device);
-    content.tensors.push_back(
-        {parameter.name, "F32", parameter.shape, device.parameters() + parameter.offset});
+    content.tensors.push_back({parameter.name, element_type_name(parameter.type), parameter.shape,
+                               device.parameters() + parameter.offset});
     if (is_trained(description, parameter))
       for (size_t slot = 0; slot < slots.size(); ++slot)
         content.tensors.push_back({parameter.name + "/" + slots[slot], "F32", parameter.shape,
@@ -214,22 +215,23 @@ void Checkpoint::restore(Model &model) const {
   const ModelDescription &description = model.description();
   std::vector<std::string> slots = optimizer_state_names(model.optimizer());
   std::vector<std::pair<const TensorEntry *, float *>> places;
-  auto place = [&](const std::string &name, const std::vector<int64_t> &shape, float *to) {
+  auto place = [&](const std::string &name, ElementType type, const std::vector<int64_t> &shape,
+                   float *to) {
     auto found = reader_.tensors().find(name);
     if (found == reader_.tensors().end())
       fail(reader_.path() + " does not fit " + description.name + ": " + name + " is missing");
-    if (found->second.shape != shape || found->second.type != "F32")
+    if (found->second.shape != shape || found->second.type != element_type_name(type))
       fail(reader_.path() + " does not fit " + description.name + ": " + name + " is " +
-           printable(found->second.type) + shape_text(found->second.shape) + ", expected F32" +
-           shape_text(shape));
+           printable(found->second.type) + shape_text(found->second.shape) + ", expected " +
+           element_type_name(type) + shape_text(shape));
     places.emplace_back(&found->second, to);
   };
   for (const ParameterDescription &parameter : description.parameters) {
     const Device &device = model.machine().device(parameter.device);
-    place(parameter.name, parameter.shape, device.parameters() + parameter.offset);
+    place(parameter.name, parameter.type, parameter.shape, device.parameters() + parameter.offset);
     if (is_trained(description, parameter))
       for (size_t slot = 0; slot < slots.size(); ++slot)
-        place(parameter.name + "/" + slots[slot], parameter.shape,
+        place(parameter.name + "/" + slots[slot], parameter.type, parameter.shape,
               device.state(static_cast<int>(slot)) + parameter.offset);
   }
   size_t others = reader_.tensors().size() - places.size() - 2; // generator and history
@@ -238,13 +240,14 @@ void Checkpoint::restore(Model &model) const {
          std::to_string(others) + " tensors that the model has not");
 
   // All is read before anything is changed: a read error must leave the model as it was.
-  std::vector<std::vector<float>> values;
+  std::vector<std::vector<std::byte>> values;
   for (const auto &[entry, to] : places) {
-    values.emplace_back(static_cast<size_t>(element_count(entry->shape)));
+    values.emplace_back(static_cast<size_t>(entry->end - entry->begin));
     reader_.read(*entry, values.back().data());
   }
   for (size_t i = 0; i < places.size(); ++i)
-    std::copy(values[i].begin(), values[i].end(), places[i].second);
+    if (!values[i].empty())
+      std::memcpy(places[i].second, values[i].data(), values[i].size());
   model.step() = step_;
   model.generator().set_state(generator_);
 }

@@ -19,6 +19,21 @@ double xavier_uniform_bound(double fan_in, double fan_out) {
   return std::sqrt(3.0) * deviation;
 }
 
+void initialize(const Initializer &initializer, ElementType type, Generator &generator,
+                float *values, int64_t count) {
+  if (type != ElementType::f32) {
+    double value = initializer.kind == Initializer::Kind::ones       ? 1
+                   : initializer.kind == Initializer::Kind::constant ? initializer.a
+                                                                     : 0;
+    if (type == ElementType::i32)
+      std::fill_n(reinterpret_cast<int32_t *>(values), count, static_cast<int32_t>(value));
+    else
+      std::fill_n(reinterpret_cast<bool *>(values), count, value != 0);
+    return;
+  }
+  initialize(initializer, generator, values, count);
+}
+
 void initialize(const Initializer &initializer, Generator &generator, float *values,
                 int64_t count) {
   using Kind = Initializer::Kind;

@@ -6,6 +6,7 @@
 #include "mpar/safetensors.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace mpar {
 
@@ -50,7 +51,34 @@ private:
   int count_ = 0;
 };
 
+// The bytes of one tensor of a file as the model keeps them.
+std::vector<std::byte> read_tensor(const SafetensorsReader &reader, const std::string &name,
+                                   const TensorEntry &entry, ElementType type) {
+  size_t count = static_cast<size_t>(element_count(entry.shape));
+  std::vector<std::byte> bytes(count * static_cast<size_t>(element_bytes(type)));
+  if (entry.type == element_type_name(type)) {
+    reader.read(entry, bytes.data());
+    return bytes;
+  }
+  std::vector<int64_t> wide(count);
+  reader.read(entry, wide.data());
+  for (size_t i = 0; i < count; ++i) {
+    int32_t narrow = static_cast<int32_t>(wide[i]);
+    if (narrow != wide[i])
+      fail(reader.path() + ": " + name + " has " + std::to_string(wide[i]) +
+           ", which does not fit into 32 bits");
+    std::memcpy(bytes.data() + i * sizeof narrow, &narrow, sizeof narrow);
+  }
+  return bytes;
+}
+
 } // namespace
+
+int64_t element_bytes(ElementType type) { return type == ElementType::boolean ? 1 : 4; }
+
+const char *element_type_name(ElementType type) {
+  return type == ElementType::f32 ? "F32" : type == ElementType::i32 ? "I32" : "BOOL";
+}
 
 Model::Model(ModelDescription description, const Settings &settings)
     : description_(std::move(description)),
@@ -87,16 +115,18 @@ void Model::initialize(uint64_t seed) {
   seed_ = seed;
   step_ = 0;
   generator_.manual_seed(seed);
-  for (size_t i = 0; i < description_.parameters.size(); ++i)
-    mpar::initialize(description_.parameters[i].initializer, generator_, parameter(i),
-                     element_count(description_.parameters[i].shape));
+  for (size_t i = 0; i < description_.parameters.size(); ++i) {
+    const ParameterDescription &tensor = description_.parameters[i];
+    mpar::initialize(tensor.initializer, tensor.type, generator_, parameter(i),
+                     element_count(tensor.shape));
+  }
 }
 
 void Model::save(const std::string &path) const {
   SafetensorsContent content;
   content.metadata = {{"format", "pt"}}; // what PyTorch's reader of these files looks for
   for (const ParameterDescription &parameter : description_.parameters)
-    content.tensors.push_back({parameter.name, "F32", parameter.shape,
+    content.tensors.push_back({parameter.name, element_type_name(parameter.type), parameter.shape,
                                machine_.device(parameter.device).parameters() + parameter.offset});
   write_safetensors(path, content);
 }
@@ -108,7 +138,6 @@ void Model::load(const std::string &path) {
 
   Complaints complaints;
   std::vector<const TensorEntry *> entries;
-  int64_t floats = 0;
   for (const ParameterDescription &parameter : description_.parameters) {
     auto found = reader.tensors().find(parameter.name);
     if (found == reader.tensors().end()) {
@@ -119,10 +148,11 @@ void Model::load(const std::string &path) {
     if (entry.shape != parameter.shape)
       complaints.add(parameter.name + " is " + shape_text(entry.shape) + ", expected " +
                      shape_text(parameter.shape));
-    else if (entry.type != "F32")
-      complaints.add(parameter.name + " is of type " + printable(entry.type) + ", expected F32");
+    else if (entry.type != element_type_name(parameter.type) &&
+             !(entry.type == "I64" && parameter.type == ElementType::i32))
+      complaints.add(parameter.name + " is of type " + printable(entry.type) + ", expected " +
+                     element_type_name(parameter.type));
     entries.push_back(&entry);
-    floats += element_count(parameter.shape);
   }
   if (reader.tensors().size() > entries.size())
     for (const auto &tensor : reader.tensors())
@@ -133,18 +163,13 @@ void Model::load(const std::string &path) {
     fail(path + " does not fit " + description_.name + ": " + complaints.text());
 
   // All is read before anything is changed: a read error must leave the model as it was.
-  std::vector<float> values(static_cast<size_t>(floats));
-  float *at = values.data();
-  for (const TensorEntry *entry : entries) {
-    reader.read(*entry, at);
-    at += element_count(entry->shape);
-  }
-  at = values.data();
-  for (size_t i = 0; i < entries.size(); ++i) {
-    int64_t count = element_count(entries[i]->shape);
-    std::copy_n(at, count, parameter(i));
-    at += count;
-  }
+  std::vector<std::vector<std::byte>> values;
+  for (size_t i = 0; i < entries.size(); ++i)
+    values.push_back(read_tensor(reader, description_.parameters[i].name, *entries[i],
+                                 description_.parameters[i].type));
+  for (size_t i = 0; i < values.size(); ++i)
+    if (!values[i].empty())
+      std::memcpy(parameter(i), values[i].data(), values[i].size());
 }
 
 void Model::check(const Batch &batch) const {

@@ -26,6 +26,8 @@ int64_t element_count(const std::vector<int64_t> &shape) {
 void check_parameters(Model &model, int64_t epoch) {
   const std::vector<ParameterDescription> &parameters = model.description().parameters;
   for (size_t i = 0; i < parameters.size(); ++i) {
+    if (parameters[i].type != ElementType::f32)
+      continue;
     const float *values = model.parameter(i);
     if (!std::all_of(values, values + element_count(parameters[i].shape),
                      [](float value) { return std::isfinite(value); }))

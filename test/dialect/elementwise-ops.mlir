@@ -22,6 +22,7 @@
 // CHECK: mp.sign %
 // CHECK: mp.sin %
 // CHECK: mp.cos %
+// CHECK: mp.detach %
 mp.model @unary {
   mp.program @predict ["x"] {
   ^bb0(%x: !row):
@@ -43,6 +44,7 @@ mp.model @unary {
     %sign = mp.sign %x : !row -> !row
     %sin = mp.sin %x : !row -> !row
     %cos = mp.cos %x : !row -> !row
+    %detach = mp.detach %x : !row -> !row
     mp.return %x : !row
   }
 }

@@ -36,19 +36,23 @@ mp.model @initializers {
 
 // Tests that a program of training, with its reads, transfers, gradients and updates, reads back as it prints.
 // CHECK-LABEL: mp.model @program
+// CHECK: mp.parameter @b : tensor<{{.*}}> init zeros [] untrained
 // CHECK: mp.program @train ["x"] {
 // CHECK: %[[W:.*]] = mp.read @w {mp.device = 0 : i64} : tensor
 // CHECK: %[[MOVED:.*]] = mp.transfer %[[W]] from 0 {mp.device = 1 : i64} : tensor
 // CHECK: mp.gradient @w, %[[MOVED]] {mp.device = 1 : i64} : tensor
+// CHECK: mp.assign @b, %{{.*}} {mp.device = 0 : i64} : tensor
 // CHECK: mp.update "adam" {mp.device = 1 : i64}
 // CHECK: mp.return %{{.*}}, %[[MOVED]] : tensor
 mp.model @program {
   mp.parameter @w : !weight init zeros []
+  mp.parameter @b : !weight init zeros [] untrained
   mp.program @train ["x"] {
   ^bb0(%x: !row):
     %w = mp.read @w {mp.device = 0 : i64} : !weight
     %w1 = mp.transfer %w from 0 {mp.device = 1 : i64} : !weight
     mp.gradient @w, %w1 {mp.device = 1 : i64} : !weight
+    mp.assign @b, %w {mp.device = 0 : i64} : !weight
     mp.update "adam" {mp.device = 1 : i64}
     mp.return %x, %w1 : !row, !weight
   }

@@ -9,6 +9,7 @@ Compared with NAME.json, in this order; each disagreement is one line that says 
   first gradients      --dump-gradients: of every parameter, the norm of the difference within 1e-6 of its norm
   first batch losses   --dump-losses: the first 20, to 1e-5 relative, with cross-entropy 2e-4
   epoch losses         what it prints: to the same, up to the last epoch at which PyTorch agrees with itself
+  last buffers         --save: where there are any, every one after training, to 1e-5 of its largest value
 
 A program whose products are in less precision than f32 has a tolerance of its own, for gradients and losses.
 
@@ -33,6 +34,7 @@ FOLDER = os.path.dirname(os.path.abspath(__file__))
 GRADIENT_TOLERANCE = 1e-6
 NORMAL_TOLERANCE = 1e-6
 LOSS_TOLERANCE = 1e-5
+BUFFER_TOLERANCE = 1e-5
 CROSS_ENTROPY_TOLERANCE = 2e-4
 
 EPOCH_LINE = re.compile(r"Epoch : (\d+) \| train_Loss: (\S+)(?: \| test_Loss: (\S+))?(?: \| test_Accuracy: (\S+))?$")
@@ -43,7 +45,7 @@ class Failure(Exception):
 
 
 def read_safetensors(path):
-    """The f32 tensors of a file, by name: (shape, bytes)."""
+    """The f32 and i32 tensors of a file, by name: (shape, bytes)."""
     with open(path, "rb") as file:
         data = file.read()
     (size,) = struct.unpack_from("<Q", data)
@@ -54,14 +56,14 @@ def read_safetensors(path):
             continue
         begin, end = entry["data_offsets"]
         count = math.prod(entry["shape"])
-        if entry["dtype"] != "F32" or end - begin != 4 * count or 8 + size + end > len(data):
-            raise Failure(f"{os.path.basename(path)}: {name} is no whole F32 tensor: {entry}")
+        if entry["dtype"] not in ("F32", "I32") or end - begin != 4 * count or 8 + size + end > len(data):
+            raise Failure(f"{os.path.basename(path)}: {name} is no whole F32 or I32 tensor: {entry}")
         tensors[name] = entry["shape"], data[8 + size + begin:8 + size + end]
     return tensors
 
 
-def floats(data):
-    values = array.array("f", data)
+def floats(data, code="f"):
+    values = array.array(code, data)
     if sys.byteorder == "big":
         values.byteswap()
     return values
@@ -174,14 +176,32 @@ class Comparison:
             if len(want) == 3 and not float(got[3]) == want[2]:
                 return self.fail(f"epochs: the accuracy of epoch {index + 1} is {got[3]}, not {want[2]!r}")
 
+    def compare_buffers(self, path):
+        saved = read_safetensors(path)
+        for name, expected in self.golden["buffers"].items():
+            if name not in saved:
+                self.fail(f"last buffers: {name} is missing")
+                continue
+            shape, data = saved[name]
+            values = floats(data, "i" if expected["dtype"] == "I32" else "f")
+            if shape != expected["shape"]:
+                self.fail(f"last buffers: {name} has shape {shape}, not {expected['shape']}")
+                continue
+            scale = max(map(abs, expected["values"]))
+            off = max(abs(got - want) for got, want in zip(values, expected["values"]))
+            if not off <= BUFFER_TOLERANCE * scale:
+                self.fail(f"last buffers: {name} is off by {off / scale if scale else math.inf:.2g} of its largest value")
+
     def compare(self):
         with tempfile.TemporaryDirectory() as folder:
             paths = [os.path.join(folder, name) for name in ("weights.safetensors", "gradients.safetensors", "losses")]
             self.compare_weights(paths[0])
-            output = self.run("--dump-gradients", paths[1], "--dump-losses", paths[2])
+            output = self.run("--dump-gradients", paths[1], "--dump-losses", paths[2], "--save", paths[0])
             self.compare_gradients(paths[1])
             self.compare_batches(paths[2])
             self.compare_epochs(output)
+            if "buffers" in self.golden:
+                self.compare_buffers(paths[0])
 
 
 def main():

@@ -257,6 +257,13 @@ def cast(graph):
     return graph.elementwise("mul", [same, back], lambda p, q: p * q)
 
 
+@test("that no gradient flows through detach", smooth=False)
+def detach(graph):
+    a = graph.parameter("a", (3, 4))
+    fixed = graph.op("detach {0} : {types} -> {result}", [a], (3, 4), lambda x: x.detach())
+    return graph.elementwise("mul", [a, fixed], lambda p, q: p * q)
+
+
 # --- shapes ----------------------------------------------------------------------------------------
 
 

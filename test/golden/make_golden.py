@@ -8,14 +8,15 @@ Needs PyTorch (Debian's python3-torch will do); nothing that is built or tested 
 
 A file holds, of a run on one thread:
 
-  weights           of every parameter before training: SHA-256 of its little-endian f32 bytes, or, for the few drawn by
-                    `normal`, the values
+  weights           of every parameter and buffer before training: SHA-256 of its little-endian f32 or i32 bytes, or, for
+                    the few drawn by `normal`, the values
   batch_losses      the first 20 batches' losses
   stable_batches    how many of these PyTorch itself gets to 1e-6 when its linear layers are computed in double
   gradients         of every parameter in the first step: its norm, and all values or 64 of them at `indices`;
                     `double`: the norm of the difference to the same in double, over its norm
   epochs            [train loss] or [train loss, test loss] or [train loss, test loss, accuracy] an epoch
   tolerance         only where products are in less precision than f32: what losses and gradients are compared to
+  buffers           the values of every buffer after training
   stable_epochs     the last epoch up to which PyTorch agrees with itself to 1e-6 when its linear layers are in double
 """
 
@@ -109,10 +110,10 @@ class DoubleLinear:
 
 
 def train(program):
-    """Trains as the article's loop does. Returns weights, batch losses, gradients of the first step, epoch lines."""
+    """Trains as the article's loop does. Returns weights, batch losses, gradients of the first step, epoch lines, buffers."""
     torch.manual_seed(program.seed)
     model = program.model()
-    weights = {name: value.detach().clone() for name, value in model.named_parameters()}
+    weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
     rows = read_rows(program, program.data)
     test_count = int(len(rows) * program.test)
     train_rows = rows[:len(rows) - test_count]
@@ -155,7 +156,7 @@ def train(program):
             if program.loss == "cross_entropy":
                 line.append(correct / positions)
         epochs.append(line)
-    return weights, batch_losses[:BATCH_LOSSES], gradients, first, epochs
+    return weights, batch_losses[:BATCH_LOSSES], gradients, first, epochs, dict(model.named_buffers())
 
 
 def double_gradients(program, weights, x, y):
@@ -198,7 +199,7 @@ def describe_gradient(name, gradient, exact):
 
 def golden(name):
     program = models.PROGRAMS[name]()
-    weights, batch_losses, gradients, first, epochs = train(program)
+    weights, batch_losses, gradients, first, epochs, buffers = train(program)
     with DoubleLinear():
         other = train(program)
     exact = double_gradients(program, weights, *first)
@@ -215,13 +216,17 @@ def golden(name):
     }
     for key, value in weights.items():
         drawn_normal = key in models.DRAWN_NORMAL.get(name, ())
-        data = value.numpy().astype("<f4")
+        data = value.numpy().astype("<f4" if value.is_floating_point() else "<i4")
         result["weights"][key] = ([shortest(v) for v in data.flatten()] if drawn_normal
                                   else hashlib.sha256(data.tobytes()).hexdigest())
     if program.tolerance:
         # PyTorch in less precision does not agree with itself in double: all is compared, to the tolerance.
         result["tolerance"] = program.tolerance
         result["stable_batches"], result["stable_epochs"] = len(batch_losses), len(epochs)
+    if buffers:
+        result["buffers"] = {key: {"dtype": "F32" if value.is_floating_point() else "I32", "shape": list(value.shape),
+                                   "values": [shortest(v) for v in value.flatten().tolist()]}
+                             for key, value in buffers.items()}
     path = os.path.join(FOLDER, name + ".json")
     text = json.dumps(result, indent=1)
     # One line for each list of numbers.

@@ -290,6 +290,20 @@ def several_results():
     return Program(model, 12, SUNSPOTS, test=0.2, epochs=3, seed=31)
 
 
+def batch_norm():
+    def forward(m, x):
+        h = F.relu(m.norm1(m.hidden1(x)))
+        h = m.norm2(m.hidden2(h).reshape(-1, 6, 2, 3)).flatten(1)
+        return m.output(torch.tanh(m.norm3(h.reshape(-1, 4, 9)).flatten(1)))
+
+    def model():
+        return Model(forward, hidden1=nn.Linear(12, 48, bias=False), norm1=nn.BatchNorm1d(48),
+                     hidden2=nn.Linear(48, 36, bias=False), norm2=nn.BatchNorm2d(6, eps=1e-3, momentum=0.3),
+                     norm3=nn.BatchNorm1d(4, affine=False, track_running_stats=False), output=nn.Linear(36, 12))
+
+    return Program(model, 12, SUNSPOTS, test=0.2, optimizer=sgd(0.05), epochs=4, batch=64, seed=23)
+
+
 def activation_layers():
     def forward(m, x):
         h = m.act4(m.fc4(m.act3(m.fc3(m.act2(m.fc2(m.act1(m.fc1(x))))))))
@@ -389,7 +403,7 @@ def characters():
 
 PROGRAMS = {function.__name__: function for function in (
     article, article_sgd, digits, digits_sgd, defaults, in_order, momentum, batch_one, test_file, own_target, bce, l1,
-    deep_gelu_tanh, layer_norm, no_bias, log_softmax, softmax, residual, twice, gated_unit, several_results,
+    deep_gelu_tanh, layer_norm, no_bias, log_softmax, softmax, residual, twice, gated_unit, several_results, batch_norm,
     activation_layers, element_wise, initialisers, embedding, characters, low_precision)}
 
 # Parameters that are not drawn bit for bit: normal() is PyTorch's to 1e-6.

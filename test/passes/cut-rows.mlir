@@ -57,3 +57,19 @@ mp.model @evaluation devices 1 {
     mp.return %x, %loss : !row, !scalar
   }
 }
+
+// Tests that a buffer is set once, after all parts, to a sum over them.
+// CHECK-LABEL: mp.model @buffer
+// CHECK: mp.program @train {{.*}}mp.rows_a_part = 64
+// CHECK: %[[SUM:.*]] = mp.reduce sum {{.*}}mp.accumulate
+// CHECK: %[[MEAN:.*]] = mp.map %[[SUM]] {{.*}}mp.when = "after"
+// CHECK: mp.assign @b, %[[MEAN]] {{.*}}mp.when = "after"
+mp.model @buffer devices 1 {
+  mp.parameter @b : !scalar init zeros [] untrained
+  mp.program @train ["x", "target"] {
+  ^bb0(%x: !row, %target: !row):
+    %mean = mp.reduce mean %x [0, 1] {mp.device = 0 : i64} : !row -> !scalar
+    mp.assign @b, %mean {mp.device = 0 : i64} : !scalar
+    mp.return %mean : !scalar
+  }
+}

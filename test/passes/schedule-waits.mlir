@@ -85,3 +85,19 @@ mp.model @gradient_arrives devices 2 {
     mp.return %x : !row
   }
 }
+
+// Tests that a buffer is set after what another device still reads it by.
+// CHECK-LABEL: mp.model @assignment_after_readers
+// CHECK: mp.assign @b{{.*}} mp.order = 3 : i64, mp.stream = "compute", mp.waits = array<i64: 2>}
+mp.model @assignment_after_readers devices 2 {
+  mp.parameter @b : !weight init zeros [] untrained
+  mp.program @train ["x"] {
+  ^bb0(%x: !row):
+    %b = mp.read @b {mp.device = 0 : i64} : !weight
+    %g = mp.matmul %x, %x transpose_a {mp.device = 0 : i64} : !row, !row -> !weight
+    %b1 = mp.transfer %b from 0 {mp.device = 1 : i64} : !weight
+    %y = mp.matmul %x, %b1 {mp.device = 1 : i64} : !row, !weight -> !row
+    mp.assign @b, %g {mp.device = 0 : i64} : !weight
+    mp.return %y : !row
+  }
+}

@@ -94,3 +94,23 @@ mp.model @early_update devices 2 {
     mp.return %y : !row
   }
 }
+
+// -----
+
+!row = tensor<?x4xf32, #mp.dims<batch, 4>>
+!scalar = tensor<f32, #mp.dims<>>
+
+// Tests that setting a buffer before its last reader is refused.
+mp.model @assignment_before_reader devices 1 {
+  mp.parameter @b : !scalar init zeros [] untrained
+  mp.program @train ["x"] {
+  ^bb0(%x: !row):
+    %b = mp.read @b {mp.device = 0 : i64} : !scalar
+    %s = mp.reduce sum %x [0, 1] {mp.device = 0 : i64, mp.order = 0 : i64, mp.stream = "compute", mp.waits = array<i64>} : !row -> !scalar
+    // expected-error @below {{updates what nothing orders before it}}
+    mp.assign @b, %s {mp.device = 0 : i64, mp.order = 1 : i64, mp.stream = "compute", mp.waits = array<i64>} : !scalar
+    // expected-note @below {{this instruction}}
+    %t = mp.add %s, %b {mp.device = 0 : i64, mp.order = 2 : i64, mp.stream = "compute", mp.waits = array<i64>} : !scalar, !scalar -> !scalar
+    mp.return %t : !scalar
+  }
+}

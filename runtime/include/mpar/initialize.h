@@ -16,4 +16,9 @@ double xavier_uniform_bound(double fan_in, double fan_out);
 /// Fills `count` contiguous floats, drawing from `generator` exactly what PyTorch would draw.
 void initialize(const Initializer &initializer, Generator &generator, float *values, int64_t count);
 
+/// The same for a buffer whose elements may be of another type, which draws nothing: `values` is
+/// where they lie.
+void initialize(const Initializer &initializer, ElementType type, Generator &generator,
+                float *values, int64_t count);
+
 } // namespace mpar

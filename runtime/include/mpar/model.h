@@ -15,6 +15,11 @@ namespace mpar {
 
 enum class ElementType { f32, i32, boolean };
 
+/// The bytes of one element: 4, or 1 of a bool.
+int64_t element_bytes(ElementType type);
+/// What safetensors calls the type: "F32", "I32", "BOOL".
+const char *element_type_name(ElementType type);
+
 /// How a parameter is first filled, as PyTorch fills it from its default generator. `a`, `b`:
 /// constant(a), uniform(a, b), normal(mean a, standard deviation b), kaiming_uniform(fan a),
 /// xavier_uniform(fan-in a, fan-out b). zeros, ones and constant draw nothing.
@@ -25,13 +30,16 @@ struct Initializer {
   double b = 0;
 };
 
-/// A parameter, in the order in which the program declares them: the order in which they draw.
+/// A parameter or a buffer, in the order in which the program declares them: the order in which
+/// they draw. Buffers lie behind what is trained, and may be of another type: an element takes the
+/// room of a float at most.
 struct ParameterDescription {
   std::string name; // PyTorch's path: "layer1.weight"
   std::vector<int64_t> shape;
   int device;     // logical
   int64_t offset; // floats into the parameter (and gradient, and state) region of its device
   Initializer initializer;
+  ElementType type = ElementType::f32;
 };
 
 /// An input, the target or the output: one row of it.
@@ -114,16 +122,18 @@ public:
   /// Fills the parameters as PyTorch would after `torch.manual_seed(seed)`, and resets the
   /// optimiser.
   void initialize(uint64_t seed);
-  /// Writes the parameters under their names as safetensors, to a temporary file that is then
-  /// renamed.
+  /// Writes parameters and buffers under their names as safetensors, to a temporary file that is
+  /// then renamed.
   void save(const std::string &path) const;
-  /// Reads parameters by name; refuses missing, extra and misshapen ones, changing nothing.
+  /// Reads parameters and buffers by name; refuses missing, extra and misshapen ones, changing
+  /// nothing. Integers may be I64, as PyTorch writes them.
   void load(const std::string &path);
 
   const ModelDescription &description() const { return description_; }
   Machine &machine() { return machine_; }
   const Machine &machine() const { return machine_; }
   int64_t largest_batch() const { return largest_batch_; }
+  /// Where a parameter or buffer lies; a buffer of another type has its own elements there.
   float *parameter(size_t index);
   float *gradient(size_t index);
   OptimizerSettings &optimizer() { return optimizer_; }
