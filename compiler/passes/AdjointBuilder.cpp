@@ -99,3 +99,37 @@ Value AdjointBuilder::unbroadcast(Value x, ArrayRef<int64_t> map, Type type) {
   }
   return x.getType() == type ? x : make<ReshapeOp>(type, x);
 }
+
+/// What a pad pads, taken apart where it was joined before.
+static void appendParts(PadOp pad, SmallVectorImpl<Value> &parts) {
+  auto joined = pad.getInput().getDefiningOp<ConcatOp>();
+  if (joined && joined->hasOneUse() && joined.getDimension() == pad.getDimension())
+    llvm::append_range(parts, joined.getInputs());
+  else
+    parts.push_back(pad.getInput());
+}
+
+Value AdjointBuilder::join(Value a, Value b) {
+  auto lower = a.getDefiningOp<PadOp>(), upper = b.getDefiningOp<PadOp>();
+  if (!lower || !upper || lower.getDimension() != upper.getDimension() ||
+      a.getType() != b.getType())
+    return {};
+  if (lower.getBefore() > upper.getBefore())
+    std::swap(lower, upper);
+  int64_t along = lower.getDimension(), before = lower.getBefore(), after = upper.getAfter();
+  ArrayRef<DimensionAttr> whole = getDimensions(a.getType());
+  int64_t size = whole[along].getSize() - before - after;
+  int64_t first = getDimensions(lower.getInput().getType())[along].getSize();
+  int64_t second = getDimensions(upper.getInput().getType())[along].getSize();
+  if (before + first != int64_t(upper.getBefore()) || first + second != size)
+    return {};
+  SmallVector<Value> parts;
+  appendParts(lower, parts);
+  appendParts(upper, parts);
+  if (before == 0 && after == 0)
+    return make<ConcatOp>(a.getType(), parts, along);
+  SmallVector<DimensionAttr> dimensions(whole);
+  dimensions[along] = getDimension(a.getContext(), "", size);
+  auto type = getTensorType(a.getContext(), dimensions, getElementTypeOrSelf(a.getType()));
+  return make<PadOp>(a.getType(), make<ConcatOp>(type, parts, along), along, before, after);
+}

@@ -104,8 +104,12 @@ void BackwardWalk::accumulate(Value value, Value gradient) {
   } else {
     // The sum lives with what it is the gradient of, not with the operation whose rule just ran.
     build.enter(value.getDefiningOp());
-    known = build.add(known, gradient);
-    known.getDefiningOp()->setAttr(kSum, builder.getUnitAttr());
+    if (Value joined = build.join(known, gradient)) {
+      known = joined;
+    } else {
+      known = build.add(known, gradient);
+      known.getDefiningOp()->setAttr(kSum, builder.getUnitAttr());
+    }
   }
   nameAfter(known, value);
 }

@@ -48,6 +48,9 @@ public:
   mlir::Value expand(mlir::Value x, llvm::ArrayRef<int64_t> dimensions, mlir::Value like);
   /// What `x`, like `like`, was a broadcast of along `map`: the sum over what was repeated.
   mlir::Value unbroadcast(mlir::Value x, llvm::ArrayRef<int64_t> map, mlir::Type type);
+  /// The sum of two tensors that are padded with zeros and lie side by side along one dimension:
+  /// one after the other, as the parts of what was split. Null where they are not such.
+  mlir::Value join(mlir::Value a, mlir::Value b);
 
 private:
   static mlir::Type adjointType(mlir::Type type);

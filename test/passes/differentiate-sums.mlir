@@ -67,3 +67,26 @@ mp.model @untrained {
     mp.return %l : !scalar
   }
 }
+
+// Tests that the gradients of what was split are put one after the other, rather than summed padded.
+// CHECK-LABEL: mp.model @split
+// CHECK: mp.reduce
+// CHECK-NOT: mp.pad
+// CHECK: %[[WHOLE:.*]] = mp.concat %{{.*}}, %{{.*}}, %{{.*}} dimension 1
+// CHECK: mp.gradient @w, %[[WHOLE]]
+!wide = tensor<4x12xf32, #mp.dims<4, 12>>
+mp.model @split {
+  mp.parameter @w : !wide init zeros []
+  mp.training optimizer "sgd" {} loss "l" epochs 1 batch 1 shuffle true seed 0 classes 0 data {} test_data {}
+  mp.program @train ["x"] {
+  ^bb0(%x: !weight):
+    %w = mp.read @w : !wide
+    %a = mp.slice %w dimension 1 from 0 to 4 : !wide -> !weight
+    %b = mp.slice %w dimension 1 from 4 to 8 : !wide -> !weight
+    %c = mp.slice %w dimension 1 from 8 to 12 : !wide -> !weight
+    %d = mp.mul %a, %c : !weight, !weight -> !weight
+    %e = mp.mul %d, %b : !weight, !weight -> !weight
+    %l = mp.reduce sum %e [0, 1] : !weight -> !scalar
+    mp.return %l : !scalar
+  }
+}
