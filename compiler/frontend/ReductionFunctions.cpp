@@ -34,10 +34,9 @@ template <mp::ReductionKind kind> static Value buildReduction(FunctionCall &call
                        "the mean of " + describe(*x) + " is not defined; use `cast(x, f32)`");
     return Poison();
   }
-  // Integers are summed as f32: exact up to 2^24.
-  Type result = promote(element, call.session.i32());
-  return graph.cast(graph.reduce(kind, graph.cast(*x, call.session.f32()), *dimensions, *keep),
-                    result);
+  // Of truth values the sum is how many are true.
+  return graph.reduce(kind, graph.cast(*x, promote(element, call.session.i32())), *dimensions,
+                      *keep);
 }
 
 static Value buildVariance(FunctionCall &call) {
@@ -87,7 +86,9 @@ template <typename Op> static Value buildAlong(FunctionCall &call) {
 }
 
 static Value buildArgmax(FunctionCall &call) {
-  std::optional<Tensor> x = call.real(0);
+  std::optional<Tensor> x = call.tensor(0);
+  if (x)
+    x = call.graph().cast(*x, promote(x->element(), call.session.i32()));
   std::optional<int64_t> dimension = x ? call.dimension(1, *x) : std::nullopt;
   if (!dimension || mixesRows(call, *x, *dimension))
     return Poison();

@@ -300,7 +300,10 @@ template <typename Scalar> LogicalResult Run<Scalar>::addPart(Operation *op) {
   if (failed(compute(op, part.view())))
     return failure();
   for (int64_t index = 0, end = sum.count(); index < end; ++index)
-    sum.as<Scalar>()[index] += part.view().template as<Scalar>()[index];
+    if (sum.kind == ElementKind::real)
+      sum.as<Scalar>()[index] += part.view().template as<Scalar>()[index];
+    else // beyond 32 bits it wraps
+      sum.as<uint32_t>()[index] += part.view().template as<uint32_t>()[index];
   return success();
 }
 

@@ -198,7 +198,11 @@ static void reduceElements(ReductionKind kind, const View &x, ArrayRef<int64_t> 
     for (int64_t each = 0; each < inner; ++each) {
       const T value = base[offsetAt(step, reducedStrides)];
       if (adds) {
-        result += value;
+        // Integers wrap beyond 32 bits.
+        if constexpr (std::is_integral_v<T>)
+          result = static_cast<T>(static_cast<uint32_t>(result) + static_cast<uint32_t>(value));
+        else
+          result += value;
       } else if (isBetter(value, result, kind == ReductionKind::maximum)) {
         result = value;
         chosen = each;

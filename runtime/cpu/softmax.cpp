@@ -66,14 +66,14 @@ void log_softmax(Device &device, int64_t outer, int64_t extent, int64_t inner, c
   });
 }
 
-void argmax(Device &device, int64_t outer, int64_t extent, int64_t inner, const float *x,
-            int32_t *y) {
+template <typename T>
+void argmax(Device &device, int64_t outer, int64_t extent, int64_t inner, const T *x, int32_t *y) {
   for_each_line(device, outer, extent, inner, [&](int64_t first) {
-    const float *from = x + first;
+    const T *from = x + first;
     int64_t position = 0;
-    float largest = from[0];
+    T largest = from[0];
     for (int64_t i = 1; i < extent && largest == largest; ++i) {
-      const float value = from[i * inner];
+      const T value = from[i * inner];
       if (value > largest || value != value) {
         largest = value;
         position = i;
@@ -82,5 +82,8 @@ void argmax(Device &device, int64_t outer, int64_t extent, int64_t inner, const 
     y[first / (extent * inner) * inner + first % inner] = static_cast<int32_t>(position);
   });
 }
+
+template void argmax(Device &, int64_t, int64_t, int64_t, const float *, int32_t *);
+template void argmax(Device &, int64_t, int64_t, int64_t, const int32_t *, int32_t *);
 
 } // namespace mpar

@@ -296,12 +296,20 @@ def write_data():
             row = [generator.randrange(20) for _ in range(4)]
             yield [str(word) for word in row] + [str((row[0] // 7 + row[1] // 7) % 3 if normal(0, 1) < 1.5 else row[3] % 3)]
 
+    def mixed(count):
+        for _ in range(count):
+            a, b, c = uniform(-1, 1), uniform(-1, 1), uniform(-1, 1)
+            k, j = generator.randrange(-3, 6), generator.randrange(4)
+            yield ["%.3f" % a, "%.3f" % b, "%.3f" % c, str(k), str(j), "%.4f" % (a * k / 4 + normal(0, 0.05)),
+                   "%.4f" % ((b if k > j else c) + 0.1 * (k % 2) + normal(0, 0.05))]
+
     write("plane.csv", plane(257))
     write("plane_test.csv", plane(61))
     write("curves.csv", curves(403))
     write("binary.csv", binary(517), ["a", "b", "c", "d", "e", "yes"])
     write("rings.csv", rings(450), ["x", "y", "ring"])
     write("words.csv", words(400))
+    write("mixed.csv", mixed(411), ["a", "b", "c", "k", "j", "left", "right"])
 
 
 def main():

@@ -304,6 +304,27 @@ def batch_norm():
     return Program(model, 12, SUNSPOTS, test=0.2, optimizer=sgd(0.05), epochs=4, batch=64, seed=23)
 
 
+def integers():
+    def forward(m, x):
+        a, k = x[:, :3], x[:, 3:].int()
+        even = k % 2 == 0
+        largest = a.argmax(-1)
+        total = k.sum(-1)
+        spread = k.amax(-1, keepdim=True) - k.amin(-1, keepdim=True)
+        sign = torch.where((k > 1) & ~even | (k == torch.clamp(k, max=-2)), 1, -1)
+        chosen = torch.where(torch.arange(3) == largest[:, None], a, torch.zeros(()))
+        mixed = (largest * 2 - total.abs())[:, None].float()
+        counts = even.sum(1, keepdim=True) + spread
+        nearby = torch.clamp(k, -1, 2).argmax(1) >= 1
+        parts = [a, chosen, k, even, sign * k, mixed, counts, a.mean(1, keepdim=True), nearby[:, None]]
+        return m.output(torch.tanh(m.hidden(torch.cat([part.to(x.dtype) for part in parts], dim=-1))))
+
+    def model():
+        return Model(forward, hidden=nn.Linear(16, 24), output=nn.Linear(24, 2))
+
+    return Program(model, 5, "data/mixed.csv", test=0.2, optimizer=adam(2e-3), epochs=8, batch=24, seed=15)
+
+
 def activation_layers():
     def forward(m, x):
         h = m.act4(m.fc4(m.act3(m.fc3(m.act2(m.fc2(m.act1(m.fc1(x))))))))
@@ -404,7 +425,7 @@ def characters():
 PROGRAMS = {function.__name__: function for function in (
     article, article_sgd, digits, digits_sgd, defaults, in_order, momentum, batch_one, test_file, own_target, bce, l1,
     deep_gelu_tanh, layer_norm, no_bias, log_softmax, softmax, residual, twice, gated_unit, several_results, batch_norm,
-    activation_layers, element_wise, initialisers, embedding, characters, low_precision)}
+    integers, activation_layers, element_wise, initialisers, embedding, characters, low_precision)}
 
 # Parameters that are not drawn bit for bit: normal() is PyTorch's to 1e-6.
 DRAWN_NORMAL = {"initialisers": {"second.weight", "second.bias"}, "embedding": {"words.weight"},

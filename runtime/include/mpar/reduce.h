@@ -17,6 +17,9 @@ enum class Reduction { sum, mean, maximum, minimum };
 /// number of elements summed. With `Store::add` the result, of sum or mean, is added to y.
 void reduce(Device &device, Reduction reduction, const Shape &shape, uint32_t dimensions,
             const float *x, float *y, Store store = Store::overwrite);
+/// The same of integers, exact; a sum beyond 32 bits wraps. Not the mean.
+void reduce(Device &device, Reduction reduction, const Shape &shape, uint32_t dimensions,
+            const int32_t *x, int32_t *y, Store store = Store::overwrite);
 
 /// y = softmax(x) and log(softmax(x)) along the middle of [outer, extent, inner], contiguous. `y`
 /// may be `x`.
@@ -26,9 +29,9 @@ void log_softmax(Device &device, int64_t outer, int64_t extent, int64_t inner, c
                  float *y);
 
 /// The position of the first largest element along the middle of [outer, extent, inner]; a NaN
-/// counts as largest.
-void argmax(Device &device, int64_t outer, int64_t extent, int64_t inner, const float *x,
-            int32_t *y);
+/// counts as largest. T: float or int32_t.
+template <typename T>
+void argmax(Device &device, int64_t outer, int64_t extent, int64_t inner, const T *x, int32_t *y);
 
 /// Copies a tensor of extents `shape` between any two strides (in elements): slices, permutations,
 /// the parts of a concatenation. T: float, int32_t or bool.
