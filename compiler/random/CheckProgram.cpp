@@ -143,6 +143,9 @@ static bool isClose(const Outcomes &a, const Outcomes &b) {
     for (size_t index = 0; index < x.gradients.size(); ++index)
       if (!close(x.gradients[index].second, y.gradients[index].second))
         return false;
+    for (size_t index = 0; index < x.buffers.size(); ++index)
+      if (!close(x.buffers[index].second, y.buffers[index].second))
+        return false;
     for (size_t index = 0; index < x.returned.size(); ++index)
       if (!close(x.returned[index], y.returned[index]))
         return false;

@@ -1,6 +1,8 @@
 // How statements are put together, and how the output is.
 #include "random/ForwardWriter.h"
 
+#include "llvm/ADT/StringRef.h"
+
 #include <algorithm>
 
 namespace mparc::random {
@@ -20,6 +22,20 @@ Variable &ForwardWriter::pick() {
       chosen = &other;
   }
   return *chosen;
+}
+
+void ForwardWriter::addIntegers(const std::string &name, const Shape &shape) {
+  static const std::vector<std::string> uses = {
+      "cast($ % 5, f32) * 0.25",
+      "where($ % 2 == 1, 0.5, -0.25)",
+      "cast(minimum($ * $ - 2 * $, 7), f32) * 0.125",
+      "cast(clamp($ - 1, -2, 3) > 0 && $ < 9, f32)",
+      "max(cast($, f32), dim: -1, keepdim: true) * 0.25 + cast(-$ + 2, f32) * 0.125",
+      "cast(sum($, dim: -1, keepdim: true) + abs($), f32) * 0.0625"};
+  std::string value = random_.pick(uses);
+  for (size_t at; (at = value.find('$')) != std::string::npos;)
+    value.replace(at, 1, name);
+  append({value, shape, 4, ""});
 }
 
 Statement ForwardWriter::bind(const Expression &expression, std::string name) {
@@ -164,8 +180,79 @@ bool ForwardWriter::addControl() {
   return true;
 }
 
+/// Several results bound at once: equal parts of a dimension, two values exchanged, or what a layer
+/// of two results gives.
+bool ForwardWriter::addPair() {
+  Variable &x = pick(), &y = pick();
+  std::vector<Variable> results;
+  std::string value;
+  if (random_.chance(0.5)) {
+    const auto rank = static_cast<int64_t>(x.shape.size());
+    const int64_t along = rank ? random_.below(rank) : 0, parts = random_.between(2, 3);
+    if (rank == 0 || x.shape[along].batch || x.shape[along].size % parts != 0)
+      return false;
+    Shape shape = x.shape;
+    shape[along].size /= parts;
+    for (int64_t part = 0; part < parts; ++part)
+      results.push_back({fresh("h"), shape, x.bound});
+    value = "split(" + x.name + ", " + std::to_string(parts) +
+            ", dim: " + std::to_string(random_.chance(0.5) ? along : along - rank) + ")";
+  } else if (random_.chance(0.3)) {
+    results = {{fresh("h"), y.shape, y.bound}, {fresh("h"), x.shape, x.bound}};
+    value = "(" + y.name + ", " + x.name + ")";
+    ++y.uses;
+  } else {
+    std::vector<const OwnLayer *> pairs;
+    for (const OwnLayer &layer : layers_)
+      if (layer.isPair)
+        pairs.push_back(&layer);
+    if (pairs.empty() || x.shape.size() < 2 || x.shape.back().batch)
+      return false;
+    const int64_t out = random_.between(1, 4);
+    const std::string name = fresh("pair");
+    Statement member(name + " = " + random_.pick(pairs)->name + "(" +
+                     std::to_string(x.shape.back().size) + ", " + std::to_string(out) + ")");
+    annotator_.annotate(member);
+    members_.push_back(std::move(member));
+    Shape shape = x.shape;
+    shape.back().size = out;
+    results = {{fresh("h"), shape, 4}, {fresh("h"), shape, 4}};
+    value = name + "(" + x.name + ")";
+  }
+  ++x.uses;
+  std::string names;
+  for (const Variable &result : results)
+    names += (names.empty() ? "" : ", ") +
+             (&result != &results.front() && random_.chance(0.1) ? std::string("_") : result.name);
+  Statement statement(names + " = " + value);
+  annotator_.annotate(statement);
+  statements_.push_back(std::move(statement));
+  for (Variable &result : results)
+    if (llvm::StringRef(names).contains(result.name))
+      variables_.push_back(std::move(result));
+  return true;
+}
+
+/// Sets a buffer that has been read to something of its shape, or to a number for all of it.
+void ForwardWriter::addUpdate(const Variable &buffer) {
+  const Variable &x = pick();
+  const std::string mixed = "0.5 * " + buffer.name + " + 0.25 * ";
+  Statement statement("update(" + buffer.name + ", " + mixed + "mean(" + x.name + "))");
+  if (x.shape == buffer.shape)
+    statement = Statement("update(" + buffer.name + ", " + mixed + x.name + ")");
+  else if (random_.chance(0.3))
+    statement = Statement("update(" + buffer.name + ", 0.5)");
+  annotator_.annotate(statement);
+  statements_.push_back(std::move(statement));
+}
+
 void ForwardWriter::addStatement() {
   for (int attempt = 0; attempt < 20; ++attempt) {
+    if (random_.chance(0.08)) {
+      if (addPair())
+        return;
+      continue;
+    }
     if (random_.chance(0.15)) {
       if (addControl())
         return;
@@ -249,15 +336,19 @@ void ForwardWriter::addWords(const std::string &ids, Shape shape, int64_t rows) 
 Variable ForwardWriter::write(int64_t count, int64_t widest) {
   for (int64_t each = 0; each < count; ++each)
     addStatement();
-  return finish(widest);
+  Variable output = finish(widest);
+  for (const Variable &buffer : buffers_)
+    addUpdate(buffer);
+  return output;
 }
 
 const ForwardWriter::Member &ForwardWriter::addMember(int64_t in, int64_t out) {
   const std::string sizes = std::to_string(in) + ", " + std::to_string(out);
   Member member{fresh("layer"), in, out, static_cast<double>(in) + 1};
   std::string text = "Linear(" + sizes + (random_.chance(0.25) ? ", bias: false)" : ")");
-  if (!layers_.empty() && random_.chance(0.4)) {
-    const OwnLayer &own = random_.pick(layers_);
+  const OwnLayer *chosen = layers_.empty() ? nullptr : &random_.pick(layers_);
+  if (chosen && !chosen->isPair && random_.chance(0.4)) {
+    const OwnLayer &own = *chosen;
     text = own.name + "(" + sizes;
     for (const std::string &option : own.options)
       if (random_.chance(0.4))

@@ -13,6 +13,7 @@ namespace mparc::random {
 struct OwnLayer {
   std::string name;
   std::vector<std::string> options; // named arguments that may follow n and m
+  bool isPair = false;              // it gives two results of m features
 };
 
 /// Puts `@device(k)` on some statements.
@@ -51,8 +52,15 @@ public:
   ForwardWriter(Random &random, Annotator &annotator, const std::vector<OwnLayer> &layers)
       : random_(random), annotator_(annotator), layers_(layers) {}
 
-  /// A name that `forward` may read: the input, a parameter, a constant.
+  /// A name that `forward` may read: an input, a parameter, a constant.
   void addVariable(Variable variable) { variables_.push_back(std::move(variable)); }
+  /// An input of i32: a statement makes numbers of it.
+  void addIntegers(const std::string &name, const Shape &shape);
+  /// A buffer of f32, of the model itself; it is read, and at the end of `forward` set.
+  void addBuffer(Variable buffer) {
+    buffers_.push_back(buffer);
+    addVariable(std::move(buffer));
+  }
 
   /// Adds a table of the model's own, of `rows` vectors, and the statement that looks `ids`, an i32
   /// of this shape, up in it.
@@ -90,6 +98,8 @@ private:
   std::optional<Expression> makeAny();
 
   bool addControl();
+  bool addPair();
+  void addUpdate(const Variable &buffer);
   void addStatement();
   void addUnused(Variable &output);
   Variable finish(int64_t widest);
@@ -106,6 +116,7 @@ private:
   Annotator &annotator_;
   const std::vector<OwnLayer> &layers_;
   std::vector<Variable> variables_;
+  std::vector<Variable> buffers_;
   std::vector<Member> instances_;
   std::vector<Statement> members_;
   std::vector<Statement> statements_;

@@ -36,9 +36,23 @@ static Statement writeLayer(Random &random, Annotator &annotator, OwnLayer &laye
     text.body.push_back(std::move(loop));
   }
   add(text.body, "last = Linear(k, m)");
+  const bool counts = random.chance(0.3);
+  if (counts) {
+    text.body.emplace_back("buffer calls: i32[] = constant(3)");
+    text.body.emplace_back("buffer decay: f32[k] = uniform(-0.5, 0.5)");
+  }
 
-  Statement forward = makeBlock("forward(x: f32[..., n]) -> f32[..., m]");
-  add(forward.body, std::string("h = matmul(x, transpose(weight))") + (shift ? " + shift" : ""));
+  Statement forward = makeBlock(std::string("forward(x: f32[..., n]) -> ") +
+                                (layer.isPair ? "(f32[..., m], f32[..., m])" : "f32[..., m]"));
+  add(forward.body, std::string(counts ? "product" : "h") + " = matmul(x, transpose(weight))" +
+                        (shift ? " + shift" : ""));
+  if (counts) {
+    // Before it is set and after; gradients do not flow through either.
+    add(forward.body, "before = decay * 0.5 + cast(calls % 3, f32) * 0.125");
+    add(forward.body, "update(decay, 0.5 * decay + 0.125)");
+    add(forward.body, "update(calls, calls + 1)");
+    add(forward.body, "h = product + before + 0.25 * decay");
+  }
   if (loops) {
     Statement loop = makeBlock("for i in 0..times");
     add(loop.body, "h = tanh(inner[i](h)) + h * scale", true);
@@ -60,13 +74,13 @@ static Statement writeLayer(Random &random, Annotator &annotator, OwnLayer &laye
       add(group.body, "g = a * h");
       forward.body.push_back(std::move(group));
       add(forward.body, "r = tanh(last(g)) + mean(h, dim: -1, keepdim: true) * 0.25");
-      forward.body.emplace_back("return r");
-      text.body.push_back(std::move(forward));
-      return text;
     }
   }
-  add(forward.body, "r = sin(last(gelu(h)))");
-  forward.body.emplace_back("return r");
+  if (forward.body.back().text.rfind("r = ", 0) != 0)
+    add(forward.body, "r = sin(last(gelu(h)))");
+  if (layer.isPair)
+    add(forward.body, "s = sigmoid(last(h * 0.5))");
+  forward.body.emplace_back(layer.isPair ? "return r, s" : "return r");
   text.body.push_back(std::move(forward));
   return text;
 }
@@ -89,7 +103,7 @@ static Statement writeLoss(Random &random, Annotator &annotator) {
   return loss;
 }
 
-/// Parameters of the model itself: of ranks 1 to 4, values without rows.
+/// Parameters of the model itself, and buffers: of ranks 1 to 4, values without rows.
 static void writeParameters(Random &random, ForwardWriter &writer, std::vector<Statement> &body) {
   for (int64_t each = random.below(3); each > 0; --each) {
     Shape shape;
@@ -99,8 +113,13 @@ static void writeParameters(Random &random, ForwardWriter &writer, std::vector<S
     static const std::vector<std::string> initializers = {
         "uniform(-0.5, 0.5)", "normal(0.0, 0.5)", "ones()",
         "constant(0.25)",     "zeros()",          "xavier_uniform(fan_in: 3, fan_out: 2)"};
-    body.emplace_back("param " + name + ": f32" + list(shape) + " = " + random.pick(initializers));
-    writer.addVariable({name, shape, 1});
+    const bool isBuffer = random.chance(0.3);
+    body.emplace_back((isBuffer ? "buffer " : "param ") + name + ": f32" + list(shape) + " = " +
+                      random.pick(initializers));
+    if (isBuffer)
+      writer.addBuffer({name, shape, 1});
+    else
+      writer.addVariable({name, shape, 1});
   }
 }
 
@@ -112,7 +131,7 @@ Program generate(uint64_t seed) {
   std::vector<Statement> file;
   std::vector<OwnLayer> layers;
   for (int64_t each = random.below(3); each > 0; --each) {
-    layers.push_back({"Mix" + std::to_string(each), {}});
+    layers.push_back({"Mix" + std::to_string(each), {}, random.chance(0.4)});
     file.push_back(writeLayer(random, annotator, layers.back()));
   }
 
@@ -127,6 +146,20 @@ Program generate(uint64_t seed) {
     writer.addWords("x", input, words);
   else
     writer.addVariable({"x", input, 1});
+  std::string signature = std::string("x: ") + (words ? "i32" : "f32") + list(input);
+  int64_t inputs = count(input), integers = 0;
+  if (random.chance(0.3)) {
+    // A second input, of numbers or of integers, which a statement makes numbers of.
+    const Shape second = {{1, true}, {random.between(1, 4), false}};
+    const bool isInteger = random.chance(0.5);
+    signature += std::string(", z: ") + (isInteger ? "i32" : "f32") + list(second);
+    inputs += count(second);
+    integers = isInteger ? count(second) : 0;
+    if (isInteger)
+      writer.addIntegers("z", second);
+    else
+      writer.addVariable({"z", second, 1});
+  }
   writeParameters(random, writer, model.body);
   const Variable output = writer.write(random.between(3, 20), 5);
   for (Statement &member : writer.takeMembers())
@@ -134,8 +167,7 @@ Program generate(uint64_t seed) {
 
   const std::string loss =
       random.pick(std::vector<std::string>{"mse", "mse", "l1", "bce", "cross_entropy", "OwnLoss"});
-  Statement forward = makeBlock(std::string("forward(x: ") + (words ? "i32" : "f32") + list(input) +
-                                ") -> f32" + list(output.shape));
+  Statement forward = makeBlock("forward(" + signature + ") -> f32" + list(output.shape));
   forward.body = writer.takeStatements();
   forward.body.emplace_back("return " +
                             (loss == "bce" ? "sigmoid(" + output.name + ")" : output.name));
@@ -160,7 +192,8 @@ Program generate(uint64_t seed) {
   file.push_back(std::move(train));
   const bool classes = loss == "cross_entropy";
   return {std::move(file),
-          count(input),
+          inputs,
+          integers,
           classes ? 1 : count(output.shape),
           classes ? count(output.shape) : 0,
           words,

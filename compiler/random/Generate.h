@@ -7,12 +7,12 @@
 
 namespace mparc::random {
 
-/// A program, and what its data must be: rows of `inputs` numbers, then `targets` numbers or, where
-/// `classes` is not 0, the number of a class. Where `words` is not 0 the inputs are integers below
-/// it.
+/// A program, and what its data must be: rows of `inputs` numbers, of which the last `integers` are
+/// integers, then `targets` numbers or, where `classes` is not 0, the number of a class. Where
+/// `words` is not 0 the inputs are integers below it.
 struct Program {
   std::vector<Statement> file;
-  int64_t inputs = 0, targets = 0, classes = 0, words = 0;
+  int64_t inputs = 0, integers = 0, targets = 0, classes = 0, words = 0;
   int64_t batch = 4;
 };
 

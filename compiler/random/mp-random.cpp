@@ -37,6 +37,8 @@ static std::string makeRows(const Program &program, uint64_t number) {
         text += std::to_string(random.below(program.words));
       else if (program.classes && column >= program.inputs)
         text += std::to_string(random.below(program.classes));
+      else if (column < program.inputs && column >= program.inputs - program.integers)
+        text += std::to_string(random.below(7) - 3);
       else
         text += std::to_string(static_cast<double>(random.between(-1000, 1000)) / 1000);
     }
