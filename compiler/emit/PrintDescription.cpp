@@ -79,6 +79,8 @@ static void printPorts(const ModelIndex &index, llvm::raw_ostream &out) {
     out << (argument.getArgNumber() ? ", " : "")
         << port(cast<StringAttr>(name).getValue(), argument.getType());
   out << "};\n";
+  if (train && leastRows(train) > 1)
+    out << "description.least_rows = " << leastRows(train) << ";\n";
   if (train)
     out << "description.target = "
         << port(cast<StringAttr>(train.getNames().getValue().back()).getValue(),
@@ -103,6 +105,13 @@ static void printData(StringRef member, DictionaryAttr data, llvm::raw_ostream &
       out << prefix << field << " = " << value.getInt() << ";\n";
   };
   text("path", "path");
+  if (auto paths = data.getAs<ArrayAttr>("path")) {
+    auto file = [&](Attribute path) { return quote(cast<StringAttr>(path).getValue()); };
+    out << prefix << "path = " << file(paths[0]) << ";\n" << prefix << "more_paths = {";
+    llvm::interleaveComma(paths.getValue().drop_front(), out,
+                          [&](Attribute path) { out << file(path); });
+    out << "};\n";
+  }
   text("targets_path", "targets");
   integer("inputs", "input_columns");
   integer("targets", "target_columns");

@@ -60,11 +60,25 @@ void FilePrinter::printParts(ProgramOp program, llvm::raw_ostream &out) {
   printStages(stages, "after", out);
 }
 
+int64_t leastRows(ProgramOp train) {
+  int64_t least = 1;
+  train.walk([&](ExtentOp extent) {
+    int64_t scale = extent.getScale(), offset = extent.getOffset();
+    if (scale > 0)
+      least = std::max(least, -offset / scale + 1);
+  });
+  return least;
+}
+
 void FilePrinter::printProgram(ProgramOp program, StringRef signature, llvm::raw_ostream &out) {
   bool predicts = program.getSymName() == "predict";
   CallPrinter names(index, out);
-  out << "\n" << signature << " {\ncheck(batch);\n";
-  if (program.getSymName() == "train")
+  bool trains = program.getSymName() == "train";
+  int64_t least = trains ? leastRows(program) : 1;
+  out << "\n"
+      << signature << " {\ncheck(batch" << (least > 1 ? ", " + std::to_string(least) : "")
+      << ");\n";
+  if (trains)
     out << "++step();\n";
   const std::vector<Function> &stages = functions[program];
   if (program->hasAttr(kRowsAPart)) {

@@ -57,7 +57,11 @@ DictionaryAttr ModelBuilder::dataAttribute(const std::optional<DataSettings> &da
       entries.push_back(builder.getNamedAttr(name, value));
     };
     add("kind", builder.getStringAttr(data->kind));
-    add("path", builder.getStringAttr(data->path));
+    if (data->paths.size() == 1)
+      add("path", builder.getStringAttr(data->paths.front()));
+    else
+      add("path", builder.getStrArrayAttr(
+                      SmallVector<llvm::StringRef>(data->paths.begin(), data->paths.end())));
     if (!data->targetsPath.empty())
       add("targets_path", builder.getStringAttr(data->targetsPath));
     if (data->inputs)

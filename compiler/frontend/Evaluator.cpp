@@ -130,8 +130,9 @@ static const ast::Target *findBinding(const ast::Block &block, llvm::StringRef n
   for (const ast::StmtPtr &stmt : block.statements) {
     const ast::Target *found = nullptr;
     if (auto *binding = llvm::dyn_cast<ast::BindingStmt>(stmt.get())) {
+      // `_` among several names binds nothing.
       for (const ast::Target &target : binding->targets)
-        if (target.name.text == name)
+        if (target.name.text == name && (name != "_" || binding->targets.size() == 1))
           return &target;
     } else if (auto *branches = llvm::dyn_cast<ast::IfStmt>(stmt.get())) {
       for (const ast::IfBranch &branch : branches->branches)

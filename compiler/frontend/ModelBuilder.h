@@ -21,16 +21,18 @@ private:
   bool chooseModel();
   void declareLayers();
   void buildProgram(Mode mode);
-  std::optional<Tensor> addInput(mp::ProgramOp program, GraphBuilder &graph);
+  llvm::SmallVector<Tensor> addInputs(mp::ProgramOp program);
+  std::optional<Tensor> addInput(mp::ProgramOp program, Evaluator &evaluator,
+                                 const ast::Parameter &input);
   std::optional<Tensor> addLoss(mp::ProgramOp program, GraphBuilder &graph, Tensor output);
   bool checkLossLayer();
   void checkLossValue(const Tensor &loss);
-  void checkCounts(const DataSettings &data, const Tensor &input, const Tensor &target);
+  void checkCounts(const DataSettings &data, llvm::ArrayRef<Tensor> inputs, const Tensor &target);
   /// A token data's context is the size of the free name that the model's input has beside its
   /// batch.
   void bindContext();
   /// Rows of tokens are what the model and its loss take. Sets the context where it was left open.
-  void checkTokens(DataSettings &data, const Tensor &input, const Tensor &target);
+  void checkTokens(DataSettings &data, llvm::ArrayRef<Tensor> inputs, const Tensor &target);
   void addTraining();
   mlir::DictionaryAttr dataAttribute(const std::optional<DataSettings> &data);
   void warnUnused();

@@ -10,19 +10,34 @@ using namespace mlir;
 
 namespace mparc {
 
-/// The model's input: its first free name is the batch, others have the sizes that options say.
-std::optional<Tensor> ModelBuilder::addInput(mp::ProgramOp program, GraphBuilder &graph) {
+/// The model's inputs; none after an error.
+SmallVector<Tensor> ModelBuilder::addInputs(mp::ProgramOp program) {
   const ast::Forward &forward = *declaration->forward;
-  if (forward.inputs.size() != 1) {
-    if (forward.inputs.empty())
-      session.error(forward.keyword.range, "a model needs an input");
-    else
-      session.unsupported(forward.inputs[1].range, "a model of several inputs is");
-    return std::nullopt;
-  }
-  const ast::Parameter &input = forward.inputs.front();
+  if (forward.inputs.empty())
+    session.error(forward.keyword.range, "a model needs an input");
+  // Names of dimensions mean the same in all of them.
   Frame frame;
   Evaluator evaluator(session, model, &frame);
+  SmallVector<Tensor> inputs;
+  for (const ast::Parameter &input : forward.inputs) {
+    std::optional<Tensor> tensor = addInput(program, evaluator, input);
+    // Without the first there is no batch for the others.
+    if (tensor)
+      inputs.push_back(*tensor);
+    else if (inputs.empty())
+      return {};
+  }
+  if (inputs.size() != forward.inputs.size())
+    inputs.clear();
+  return inputs;
+}
+
+/// An input: its first dimension is the batch, which the first input names; other free names have
+/// the sizes that options say.
+std::optional<Tensor> ModelBuilder::addInput(mp::ProgramOp program, Evaluator &evaluator,
+                                             const ast::Parameter &input) {
+  Frame &frame = *evaluator.frame;
+  const std::vector<ast::Parameter> &inputs = declaration->forward->inputs;
   Type element = evaluator.elementType(input.type.element);
   if (!element)
     return std::nullopt;
@@ -37,19 +52,32 @@ std::optional<Tensor> ModelBuilder::addInput(mp::ProgramOp program, GraphBuilder
     return std::nullopt;
   }
   Dimensions dimensions;
-  bool isFine = true, hasBatch = false;
+  bool isFine = true;
   for (auto [index, expr] : llvm::enumerate(input.type.dimensions)) {
     auto *name = llvm::dyn_cast<ast::NameExpr>(expr.get());
     bool isFree =
         name && !model->names.count(name->name.text) && !frame.dimensions.count(name->name.text);
+    if (index == 0 && &input != &inputs.front()) {
+      auto known = name ? frame.dimensions.find(name->name.text) : frame.dimensions.end();
+      if (known == frame.dimensions.end() || !known->second.hasBatch()) {
+        SourceRange batch = inputs.front().type.dimensions.front()->range;
+        session
+            .error(expr->range,
+                   "the first dimension of each input of a model is its batch, here `" +
+                       session.text(batch) + "`")
+            .note(batch, "the batch is named here");
+        return std::nullopt;
+      }
+      dimensions.push_back(evaluator.dimension(*expr));
+      continue;
+    }
     if (index == 0 && !isFree) {
       session.error(expr->range,
                     "the first dimension of a model's input is its batch, a free name, "
                     "as in `f32[batch, 12]`");
       return std::nullopt;
     }
-    if (isFree && !hasBatch) {
-      hasBatch = true;
+    if (index == 0) {
       mp::DimensionAttr batch =
           mp::getDimension(&session.context, name->name.text, ShapedType::kDynamic);
       frame.dimensions[name->name.text] = Number::integer(1, batch);
@@ -104,10 +132,15 @@ void ModelBuilder::buildProgram(Mode mode) {
   GraphBuilder graph(session, &block);
   graph.at(forward.keyword.range);
   graph.training = mode == Mode::Train;
-  std::optional<Tensor> input = addInput(program, graph);
-  if (!input)
+  SmallVector<Tensor> inputs = addInputs(program);
+  if (inputs.empty())
     return;
-  std::vector<llvm::StringRef> names{forward.inputs.front().name.text};
+  std::vector<std::string> names;
+  SmallVector<SourceRange> ranges;
+  for (const ast::Parameter &input : forward.inputs) {
+    names.push_back(input.name.text.str());
+    ranges.push_back(input.range);
+  }
 
   if (forward.results.size() != 1) {
     session.error(forward.results[1].range,
@@ -116,8 +149,7 @@ void ModelBuilder::buildProgram(Mode mode) {
     return;
   }
   Evaluator evaluator(session, model, nullptr, &graph);
-  Value result =
-      evaluator.callForward(*model, *input, forward.inputs.front().range, forward.keyword.range);
+  Value result = evaluator.callForward(*model, inputs, ranges, forward.keyword.range);
   auto *output = std::get_if<Tensor>(&result);
   if (!output)
     return;
@@ -141,22 +173,25 @@ void ModelBuilder::buildProgram(Mode mode) {
     if (!value)
       return;
     results.push_back(value->value);
-    names.push_back(names.front() == "target" ? "target_" : "target");
+    std::string targetName = "target";
+    while (llvm::is_contained(names, targetName))
+      targetName += "_";
+    names.push_back(targetName);
     if (mode == Mode::Train) {
-      Tensor target{block.getArgument(1),
-                    cast<mp::DimensionsAttr>(
-                        cast<RankedTensorType>(block.getArgument(1).getType()).getEncoding()),
+      auto type = cast<RankedTensorType>(block.getArguments().back().getType());
+      Tensor target{block.getArguments().back(), cast<mp::DimensionsAttr>(type.getEncoding()),
                     nullptr};
       for (auto *data : {&training->data, &training->testData})
         if (*data && isTokenData((*data)->kind))
-          checkTokens(**data, *input, target);
+          checkTokens(**data, inputs, target);
         else if (*data)
-          checkCounts(**data, *input, target);
+          checkCounts(**data, inputs, target);
     }
   }
   if (mode == Mode::Train)
     graph.finishAssignments();
-  program.setNamesAttr(builder.getStrArrayAttr(names));
+  program.setNamesAttr(
+      builder.getStrArrayAttr(SmallVector<llvm::StringRef>(names.begin(), names.end())));
   graph.builder.create<mp::ReturnOp>(location(forward.keyword.range), results);
   // What nothing uses need not be computed: transposes that products took in, unused bindings.
   for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
@@ -255,19 +290,35 @@ static int64_t elementsPerRow(const Tensor &tensor) {
   return count;
 }
 
-void ModelBuilder::checkCounts(const DataSettings &data, const Tensor &input,
+void ModelBuilder::checkCounts(const DataSettings &data, ArrayRef<Tensor> inputs,
                                const Tensor &target) {
-  auto check = [&](std::optional<int64_t> given, SourceRange where, const Tensor &tensor,
+  auto check = [&](std::optional<int64_t> given, SourceRange where, ArrayRef<Tensor> tensors,
                    llvm::StringRef what) {
-    int64_t expected = elementsPerRow(tensor);
+    int64_t expected = 0;
+    std::string all;
+    for (const Tensor &tensor : tensors) {
+      expected += elementsPerRow(tensor);
+      all += (all.empty() ? "" : ", ") + describe(tensor);
+    }
     if (!given || *given == expected || (*given == 0 && what == "target"))
       return;
-    session.error(where, "the " + what + " " + describe(tensor) + " is " + llvm::Twine(expected) +
+    session.error(where, "the " + what + (tensors.size() > 1 ? "s " : " ") + all +
+                             (tensors.size() > 1 ? " are " : " is ") + llvm::Twine(expected) +
                              (expected == 1 ? " column" : " columns") + ", got " +
                              llvm::Twine(*given));
   };
-  check(data.inputs, data.inputsRange, input, "input");
+  check(data.inputs, data.inputsRange, inputs, "input");
   check(data.targets, data.targetsRange, target, "target");
+  auto countOf = [](size_t count, llvm::StringRef noun) {
+    return std::to_string(count) + " " + noun.str() + (count == 1 ? "" : "s");
+  };
+  if (data.kind == "npy" && data.paths.size() != inputs.size())
+    session
+        .error(data.pathsRange,
+               "`" + declaration->name.text + "` has " + countOf(inputs.size(), "input") +
+                   ", got " + countOf(data.paths.size(), "file") +
+                   "; `npy` takes one each, as in `inputs: [\"a.npy\", \"b.npy\"]`")
+        .note(declaration->forward->signature, "the inputs are declared here");
 }
 
 } // namespace mparc

@@ -48,7 +48,7 @@ std::optional<DataSettings> readTokenData(Session &session, Evaluator &evaluator
     auto *text = std::get_if<std::string>(&value);
     bool isPath = formal.name == "path";
     if (text && isPath && !text->empty())
-      result.path = *text;
+      result.paths = {*text};
     else if (text && !isPath && (*text == "u8" || *text == "u16" || *text == "i32"))
       result.tokenType = *text;
     else if (!isPoison(value))
@@ -82,7 +82,15 @@ void ModelBuilder::bindContext() {
   }
 }
 
-void ModelBuilder::checkTokens(DataSettings &data, const Tensor &input, const Tensor &target) {
+void ModelBuilder::checkTokens(DataSettings &data, ArrayRef<Tensor> inputs, const Tensor &target) {
+  if (inputs.size() > 1) {
+    session
+        .error(data.inputsRange, "`" + data.kind + "` gives one input; `" + declaration->name.text +
+                                     "` has " + llvm::Twine(inputs.size()))
+        .note(declaration->forward->signature, "the inputs are declared here");
+    return;
+  }
+  const Tensor &input = inputs.front();
   auto isWindow = [&](const Tensor &tensor) {
     return tensor.element().isInteger(32) && tensor.rank() == 2 &&
            tensor.dimensions()[0].getStaticSize() == 1 &&

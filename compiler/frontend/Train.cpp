@@ -18,6 +18,7 @@ public:
 
 private:
   std::optional<DataSettings> data(llvm::StringRef entry, const ast::Expr &value);
+  std::optional<std::string> fileName(const ast::Expr &expr, const std::string &what);
   void loss(const ast::Expr &value);
   void optimizer(const ast::Expr &value);
   std::optional<double> number(const ast::Expr &expr, const std::string &what);
@@ -138,6 +139,16 @@ std::optional<double> readTestPart(Session &session, Evaluator &evaluator, llvm:
   return std::nullopt;
 }
 
+std::optional<std::string> TrainReader::fileName(const ast::Expr &expr, const std::string &what) {
+  Value path = evaluator.evaluateConstant(expr);
+  auto *text = std::get_if<std::string>(&path);
+  if (text && !text->empty())
+    return *text;
+  if (!isPoison(path))
+    session.error(expr.range, what + " must be a file's name, got " + describe(path));
+  return std::nullopt;
+}
+
 std::optional<DataSettings> TrainReader::data(llvm::StringRef entry, const ast::Expr &value) {
   CallSite site;
   const Identifier *name = callee(value, site);
@@ -167,12 +178,19 @@ std::optional<DataSettings> TrainReader::data(llvm::StringRef entry, const ast::
     std::string what = "`" + formal.name.str() + "` of `" + name->text.str() + "`";
     bool isPath = formal.name == "path" || (!isCsv && formal.name != "test");
     if (isPath) {
-      Value path = evaluator.evaluateConstant(*actual.expr);
-      auto *text = std::get_if<std::string>(&path);
-      if (text && !text->empty())
-        (formal.name == "targets" ? result.targetsPath : result.path) = *text;
-      else if (!isPoison(path))
-        session.error(actual.range, what + " must be a file's name, got " + describe(path));
+      // Of several inputs a list, a file each.
+      llvm::SmallVector<const ast::Expr *> files{actual.expr};
+      if (auto *list = llvm::dyn_cast<ast::ListExpr>(actual.expr);
+          list && !isCsv && formal.name == "inputs") {
+        files.clear();
+        for (const ast::ExprPtr &element : list->elements)
+          files.push_back(element.get());
+      }
+      if (formal.name != "targets")
+        result.pathsRange = actual.range;
+      for (const ast::Expr *file : files)
+        if (std::optional<std::string> path = fileName(*file, what))
+          formal.name == "targets" ? result.targetsPath = *path : result.paths.emplace_back(*path);
     } else if (formal.name == "test") {
       result.test = readTestPart(session, evaluator, entry, *actual.expr, what);
     } else {

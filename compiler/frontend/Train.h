@@ -10,7 +10,9 @@ namespace mparc {
 /// Where data comes from: the arguments of `csv`, `npy`, `text` or `tokens`.
 struct DataSettings {
   std::string kind;
-  std::string path;
+  /// One; of `npy` one an input.
+  std::vector<std::string> paths;
+  SourceRange pathsRange;
   std::string targetsPath;
   std::optional<int64_t> inputs, targets;
   SourceRange inputsRange, targetsRange;

@@ -65,14 +65,6 @@ void Evaluator::update(const ast::CallExpr &call) {
   Value value = evaluate(*actuals[1].expr);
   if (!buffer || isPoison(value))
     return;
-  auto [first, isNew] = frame->updated.try_emplace(buffer, call.range);
-  if (!isNew) {
-    session
-        .error(call.range,
-               "`" + session.text(actuals[0].range) + "` is set twice; a step sets a buffer once")
-        .note(first->second, "first set here");
-    return;
-  }
   graph->at(actuals[1].range);
   Type element = buffer->type.getElementType();
   auto dims = cast<mp::DimensionsAttr>(buffer->type.getEncoding());
@@ -91,6 +83,14 @@ void Evaluator::update(const ast::CallExpr &call) {
     report.note(buffer->declaration->range, "declared here");
     if (tensor && tensor->origin)
       report.note(tensor->origin->where, tensor->origin->what + " gives " + describe(*tensor));
+    return;
+  }
+  auto [first, isNew] = frame->updated.try_emplace(buffer, call.range);
+  if (!isNew) {
+    session
+        .error(call.range,
+               "`" + session.text(actuals[0].range) + "` is set twice; a step sets a buffer once")
+        .note(first->second, "first set here");
     return;
   }
   Tensor whole = graph->broadcast(graph->cast(*tensor, element), dims);

@@ -23,13 +23,6 @@ constexpr char words_name[] = "generator/words";
 constexpr char history_name[] = "history/losses";
 constexpr int64_t history_columns = 3;
 
-int64_t element_count(const std::vector<int64_t> &shape) {
-  int64_t count = 1;
-  for (int64_t extent : shape)
-    count *= extent;
-  return count;
-}
-
 bool is_trained(const ModelDescription &model, const ParameterDescription &parameter) {
   return parameter.offset < model.devices[parameter.device].trained_floats;
 }

@@ -99,11 +99,25 @@ Dataset::Port load_array(const std::string &path, const PortDescription &port, i
   return {table, 0, table->columns, port.type};
 }
 
+// Arrays of one data set have as many rows as the first.
+void check_rows(const Dataset::Port &port, const std::string &path, const Dataset::Port &first,
+                const std::string &first_path) {
+  if (port.table->rows != first.table->rows)
+    fail(path + " has " + count_of(port.table->rows, "row") + ", " + first_path + " " +
+         std::to_string(first.table->rows));
+}
+
 Dataset load_npy(const DataSource &source, const ModelDescription &model, bool needs_target) {
-  if (model.inputs.size() != 1)
-    fail(source.path + ": a NumPy file holds one input, " + model.name + " has " +
-         std::to_string(model.inputs.size()));
-  std::vector<Dataset::Port> input = {load_array(source.path, model.inputs[0], 0)};
+  std::vector<std::string> paths = source.more_paths;
+  paths.insert(paths.begin(), source.path);
+  if (paths.size() != model.inputs.size())
+    fail(source.path + ": a NumPy file holds one input; " + model.name + " takes " +
+         std::to_string(model.inputs.size()) + ", got " + count_of(paths.size(), "file"));
+  std::vector<Dataset::Port> input;
+  for (size_t i = 0; i < paths.size(); ++i) {
+    input.push_back(load_array(paths[i], model.inputs[i], 0));
+    check_rows(input.back(), paths[i], input.front(), source.path);
+  }
   std::vector<Dataset::Port> target;
   if (needs_target && source.targets.empty()) {
     if (!is_own_target(model, input[0].width))
@@ -112,9 +126,7 @@ Dataset load_npy(const DataSource &source, const ModelDescription &model, bool n
     target = input;
   } else if (needs_target) {
     target = {load_array(source.targets, model.target, model.classes)};
-    if (target[0].table->rows != input[0].table->rows)
-      fail(source.targets + " has " + count_of(target[0].table->rows, "row") + ", " + source.path +
-           " " + std::to_string(input[0].table->rows));
+    check_rows(target[0], source.targets, input[0], source.path);
   }
   return {std::move(input), std::move(target)};
 }
@@ -196,7 +208,7 @@ DataLoader::DataLoader(Dataset dataset, int64_t batch, bool shuffle)
     : dataset_(std::move(dataset)), batch_(batch), shuffle_(shuffle) {
   int64_t rows = std::min(batch_, dataset_.rows());
   auto buffer = [rows](const Dataset::Port &port) {
-    int64_t row_bytes = port.width * (port.type == ElementType::boolean ? 1 : 4);
+    int64_t row_bytes = port.width * element_bytes(port.type);
     return Buffer{std::make_unique<std::byte[]>(static_cast<size_t>(rows * row_bytes)), row_bytes};
   };
   for (const Dataset::Port &port : dataset_.inputs())

@@ -172,10 +172,11 @@ void Model::load(const std::string &path) {
       std::memcpy(parameter(i), values[i].data(), values[i].size());
 }
 
-void Model::check(const Batch &batch) const {
-  if (batch.rows < 1 || batch.rows > largest_batch_)
-    fail("a batch of " + std::to_string(batch.rows) + " rows; this model takes 1 to " +
-         std::to_string(largest_batch_));
+void Model::check(const Batch &batch, int64_t least) const {
+  if (batch.rows < least || batch.rows > largest_batch_)
+    fail("a batch of " + std::to_string(batch.rows) + " rows; this model takes " +
+         std::to_string(least) + " to " + std::to_string(largest_batch_) +
+         (least > 1 ? " to train on" : ""));
   if (batch.inputs.size() != description_.inputs.size())
     fail("a batch of " + std::to_string(batch.inputs.size()) + " inputs; this model takes " +
          std::to_string(description_.inputs.size()));

@@ -246,7 +246,9 @@ Table read_npy(const std::string &path, const ArrayPlan &plan) {
       double value = element.load(block.data() + i * element.bytes);
       std::string wrong = to_cell(value, rule, table.cells[at]);
       if (!wrong.empty())
-        fail_at(path, at / table.columns, shortest(value) + " " + wrong);
+        fail_at(path, at / table.columns,
+                (table.columns > 1 ? "column " + std::to_string(at % table.columns) + ": " : "") +
+                    shortest(value) + " " + wrong);
     }
   }
   return table;

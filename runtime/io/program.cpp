@@ -31,20 +31,35 @@ bool is_tokens(const DataSource &source) {
   return source.kind == DataSource::Kind::text || source.kind == DataSource::Kind::tokens;
 }
 
+std::vector<std::string> split_at_commas(const std::string &text) {
+  std::vector<std::string> parts;
+  size_t from = 0;
+  for (size_t comma; (comma = text.find(',', from)) != std::string::npos; from = comma + 1)
+    parts.push_back(text.substr(from, comma - from));
+  parts.push_back(text.substr(from));
+  return parts;
+}
+
 // The program's source with the file exchanged for the one of the command line; .npy or not tells
 // the format, but for tokens, which stay what they are.
-DataSource choose_source(const DataSource &program, const std::string &path,
-                         const std::string &targets) {
+DataSource choose_source(const ModelDescription &model, const DataSource &program,
+                         const std::string &path, const std::string &targets) {
   if (path.empty())
     return program;
   DataSource source = program;
-  source.path = path;
   source.targets = targets;
+  source.path = path;
   if (is_tokens(program))
     return source;
   bool npy =
       ends_in(path, ".npy") || (program.kind == DataSource::Kind::npy && !ends_in(path, ".csv"));
   source.kind = npy ? DataSource::Kind::npy : DataSource::Kind::csv;
+  // A model of several inputs takes a NumPy file each: a.npy,b.npy.
+  std::vector<std::string> paths = {path};
+  if (npy && model.inputs.size() > 1)
+    paths = split_at_commas(path);
+  source.path = paths.front();
+  source.more_paths.assign(paths.begin() + 1, paths.end());
   return source;
 }
 
@@ -87,14 +102,14 @@ struct Data {
 };
 
 Data load_data(const ModelDescription &model, const Options &options) {
-  DataSource train = choose_source(model.training.data, options.data, options.targets);
+  DataSource train = choose_source(model, model.training.data, options.data, options.targets);
   // A test file that the program does not know is of the kind of the rows to train on.
   const DataSource &known = model.training.test_data.kind == DataSource::Kind::none
                                 ? model.training.data
                                 : model.training.test_data;
   DataSource test;
   if (!options.test_data.empty())
-    test = choose_source(known, options.test_data, options.test_targets);
+    test = choose_source(model, known, options.test_data, options.test_targets);
   else
     test = model.training.test_data;
   Dataset rows = load_dataset(train, model, true);
@@ -264,8 +279,9 @@ void run(const ModelDescription &description, ModelFactory make, const Options &
     data = load_data(description, options);
   std::optional<Dataset> prediction_rows;
   if (!options.predict.empty())
-    prediction_rows = load_dataset(choose_source(description.training.data, options.predict, ""),
-                                   description, false);
+    prediction_rows =
+        load_dataset(choose_source(description, description.training.data, options.predict, ""),
+                     description, false);
   if (resumed && data && resumed->state().batch > 0 &&
       resumed->state().train_rows != data->train.rows())
     fail(options.resume + " stands inside an epoch of " +

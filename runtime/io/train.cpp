@@ -73,6 +73,12 @@ void train(Model &model, const Dataset &train, const std::optional<Dataset> &tes
     write_checkpoint(hooks.checkpoint, model, settings, state);
   };
 
+  int64_t last = train.rows() - (loader.batches() - 1) * settings.batch;
+  int64_t least = model.description().least_rows;
+  if (last < least && state.epoch < settings.epochs)
+    fail("the last batch of an epoch would have " + std::to_string(last) +
+         (last == 1 ? " row; " : " rows; ") + model.description().name + " trains on at least " +
+         std::to_string(least) + ", as it takes a variance over them; choose another --batch");
   state.train_rows = train.rows();
   while (state.epoch < settings.epochs) {
     int64_t epoch = state.epoch + 1;

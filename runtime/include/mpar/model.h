@@ -54,13 +54,14 @@ struct DataSource {
   enum class Kind { none, csv, npy, text, tokens };
   enum class Token { u8, u16, i32 };
   Kind kind = Kind::none;
-  std::string path;           // the file; npy: the inputs
+  std::string path;           // the file; npy: the inputs, the first of several
   std::string targets;        // npy: the targets; empty: the inputs are their own
   int64_t input_columns = -1; // csv: -1, from the model's signature
   int64_t target_columns = -1;
   double test = 0;          // the last int(rows · test) rows are the test set
   int64_t context = 0;      // text, tokens: tokens of a row; 0, from the model's signature
   Token token = Token::u16; // tokens: what a file that is no .npy holds, little-endian
+  std::vector<std::string> more_paths; // npy: the other inputs of a model of several
 };
 
 /// The entries of a `train` block that the command line may override, as the program was written.
@@ -84,6 +85,8 @@ struct ModelDescription {
   PortDescription output;
   /// With cross_entropy: targets lie in [0, classes) and accuracy is printed. Else 0.
   int64_t classes = 0;
+  /// The fewest rows a step can train on: 2 where the variance of one row would be asked for.
+  int64_t least_rows = 1;
   TrainingDefaults training;
 };
 
@@ -147,8 +150,9 @@ public:
 
 protected:
   Device &device(int index) { return machine_.device(index); }
-  /// To be called first by each of the three functions: refuses a batch with no rows or too many.
-  void check(const Batch &batch) const;
+  /// To be called first by each of the three functions: refuses a batch of fewer rows than `least`
+  /// or too many.
+  void check(const Batch &batch, int64_t least = 1) const;
 
 private:
   ModelDescription description_;

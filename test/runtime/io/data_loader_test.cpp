@@ -114,6 +114,21 @@ TEST_F(DataLoading, TakesArraysOfThePortsShapeOrFlatOnes) {
   EXPECT_EQ(0u, message.find("t.npy has 3 rows, ")) << message;
 }
 
+TEST_F(DataLoading, TakesAnArrayForEachInput) {
+  ModelDescription model = describe({{"a", ElementType::f32, {2}}, {"b", ElementType::f32, {3}}},
+                                    {"target", ElementType::f32, {1}});
+  DataSource source = arrays(npy("(4, 2)", 8), npy("(4,)", 4));
+  EXPECT_EQ("x.npy: a NumPy file holds one input; Net takes 2, got 1 file", fails(source, model));
+  source.more_paths = {directory.write("b.npy", npy("(4, 3)", 12))};
+  EXPECT_EQ("", fails(source, model));
+  Dataset data = mpar::load_dataset(source, model, true);
+  EXPECT_EQ(2u, data.inputs().size());
+  EXPECT_EQ(3, data.inputs()[1].width);
+  source.more_paths = {directory.write("b.npy", npy("(5, 3)", 15))};
+  std::string message = fails(source, model);
+  EXPECT_NE(std::string::npos, message.find("b.npy has 5 rows, ")) << message;
+}
+
 TEST_F(DataLoading, TheLastRowsAreTheTestSet) {
   ModelDescription model =
       describe({{"x", ElementType::f32, {1}}}, {"target", ElementType::f32, {1}});

@@ -80,7 +80,7 @@ TEST(Npy, ReadsEveryVersionAndShape) {
 }
 
 TEST(Npy, ChecksValues) {
-  EXPECT_EQ(": row 1: nan is not a finite number",
+  EXPECT_EQ(": row 1: column 1: nan is not a finite number",
             fails(array("<f4", "(2, 2)", bytes<float>({1, 2, 3, NAN}))));
   EXPECT_EQ(": row 0: 1e+39 is beyond the largest f32",
             fails(array("<f8", "(1,)", bytes<double>({1e39}))));
