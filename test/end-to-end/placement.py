@@ -83,6 +83,22 @@ APART = """model Apart {{
 """
 
 
+# Statistics of the batch on another device than what they normalize; one layer moves its buffers twice a step.
+STATES = """model States {{
+  {0}first = Linear(12, 24, bias: false);
+  {1}norm = BatchNorm1d(24);
+  {2}second = Linear(24, 24, bias: false);
+  {3}last = Linear(24, 12);
+  forward(x: f32[batch, 12]) -> f32[batch, 12] {{
+    h = x |> first |> norm;
+    {4}a, b = split(h, 2);
+    c = norm(second(concat([tanh(a), b * 0.5])));
+    return last(c + h);
+  }}
+}}
+"""
+
+
 def places(template, devices, optimizer):
     # A hundred rows are worked through in two parts.
     name = template.split()[1]
@@ -108,10 +124,12 @@ def cases(full, seed):
         ("article_" + name, article(devices)) for name, devices in article_placements(full, generator)]
     count = 20 if full else 3
     for name, template, optimizer in [("fan_out", FAN_OUT, "adam(lr: 1e-2)"), ("twice", TWICE, "sgd(lr: 0.05, momentum: 0.9)"),
+                                      ("states", STATES, "adam(lr: 1e-2)"),
                                       ("apart", APART, "adamw(lr: 1e-2)")]:
         slots = template.count("{0}") + sum(template.count("{%d}" % i) for i in range(1, 9))
         group = [(f"{name}_none", places(template, [None] * slots, optimizer))]
         fixed = {"fan_out": [[0, 0, 1, 0, 1, None, None], [0, 1, 0, 1, 0, 1, None]], "twice": [[0, 1, 0, 1, 1], [1, 0, 1, 0, None]],
+                 "states": [[0, 1, 0, 1, 0], [0, 1, 2, 0, 1]],
                  "apart": [[0, 0, 0, 1, 1, 0], [0, 1, 2, 3, 0, 1]]}[name]
         fixed += [[generator.randrange(3) for _ in range(slots)] for _ in range(count - 2)]
         group += [(f"{name}_{i}", places(template, devices, optimizer)) for i, devices in enumerate(fixed)]

@@ -76,6 +76,33 @@ TEST(Reduce, AnySetOfDimensions) {
   expect_reduced(1, {100003}, 1);
 }
 
+TEST(Reduce, IntegersExactly) {
+  Device device = plain_device();
+  const Shape shape = {3, 5, 1, 7, 2};
+  std::vector<int32_t> x(shape.count());
+  std::vector<float> same(shape.count());
+  for (size_t i = 0; i < x.size(); ++i)
+    same[i] = static_cast<float>(x[i] = static_cast<int32_t>(i * 7919 % 2001) - 1000);
+  for (uint32_t dimensions = 0; dimensions < 32; ++dimensions)
+    for (Reduction reduction : {Reduction::sum, Reduction::maximum, Reduction::minimum}) {
+      const auto expected = reference(reduction, shape, dimensions, same);
+      std::vector<int32_t> y(expected.size() + 1, -7);
+      reduce(device, reduction, shape, dimensions, x.data(), y.data());
+      for (size_t i = 0; i < expected.size(); ++i)
+        ASSERT_EQ(y[i], expected[i]) << i << ", dimensions " << dimensions;
+      EXPECT_EQ(y[expected.size()], -7);
+    }
+  // Beyond what a float holds, part after part, and beyond 32 bits.
+  const int32_t large[] = {16777217, 1, 16777216, 2147483647};
+  int32_t sum = 0;
+  reduce(device, Reduction::sum, {2}, 1, large, &sum);
+  EXPECT_EQ(sum, 16777218);
+  reduce(device, Reduction::sum, {1}, 1, large + 2, &sum, Store::add);
+  EXPECT_EQ(sum, 33554434);
+  reduce(device, Reduction::sum, {1}, 1, large + 3, &sum, Store::add);
+  EXPECT_EQ(sum, -2113929215);
+}
+
 // The documented order, element by element: what vectors of another width must also give.
 TEST(Reduce, AddsInTheDocumentedOrder) {
   Device device = plain_device();
@@ -198,6 +225,14 @@ TEST(Softmax, LetsNaNThrough) {
   softmax(device, 2, 3, 1, x, y);
   for (int i = 0; i < 6; ++i)
     EXPECT_EQ(std::isnan(y[i]), i < 3);
+}
+
+TEST(Argmax, OfIntegersThatFloatsDoNotTellApart) {
+  Device device = plain_device();
+  const int32_t x[] = {16777216, 16777217, 16777217, -5};
+  int32_t y = -1;
+  argmax(device, 1, 4, 1, x, &y);
+  EXPECT_EQ(y, 1);
 }
 
 TEST(Argmax, FindsTheFirstLargest) {
