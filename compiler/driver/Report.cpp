@@ -45,7 +45,7 @@ void Reporter::printDevice(int64_t number, DictionaryAttr device) {
       layers += (layers.empty() ? "" : ", ") + layer.getPath().str();
   int64_t parameters = 0;
   for (auto parameter : model.getOps<ParameterOp>())
-    if (getDevice(parameter).value_or(0) == number)
+    if (getDevice(parameter).value_or(0) == number && !parameter.getUntrained())
       parameters += getElementCount(parameter.getTensorType()).count;
   int64_t floats = entry("parameter_floats");
   out << "\ndevice " << number << "\n"
@@ -96,16 +96,26 @@ void Reporter::printTransfers() {
 }
 
 void Reporter::printParameters() {
-  int64_t total = 0, count = 0;
-  for (auto parameter : model.getOps<ParameterOp>()) {
-    total += getElementCount(parameter.getTensorType()).count;
-    ++count;
+  for (bool untrained : {false, true}) {
+    int64_t total = 0, count = 0;
+    std::string lines;
+    for (auto parameter : model.getOps<ParameterOp>()) {
+      if (parameter.getUntrained() != untrained)
+        continue;
+      total += getElementCount(parameter.getTensorType()).count;
+      ++count;
+      lines += ("  " + parameter.getSymName() + "  ").str() +
+               emit::shapeComment(parameter.getTensorType()) + "  device " +
+               std::to_string(getDevice(parameter).value_or(0)) + "\n";
+    }
+    if (untrained && count == 0)
+      continue;
+    out << (untrained ? "\nbuffers: " : "\nparameters: ") << emit::grouped(total) << " in "
+        << emit::grouped(count)
+        << (untrained ? " tensors, which no optimizer changes\n"
+                      : " tensors, each owned by one device\n")
+        << lines;
   }
-  out << "\nparameters: " << emit::grouped(total) << " in " << emit::grouped(count)
-      << " tensors, each owned by one device\n";
-  for (auto parameter : model.getOps<ParameterOp>())
-    out << "  " << parameter.getSymName() << "  " << emit::shapeComment(parameter.getTensorType())
-        << "  device " << getDevice(parameter).value_or(0) << "\n";
 }
 
 std::string Reporter::print() {

@@ -48,7 +48,7 @@ static std::string plural(int64_t count, StringRef noun) {
 static int64_t parametersOn(const ModelIndex &index, int64_t device) {
   int64_t count = 0;
   for (auto parameter : ModelOp(index.model).getOps<ParameterOp>())
-    if (getDevice(parameter).value_or(0) == device)
+    if (getDevice(parameter).value_or(0) == device && !parameter.getUntrained())
       count += getElementCount(parameter.getTensorType()).count;
   return count;
 }
