@@ -1,8 +1,6 @@
 // How statements are put together, and how the output is.
 #include "random/ForwardWriter.h"
 
-#include "llvm/ADT/StringRef.h"
-
 #include <algorithm>
 
 namespace mparc::random {
@@ -221,15 +219,17 @@ bool ForwardWriter::addPair() {
   }
   ++x.uses;
   std::string names;
-  for (const Variable &result : results)
-    names += (names.empty() ? "" : ", ") +
-             (&result != &results.front() && random_.chance(0.1) ? std::string("_") : result.name);
+  std::vector<Variable> kept;
+  for (const Variable &result : results) {
+    const bool isWanted = kept.empty() || random_.chance(0.9);
+    names += (names.empty() ? "" : ", ") + (isWanted ? result.name : std::string("_"));
+    if (isWanted)
+      kept.push_back(result);
+  }
   Statement statement(names + " = " + value);
   annotator_.annotate(statement);
   statements_.push_back(std::move(statement));
-  for (Variable &result : results)
-    if (llvm::StringRef(names).contains(result.name))
-      variables_.push_back(std::move(result));
+  std::move(kept.begin(), kept.end(), std::back_inserter(variables_));
   return true;
 }
 
