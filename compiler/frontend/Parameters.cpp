@@ -55,9 +55,12 @@ void Instantiator::addParameter(Body &body, const ast::ParamStmt &stmt) {
     return;
   }
   Type element = evaluator.elementType(stmt.type.element);
-  if (element && !element.isF32() && !stmt.isBuffer) {
+  bool isWhole = element && (element.isInteger(32) || element.isInteger(1));
+  if (element && !element.isF32() && !(stmt.isBuffer && isWhole)) {
     session.error(stmt.type.element.range,
-                  "a parameter is trained, so it is f32, not " + stmt.type.element.text);
+                  llvm::Twine(stmt.isBuffer ? "a buffer is f32, i32 or bool, not "
+                                            : "a parameter is trained, so it is f32, not ") +
+                      stmt.type.element.text);
     element = {};
   }
   mp::DimensionsAttr dims = evaluator.typeDimensions(stmt.type);
