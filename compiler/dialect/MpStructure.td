@@ -69,10 +69,10 @@ def Mp_TrainingOp : Mp_Op<"training"> {
   let description = [{
     `optimizer` is `sgd`, `adam`, `adamw`, `adagrad` or `rmsprop`, `settings` its hyper-parameters by name, numbers as f64, and
     `clip_norm` where gradients are clipped. `loss` names the layer that computes the loss. `classes` is the number of
-    classes where the target is one, else 0. `data` and `test_data` are dictionaries with `kind` (`csv`, `npy`), `path`, and
-    where given `targets_path`, `inputs`, `targets`, `test`; `path` is a list where a model of several inputs has a file each. `lr_schedule` is
-    one with `kind` (`constant`, `cosine`, `linear`,
-    `step`) and the numbers that the language's call gives.
+    classes where the target is one, else 0. `data` and `test_data` are dictionaries with `kind` (`csv`, `npy`, `text`,
+    `tokens`), `path`, and where given `targets_path`, `inputs`, `targets`, `test`; `path` is a list where a model of several
+    inputs has a file each; `text` and `tokens` have `context`, the tokens of a row, and `tokens` a `token_type`. `lr_schedule`
+    is one with `kind` (`constant`, `cosine`, `linear`, `step`) and the numbers that the language's call gives.
 
     ```mlir
     mp.training optimizer "adam" {lr = 1.0e-3 : f64} loss "mse" epochs 10 batch 32 shuffle true seed 0 classes 0
