@@ -2,6 +2,7 @@
 #include "mpar/indexing.h"
 
 #include "mpar/errors.h"
+#include "mpar/low_precision.h"
 #include "multiversion.h"
 #include "parallel.h"
 
@@ -65,6 +66,10 @@ template void gather(Device &, int64_t, int64_t, int64_t, const char *, const in
                      const int32_t *, int32_t *);
 template void gather(Device &, int64_t, int64_t, int64_t, const char *, const bool *,
                      const int32_t *, bool *);
+template void gather(Device &, int64_t, int64_t, int64_t, const char *, const bfloat16 *,
+                     const int32_t *, bfloat16 *);
+template void gather(Device &, int64_t, int64_t, int64_t, const char *, const float16 *,
+                     const int32_t *, float16 *);
 
 void scatter_add(Device &device, int64_t table_rows, int64_t width, int64_t count, const char *name,
                  const int32_t *ids, const float *rows, float *table, Store store) {

@@ -10,7 +10,8 @@
 namespace mpar {
 
 /// y[i] = table[ids[i]] for `count` ids: rows of `width` elements, of a table of `table_rows` rows.
-/// `name` is the table's, for messages. T: float, int32_t or bool.
+/// `name` is the table's, for messages. T: float, int32_t,
+/// bool, bfloat16 or float16.
 template <typename T>
 void gather(Device &device, int64_t table_rows, int64_t width, int64_t count, const char *name,
             const T *table, const int32_t *ids, T *y);
