@@ -53,6 +53,13 @@ bool Instantiator::addTie(Instance &instance, llvm::StringRef name, Evaluator &c
   ParameterInfo *target = caller.parameter(expr, "`" + name + "` of `" + instance.name() + "`");
   if (!target)
     return false;
+  if (target->isBuffer()) {
+    session
+        .error(expr.range, "`" + session.text(expr.range) +
+                               "` is a buffer; only parameters, which are trained, are tied")
+        .note(target->declaration->range, "declared here");
+    return false;
+  }
   instance.ties[name] = {target->tied ? target->tied : target, expr.range, false};
   return true;
 }

@@ -322,9 +322,12 @@ void markUndecayed(Session &session, const TrainSettings &settings) {
       continue;
     }
     bool isUsed = false;
+    // One of several names of a tied tensor is enough.
     for (const auto &parameter : session.parameters)
-      if (glob->match(parameter->path))
-        isUsed = parameter->isUndecayed = true;
+      if (glob->match(parameter->path)) {
+        ParameterInfo &tensor = parameter->tied ? *parameter->tied : *parameter;
+        isUsed = tensor.isUndecayed = true;
+      }
     if (!isUsed)
       session.error(pattern.where,
                     "no parameter's path matches the pattern `" + pattern.text + "`");

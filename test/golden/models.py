@@ -558,6 +558,20 @@ def tied():
     return Program(model, 12, SUNSPOTS, test=0.2, optimizer=adamw(2e-3), epochs=4, batch=100, seed=31)
 
 
+def tied_embedding():
+    def forward(m, x):
+        h = m.words(x).mean(dim=1)
+        return m.head(h + m.mix(h))
+
+    def model():
+        words = nn.Embedding(20, 8)
+        mix = nn.Sequential(nn.Linear(8, 24), nn.GELU(), nn.Linear(24, 8))
+        return Model(forward, words=words, mix=mix, head=Head(words.weight, bias=False))
+
+    return Program(model, 4, "data/words.csv", test=0.2, loss="cross_entropy", optimizer=adam(5e-3), epochs=6,
+                   batch=16, seed=12, integers=True)
+
+
 class Residual(nn.Module):
     def __init__(self, inner):
         super().__init__()
@@ -593,8 +607,9 @@ PROGRAMS = {function.__name__: function for function in (
     article, article_sgd, digits, digits_sgd, defaults, in_order, momentum, batch_one, test_file, own_target, bce, l1,
     deep_gelu_tanh, layer_norm, no_bias, log_softmax, softmax, residual, twice, gated_unit, several_results, batch_norm,
     integers, activation_layers, element_wise, low_precision, initialisers, embedding, characters, attention,
-    averaged_squares, summed_squares, scheduled, clipped, stepped, tied, containers, own_loss)}
+    averaged_squares, summed_squares, scheduled, clipped, stepped, tied, tied_embedding, containers, own_loss)}
 
 # Parameters that are not drawn bit for bit: normal() is PyTorch's to 1e-6.
 DRAWN_NORMAL = {"initialisers": {"second.weight", "second.bias"}, "embedding": {"words.weight"},
+                "tied_embedding": {"words.weight", "head.weight"},
                 "characters": {"letters.weight"}}
