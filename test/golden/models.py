@@ -410,6 +410,133 @@ def attention():
     return Program(model, 12, SUNSPOTS, test=0.2, optimizer=sgd(0.1, momentum=0.9), epochs=3, batch=80, seed=12)
 
 
+class MultiHeadAttention(nn.Module):
+    def __init__(self, width, heads, causal):
+        super().__init__()
+        self.heads, self.causal = heads, causal
+        self.c_attn = nn.Linear(width, 3 * width)
+        self.c_proj = nn.Linear(width, width)
+
+    def forward(self, x):
+        batch, time, width = x.shape
+        q, k, v = self.c_attn(x).reshape(batch, time, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        return self.c_proj(attend(q, k, v, self.causal).transpose(1, 2).reshape(batch, time, width))
+
+
+class FeedForward(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.c_fc = nn.Linear(width, 4 * width)
+        self.c_proj = nn.Linear(4 * width, width)
+
+    def forward(self, x):
+        return self.c_proj(F.gelu(self.c_fc(x)))
+
+
+class TransformerBlock(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.ln_1 = nn.LayerNorm(width)
+        self.attn = MultiHeadAttention(width, heads, causal=True)
+        self.ln_2 = nn.LayerNorm(width)
+        self.mlp = FeedForward(width)
+
+    def forward(self, x):
+        x = x + self.attn(self.ln_1(x))
+        return x + self.mlp(self.ln_2(x))
+
+
+class Transformer(nn.Module):
+    def __init__(self, width=24):
+        super().__init__()
+        self.embed = nn.Linear(1, width)
+        self.wpe = nn.Parameter(nn.init.uniform_(torch.empty(12, width), -0.1, 0.1))
+        self.h = nn.ModuleList(TransformerBlock(width, 3) for _ in range(2))
+        self.ln_f = nn.LayerNorm(width)
+        self.head = nn.Linear(width, 1)
+
+    def forward(self, x):
+        y = self.embed(x.unsqueeze(-1)) + self.wpe
+        for block in self.h:
+            y = block(y)
+        return self.head(self.ln_f(y)).squeeze(-1)
+
+
+def transformer():
+    return Program(Transformer, 12, SUNSPOTS, test=0.2, optimizer=sgd(0.02), epochs=3, batch=96, seed=15)
+
+
+class RMSNorm(nn.Module):
+    def __init__(self, width, eps):
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(width))
+
+    def forward(self, x):
+        return x * torch.rsqrt((x * x).mean(dim=-1, keepdim=True) + self.eps) * self.weight
+
+
+def rotary(x):
+    half = x.shape[-1] // 2
+    rate = 1.0 / 10000.0 ** (torch.arange(half) * 2 / x.shape[-1])
+    angle = torch.arange(x.shape[-2]).unsqueeze(-1) * rate
+    left, right = x[..., :half], x[..., half:]
+    return torch.cat([left * angle.cos() - right * angle.sin(), right * angle.cos() + left * angle.sin()], dim=-1)
+
+
+class LlamaAttention(nn.Module):
+    def __init__(self, width, heads, kv_heads):
+        super().__init__()
+        self.dim = width // heads
+        self.q_proj = nn.Linear(width, heads * self.dim, bias=False)
+        self.k_proj = nn.Linear(width, kv_heads * self.dim, bias=False)
+        self.v_proj = nn.Linear(width, kv_heads * self.dim, bias=False)
+        self.o_proj = nn.Linear(width, width, bias=False)
+
+    def forward(self, x):
+        q, k, v = (layer(x).unflatten(-1, (-1, self.dim)).transpose(1, 2)
+                   for layer in (self.q_proj, self.k_proj, self.v_proj))
+        return self.o_proj(attend(rotary(q), rotary(k), v, causal=True).transpose(1, 2).flatten(2))
+
+
+class SwiGLU(nn.Module):
+    def __init__(self, width, hidden):
+        super().__init__()
+        self.gate_proj = nn.Linear(width, hidden, bias=False)
+        self.up_proj = nn.Linear(width, hidden, bias=False)
+        self.down_proj = nn.Linear(hidden, width, bias=False)
+
+    def forward(self, x):
+        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+
+
+class LlamaBlock(nn.Module):
+    def __init__(self, width, heads, kv_heads, hidden):
+        super().__init__()
+        self.input_layernorm = RMSNorm(width, 1e-6)
+        self.self_attn = LlamaAttention(width, heads, kv_heads)
+        self.post_attention_layernorm = RMSNorm(width, 1e-6)
+        self.mlp = SwiGLU(width, hidden)
+
+    def forward(self, x):
+        x = x + self.self_attn(self.input_layernorm(x))
+        return x + self.mlp(self.post_attention_layernorm(x))
+
+
+def llama():
+    def forward(m, x):
+        y = m.embed(x.unsqueeze(-1))
+        for block in m.layers:
+            y = block(y)
+        return m.head(m.norm(y)).squeeze(-1)
+
+    def model():
+        return Model(forward, embed=nn.Linear(1, 24), layers=nn.ModuleList(LlamaBlock(24, 4, 2, 40) for _ in range(2)),
+                     norm=RMSNorm(24, 1e-5), head=nn.Linear(24, 1, bias=False))
+
+    return Program(model, 12, SUNSPOTS, test=0.2, optimizer=sgd(0.02), epochs=3, batch=96, seed=18)
+
+
 class Affine(nn.Module):
     def __init__(self, inputs, outputs):
         super().__init__()
@@ -607,6 +734,7 @@ PROGRAMS = {function.__name__: function for function in (
     article, article_sgd, digits, digits_sgd, defaults, in_order, momentum, batch_one, test_file, own_target, bce, l1,
     deep_gelu_tanh, layer_norm, no_bias, log_softmax, softmax, residual, twice, gated_unit, several_results, batch_norm,
     integers, activation_layers, element_wise, low_precision, initialisers, embedding, characters, attention,
+    transformer, llama,
     averaged_squares, summed_squares, scheduled, clipped, stepped, tied, tied_embedding, containers, own_loss)}
 
 # Parameters that are not drawn bit for bit: normal() is PyTorch's to 1e-6.
