@@ -67,6 +67,17 @@ class Block(nn.Module):
         return x + self.mlp(self.ln_2(x))
 
 
+class Head(nn.Module):
+    """A linear layer whose weight is the table's: it has none of its own, and draws none."""
+
+    def __init__(self, table):
+        super().__init__()
+        self.weight = table.weight
+
+    def forward(self, x):
+        return F.linear(x, self.weight)
+
+
 class Gpt(nn.Module):
     def __init__(self):
         super().__init__()
@@ -74,12 +85,13 @@ class Gpt(nn.Module):
         self.wpe = Table(CONTEXT, WIDTH)
         self.h = nn.ModuleList(Block() for _ in range(LAYERS))
         self.ln_f = nn.LayerNorm(WIDTH)
+        self.lm_head = Head(self.wte)
 
     def forward(self, text):
         x = self.wte(text) + self.wpe(torch.arange(text.shape[1]))
         for block in self.h:
             x = block(x)
-        return F.linear(self.ln_f(x), self.wte.weight)
+        return self.lm_head(self.ln_f(x))
 
 
 def read_safetensors(path):
@@ -126,10 +138,7 @@ def main():
     torch.manual_seed(SEED)
     model = Gpt()
     if arguments.load:
-        weights = read_safetensors(arguments.load)
-        tied = weights.pop("lm_head.weight", None)
-        assert tied is None or torch.equal(tied, weights["wte.weight"])
-        model.load_state_dict(weights, strict=True)
+        model.load_state_dict(read_safetensors(arguments.load), strict=True)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     loader = DataLoader(windows(), batch_size=BATCH, shuffle=True)
     step = 0

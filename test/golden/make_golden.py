@@ -9,13 +9,13 @@ Needs PyTorch (Debian's python3-torch will do); nothing that is built or tested 
 A file holds, of a run on one thread:
 
   weights           of every parameter and buffer before training: SHA-256 of its little-endian f32 or i32 bytes, or, for
-                    the few drawn by `normal`, the values
-  batch_losses      the first 20 batches' losses
+                    the few drawn by `normal`, all values or 64 of them at `indices`
+  batch_losses      the first 20 batches' losses, or as many as the program says
   stable_batches    how many of these PyTorch itself gets to 1e-6 when its linear layers are computed in double
   gradients         of every parameter in the first step: its norm, and all values or 64 of them at `indices`;
                     `double`: the norm of the difference to the same in double, over its norm
   epochs            [train loss] or [train loss, test loss] or [train loss, test loss, accuracy] an epoch
-  tolerance         only where products are in less precision than f32: what losses and gradients are compared to
+  loss_tolerance, gradient_tolerance    where compare.py's are too strict
   buffers           the values of every buffer after training
   stable_epochs     the last epoch up to which PyTorch agrees with itself to 1e-6 when its linear layers are in double
 """
@@ -40,7 +40,6 @@ FOLDER = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, FOLDER)
 import models
 
-BATCH_LOSSES = 20
 SAMPLED = 64
 WHOLE = 256  # tensors of up to so many elements are written whole
 AGREES = 1e-6
@@ -179,7 +178,7 @@ def train(program):
             if program.loss == "cross_entropy":
                 line.append(correct / positions)
         epochs.append(line)
-    return weights, batch_losses[:BATCH_LOSSES], gradients, first, epochs, dict(model.named_buffers())
+    return weights, batch_losses[:program.batches], gradients, first, epochs, dict(model.named_buffers())
 
 
 def double_gradients(program, weights, x, y):
@@ -240,16 +239,18 @@ def golden(name):
     for key, value in weights.items():
         drawn_normal = key in models.DRAWN_NORMAL.get(name, ())
         data = value.numpy().astype("<f4" if value.is_floating_point() else "<i4")
-        result["weights"][key] = ([shortest(v) for v in data.flatten()] if drawn_normal
-                                  else hashlib.sha256(data.tobytes()).hexdigest())
-    if program.tolerance:
-        # PyTorch in less precision does not agree with itself in double: all is compared, to the tolerance.
-        result["tolerance"] = program.tolerance
+        if not drawn_normal:
+            result["weights"][key] = hashlib.sha256(data.tobytes()).hexdigest()
+        elif data.size <= WHOLE:
+            result["weights"][key] = [shortest(v) for v in data.flatten()]
+        else:
+            indices = sorted(random.Random(key).sample(range(data.size), SAMPLED))
+            result["weights"][key] = {"indices": indices, "values": [shortest(data.flatten()[i]) for i in indices]}
+    for key in ("loss_tolerance", "gradient_tolerance"):
+        if getattr(program, key):
+            result[key] = getattr(program, key)
+    if program.loss_tolerance:
         result["stable_batches"], result["stable_epochs"] = len(batch_losses), len(epochs)
-    if buffers:
-        result["buffers"] = {key: {"dtype": "F32" if value.is_floating_point() else "I32", "shape": list(value.shape),
-                                   "values": [shortest(v) for v in value.flatten().tolist()]}
-                             for key, value in buffers.items()}
     path = os.path.join(FOLDER, name + ".json")
     text = json.dumps(result, indent=1)
     # One line for each list of numbers.

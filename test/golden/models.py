@@ -5,6 +5,8 @@ A function returns a Program; make_golden.py trains it.
 """
 
 import dataclasses
+import importlib.util
+import os
 import typing
 
 import torch
@@ -31,7 +33,10 @@ class Program:
     shuffle: bool = True
     seed: int = 0
     integers: bool = False  # the inputs are i32
-    tolerance: float = None  # relative, of losses and gradients: where products are rounded to less than f32
+    batches: int = 20  # whose losses are compared
+    # Relative, of losses and gradients, where those of compare.py are too strict: all batches and epochs are compared then.
+    loss_tolerance: float = None
+    gradient_tolerance: float = None
     lr_schedule: typing.Callable = None  # (optimizer, steps of the run) to the learning rate of step 0, 1, …
     clip_norm: float = None
     no_weight_decay: tuple = ()  # patterns of the parameters' names
@@ -569,7 +574,8 @@ def low_precision():
     def model():
         return Model(forward, up=nn.Linear(12, 96), down=nn.Linear(96, 48), last=nn.Linear(48, 12))
 
-    return Program(model, 12, SUNSPOTS, test=0.2, epochs=4, seed=5, tolerance=0.01)
+    return Program(model, 12, SUNSPOTS, test=0.2, epochs=4, seed=5, loss_tolerance=0.01,
+                   gradient_tolerance=0.01)
 
 
 def initialisers():
@@ -730,14 +736,23 @@ def own_loss():
     return Program(model, 12, SUNSPOTS, test=0.2, loss="huber", epochs=4, batch=64, seed=33)
 
 
+def gpt():
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../examples/gpt/gpt.py")
+    spec = importlib.util.spec_from_file_location("gpt", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return Program(module.Gpt, 32, "data/raven.txt", test=0.15, loss="cross_entropy", optimizer=adamw(1e-3), epochs=20,
+                   batch=8, seed=1, integers=True, batches=200, loss_tolerance=1e-4, gradient_tolerance=1e-5)
+
+
 PROGRAMS = {function.__name__: function for function in (
     article, article_sgd, digits, digits_sgd, defaults, in_order, momentum, batch_one, test_file, own_target, bce, l1,
     deep_gelu_tanh, layer_norm, no_bias, log_softmax, softmax, residual, twice, gated_unit, several_results, batch_norm,
     integers, activation_layers, element_wise, low_precision, initialisers, embedding, characters, attention,
     transformer, llama,
-    averaged_squares, summed_squares, scheduled, clipped, stepped, tied, tied_embedding, containers, own_loss)}
+    averaged_squares, summed_squares, scheduled, clipped, stepped, gpt, tied, tied_embedding, containers, own_loss)}
 
 # Parameters that are not drawn bit for bit: normal() is PyTorch's to 1e-6.
 DRAWN_NORMAL = {"initialisers": {"second.weight", "second.bias"}, "embedding": {"words.weight"},
                 "tied_embedding": {"words.weight", "head.weight"},
-                "characters": {"letters.weight"}}
+                "characters": {"letters.weight"}, "gpt": {"wte.weight", "wpe.weight", "lm_head.weight"}}
