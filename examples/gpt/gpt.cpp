@@ -1,0 +1,2099 @@
+// Gpt on 4 devices, from gpt.mp.
+// Written by mparc 0.1.0: mparc gpt.mp -o gpt.cpp
+//
+// device 0: wte … h.3.mlp.drop (19)
+//   arena 96,758,272 B at batch 16: 247,424 parameters with gradients and optimiser's state
+//     3,958,784 B, activations 262,656 B + 1,445,888 B a row
+// device 1: h.1 … h.1.mlp.c_proj (9)
+//   arena 95,709,184 B at batch 16: 198,272 parameters with gradients and optimiser's state
+//     3,172,352 B, activations 0 B + 1,445,888 B a row
+// device 2: h.2 … h.2.mlp.c_proj (9)
+//   arena 95,709,184 B at batch 16: 198,272 parameters with gradients and optimiser's state
+//     3,172,352 B, activations 0 B + 1,445,888 B a row
+// device 3: h.3 … lm_head (11)
+//   arena 100,268,288 B at batch 16: 198,528 parameters with gradients and optimiser's state
+//     3,176,448 B, activations 262,400 B + 1,512,960 B a row
+// transfers a step: 4 forward, 4 backward
+//   forward: 0 → 3 131,072 B, 0 → 1 65,536 B a row, 1 → 2 65,536 B a row, 2 → 3 65,536 B a
+//     row
+//   backward: 3 → 2 65,536 B a row, 2 → 1 65,536 B a row, 1 → 0 65,536 B a row, 3 → 0
+//     131,072 B
+
+#include "mpar/mpar.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+
+using namespace mpar;
+
+// What the loops compute of one element each.
+namespace {
+
+struct Copy {
+  int32_t operator()(int32_t i) const { return i; }
+};
+
+struct Add {
+  float operator()(float a, float b) const { return a + b; }
+};
+
+struct Gelu {
+  float operator()(float a) const { return mpar::gelu(a); }
+};
+
+struct Div {
+  float count;
+  float operator()() const { return 1.0f / count; }
+};
+
+struct GeluDerivativeMul {
+  float operator()(float a, float b) const { return b * mpar::gelu_derivative(a); }
+};
+
+struct Div_2 {
+  float count;
+  float operator()(float a) const { return a / count; }
+};
+
+} // namespace
+
+class Gpt final : public mpar::Model {
+public:
+  explicit Gpt(const mpar::Settings &settings = {});
+
+  /// Forward, backward and update on at most largest_batch() rows. Returns their loss.
+  float train_step(const mpar::Batch &batch) override;
+  /// The loss of the rows without training. `output` lives until the next call.
+  float evaluate(const mpar::Batch &batch, const void *&output) override;
+  /// The output, which lives until the next call.
+  const void *predict(const mpar::Batch &batch) override;
+
+  /// The same on text [rows, time 128], target [rows, time 128], contiguous.
+  float train_step(const int32_t *text, const int32_t *target, int64_t rows);
+  /// text [rows, time 128] → [rows, time 128, out 256], which lives until the next call.
+  const float *forward(const int32_t *text, int64_t rows);
+
+  /// Devices, parameters and training, as the runtime reads them.
+  static mpar::ModelDescription describe();
+
+private:
+  void prepare_on_0();
+  void prepare_on_3();
+  void forward_on_0(int64_t rows);
+  void forward_on_1(int64_t rows);
+  void forward_on_2(int64_t rows);
+  void forward_on_3(int64_t rows);
+  void backward_on_3(int64_t rows);
+  void backward_on_2(int64_t rows);
+  void backward_on_1(int64_t rows);
+  void backward_on_0(int64_t rows);
+  void finish_on_3(int64_t rows);
+  void finish_on_0();
+  void update();
+  void evaluate_on_0(int64_t rows);
+  void evaluate_on_1(int64_t rows);
+  void evaluate_on_2(int64_t rows);
+  void evaluate_on_3(int64_t rows);
+  void predict_on_0(int64_t rows);
+  void predict_on_1(int64_t rows);
+  void predict_on_2(int64_t rows);
+  void predict_on_3(int64_t rows);
+
+  // Parameters, in the arenas of their devices.
+  float
+      *const wte_weight_; // [num_embeddings 256, embedding_dim 128], device 0, also lm_head.weight
+  float *const wpe_weight_;             // [num_embeddings 128, embedding_dim 128], device 0
+  float *const h_0_ln_1_weight_;        // [normalized_shape 128], device 0
+  float *const h_0_ln_1_bias_;          // [normalized_shape 128], device 0
+  float *const h_0_attn_c_attn_weight_; // [out 384, in 128], device 0
+  float *const h_0_attn_c_attn_bias_;   // [out 384], device 0
+  float *const h_0_attn_c_proj_weight_; // [out 128, in 128], device 0
+  float *const h_0_attn_c_proj_bias_;   // [out 128], device 0
+  float *const h_0_ln_2_weight_;        // [normalized_shape 128], device 0
+  float *const h_0_ln_2_bias_;          // [normalized_shape 128], device 0
+  float *const h_0_mlp_c_fc_weight_;    // [out 512, in 128], device 0
+  float *const h_0_mlp_c_fc_bias_;      // [out 512], device 0
+  float *const h_0_mlp_c_proj_weight_;  // [out 128, in 512], device 0
+  float *const h_0_mlp_c_proj_bias_;    // [out 128], device 0
+  float *const h_1_ln_1_weight_;        // [normalized_shape 128], device 1
+  float *const h_1_ln_1_bias_;          // [normalized_shape 128], device 1
+  float *const h_1_attn_c_attn_weight_; // [out 384, in 128], device 1
+  float *const h_1_attn_c_attn_bias_;   // [out 384], device 1
+  float *const h_1_attn_c_proj_weight_; // [out 128, in 128], device 1
+  float *const h_1_attn_c_proj_bias_;   // [out 128], device 1
+  float *const h_1_ln_2_weight_;        // [normalized_shape 128], device 1
+  float *const h_1_ln_2_bias_;          // [normalized_shape 128], device 1
+  float *const h_1_mlp_c_fc_weight_;    // [out 512, in 128], device 1
+  float *const h_1_mlp_c_fc_bias_;      // [out 512], device 1
+  float *const h_1_mlp_c_proj_weight_;  // [out 128, in 512], device 1
+  float *const h_1_mlp_c_proj_bias_;    // [out 128], device 1
+  float *const h_2_ln_1_weight_;        // [normalized_shape 128], device 2
+  float *const h_2_ln_1_bias_;          // [normalized_shape 128], device 2
+  float *const h_2_attn_c_attn_weight_; // [out 384, in 128], device 2
+  float *const h_2_attn_c_attn_bias_;   // [out 384], device 2
+  float *const h_2_attn_c_proj_weight_; // [out 128, in 128], device 2
+  float *const h_2_attn_c_proj_bias_;   // [out 128], device 2
+  float *const h_2_ln_2_weight_;        // [normalized_shape 128], device 2
+  float *const h_2_ln_2_bias_;          // [normalized_shape 128], device 2
+  float *const h_2_mlp_c_fc_weight_;    // [out 512, in 128], device 2
+  float *const h_2_mlp_c_fc_bias_;      // [out 512], device 2
+  float *const h_2_mlp_c_proj_weight_;  // [out 128, in 512], device 2
+  float *const h_2_mlp_c_proj_bias_;    // [out 128], device 2
+  float *const h_3_ln_1_weight_;        // [normalized_shape 128], device 3
+  float *const h_3_ln_1_bias_;          // [normalized_shape 128], device 3
+  float *const h_3_attn_c_attn_weight_; // [out 384, in 128], device 3
+  float *const h_3_attn_c_attn_bias_;   // [out 384], device 3
+  float *const h_3_attn_c_proj_weight_; // [out 128, in 128], device 3
+  float *const h_3_attn_c_proj_bias_;   // [out 128], device 3
+  float *const h_3_ln_2_weight_;        // [normalized_shape 128], device 3
+  float *const h_3_ln_2_bias_;          // [normalized_shape 128], device 3
+  float *const h_3_mlp_c_fc_weight_;    // [out 512, in 128], device 3
+  float *const h_3_mlp_c_fc_bias_;      // [out 512], device 3
+  float *const h_3_mlp_c_proj_weight_;  // [out 128, in 512], device 3
+  float *const h_3_mlp_c_proj_bias_;    // [out 128], device 3
+  float *const ln_f_weight_;            // [normalized_shape 128], device 3
+  float *const ln_f_bias_;              // [normalized_shape 128], device 3
+
+  // The rows of the batch at hand, where the part at hand begins, and whether its sums are the
+  // first.
+  int64_t batch_rows_ = 0;
+  int64_t first_row_ = 0;
+  mpar::Store store_ = mpar::Store::overwrite;
+
+  // Values that one function computes and another reads; they live for a call.
+  const int32_t *text_ = nullptr;          // [rows, time 128]
+  const int32_t *target_ = nullptr;        // [rows, time 128]
+  int32_t *wpe_out_ = nullptr;             // [time 128]
+  float *wpe_out_2_ = nullptr;             // [time 128, embedding_dim 128]
+  const float *wte_weight_on_3_ = nullptr; // [num_embeddings 256, embedding_dim 128]
+  float *x_ = nullptr;                     // [rows, time 128, embedding_dim 128]
+  float *h_0_ln_1_out_ = nullptr;          // [rows, time 128, normalized_shape 128]
+  float *h_0_ln_1_out_mean_ = nullptr;     // [rows, time 128]
+  float *h_0_ln_1_out_scale_ = nullptr;    // [rows, time 128]
+  float *h_0_attn_permute_ = nullptr;      // [rows, heads 4, time 128, dim 32]
+  float *h_0_attn_permute_2_ = nullptr;    // [rows, kv_heads 4, time 128, dim 32]
+  float *h_0_attn_permute_3_ = nullptr;    // [rows, kv_heads 4, time 128, dim 32]
+  float *h_0_attn_y_ = nullptr;            // [rows, heads 4, time 128, dim 32]
+  float *h_0_attn_y_log_sums_ = nullptr;   // [rows, heads 4, time 128]
+  float *h_0_attn_out_ = nullptr;          // [rows, time 128, heads 4, dim 32]
+  float *h_0_out_ = nullptr;               // [rows, time 128, width 128]
+  float *h_0_ln_2_out_ = nullptr;          // [rows, time 128, normalized_shape 128]
+  float *h_0_ln_2_out_mean_ = nullptr;     // [rows, time 128]
+  float *h_0_ln_2_out_scale_ = nullptr;    // [rows, time 128]
+  float *h_0_mlp_c_fc_out_ = nullptr;      // [rows * 128, out 512]
+  float *h_0_mlp_out_ = nullptr;           // [rows, time 128, out 512]
+  float *x_2_ = nullptr;                   // [rows, time 128, width 128]
+  const float *x_on_1_ = nullptr;          // [rows, time 128, width 128]
+  float *h_1_ln_1_out_ = nullptr;          // [rows, time 128, normalized_shape 128]
+  float *h_1_ln_1_out_mean_ = nullptr;     // [rows, time 128]
+  float *h_1_ln_1_out_scale_ = nullptr;    // [rows, time 128]
+  float *h_1_attn_permute_ = nullptr;      // [rows, heads 4, time 128, dim 32]
+  float *h_1_attn_permute_2_ = nullptr;    // [rows, kv_heads 4, time 128, dim 32]
+  float *h_1_attn_permute_3_ = nullptr;    // [rows, kv_heads 4, time 128, dim 32]
+  float *h_1_attn_y_ = nullptr;            // [rows, heads 4, time 128, dim 32]
+  float *h_1_attn_y_log_sums_ = nullptr;   // [rows, heads 4, time 128]
+  float *h_1_attn_out_ = nullptr;          // [rows, time 128, heads 4, dim 32]
+  float *h_1_out_ = nullptr;               // [rows, time 128, width 128]
+  float *h_1_ln_2_out_ = nullptr;          // [rows, time 128, normalized_shape 128]
+  float *h_1_ln_2_out_mean_ = nullptr;     // [rows, time 128]
+  float *h_1_ln_2_out_scale_ = nullptr;    // [rows, time 128]
+  float *h_1_mlp_c_fc_out_ = nullptr;      // [rows * 128, out 512]
+  float *h_1_mlp_out_ = nullptr;           // [rows, time 128, out 512]
+  float *x_3_ = nullptr;                   // [rows, time 128, width 128]
+  const float *x_on_2_ = nullptr;          // [rows, time 128, width 128]
+  float *h_2_ln_1_out_ = nullptr;          // [rows, time 128, normalized_shape 128]
+  float *h_2_ln_1_out_mean_ = nullptr;     // [rows, time 128]
+  float *h_2_ln_1_out_scale_ = nullptr;    // [rows, time 128]
+  float *h_2_attn_permute_ = nullptr;      // [rows, heads 4, time 128, dim 32]
+  float *h_2_attn_permute_2_ = nullptr;    // [rows, kv_heads 4, time 128, dim 32]
+  float *h_2_attn_permute_3_ = nullptr;    // [rows, kv_heads 4, time 128, dim 32]
+  float *h_2_attn_y_ = nullptr;            // [rows, heads 4, time 128, dim 32]
+  float *h_2_attn_y_log_sums_ = nullptr;   // [rows, heads 4, time 128]
+  float *h_2_attn_out_ = nullptr;          // [rows, time 128, heads 4, dim 32]
+  float *h_2_out_ = nullptr;               // [rows, time 128, width 128]
+  float *h_2_ln_2_out_ = nullptr;          // [rows, time 128, normalized_shape 128]
+  float *h_2_ln_2_out_mean_ = nullptr;     // [rows, time 128]
+  float *h_2_ln_2_out_scale_ = nullptr;    // [rows, time 128]
+  float *h_2_mlp_c_fc_out_ = nullptr;      // [rows * 128, out 512]
+  float *h_2_mlp_out_ = nullptr;           // [rows, time 128, out 512]
+  float *x_4_ = nullptr;                   // [rows, time 128, width 128]
+  const float *x_on_3_ = nullptr;          // [rows, time 128, width 128]
+  float *h_3_ln_1_out_ = nullptr;          // [rows, time 128, normalized_shape 128]
+  float *h_3_ln_1_out_mean_ = nullptr;     // [rows, time 128]
+  float *h_3_ln_1_out_scale_ = nullptr;    // [rows, time 128]
+  float *h_3_attn_permute_ = nullptr;      // [rows, heads 4, time 128, dim 32]
+  float *h_3_attn_permute_2_ = nullptr;    // [rows, kv_heads 4, time 128, dim 32]
+  float *h_3_attn_permute_3_ = nullptr;    // [rows, kv_heads 4, time 128, dim 32]
+  float *h_3_attn_y_ = nullptr;            // [rows, heads 4, time 128, dim 32]
+  float *h_3_attn_y_log_sums_ = nullptr;   // [rows, heads 4, time 128]
+  float *h_3_attn_out_ = nullptr;          // [rows, time 128, heads 4, dim 32]
+  float *h_3_out_ = nullptr;               // [rows, time 128, width 128]
+  float *h_3_ln_2_out_ = nullptr;          // [rows, time 128, normalized_shape 128]
+  float *h_3_ln_2_out_mean_ = nullptr;     // [rows, time 128]
+  float *h_3_ln_2_out_scale_ = nullptr;    // [rows, time 128]
+  float *h_3_mlp_c_fc_out_ = nullptr;      // [rows * 128, out 512]
+  float *h_3_mlp_out_ = nullptr;           // [rows, time 128, out 512]
+  float *x_5_ = nullptr;                   // [rows, time 128, width 128]
+  float *ln_f_out_ = nullptr;              // [rows, time 128, normalized_shape 128]
+  float *ln_f_out_mean_ = nullptr;         // [rows, time 128]
+  float *ln_f_out_scale_ = nullptr;        // [rows, time 128]
+  float *lm_head_matmul_ = nullptr;        // [rows * 128, out 256]
+  float *loss_ = nullptr;                  // []
+  float *wte_weight_grad_ = nullptr;       // [num_embeddings 256, embedding_dim 128]
+  float *x_grad_ = nullptr;                // [rows, time 128, width 128]
+  float *x_grad_2_ = nullptr;              // [rows, time 128, width 128]
+  float *x_grad_3_ = nullptr;              // [rows, time 128, width 128]
+  float *wpe_broadcast_ = nullptr;         // [time 128, width 128]
+  float *wte_out_ = nullptr;               // [num_embeddings 256, embedding_dim 128]
+  float *loss_2_ = nullptr;                // []
+};
+
+ModelDescription Gpt::describe() {
+  ModelDescription description;
+  description.name = "Gpt";
+  description.source = "gpt.mp";
+
+  // of each: floats of parameters, of those trained; bytes of activations, bytes a row
+  description.devices = {
+      {247424, 247424, 262656, 1445888},
+      {198272, 198272, 0, 1445888},
+      {198272, 198272, 0, 1445888},
+      {198528, 198528, 262400, 1512960},
+  };
+
+  using Initial = Initializer::Kind;
+  const auto add = [&](const char *name, std::initializer_list<int64_t> shape, int device,
+                       int64_t offset, Initializer initializer) {
+    description.parameters.push_back({name, shape, device, offset, initializer});
+  };
+  // name, shape, device, place in its device's parameters, first values
+  add("wte.weight", {256, 128}, 0, 0, {Initial::normal, 0.0, 0.02});
+  description.parameters.back().also = {"lm_head.weight"};
+  add("wpe.weight", {128, 128}, 0, 32768, {Initial::normal, 0.0, 0.02});
+  add("h.0.ln_1.weight", {128}, 0, 49152, {Initial::ones, 0.0, 0.0});
+  add("h.0.ln_1.bias", {128}, 0, 49280, {Initial::zeros, 0.0, 0.0});
+  add("h.0.attn.c_attn.weight", {384, 128}, 0, 49408, {Initial::kaiming_uniform, 128.0, 0.0});
+  add("h.0.attn.c_attn.bias", {384}, 0, 98560,
+      {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
+  add("h.0.attn.c_proj.weight", {128, 128}, 0, 98944, {Initial::kaiming_uniform, 128.0, 0.0});
+  add("h.0.attn.c_proj.bias", {128}, 0, 115328,
+      {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
+  add("h.0.ln_2.weight", {128}, 0, 115456, {Initial::ones, 0.0, 0.0});
+  add("h.0.ln_2.bias", {128}, 0, 115584, {Initial::zeros, 0.0, 0.0});
+  add("h.0.mlp.c_fc.weight", {512, 128}, 0, 115712, {Initial::kaiming_uniform, 128.0, 0.0});
+  add("h.0.mlp.c_fc.bias", {512}, 0, 181248,
+      {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
+  add("h.0.mlp.c_proj.weight", {128, 512}, 0, 181760, {Initial::kaiming_uniform, 512.0, 0.0});
+  add("h.0.mlp.c_proj.bias", {128}, 0, 247296,
+      {Initial::uniform, -0.044194173824159216, 0.044194173824159216});
+  add("h.1.ln_1.weight", {128}, 1, 0, {Initial::ones, 0.0, 0.0});
+  add("h.1.ln_1.bias", {128}, 1, 128, {Initial::zeros, 0.0, 0.0});
+  add("h.1.attn.c_attn.weight", {384, 128}, 1, 256, {Initial::kaiming_uniform, 128.0, 0.0});
+  add("h.1.attn.c_attn.bias", {384}, 1, 49408,
+      {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
+  add("h.1.attn.c_proj.weight", {128, 128}, 1, 49792, {Initial::kaiming_uniform, 128.0, 0.0});
+  add("h.1.attn.c_proj.bias", {128}, 1, 66176,
+      {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
+  add("h.1.ln_2.weight", {128}, 1, 66304, {Initial::ones, 0.0, 0.0});
+  add("h.1.ln_2.bias", {128}, 1, 66432, {Initial::zeros, 0.0, 0.0});
+  add("h.1.mlp.c_fc.weight", {512, 128}, 1, 66560, {Initial::kaiming_uniform, 128.0, 0.0});
+  add("h.1.mlp.c_fc.bias", {512}, 1, 132096,
+      {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
+  add("h.1.mlp.c_proj.weight", {128, 512}, 1, 132608, {Initial::kaiming_uniform, 512.0, 0.0});
+  add("h.1.mlp.c_proj.bias", {128}, 1, 198144,
+      {Initial::uniform, -0.044194173824159216, 0.044194173824159216});
+  add("h.2.ln_1.weight", {128}, 2, 0, {Initial::ones, 0.0, 0.0});
+  add("h.2.ln_1.bias", {128}, 2, 128, {Initial::zeros, 0.0, 0.0});
+  add("h.2.attn.c_attn.weight", {384, 128}, 2, 256, {Initial::kaiming_uniform, 128.0, 0.0});
+  add("h.2.attn.c_attn.bias", {384}, 2, 49408,
+      {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
+  add("h.2.attn.c_proj.weight", {128, 128}, 2, 49792, {Initial::kaiming_uniform, 128.0, 0.0});
+  add("h.2.attn.c_proj.bias", {128}, 2, 66176,
+      {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
+  add("h.2.ln_2.weight", {128}, 2, 66304, {Initial::ones, 0.0, 0.0});
+  add("h.2.ln_2.bias", {128}, 2, 66432, {Initial::zeros, 0.0, 0.0});
+  add("h.2.mlp.c_fc.weight", {512, 128}, 2, 66560, {Initial::kaiming_uniform, 128.0, 0.0});
+  add("h.2.mlp.c_fc.bias", {512}, 2, 132096,
+      {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
+  add("h.2.mlp.c_proj.weight", {128, 512}, 2, 132608, {Initial::kaiming_uniform, 512.0, 0.0});
+  add("h.2.mlp.c_proj.bias", {128}, 2, 198144,
+      {Initial::uniform, -0.044194173824159216, 0.044194173824159216});
+  add("h.3.ln_1.weight", {128}, 3, 0, {Initial::ones, 0.0, 0.0});
+  add("h.3.ln_1.bias", {128}, 3, 128, {Initial::zeros, 0.0, 0.0});
+  add("h.3.attn.c_attn.weight", {384, 128}, 3, 256, {Initial::kaiming_uniform, 128.0, 0.0});
+  add("h.3.attn.c_attn.bias", {384}, 3, 49408,
+      {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
+  add("h.3.attn.c_proj.weight", {128, 128}, 3, 49792, {Initial::kaiming_uniform, 128.0, 0.0});
+  add("h.3.attn.c_proj.bias", {128}, 3, 66176,
+      {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
+  add("h.3.ln_2.weight", {128}, 3, 66304, {Initial::ones, 0.0, 0.0});
+  add("h.3.ln_2.bias", {128}, 3, 66432, {Initial::zeros, 0.0, 0.0});
+  add("h.3.mlp.c_fc.weight", {512, 128}, 3, 66560, {Initial::kaiming_uniform, 128.0, 0.0});
+  add("h.3.mlp.c_fc.bias", {512}, 3, 132096,
+      {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
+  add("h.3.mlp.c_proj.weight", {128, 512}, 3, 132608, {Initial::kaiming_uniform, 512.0, 0.0});
+  add("h.3.mlp.c_proj.bias", {128}, 3, 198144,
+      {Initial::uniform, -0.044194173824159216, 0.044194173824159216});
+  add("ln_f.weight", {128}, 3, 198272, {Initial::ones, 0.0, 0.0});
+  add("ln_f.bias", {128}, 3, 198400, {Initial::zeros, 0.0, 0.0});
+
+  description.inputs = {{"text", ElementType::i32, {128}}};
+  description.target = {"target", ElementType::i32, {128}};
+  description.output = {"output", ElementType::f32, {128, 256}};
+  description.classes = 256;
+
+  TrainingDefaults &training = description.training;
+  training.data.kind = DataSource::Kind::text;
+  training.data.path = "devils_dictionary.txt";
+  training.data.context = 128;
+  training.data.test = 0.05;
+  training.epochs = 6;
+  training.batch = 16;
+  training.shuffle = true;
+  training.seed = 1;
+  training.optimizer.kind = OptimizerSettings::Kind::adamw;
+  training.optimizer.beta1 = 0.9;
+  training.optimizer.beta2 = 0.999;
+  training.optimizer.eps = 1e-08;
+  training.optimizer.lr = 0.001;
+  training.optimizer.weight_decay = 0.01;
+  return description;
+}
+
+Gpt::Gpt(const Settings &settings)
+    : Model(describe(), settings), wte_weight_(device(0).parameters()),
+      wpe_weight_(device(0).parameters() + 32768), h_0_ln_1_weight_(device(0).parameters() + 49152),
+      h_0_ln_1_bias_(device(0).parameters() + 49280),
+      h_0_attn_c_attn_weight_(device(0).parameters() + 49408),
+      h_0_attn_c_attn_bias_(device(0).parameters() + 98560),
+      h_0_attn_c_proj_weight_(device(0).parameters() + 98944),
+      h_0_attn_c_proj_bias_(device(0).parameters() + 115328),
+      h_0_ln_2_weight_(device(0).parameters() + 115456),
+      h_0_ln_2_bias_(device(0).parameters() + 115584),
+      h_0_mlp_c_fc_weight_(device(0).parameters() + 115712),
+      h_0_mlp_c_fc_bias_(device(0).parameters() + 181248),
+      h_0_mlp_c_proj_weight_(device(0).parameters() + 181760),
+      h_0_mlp_c_proj_bias_(device(0).parameters() + 247296),
+      h_1_ln_1_weight_(device(1).parameters()), h_1_ln_1_bias_(device(1).parameters() + 128),
+      h_1_attn_c_attn_weight_(device(1).parameters() + 256),
+      h_1_attn_c_attn_bias_(device(1).parameters() + 49408),
+      h_1_attn_c_proj_weight_(device(1).parameters() + 49792),
+      h_1_attn_c_proj_bias_(device(1).parameters() + 66176),
+      h_1_ln_2_weight_(device(1).parameters() + 66304),
+      h_1_ln_2_bias_(device(1).parameters() + 66432),
+      h_1_mlp_c_fc_weight_(device(1).parameters() + 66560),
+      h_1_mlp_c_fc_bias_(device(1).parameters() + 132096),
+      h_1_mlp_c_proj_weight_(device(1).parameters() + 132608),
+      h_1_mlp_c_proj_bias_(device(1).parameters() + 198144),
+      h_2_ln_1_weight_(device(2).parameters()), h_2_ln_1_bias_(device(2).parameters() + 128),
+      h_2_attn_c_attn_weight_(device(2).parameters() + 256),
+      h_2_attn_c_attn_bias_(device(2).parameters() + 49408),
+      h_2_attn_c_proj_weight_(device(2).parameters() + 49792),
+      h_2_attn_c_proj_bias_(device(2).parameters() + 66176),
+      h_2_ln_2_weight_(device(2).parameters() + 66304),
+      h_2_ln_2_bias_(device(2).parameters() + 66432),
+      h_2_mlp_c_fc_weight_(device(2).parameters() + 66560),
+      h_2_mlp_c_fc_bias_(device(2).parameters() + 132096),
+      h_2_mlp_c_proj_weight_(device(2).parameters() + 132608),
+      h_2_mlp_c_proj_bias_(device(2).parameters() + 198144),
+      h_3_ln_1_weight_(device(3).parameters()), h_3_ln_1_bias_(device(3).parameters() + 128),
+      h_3_attn_c_attn_weight_(device(3).parameters() + 256),
+      h_3_attn_c_attn_bias_(device(3).parameters() + 49408),
+      h_3_attn_c_proj_weight_(device(3).parameters() + 49792),
+      h_3_attn_c_proj_bias_(device(3).parameters() + 66176),
+      h_3_ln_2_weight_(device(3).parameters() + 66304),
+      h_3_ln_2_bias_(device(3).parameters() + 66432),
+      h_3_mlp_c_fc_weight_(device(3).parameters() + 66560),
+      h_3_mlp_c_fc_bias_(device(3).parameters() + 132096),
+      h_3_mlp_c_proj_weight_(device(3).parameters() + 132608),
+      h_3_mlp_c_proj_bias_(device(3).parameters() + 198144),
+      ln_f_weight_(device(3).parameters() + 198272), ln_f_bias_(device(3).parameters() + 198400) {}
+
+float Gpt::train_step(const Batch &batch) {
+  check(batch);
+  ++step();
+  batch_rows_ = batch.rows;
+
+  prepare_on_0(); // wpe
+  prepare_on_3();
+  // A few rows at a time, through all layers and back: what one leaves in the cache the next finds
+  // there. Sums over the batch are sums over the parts, in this order.
+  const int64_t part = 64 * machine().threads();
+  for (first_row_ = 0; first_row_ < batch_rows_; first_row_ += part) {
+    const int64_t rows = std::min(part, batch_rows_ - first_row_);
+    store_ = first_row_ == 0 ? Store::overwrite : Store::add;
+    text_ = static_cast<const int32_t *>(batch.inputs[0]) + first_row_ * 128;
+    target_ = static_cast<const int32_t *>(batch.target) + first_row_ * 128;
+
+    forward_on_0(rows); // wte, h.0.ln_1, h.0.attn.c_attn, h.0.attn, h.0.attn.c_proj, h.0, h.0.ln_2,
+                        // h.0.mlp.c_fc, h.0.mlp, h.0.mlp.c_proj
+    forward_on_1(rows); // h.1.ln_1, h.1.attn.c_attn, h.1.attn, h.1.attn.c_proj, h.1, h.1.ln_2,
+                        // h.1.mlp.c_fc, h.1.mlp, h.1.mlp.c_proj
+    forward_on_2(rows); // h.2.ln_1, h.2.attn.c_attn, h.2.attn, h.2.attn.c_proj, h.2, h.2.ln_2,
+                        // h.2.mlp.c_fc, h.2.mlp, h.2.mlp.c_proj
+    forward_on_3(rows); // h.3.ln_1, h.3.attn.c_attn, h.3.attn, h.3.attn.c_proj, h.3, h.3.ln_2,
+                        // h.3.mlp.c_fc, h.3.mlp, h.3.mlp.c_proj, ln_f, lm_head, loss
+    backward_on_3(rows); // loss, lm_head, ln_f, h.3.mlp.c_proj, h.3.mlp, h.3.mlp.c_fc, h.3.ln_2,
+                         // h.3, h.3.attn.c_proj, h.3.attn, h.3.attn.c_attn, h.3.ln_1, h.2
+    backward_on_2(rows); // h.2.mlp.c_proj, h.2.mlp, h.2.mlp.c_fc, h.2.ln_2, h.2, h.2.attn.c_proj,
+                         // h.2.attn, h.2.attn.c_attn, h.2.ln_1, h.1
+    backward_on_1(rows); // h.1.mlp.c_proj, h.1.mlp, h.1.mlp.c_fc, h.1.ln_2, h.1, h.1.attn.c_proj,
+                         // h.1.attn, h.1.attn.c_attn, h.1.ln_1, h.0
+    backward_on_0(rows); // h.0.mlp.c_proj, h.0.mlp, h.0.mlp.c_fc, h.0.ln_2, h.0, h.0.attn.c_proj,
+                         // h.0.attn, h.0.attn.c_attn, h.0.ln_1, wte
+  }
+  const int64_t rows = batch.rows;
+  finish_on_3(rows); // loss
+  finish_on_0();     // wpe, wte
+  update();
+
+  return *loss_2_;
+}
+
+void Gpt::prepare_on_0() {
+  Device &d0 = device(0);
+
+  // wpe = Embedding(context, width, std: 0.02)                           gpt.mp:5
+  wpe_out_ = d0.fixed<int32_t>(262144); // [time 128]
+  map(d0, Shape{128}, Copy{}, wpe_out_, Index{{1}});
+  wpe_out_2_ = d0.fixed<float>(131072); // [time 128, embedding_dim 128]
+  gather(d0, 128, 128, 128, "wpe.weight", wpe_weight_, wpe_out_, wpe_out_2_);
+}
+
+void Gpt::prepare_on_3() {
+  Device &d0 = device(0);
+  Device &d3 = device(3);
+
+  // wte_weight: device 0 → 3, 131,072 B; lm_head reads it              embedding.mp:7
+  wte_weight_on_3_ = transfer(d0, wte_weight_, d3, d3.fixed<float>(0), 32768);
+}
+
+void Gpt::forward_on_0(int64_t rows) {
+  Device &d0 = device(0);
+
+  // wte = Embedding(256, width, std: 0.02)                               gpt.mp:4
+  float *const wte_out = d0.rows<float>(786432); // [rows, time 128, embedding_dim 128]
+  gather(d0, 256, 128, rows * 128, "wte.weight", wte_weight_, text_, wte_out);
+
+  // add                                                                  gpt.mp:14
+  x_ = d0.rows<float>(786432); // [rows, time 128, embedding_dim 128]
+  map(d0, Shape{rows, 128, 128}, Add{}, x_, strided(wte_out, {16384, 128, 1}),
+      strided(wpe_out_2_, {0, 128, 1}));
+
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:73
+  h_0_ln_1_out_ = d0.rows<float>(851968);        // [rows, time 128, normalized_shape 128]
+  h_0_ln_1_out_mean_ = d0.rows<float>(1443840);  // [rows, time 128]
+  h_0_ln_1_out_scale_ = d0.rows<float>(1444352); // [rows, time 128]
+  layer_norm(d0, rows * 128, 128, float(1e-05), x_, h_0_ln_1_weight_, h_0_ln_1_bias_, h_0_ln_1_out_,
+             h_0_ln_1_out_mean_, h_0_ln_1_out_scale_);
+
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:9
+  float *const h_0_attn_c_attn_out = d0.rows<float>(0); // [rows * 128, out 384]
+  linear(d0, rows * 128, 128, 384, h_0_ln_1_out_, h_0_attn_c_attn_weight_, h_0_attn_c_attn_bias_,
+         Activation::none, h_0_attn_c_attn_out);
+
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:74
+  float *const h_0_attn_queries = d0.rows<float>(196608); // [rows, time 128, 128]
+  copy(d0, Shape{rows, 128, 128}, h_0_attn_c_attn_out, {49152, 384, 1}, h_0_attn_queries,
+       {16384, 128, 1});
+  float *const h_0_attn_keys = d0.rows<float>(262144); // [rows, time 128, 128]
+  copy(d0, Shape{rows, 128, 128}, h_0_attn_c_attn_out + 128, {49152, 384, 1}, h_0_attn_keys,
+       {16384, 128, 1});
+  float *const h_0_attn_values = d0.rows<float>(327680); // [rows, time 128, 128]
+  copy(d0, Shape{rows, 128, 128}, h_0_attn_c_attn_out + 256, {49152, 384, 1}, h_0_attn_values,
+       {16384, 128, 1});
+  h_0_attn_permute_ = d0.rows<float>(917504); // [rows, heads 4, time 128, dim 32]
+  copy(d0, Shape{rows, 4, 128, 32}, h_0_attn_queries, {16384, 32, 128, 1}, h_0_attn_permute_,
+       {16384, 4096, 32, 1});
+  h_0_attn_permute_2_ = d0.rows<float>(983040); // [rows, kv_heads 4, time 128, dim 32]
+  copy(d0, Shape{rows, 4, 128, 32}, h_0_attn_keys, {16384, 32, 128, 1}, h_0_attn_permute_2_,
+       {16384, 4096, 32, 1});
+  h_0_attn_permute_3_ = d0.rows<float>(1048576); // [rows, kv_heads 4, time 128, dim 32]
+  copy(d0, Shape{rows, 4, 128, 32}, h_0_attn_values, {16384, 32, 128, 1}, h_0_attn_permute_3_,
+       {16384, 4096, 32, 1});
+  h_0_attn_y_ = d0.rows<float>(1114112);          // [rows, heads 4, time 128, dim 32]
+  h_0_attn_y_log_sums_ = d0.rows<float>(1441792); // [rows, heads 4, time 128]
+  attention(d0, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, h_0_attn_permute_,
+            h_0_attn_permute_2_, h_0_attn_permute_3_, h_0_attn_y_, h_0_attn_y_log_sums_);
+  h_0_attn_out_ = d0.rows<float>(1179648); // [rows, time 128, heads 4, dim 32]
+  copy(d0, Shape{rows, 128, 4, 32}, h_0_attn_y_, {16384, 32, 4096, 1}, h_0_attn_out_,
+       {16384, 128, 32, 1});
+
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:14
+  float *const h_0_attn_c_proj_out = d0.rows<float>(1245184); // [rows * 128, out 128]
+  linear(d0, rows * 128, 128, 128, h_0_attn_out_, h_0_attn_c_proj_weight_, h_0_attn_c_proj_bias_,
+         Activation::none, h_0_attn_c_proj_out);
+
+  // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
+  h_0_out_ = d0.rows<float>(1245184); // [rows, time 128, width 128]
+  map(d0, rows * 16384, Add{}, h_0_out_, x_, h_0_attn_c_proj_out);
+
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:76
+  h_0_ln_2_out_ = d0.rows<float>(1310720);       // [rows, time 128, normalized_shape 128]
+  h_0_ln_2_out_mean_ = d0.rows<float>(1444864);  // [rows, time 128]
+  h_0_ln_2_out_scale_ = d0.rows<float>(1445376); // [rows, time 128]
+  layer_norm(d0, rows * 128, 128, float(1e-05), h_0_out_, h_0_ln_2_weight_, h_0_ln_2_bias_,
+             h_0_ln_2_out_, h_0_ln_2_out_mean_, h_0_ln_2_out_scale_);
+
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:63
+  h_0_mlp_c_fc_out_ = d0.rows<float>(0); // [rows * 128, out 512]
+  linear(d0, rows * 128, 128, 512, h_0_ln_2_out_, h_0_mlp_c_fc_weight_, h_0_mlp_c_fc_bias_,
+         Activation::none, h_0_mlp_c_fc_out_);
+
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:77
+  h_0_mlp_out_ = d0.rows<float>(262144); // [rows, time 128, out 512]
+  map(d0, rows * 65536, Gelu{}, h_0_mlp_out_, h_0_mlp_c_fc_out_);
+
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:64
+  float *const h_0_mlp_c_proj_out = d0.rows<float>(524288); // [rows * 128, out 128]
+  linear(d0, rows * 128, 512, 128, h_0_mlp_out_, h_0_mlp_c_proj_weight_, h_0_mlp_c_proj_bias_,
+         Activation::none, h_0_mlp_c_proj_out);
+
+  // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
+  x_2_ = d0.rows<float>(524288); // [rows, time 128, width 128]
+  map(d0, rows * 16384, Add{}, x_2_, h_0_out_, h_0_mlp_c_proj_out);
+}
+
+void Gpt::forward_on_1(int64_t rows) {
+  Device &d0 = device(0);
+  Device &d1 = device(1);
+
+  // x: device 0 → 1, 65,536 B a row; h.1, h.1.ln_1 read it             transformer.mp:81
+  x_on_1_ = transfer(d0, x_2_, d1, d1.rows<float>(786432), rows * 16384);
+
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:73
+  h_1_ln_1_out_ = d1.rows<float>(851968);        // [rows, time 128, normalized_shape 128]
+  h_1_ln_1_out_mean_ = d1.rows<float>(1443840);  // [rows, time 128]
+  h_1_ln_1_out_scale_ = d1.rows<float>(1444352); // [rows, time 128]
+  layer_norm(d1, rows * 128, 128, float(1e-05), x_on_1_, h_1_ln_1_weight_, h_1_ln_1_bias_,
+             h_1_ln_1_out_, h_1_ln_1_out_mean_, h_1_ln_1_out_scale_);
+
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:9
+  float *const h_1_attn_c_attn_out = d1.rows<float>(0); // [rows * 128, out 384]
+  linear(d1, rows * 128, 128, 384, h_1_ln_1_out_, h_1_attn_c_attn_weight_, h_1_attn_c_attn_bias_,
+         Activation::none, h_1_attn_c_attn_out);
+
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:74
+  float *const h_1_attn_queries = d1.rows<float>(196608); // [rows, time 128, 128]
+  copy(d1, Shape{rows, 128, 128}, h_1_attn_c_attn_out, {49152, 384, 1}, h_1_attn_queries,
+       {16384, 128, 1});
+  float *const h_1_attn_keys = d1.rows<float>(262144); // [rows, time 128, 128]
+  copy(d1, Shape{rows, 128, 128}, h_1_attn_c_attn_out + 128, {49152, 384, 1}, h_1_attn_keys,
+       {16384, 128, 1});
+  float *const h_1_attn_values = d1.rows<float>(327680); // [rows, time 128, 128]
+  copy(d1, Shape{rows, 128, 128}, h_1_attn_c_attn_out + 256, {49152, 384, 1}, h_1_attn_values,
+       {16384, 128, 1});
+  h_1_attn_permute_ = d1.rows<float>(917504); // [rows, heads 4, time 128, dim 32]
+  copy(d1, Shape{rows, 4, 128, 32}, h_1_attn_queries, {16384, 32, 128, 1}, h_1_attn_permute_,
+       {16384, 4096, 32, 1});
+  h_1_attn_permute_2_ = d1.rows<float>(983040); // [rows, kv_heads 4, time 128, dim 32]
+  copy(d1, Shape{rows, 4, 128, 32}, h_1_attn_keys, {16384, 32, 128, 1}, h_1_attn_permute_2_,
+       {16384, 4096, 32, 1});
+  h_1_attn_permute_3_ = d1.rows<float>(1048576); // [rows, kv_heads 4, time 128, dim 32]
+  copy(d1, Shape{rows, 4, 128, 32}, h_1_attn_values, {16384, 32, 128, 1}, h_1_attn_permute_3_,
+       {16384, 4096, 32, 1});
+  h_1_attn_y_ = d1.rows<float>(1114112);          // [rows, heads 4, time 128, dim 32]
+  h_1_attn_y_log_sums_ = d1.rows<float>(1441792); // [rows, heads 4, time 128]
+  attention(d1, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, h_1_attn_permute_,
+            h_1_attn_permute_2_, h_1_attn_permute_3_, h_1_attn_y_, h_1_attn_y_log_sums_);
+  h_1_attn_out_ = d1.rows<float>(1179648); // [rows, time 128, heads 4, dim 32]
+  copy(d1, Shape{rows, 128, 4, 32}, h_1_attn_y_, {16384, 32, 4096, 1}, h_1_attn_out_,
+       {16384, 128, 32, 1});
+
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:14
+  float *const h_1_attn_c_proj_out = d1.rows<float>(1245184); // [rows * 128, out 128]
+  linear(d1, rows * 128, 128, 128, h_1_attn_out_, h_1_attn_c_proj_weight_, h_1_attn_c_proj_bias_,
+         Activation::none, h_1_attn_c_proj_out);
+
+  // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
+  h_1_out_ = d1.rows<float>(1245184); // [rows, time 128, width 128]
+  map(d1, rows * 16384, Add{}, h_1_out_, x_on_1_, h_1_attn_c_proj_out);
+
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:76
+  h_1_ln_2_out_ = d1.rows<float>(1310720);       // [rows, time 128, normalized_shape 128]
+  h_1_ln_2_out_mean_ = d1.rows<float>(1444864);  // [rows, time 128]
+  h_1_ln_2_out_scale_ = d1.rows<float>(1445376); // [rows, time 128]
+  layer_norm(d1, rows * 128, 128, float(1e-05), h_1_out_, h_1_ln_2_weight_, h_1_ln_2_bias_,
+             h_1_ln_2_out_, h_1_ln_2_out_mean_, h_1_ln_2_out_scale_);
+
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:63
+  h_1_mlp_c_fc_out_ = d1.rows<float>(0); // [rows * 128, out 512]
+  linear(d1, rows * 128, 128, 512, h_1_ln_2_out_, h_1_mlp_c_fc_weight_, h_1_mlp_c_fc_bias_,
+         Activation::none, h_1_mlp_c_fc_out_);
+
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:77
+  h_1_mlp_out_ = d1.rows<float>(262144); // [rows, time 128, out 512]
+  map(d1, rows * 65536, Gelu{}, h_1_mlp_out_, h_1_mlp_c_fc_out_);
+
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:64
+  float *const h_1_mlp_c_proj_out = d1.rows<float>(524288); // [rows * 128, out 128]
+  linear(d1, rows * 128, 512, 128, h_1_mlp_out_, h_1_mlp_c_proj_weight_, h_1_mlp_c_proj_bias_,
+         Activation::none, h_1_mlp_c_proj_out);
+
+  // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
+  x_3_ = d1.rows<float>(524288); // [rows, time 128, width 128]
+  map(d1, rows * 16384, Add{}, x_3_, h_1_out_, h_1_mlp_c_proj_out);
+}
+
+void Gpt::forward_on_2(int64_t rows) {
+  Device &d1 = device(1);
+  Device &d2 = device(2);
+
+  // x: device 1 → 2, 65,536 B a row; h.2, h.2.ln_1 read it             transformer.mp:81
+  x_on_2_ = transfer(d1, x_3_, d2, d2.rows<float>(786432), rows * 16384);
+
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:73
+  h_2_ln_1_out_ = d2.rows<float>(851968);        // [rows, time 128, normalized_shape 128]
+  h_2_ln_1_out_mean_ = d2.rows<float>(1443840);  // [rows, time 128]
+  h_2_ln_1_out_scale_ = d2.rows<float>(1444352); // [rows, time 128]
+  layer_norm(d2, rows * 128, 128, float(1e-05), x_on_2_, h_2_ln_1_weight_, h_2_ln_1_bias_,
+             h_2_ln_1_out_, h_2_ln_1_out_mean_, h_2_ln_1_out_scale_);
+
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:9
+  float *const h_2_attn_c_attn_out = d2.rows<float>(0); // [rows * 128, out 384]
+  linear(d2, rows * 128, 128, 384, h_2_ln_1_out_, h_2_attn_c_attn_weight_, h_2_attn_c_attn_bias_,
+         Activation::none, h_2_attn_c_attn_out);
+
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:74
+  float *const h_2_attn_queries = d2.rows<float>(196608); // [rows, time 128, 128]
+  copy(d2, Shape{rows, 128, 128}, h_2_attn_c_attn_out, {49152, 384, 1}, h_2_attn_queries,
+       {16384, 128, 1});
+  float *const h_2_attn_keys = d2.rows<float>(262144); // [rows, time 128, 128]
+  copy(d2, Shape{rows, 128, 128}, h_2_attn_c_attn_out + 128, {49152, 384, 1}, h_2_attn_keys,
+       {16384, 128, 1});
+  float *const h_2_attn_values = d2.rows<float>(327680); // [rows, time 128, 128]
+  copy(d2, Shape{rows, 128, 128}, h_2_attn_c_attn_out + 256, {49152, 384, 1}, h_2_attn_values,
+       {16384, 128, 1});
+  h_2_attn_permute_ = d2.rows<float>(917504); // [rows, heads 4, time 128, dim 32]
+  copy(d2, Shape{rows, 4, 128, 32}, h_2_attn_queries, {16384, 32, 128, 1}, h_2_attn_permute_,
+       {16384, 4096, 32, 1});
+  h_2_attn_permute_2_ = d2.rows<float>(983040); // [rows, kv_heads 4, time 128, dim 32]
+  copy(d2, Shape{rows, 4, 128, 32}, h_2_attn_keys, {16384, 32, 128, 1}, h_2_attn_permute_2_,
+       {16384, 4096, 32, 1});
+  h_2_attn_permute_3_ = d2.rows<float>(1048576); // [rows, kv_heads 4, time 128, dim 32]
+  copy(d2, Shape{rows, 4, 128, 32}, h_2_attn_values, {16384, 32, 128, 1}, h_2_attn_permute_3_,
+       {16384, 4096, 32, 1});
+  h_2_attn_y_ = d2.rows<float>(1114112);          // [rows, heads 4, time 128, dim 32]
+  h_2_attn_y_log_sums_ = d2.rows<float>(1441792); // [rows, heads 4, time 128]
+  attention(d2, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, h_2_attn_permute_,
+            h_2_attn_permute_2_, h_2_attn_permute_3_, h_2_attn_y_, h_2_attn_y_log_sums_);
+  h_2_attn_out_ = d2.rows<float>(1179648); // [rows, time 128, heads 4, dim 32]
+  copy(d2, Shape{rows, 128, 4, 32}, h_2_attn_y_, {16384, 32, 4096, 1}, h_2_attn_out_,
+       {16384, 128, 32, 1});
+
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:14
+  float *const h_2_attn_c_proj_out = d2.rows<float>(1245184); // [rows * 128, out 128]
+  linear(d2, rows * 128, 128, 128, h_2_attn_out_, h_2_attn_c_proj_weight_, h_2_attn_c_proj_bias_,
+         Activation::none, h_2_attn_c_proj_out);
+
+  // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
+  h_2_out_ = d2.rows<float>(1245184); // [rows, time 128, width 128]
+  map(d2, rows * 16384, Add{}, h_2_out_, x_on_2_, h_2_attn_c_proj_out);
+
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:76
+  h_2_ln_2_out_ = d2.rows<float>(1310720);       // [rows, time 128, normalized_shape 128]
+  h_2_ln_2_out_mean_ = d2.rows<float>(1444864);  // [rows, time 128]
+  h_2_ln_2_out_scale_ = d2.rows<float>(1445376); // [rows, time 128]
+  layer_norm(d2, rows * 128, 128, float(1e-05), h_2_out_, h_2_ln_2_weight_, h_2_ln_2_bias_,
+             h_2_ln_2_out_, h_2_ln_2_out_mean_, h_2_ln_2_out_scale_);
+
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:63
+  h_2_mlp_c_fc_out_ = d2.rows<float>(0); // [rows * 128, out 512]
+  linear(d2, rows * 128, 128, 512, h_2_ln_2_out_, h_2_mlp_c_fc_weight_, h_2_mlp_c_fc_bias_,
+         Activation::none, h_2_mlp_c_fc_out_);
+
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:77
+  h_2_mlp_out_ = d2.rows<float>(262144); // [rows, time 128, out 512]
+  map(d2, rows * 65536, Gelu{}, h_2_mlp_out_, h_2_mlp_c_fc_out_);
+
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:64
+  float *const h_2_mlp_c_proj_out = d2.rows<float>(524288); // [rows * 128, out 128]
+  linear(d2, rows * 128, 512, 128, h_2_mlp_out_, h_2_mlp_c_proj_weight_, h_2_mlp_c_proj_bias_,
+         Activation::none, h_2_mlp_c_proj_out);
+
+  // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
+  x_4_ = d2.rows<float>(524288); // [rows, time 128, width 128]
+  map(d2, rows * 16384, Add{}, x_4_, h_2_out_, h_2_mlp_c_proj_out);
+}
+
+void Gpt::forward_on_3(int64_t rows) {
+  Device &d2 = device(2);
+  Device &d3 = device(3);
+
+  // x: device 2 → 3, 65,536 B a row; h.3, h.3.ln_1 read it             transformer.mp:81
+  x_on_3_ = transfer(d2, x_4_, d3, d3.rows<float>(786432), rows * 16384);
+
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:73
+  h_3_ln_1_out_ = d3.rows<float>(851968);        // [rows, time 128, normalized_shape 128]
+  h_3_ln_1_out_mean_ = d3.rows<float>(1509376);  // [rows, time 128]
+  h_3_ln_1_out_scale_ = d3.rows<float>(1509888); // [rows, time 128]
+  layer_norm(d3, rows * 128, 128, float(1e-05), x_on_3_, h_3_ln_1_weight_, h_3_ln_1_bias_,
+             h_3_ln_1_out_, h_3_ln_1_out_mean_, h_3_ln_1_out_scale_);
+
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:9
+  float *const h_3_attn_c_attn_out = d3.rows<float>(0); // [rows * 128, out 384]
+  linear(d3, rows * 128, 128, 384, h_3_ln_1_out_, h_3_attn_c_attn_weight_, h_3_attn_c_attn_bias_,
+         Activation::none, h_3_attn_c_attn_out);
+
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:74
+  float *const h_3_attn_queries = d3.rows<float>(196608); // [rows, time 128, 128]
+  copy(d3, Shape{rows, 128, 128}, h_3_attn_c_attn_out, {49152, 384, 1}, h_3_attn_queries,
+       {16384, 128, 1});
+  float *const h_3_attn_keys = d3.rows<float>(262144); // [rows, time 128, 128]
+  copy(d3, Shape{rows, 128, 128}, h_3_attn_c_attn_out + 128, {49152, 384, 1}, h_3_attn_keys,
+       {16384, 128, 1});
+  float *const h_3_attn_values = d3.rows<float>(327680); // [rows, time 128, 128]
+  copy(d3, Shape{rows, 128, 128}, h_3_attn_c_attn_out + 256, {49152, 384, 1}, h_3_attn_values,
+       {16384, 128, 1});
+  h_3_attn_permute_ = d3.rows<float>(917504); // [rows, heads 4, time 128, dim 32]
+  copy(d3, Shape{rows, 4, 128, 32}, h_3_attn_queries, {16384, 32, 128, 1}, h_3_attn_permute_,
+       {16384, 4096, 32, 1});
+  h_3_attn_permute_2_ = d3.rows<float>(983040); // [rows, kv_heads 4, time 128, dim 32]
+  copy(d3, Shape{rows, 4, 128, 32}, h_3_attn_keys, {16384, 32, 128, 1}, h_3_attn_permute_2_,
+       {16384, 4096, 32, 1});
+  h_3_attn_permute_3_ = d3.rows<float>(1048576); // [rows, kv_heads 4, time 128, dim 32]
+  copy(d3, Shape{rows, 4, 128, 32}, h_3_attn_values, {16384, 32, 128, 1}, h_3_attn_permute_3_,
+       {16384, 4096, 32, 1});
+  h_3_attn_y_ = d3.rows<float>(1114112);          // [rows, heads 4, time 128, dim 32]
+  h_3_attn_y_log_sums_ = d3.rows<float>(1507328); // [rows, heads 4, time 128]
+  attention(d3, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, h_3_attn_permute_,
+            h_3_attn_permute_2_, h_3_attn_permute_3_, h_3_attn_y_, h_3_attn_y_log_sums_);
+  h_3_attn_out_ = d3.rows<float>(1179648); // [rows, time 128, heads 4, dim 32]
+  copy(d3, Shape{rows, 128, 4, 32}, h_3_attn_y_, {16384, 32, 4096, 1}, h_3_attn_out_,
+       {16384, 128, 32, 1});
+
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:14
+  float *const h_3_attn_c_proj_out = d3.rows<float>(1245184); // [rows * 128, out 128]
+  linear(d3, rows * 128, 128, 128, h_3_attn_out_, h_3_attn_c_proj_weight_, h_3_attn_c_proj_bias_,
+         Activation::none, h_3_attn_c_proj_out);
+
+  // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
+  h_3_out_ = d3.rows<float>(1245184); // [rows, time 128, width 128]
+  map(d3, rows * 16384, Add{}, h_3_out_, x_on_3_, h_3_attn_c_proj_out);
+
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:76
+  h_3_ln_2_out_ = d3.rows<float>(1310720);       // [rows, time 128, normalized_shape 128]
+  h_3_ln_2_out_mean_ = d3.rows<float>(1510400);  // [rows, time 128]
+  h_3_ln_2_out_scale_ = d3.rows<float>(1510912); // [rows, time 128]
+  layer_norm(d3, rows * 128, 128, float(1e-05), h_3_out_, h_3_ln_2_weight_, h_3_ln_2_bias_,
+             h_3_ln_2_out_, h_3_ln_2_out_mean_, h_3_ln_2_out_scale_);
+
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:63
+  h_3_mlp_c_fc_out_ = d3.rows<float>(0); // [rows * 128, out 512]
+  linear(d3, rows * 128, 128, 512, h_3_ln_2_out_, h_3_mlp_c_fc_weight_, h_3_mlp_c_fc_bias_,
+         Activation::none, h_3_mlp_c_fc_out_);
+
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:77
+  h_3_mlp_out_ = d3.rows<float>(262144); // [rows, time 128, out 512]
+  map(d3, rows * 65536, Gelu{}, h_3_mlp_out_, h_3_mlp_c_fc_out_);
+
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:64
+  float *const h_3_mlp_c_proj_out = d3.rows<float>(1376256); // [rows * 128, out 128]
+  linear(d3, rows * 128, 512, 128, h_3_mlp_out_, h_3_mlp_c_proj_weight_, h_3_mlp_c_proj_bias_,
+         Activation::none, h_3_mlp_c_proj_out);
+
+  // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
+  x_5_ = d3.rows<float>(1376256); // [rows, time 128, width 128]
+  map(d3, rows * 16384, Add{}, x_5_, h_3_out_, h_3_mlp_c_proj_out);
+
+  // ln_f = LayerNorm(width)                                              gpt.mp:9
+  ln_f_out_ = d3.rows<float>(1441792);       // [rows, time 128, normalized_shape 128]
+  ln_f_out_mean_ = d3.rows<float>(1511424);  // [rows, time 128]
+  ln_f_out_scale_ = d3.rows<float>(1511936); // [rows, time 128]
+  layer_norm(d3, rows * 128, 128, float(1e-05), x_5_, ln_f_weight_, ln_f_bias_, ln_f_out_,
+             ln_f_out_mean_, ln_f_out_scale_);
+
+  // lm_head = Linear(width, 256, bias: false, weight: wte.weight)        gpt.mp:10
+  lm_head_matmul_ = d3.rows<float>(524288); // [rows * 128, out 256]
+  matmul(d3, 1, rows * 128, 256, 128, Transpose::no, Transpose::yes, ln_f_out_, wte_weight_on_3_,
+         lm_head_matmul_);
+
+  // loss = cross_entropy                                                 gpt.mp:20
+  float *const loss_cross_entropy = d3.rows<float>(655360); // [rows, time 128]
+  cross_entropy(d3, rows * 128, 256, lm_head_matmul_, target_, loss_cross_entropy);
+  loss_ = d3.fixed<float>(262144); // []
+  reduce(d3, Reduction::sum, Shape{rows, 128}, 1u << 0 | 1u << 1, loss_cross_entropy, loss_,
+         store_);
+}
+
+void Gpt::backward_on_3(int64_t rows) {
+  Device &d3 = device(3);
+
+  // loss = cross_entropy                                                 gpt.mp:20
+  float *const lm_head_out_grad = d3.rows<float>(1512448); // [rows, time 128]
+  map(d3, rows * 128, Div{float(batch_rows_ * 128)}, lm_head_out_grad);
+  float *const lm_head_out_grad_2 = d3.rows<float>(655360); // [rows, time 128, out 256]
+  cross_entropy_gradient(d3, rows * 128, 256, lm_head_matmul_, target_, lm_head_out_grad,
+                         lm_head_out_grad_2);
+
+  // lm_head = Linear(width, 256, bias: false, weight: wte.weight)        gpt.mp:10
+  float *const lm_head_reshape_grad = d3.rows<float>(524288); // [rows * 128, in 128]
+  matmul(d3, 1, rows * 128, 128, 256, Transpose::no, Transpose::no, lm_head_out_grad_2,
+         wte_weight_on_3_, lm_head_reshape_grad);
+  wte_weight_grad_ = d3.fixed<float>(131072); // [num_embeddings 256, embedding_dim 128]
+  matmul(d3, 1, 256, 128, rows * 128, Transpose::yes, Transpose::no, lm_head_out_grad_2, ln_f_out_,
+         wte_weight_grad_, store_);
+
+  // ln_f = LayerNorm(width)                                              gpt.mp:9
+  float *const x_grad = d3.rows<float>(1441792);           // [rows, time 128, width 128]
+  float *const ln_f_weight_grad = d3.gradients() + 198272; // [normalized_shape 128]
+  float *const ln_f_bias_grad = d3.gradients() + 198400;   // [normalized_shape 128]
+  layer_norm_gradient(d3, rows * 128, 128, lm_head_reshape_grad, x_5_, ln_f_out_mean_,
+                      ln_f_out_scale_, ln_f_weight_, x_grad, ln_f_weight_grad, ln_f_bias_grad,
+                      store_);
+
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:64
+  float *const h_3_mlp_c_proj_broadcast = d3.gradients() + 198144; // [width 128]
+  reduce(d3, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, x_grad,
+         h_3_mlp_c_proj_broadcast, store_);
+  float *const h_3_mlp_c_proj_reshape_grad = d3.rows<float>(524288); // [rows * 128, in 512]
+  matmul(d3, 1, rows * 128, 512, 128, Transpose::no, Transpose::no, x_grad, h_3_mlp_c_proj_weight_,
+         h_3_mlp_c_proj_reshape_grad);
+  float *const h_3_mlp_c_proj_weight_grad = d3.gradients() + 132608; // [out 128, in 512]
+  matmul(d3, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, x_grad, h_3_mlp_out_,
+         h_3_mlp_c_proj_weight_grad, store_);
+
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:77
+  float *const h_3_mlp_c_fc_out_grad = d3.rows<float>(0); // [rows, time 128, out 512]
+  map(d3, rows * 65536, GeluDerivativeMul{}, h_3_mlp_c_fc_out_grad, h_3_mlp_c_fc_out_,
+      h_3_mlp_c_proj_reshape_grad);
+
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:63
+  float *const h_3_mlp_c_fc_bias_grad = d3.gradients() + 132096; // [out 512]
+  reduce(d3, Reduction::sum, Shape{rows, 128, 512}, 1u << 0 | 1u << 1, h_3_mlp_c_fc_out_grad,
+         h_3_mlp_c_fc_bias_grad, store_);
+  float *const h_3_mlp_c_fc_reshape_grad = d3.rows<float>(262144); // [rows * 128, in 128]
+  matmul(d3, 1, rows * 128, 128, 512, Transpose::no, Transpose::no, h_3_mlp_c_fc_out_grad,
+         h_3_mlp_c_fc_weight_, h_3_mlp_c_fc_reshape_grad);
+  float *const h_3_mlp_c_fc_weight_grad = d3.gradients() + 66560; // [out 512, in 128]
+  matmul(d3, 1, 512, 128, rows * 128, Transpose::yes, Transpose::no, h_3_mlp_c_fc_out_grad,
+         h_3_ln_2_out_, h_3_mlp_c_fc_weight_grad, store_);
+
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:76
+  float *const h_3_out_grad = d3.rows<float>(0);              // [rows, time 128, width 128]
+  float *const h_3_ln_2_weight_grad = d3.gradients() + 66304; // [normalized_shape 128]
+  float *const h_3_ln_2_bias_grad = d3.gradients() + 66432;   // [normalized_shape 128]
+  layer_norm_gradient(d3, rows * 128, 128, h_3_mlp_c_fc_reshape_grad, h_3_out_, h_3_ln_2_out_mean_,
+                      h_3_ln_2_out_scale_, h_3_ln_2_weight_, h_3_out_grad, h_3_ln_2_weight_grad,
+                      h_3_ln_2_bias_grad, store_);
+
+  // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
+  float *const h_3_out_grad_2 = d3.rows<float>(1441792); // [rows, time 128, width 128]
+  map(d3, rows * 16384, Add{}, h_3_out_grad_2, x_grad, h_3_out_grad);
+
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:14
+  float *const h_3_attn_c_proj_broadcast = d3.gradients() + 66176; // [width 128]
+  reduce(d3, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, h_3_out_grad_2,
+         h_3_attn_c_proj_broadcast, store_);
+  float *const h_3_attn_c_proj_reshape_grad = d3.rows<float>(0); // [rows * 128, in 128]
+  matmul(d3, 1, rows * 128, 128, 128, Transpose::no, Transpose::no, h_3_out_grad_2,
+         h_3_attn_c_proj_weight_, h_3_attn_c_proj_reshape_grad);
+  float *const h_3_attn_c_proj_weight_grad = d3.gradients() + 49792; // [out 128, in 128]
+  matmul(d3, 1, 128, 128, rows * 128, Transpose::yes, Transpose::no, h_3_out_grad_2, h_3_attn_out_,
+         h_3_attn_c_proj_weight_grad, store_);
+
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:74
+  float *const h_3_attn_y_grad = d3.rows<float>(65536); // [rows, heads 4, time 128, dim 32]
+  copy(d3, Shape{rows, 4, 128, 32}, h_3_attn_c_proj_reshape_grad, {16384, 32, 128, 1},
+       h_3_attn_y_grad, {16384, 4096, 32, 1});
+  float *const h_3_attn_permute_grad = d3.rows<float>(0); // [rows, heads 4, time 128, dim 32]
+  float *const h_3_attn_permute_grad_2 =
+      d3.rows<float>(131072); // [rows, kv_heads 4, time 128, dim 32]
+  float *const h_3_attn_permute_grad_3 =
+      d3.rows<float>(196608); // [rows, kv_heads 4, time 128, dim 32]
+  attention_gradient(d3, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, h_3_attn_y_grad,
+                     h_3_attn_permute_, h_3_attn_permute_2_, h_3_attn_permute_3_, h_3_attn_y_,
+                     h_3_attn_y_log_sums_, h_3_attn_permute_grad, h_3_attn_permute_grad_2,
+                     h_3_attn_permute_grad_3);
+  float *const h_3_attn_reshape_grad =
+      d3.rows<float>(262144); // [rows, time 128, kv_heads 4, dim 32]
+  copy(d3, Shape{rows, 128, 4, 32}, h_3_attn_permute_grad_3, {16384, 32, 4096, 1},
+       h_3_attn_reshape_grad, {16384, 128, 32, 1});
+  float *const h_3_attn_reshape_grad_2 =
+      d3.rows<float>(196608); // [rows, time 128, kv_heads 4, dim 32]
+  copy(d3, Shape{rows, 128, 4, 32}, h_3_attn_permute_grad_2, {16384, 32, 4096, 1},
+       h_3_attn_reshape_grad_2, {16384, 128, 32, 1});
+  float *const h_3_attn_reshape_grad_3 =
+      d3.rows<float>(327680); // [rows, time 128, heads 4, dim 32]
+  copy(d3, Shape{rows, 128, 4, 32}, h_3_attn_permute_grad, {16384, 32, 4096, 1},
+       h_3_attn_reshape_grad_3, {16384, 128, 32, 1});
+
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:9
+  float *const h_3_attn_c_attn_out_grad = d3.rows<float>(0); // [rows, time 128, out 384]
+  copy(d3, Shape{rows, 128, 128}, h_3_attn_reshape_grad_3, {16384, 128, 1},
+       h_3_attn_c_attn_out_grad, {49152, 384, 1});
+  copy(d3, Shape{rows, 128, 128}, h_3_attn_reshape_grad_2, {16384, 128, 1},
+       h_3_attn_c_attn_out_grad + 128, {49152, 384, 1});
+  copy(d3, Shape{rows, 128, 128}, h_3_attn_reshape_grad, {16384, 128, 1},
+       h_3_attn_c_attn_out_grad + 256, {49152, 384, 1});
+  float *const h_3_attn_c_attn_bias_grad = d3.gradients() + 49408; // [out 384]
+  reduce(d3, Reduction::sum, Shape{rows, 128, 384}, 1u << 0 | 1u << 1, h_3_attn_c_attn_out_grad,
+         h_3_attn_c_attn_bias_grad, store_);
+  float *const h_3_attn_c_attn_reshape_grad = d3.rows<float>(196608); // [rows * 128, in 128]
+  matmul(d3, 1, rows * 128, 128, 384, Transpose::no, Transpose::no, h_3_attn_c_attn_out_grad,
+         h_3_attn_c_attn_weight_, h_3_attn_c_attn_reshape_grad);
+  float *const h_3_attn_c_attn_weight_grad = d3.gradients() + 256; // [out 384, in 128]
+  matmul(d3, 1, 384, 128, rows * 128, Transpose::yes, Transpose::no, h_3_attn_c_attn_out_grad,
+         h_3_ln_1_out_, h_3_attn_c_attn_weight_grad, store_);
+
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:73
+  float *const x_grad_2 = d3.rows<float>(0);              // [rows, time 128, width 128]
+  float *const h_3_ln_1_weight_grad = d3.gradients();     // [normalized_shape 128]
+  float *const h_3_ln_1_bias_grad = d3.gradients() + 128; // [normalized_shape 128]
+  layer_norm_gradient(d3, rows * 128, 128, h_3_attn_c_attn_reshape_grad, x_on_3_,
+                      h_3_ln_1_out_mean_, h_3_ln_1_out_scale_, h_3_ln_1_weight_, x_grad_2,
+                      h_3_ln_1_weight_grad, h_3_ln_1_bias_grad, store_);
+
+  // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
+  x_grad_ = d3.rows<float>(1441792); // [rows, time 128, width 128]
+  map(d3, rows * 16384, Add{}, x_grad_, h_3_out_grad_2, x_grad_2);
+}
+
+void Gpt::backward_on_2(int64_t rows) {
+  Device &d2 = device(2);
+  Device &d3 = device(3);
+
+  // x_grad: device 3 → 2, 65,536 B a row; h.2, h.2.mlp.c_proj read it  transformer.mp:81
+  const float *const x_grad_on_2 = transfer(d3, x_grad_, d2, d2.rows<float>(1376256), rows * 16384);
+
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:64
+  float *const h_2_mlp_c_proj_broadcast = d2.gradients() + 198144; // [width 128]
+  reduce(d2, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, x_grad_on_2,
+         h_2_mlp_c_proj_broadcast, store_);
+  float *const h_2_mlp_c_proj_reshape_grad = d2.rows<float>(524288); // [rows * 128, in 512]
+  matmul(d2, 1, rows * 128, 512, 128, Transpose::no, Transpose::no, x_grad_on_2,
+         h_2_mlp_c_proj_weight_, h_2_mlp_c_proj_reshape_grad);
+  float *const h_2_mlp_c_proj_weight_grad = d2.gradients() + 132608; // [out 128, in 512]
+  matmul(d2, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, x_grad_on_2, h_2_mlp_out_,
+         h_2_mlp_c_proj_weight_grad, store_);
+
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:77
+  float *const h_2_mlp_c_fc_out_grad = d2.rows<float>(0); // [rows, time 128, out 512]
+  map(d2, rows * 65536, GeluDerivativeMul{}, h_2_mlp_c_fc_out_grad, h_2_mlp_c_fc_out_,
+      h_2_mlp_c_proj_reshape_grad);
+
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:63
+  float *const h_2_mlp_c_fc_bias_grad = d2.gradients() + 132096; // [out 512]
+  reduce(d2, Reduction::sum, Shape{rows, 128, 512}, 1u << 0 | 1u << 1, h_2_mlp_c_fc_out_grad,
+         h_2_mlp_c_fc_bias_grad, store_);
+  float *const h_2_mlp_c_fc_reshape_grad = d2.rows<float>(262144); // [rows * 128, in 128]
+  matmul(d2, 1, rows * 128, 128, 512, Transpose::no, Transpose::no, h_2_mlp_c_fc_out_grad,
+         h_2_mlp_c_fc_weight_, h_2_mlp_c_fc_reshape_grad);
+  float *const h_2_mlp_c_fc_weight_grad = d2.gradients() + 66560; // [out 512, in 128]
+  matmul(d2, 1, 512, 128, rows * 128, Transpose::yes, Transpose::no, h_2_mlp_c_fc_out_grad,
+         h_2_ln_2_out_, h_2_mlp_c_fc_weight_grad, store_);
+
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:76
+  float *const h_2_out_grad = d2.rows<float>(196608);         // [rows, time 128, width 128]
+  float *const h_2_ln_2_weight_grad = d2.gradients() + 66304; // [normalized_shape 128]
+  float *const h_2_ln_2_bias_grad = d2.gradients() + 66432;   // [normalized_shape 128]
+  layer_norm_gradient(d2, rows * 128, 128, h_2_mlp_c_fc_reshape_grad, h_2_out_, h_2_ln_2_out_mean_,
+                      h_2_ln_2_out_scale_, h_2_ln_2_weight_, h_2_out_grad, h_2_ln_2_weight_grad,
+                      h_2_ln_2_bias_grad, store_);
+
+  // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
+  float *const h_2_out_grad_2 = d2.rows<float>(196608); // [rows, time 128, width 128]
+  map(d2, rows * 16384, Add{}, h_2_out_grad_2, x_grad_on_2, h_2_out_grad);
+
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:14
+  float *const h_2_attn_c_proj_broadcast = d2.gradients() + 66176; // [width 128]
+  reduce(d2, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, h_2_out_grad_2,
+         h_2_attn_c_proj_broadcast, store_);
+  float *const h_2_attn_c_proj_reshape_grad = d2.rows<float>(0); // [rows * 128, in 128]
+  matmul(d2, 1, rows * 128, 128, 128, Transpose::no, Transpose::no, h_2_out_grad_2,
+         h_2_attn_c_proj_weight_, h_2_attn_c_proj_reshape_grad);
+  float *const h_2_attn_c_proj_weight_grad = d2.gradients() + 49792; // [out 128, in 128]
+  matmul(d2, 1, 128, 128, rows * 128, Transpose::yes, Transpose::no, h_2_out_grad_2, h_2_attn_out_,
+         h_2_attn_c_proj_weight_grad, store_);
+
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:74
+  float *const h_2_attn_y_grad = d2.rows<float>(65536); // [rows, heads 4, time 128, dim 32]
+  copy(d2, Shape{rows, 4, 128, 32}, h_2_attn_c_proj_reshape_grad, {16384, 32, 128, 1},
+       h_2_attn_y_grad, {16384, 4096, 32, 1});
+  float *const h_2_attn_permute_grad = d2.rows<float>(0); // [rows, heads 4, time 128, dim 32]
+  float *const h_2_attn_permute_grad_2 =
+      d2.rows<float>(131072); // [rows, kv_heads 4, time 128, dim 32]
+  float *const h_2_attn_permute_grad_3 =
+      d2.rows<float>(262144); // [rows, kv_heads 4, time 128, dim 32]
+  attention_gradient(d2, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, h_2_attn_y_grad,
+                     h_2_attn_permute_, h_2_attn_permute_2_, h_2_attn_permute_3_, h_2_attn_y_,
+                     h_2_attn_y_log_sums_, h_2_attn_permute_grad, h_2_attn_permute_grad_2,
+                     h_2_attn_permute_grad_3);
+  float *const h_2_attn_reshape_grad =
+      d2.rows<float>(327680); // [rows, time 128, kv_heads 4, dim 32]
+  copy(d2, Shape{rows, 128, 4, 32}, h_2_attn_permute_grad_3, {16384, 32, 4096, 1},
+       h_2_attn_reshape_grad, {16384, 128, 32, 1});
+  float *const h_2_attn_reshape_grad_2 =
+      d2.rows<float>(262144); // [rows, time 128, kv_heads 4, dim 32]
+  copy(d2, Shape{rows, 128, 4, 32}, h_2_attn_permute_grad_2, {16384, 32, 4096, 1},
+       h_2_attn_reshape_grad_2, {16384, 128, 32, 1});
+  float *const h_2_attn_reshape_grad_3 =
+      d2.rows<float>(393216); // [rows, time 128, heads 4, dim 32]
+  copy(d2, Shape{rows, 128, 4, 32}, h_2_attn_permute_grad, {16384, 32, 4096, 1},
+       h_2_attn_reshape_grad_3, {16384, 128, 32, 1});
+
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:9
+  float *const h_2_attn_c_attn_out_grad = d2.rows<float>(0); // [rows, time 128, out 384]
+  copy(d2, Shape{rows, 128, 128}, h_2_attn_reshape_grad_3, {16384, 128, 1},
+       h_2_attn_c_attn_out_grad, {49152, 384, 1});
+  copy(d2, Shape{rows, 128, 128}, h_2_attn_reshape_grad_2, {16384, 128, 1},
+       h_2_attn_c_attn_out_grad + 128, {49152, 384, 1});
+  copy(d2, Shape{rows, 128, 128}, h_2_attn_reshape_grad, {16384, 128, 1},
+       h_2_attn_c_attn_out_grad + 256, {49152, 384, 1});
+  float *const h_2_attn_c_attn_bias_grad = d2.gradients() + 49408; // [out 384]
+  reduce(d2, Reduction::sum, Shape{rows, 128, 384}, 1u << 0 | 1u << 1, h_2_attn_c_attn_out_grad,
+         h_2_attn_c_attn_bias_grad, store_);
+  float *const h_2_attn_c_attn_reshape_grad = d2.rows<float>(262144); // [rows * 128, in 128]
+  matmul(d2, 1, rows * 128, 128, 384, Transpose::no, Transpose::no, h_2_attn_c_attn_out_grad,
+         h_2_attn_c_attn_weight_, h_2_attn_c_attn_reshape_grad);
+  float *const h_2_attn_c_attn_weight_grad = d2.gradients() + 256; // [out 384, in 128]
+  matmul(d2, 1, 384, 128, rows * 128, Transpose::yes, Transpose::no, h_2_attn_c_attn_out_grad,
+         h_2_ln_1_out_, h_2_attn_c_attn_weight_grad, store_);
+
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:73
+  float *const x_grad = d2.rows<float>(0);                // [rows, time 128, width 128]
+  float *const h_2_ln_1_weight_grad = d2.gradients();     // [normalized_shape 128]
+  float *const h_2_ln_1_bias_grad = d2.gradients() + 128; // [normalized_shape 128]
+  layer_norm_gradient(d2, rows * 128, 128, h_2_attn_c_attn_reshape_grad, x_on_2_,
+                      h_2_ln_1_out_mean_, h_2_ln_1_out_scale_, h_2_ln_1_weight_, x_grad,
+                      h_2_ln_1_weight_grad, h_2_ln_1_bias_grad, store_);
+
+  // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
+  x_grad_2_ = d2.rows<float>(196608); // [rows, time 128, width 128]
+  map(d2, rows * 16384, Add{}, x_grad_2_, h_2_out_grad_2, x_grad);
+}
+
+void Gpt::backward_on_1(int64_t rows) {
+  Device &d1 = device(1);
+  Device &d2 = device(2);
+
+  // x_grad: device 2 → 1, 65,536 B a row; h.1, h.1.mlp.c_proj read it  transformer.mp:81
+  const float *const x_grad_on_1 =
+      transfer(d2, x_grad_2_, d1, d1.rows<float>(1376256), rows * 16384);
+
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:64
+  float *const h_1_mlp_c_proj_broadcast = d1.gradients() + 198144; // [width 128]
+  reduce(d1, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, x_grad_on_1,
+         h_1_mlp_c_proj_broadcast, store_);
+  float *const h_1_mlp_c_proj_reshape_grad = d1.rows<float>(524288); // [rows * 128, in 512]
+  matmul(d1, 1, rows * 128, 512, 128, Transpose::no, Transpose::no, x_grad_on_1,
+         h_1_mlp_c_proj_weight_, h_1_mlp_c_proj_reshape_grad);
+  float *const h_1_mlp_c_proj_weight_grad = d1.gradients() + 132608; // [out 128, in 512]
+  matmul(d1, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, x_grad_on_1, h_1_mlp_out_,
+         h_1_mlp_c_proj_weight_grad, store_);
+
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:77
+  float *const h_1_mlp_c_fc_out_grad = d1.rows<float>(0); // [rows, time 128, out 512]
+  map(d1, rows * 65536, GeluDerivativeMul{}, h_1_mlp_c_fc_out_grad, h_1_mlp_c_fc_out_,
+      h_1_mlp_c_proj_reshape_grad);
+
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:63
+  float *const h_1_mlp_c_fc_bias_grad = d1.gradients() + 132096; // [out 512]
+  reduce(d1, Reduction::sum, Shape{rows, 128, 512}, 1u << 0 | 1u << 1, h_1_mlp_c_fc_out_grad,
+         h_1_mlp_c_fc_bias_grad, store_);
+  float *const h_1_mlp_c_fc_reshape_grad = d1.rows<float>(262144); // [rows * 128, in 128]
+  matmul(d1, 1, rows * 128, 128, 512, Transpose::no, Transpose::no, h_1_mlp_c_fc_out_grad,
+         h_1_mlp_c_fc_weight_, h_1_mlp_c_fc_reshape_grad);
+  float *const h_1_mlp_c_fc_weight_grad = d1.gradients() + 66560; // [out 512, in 128]
+  matmul(d1, 1, 512, 128, rows * 128, Transpose::yes, Transpose::no, h_1_mlp_c_fc_out_grad,
+         h_1_ln_2_out_, h_1_mlp_c_fc_weight_grad, store_);
+
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:76
+  float *const h_1_out_grad = d1.rows<float>(196608);         // [rows, time 128, width 128]
+  float *const h_1_ln_2_weight_grad = d1.gradients() + 66304; // [normalized_shape 128]
+  float *const h_1_ln_2_bias_grad = d1.gradients() + 66432;   // [normalized_shape 128]
+  layer_norm_gradient(d1, rows * 128, 128, h_1_mlp_c_fc_reshape_grad, h_1_out_, h_1_ln_2_out_mean_,
+                      h_1_ln_2_out_scale_, h_1_ln_2_weight_, h_1_out_grad, h_1_ln_2_weight_grad,
+                      h_1_ln_2_bias_grad, store_);
+
+  // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
+  float *const h_1_out_grad_2 = d1.rows<float>(196608); // [rows, time 128, width 128]
+  map(d1, rows * 16384, Add{}, h_1_out_grad_2, x_grad_on_1, h_1_out_grad);
+
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:14
+  float *const h_1_attn_c_proj_broadcast = d1.gradients() + 66176; // [width 128]
+  reduce(d1, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, h_1_out_grad_2,
+         h_1_attn_c_proj_broadcast, store_);
+  float *const h_1_attn_c_proj_reshape_grad = d1.rows<float>(0); // [rows * 128, in 128]
+  matmul(d1, 1, rows * 128, 128, 128, Transpose::no, Transpose::no, h_1_out_grad_2,
+         h_1_attn_c_proj_weight_, h_1_attn_c_proj_reshape_grad);
+  float *const h_1_attn_c_proj_weight_grad = d1.gradients() + 49792; // [out 128, in 128]
+  matmul(d1, 1, 128, 128, rows * 128, Transpose::yes, Transpose::no, h_1_out_grad_2, h_1_attn_out_,
+         h_1_attn_c_proj_weight_grad, store_);
+
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:74
+  float *const h_1_attn_y_grad = d1.rows<float>(65536); // [rows, heads 4, time 128, dim 32]
+  copy(d1, Shape{rows, 4, 128, 32}, h_1_attn_c_proj_reshape_grad, {16384, 32, 128, 1},
+       h_1_attn_y_grad, {16384, 4096, 32, 1});
+  float *const h_1_attn_permute_grad = d1.rows<float>(0); // [rows, heads 4, time 128, dim 32]
+  float *const h_1_attn_permute_grad_2 =
+      d1.rows<float>(131072); // [rows, kv_heads 4, time 128, dim 32]
+  float *const h_1_attn_permute_grad_3 =
+      d1.rows<float>(262144); // [rows, kv_heads 4, time 128, dim 32]
+  attention_gradient(d1, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, h_1_attn_y_grad,
+                     h_1_attn_permute_, h_1_attn_permute_2_, h_1_attn_permute_3_, h_1_attn_y_,
+                     h_1_attn_y_log_sums_, h_1_attn_permute_grad, h_1_attn_permute_grad_2,
+                     h_1_attn_permute_grad_3);
+  float *const h_1_attn_reshape_grad =
+      d1.rows<float>(327680); // [rows, time 128, kv_heads 4, dim 32]
+  copy(d1, Shape{rows, 128, 4, 32}, h_1_attn_permute_grad_3, {16384, 32, 4096, 1},
+       h_1_attn_reshape_grad, {16384, 128, 32, 1});
+  float *const h_1_attn_reshape_grad_2 =
+      d1.rows<float>(262144); // [rows, time 128, kv_heads 4, dim 32]
+  copy(d1, Shape{rows, 128, 4, 32}, h_1_attn_permute_grad_2, {16384, 32, 4096, 1},
+       h_1_attn_reshape_grad_2, {16384, 128, 32, 1});
+  float *const h_1_attn_reshape_grad_3 =
+      d1.rows<float>(393216); // [rows, time 128, heads 4, dim 32]
+  copy(d1, Shape{rows, 128, 4, 32}, h_1_attn_permute_grad, {16384, 32, 4096, 1},
+       h_1_attn_reshape_grad_3, {16384, 128, 32, 1});
+
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:9
+  float *const h_1_attn_c_attn_out_grad = d1.rows<float>(0); // [rows, time 128, out 384]
+  copy(d1, Shape{rows, 128, 128}, h_1_attn_reshape_grad_3, {16384, 128, 1},
+       h_1_attn_c_attn_out_grad, {49152, 384, 1});
+  copy(d1, Shape{rows, 128, 128}, h_1_attn_reshape_grad_2, {16384, 128, 1},
+       h_1_attn_c_attn_out_grad + 128, {49152, 384, 1});
+  copy(d1, Shape{rows, 128, 128}, h_1_attn_reshape_grad, {16384, 128, 1},
+       h_1_attn_c_attn_out_grad + 256, {49152, 384, 1});
+  float *const h_1_attn_c_attn_bias_grad = d1.gradients() + 49408; // [out 384]
+  reduce(d1, Reduction::sum, Shape{rows, 128, 384}, 1u << 0 | 1u << 1, h_1_attn_c_attn_out_grad,
+         h_1_attn_c_attn_bias_grad, store_);
+  float *const h_1_attn_c_attn_reshape_grad = d1.rows<float>(262144); // [rows * 128, in 128]
+  matmul(d1, 1, rows * 128, 128, 384, Transpose::no, Transpose::no, h_1_attn_c_attn_out_grad,
+         h_1_attn_c_attn_weight_, h_1_attn_c_attn_reshape_grad);
+  float *const h_1_attn_c_attn_weight_grad = d1.gradients() + 256; // [out 384, in 128]
+  matmul(d1, 1, 384, 128, rows * 128, Transpose::yes, Transpose::no, h_1_attn_c_attn_out_grad,
+         h_1_ln_1_out_, h_1_attn_c_attn_weight_grad, store_);
+
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:73
+  float *const x_grad = d1.rows<float>(0);                // [rows, time 128, width 128]
+  float *const h_1_ln_1_weight_grad = d1.gradients();     // [normalized_shape 128]
+  float *const h_1_ln_1_bias_grad = d1.gradients() + 128; // [normalized_shape 128]
+  layer_norm_gradient(d1, rows * 128, 128, h_1_attn_c_attn_reshape_grad, x_on_1_,
+                      h_1_ln_1_out_mean_, h_1_ln_1_out_scale_, h_1_ln_1_weight_, x_grad,
+                      h_1_ln_1_weight_grad, h_1_ln_1_bias_grad, store_);
+
+  // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
+  x_grad_3_ = d1.rows<float>(196608); // [rows, time 128, width 128]
+  map(d1, rows * 16384, Add{}, x_grad_3_, h_1_out_grad_2, x_grad);
+}
+
+void Gpt::backward_on_0(int64_t rows) {
+  Device &d0 = device(0);
+  Device &d1 = device(1);
+
+  // x_grad: device 1 → 0, 65,536 B a row; h.0, h.0.mlp.c_proj read it  transformer.mp:81
+  const float *const x_grad_on_0 =
+      transfer(d1, x_grad_3_, d0, d0.rows<float>(1376256), rows * 16384);
+
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:64
+  float *const h_0_mlp_c_proj_broadcast = d0.gradients() + 247296; // [width 128]
+  reduce(d0, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, x_grad_on_0,
+         h_0_mlp_c_proj_broadcast, store_);
+  float *const h_0_mlp_c_proj_reshape_grad = d0.rows<float>(524288); // [rows * 128, in 512]
+  matmul(d0, 1, rows * 128, 512, 128, Transpose::no, Transpose::no, x_grad_on_0,
+         h_0_mlp_c_proj_weight_, h_0_mlp_c_proj_reshape_grad);
+  float *const h_0_mlp_c_proj_weight_grad = d0.gradients() + 181760; // [out 128, in 512]
+  matmul(d0, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, x_grad_on_0, h_0_mlp_out_,
+         h_0_mlp_c_proj_weight_grad, store_);
+
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:77
+  float *const h_0_mlp_c_fc_out_grad = d0.rows<float>(0); // [rows, time 128, out 512]
+  map(d0, rows * 65536, GeluDerivativeMul{}, h_0_mlp_c_fc_out_grad, h_0_mlp_c_fc_out_,
+      h_0_mlp_c_proj_reshape_grad);
+
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:63
+  float *const h_0_mlp_c_fc_bias_grad = d0.gradients() + 181248; // [out 512]
+  reduce(d0, Reduction::sum, Shape{rows, 128, 512}, 1u << 0 | 1u << 1, h_0_mlp_c_fc_out_grad,
+         h_0_mlp_c_fc_bias_grad, store_);
+  float *const h_0_mlp_c_fc_reshape_grad = d0.rows<float>(262144); // [rows * 128, in 128]
+  matmul(d0, 1, rows * 128, 128, 512, Transpose::no, Transpose::no, h_0_mlp_c_fc_out_grad,
+         h_0_mlp_c_fc_weight_, h_0_mlp_c_fc_reshape_grad);
+  float *const h_0_mlp_c_fc_weight_grad = d0.gradients() + 115712; // [out 512, in 128]
+  matmul(d0, 1, 512, 128, rows * 128, Transpose::yes, Transpose::no, h_0_mlp_c_fc_out_grad,
+         h_0_ln_2_out_, h_0_mlp_c_fc_weight_grad, store_);
+
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:76
+  float *const h_0_out_grad = d0.rows<float>(196608);          // [rows, time 128, width 128]
+  float *const h_0_ln_2_weight_grad = d0.gradients() + 115456; // [normalized_shape 128]
+  float *const h_0_ln_2_bias_grad = d0.gradients() + 115584;   // [normalized_shape 128]
+  layer_norm_gradient(d0, rows * 128, 128, h_0_mlp_c_fc_reshape_grad, h_0_out_, h_0_ln_2_out_mean_,
+                      h_0_ln_2_out_scale_, h_0_ln_2_weight_, h_0_out_grad, h_0_ln_2_weight_grad,
+                      h_0_ln_2_bias_grad, store_);
+
+  // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
+  float *const h_0_out_grad_2 = d0.rows<float>(196608); // [rows, time 128, width 128]
+  map(d0, rows * 16384, Add{}, h_0_out_grad_2, x_grad_on_0, h_0_out_grad);
+
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:14
+  float *const h_0_attn_c_proj_broadcast = d0.gradients() + 115328; // [width 128]
+  reduce(d0, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, h_0_out_grad_2,
+         h_0_attn_c_proj_broadcast, store_);
+  float *const h_0_attn_c_proj_reshape_grad = d0.rows<float>(0); // [rows * 128, in 128]
+  matmul(d0, 1, rows * 128, 128, 128, Transpose::no, Transpose::no, h_0_out_grad_2,
+         h_0_attn_c_proj_weight_, h_0_attn_c_proj_reshape_grad);
+  float *const h_0_attn_c_proj_weight_grad = d0.gradients() + 98944; // [out 128, in 128]
+  matmul(d0, 1, 128, 128, rows * 128, Transpose::yes, Transpose::no, h_0_out_grad_2, h_0_attn_out_,
+         h_0_attn_c_proj_weight_grad, store_);
+
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:74
+  float *const h_0_attn_y_grad = d0.rows<float>(65536); // [rows, heads 4, time 128, dim 32]
+  copy(d0, Shape{rows, 4, 128, 32}, h_0_attn_c_proj_reshape_grad, {16384, 32, 128, 1},
+       h_0_attn_y_grad, {16384, 4096, 32, 1});
+  float *const h_0_attn_permute_grad = d0.rows<float>(0); // [rows, heads 4, time 128, dim 32]
+  float *const h_0_attn_permute_grad_2 =
+      d0.rows<float>(131072); // [rows, kv_heads 4, time 128, dim 32]
+  float *const h_0_attn_permute_grad_3 =
+      d0.rows<float>(262144); // [rows, kv_heads 4, time 128, dim 32]
+  attention_gradient(d0, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, h_0_attn_y_grad,
+                     h_0_attn_permute_, h_0_attn_permute_2_, h_0_attn_permute_3_, h_0_attn_y_,
+                     h_0_attn_y_log_sums_, h_0_attn_permute_grad, h_0_attn_permute_grad_2,
+                     h_0_attn_permute_grad_3);
+  float *const h_0_attn_reshape_grad =
+      d0.rows<float>(327680); // [rows, time 128, kv_heads 4, dim 32]
+  copy(d0, Shape{rows, 128, 4, 32}, h_0_attn_permute_grad_3, {16384, 32, 4096, 1},
+       h_0_attn_reshape_grad, {16384, 128, 32, 1});
+  float *const h_0_attn_reshape_grad_2 =
+      d0.rows<float>(262144); // [rows, time 128, kv_heads 4, dim 32]
+  copy(d0, Shape{rows, 128, 4, 32}, h_0_attn_permute_grad_2, {16384, 32, 4096, 1},
+       h_0_attn_reshape_grad_2, {16384, 128, 32, 1});
+  float *const h_0_attn_reshape_grad_3 =
+      d0.rows<float>(393216); // [rows, time 128, heads 4, dim 32]
+  copy(d0, Shape{rows, 128, 4, 32}, h_0_attn_permute_grad, {16384, 32, 4096, 1},
+       h_0_attn_reshape_grad_3, {16384, 128, 32, 1});
+
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:9
+  float *const h_0_attn_c_attn_out_grad = d0.rows<float>(0); // [rows, time 128, out 384]
+  copy(d0, Shape{rows, 128, 128}, h_0_attn_reshape_grad_3, {16384, 128, 1},
+       h_0_attn_c_attn_out_grad, {49152, 384, 1});
+  copy(d0, Shape{rows, 128, 128}, h_0_attn_reshape_grad_2, {16384, 128, 1},
+       h_0_attn_c_attn_out_grad + 128, {49152, 384, 1});
+  copy(d0, Shape{rows, 128, 128}, h_0_attn_reshape_grad, {16384, 128, 1},
+       h_0_attn_c_attn_out_grad + 256, {49152, 384, 1});
+  float *const h_0_attn_c_attn_bias_grad = d0.gradients() + 98560; // [out 384]
+  reduce(d0, Reduction::sum, Shape{rows, 128, 384}, 1u << 0 | 1u << 1, h_0_attn_c_attn_out_grad,
+         h_0_attn_c_attn_bias_grad, store_);
+  float *const h_0_attn_c_attn_reshape_grad = d0.rows<float>(262144); // [rows * 128, in 128]
+  matmul(d0, 1, rows * 128, 128, 384, Transpose::no, Transpose::no, h_0_attn_c_attn_out_grad,
+         h_0_attn_c_attn_weight_, h_0_attn_c_attn_reshape_grad);
+  float *const h_0_attn_c_attn_weight_grad = d0.gradients() + 49408; // [out 384, in 128]
+  matmul(d0, 1, 384, 128, rows * 128, Transpose::yes, Transpose::no, h_0_attn_c_attn_out_grad,
+         h_0_ln_1_out_, h_0_attn_c_attn_weight_grad, store_);
+
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:73
+  float *const x_grad = d0.rows<float>(0);                    // [rows, time 128, embedding_dim 128]
+  float *const h_0_ln_1_weight_grad = d0.gradients() + 49152; // [normalized_shape 128]
+  float *const h_0_ln_1_bias_grad = d0.gradients() + 49280;   // [normalized_shape 128]
+  layer_norm_gradient(d0, rows * 128, 128, h_0_attn_c_attn_reshape_grad, x_, h_0_ln_1_out_mean_,
+                      h_0_ln_1_out_scale_, h_0_ln_1_weight_, x_grad, h_0_ln_1_weight_grad,
+                      h_0_ln_1_bias_grad, store_);
+
+  // add                                                                  gpt.mp:14
+  float *const x_grad_2 = d0.rows<float>(196608); // [rows, time 128, width 128]
+  map(d0, rows * 16384, Add{}, x_grad_2, h_0_out_grad_2, x_grad);
+
+  // reduce                                                               gpt.mp:14
+  wpe_broadcast_ = d0.fixed<float>(196608); // [time 128, width 128]
+  reduce(d0, Reduction::sum, Shape{rows, 128, 128}, 1u << 0, x_grad_2, wpe_broadcast_, store_);
+
+  // wte = Embedding(256, width, std: 0.02)                               gpt.mp:4
+  wte_out_ = d0.fixed<float>(0); // [num_embeddings 256, embedding_dim 128]
+  scatter_add(d0, 256, 128, rows * 128, "wte", text_, x_grad_2, wte_out_, store_);
+}
+
+void Gpt::finish_on_3(int64_t rows) {
+  Device &d3 = device(3);
+
+  // loss = cross_entropy                                                 gpt.mp:20
+  loss_2_ = d3.fixed<float>(262144); // []
+  map(d3, 1, Div_2{float(rows * 128)}, loss_2_, loss_);
+}
+
+void Gpt::finish_on_0() {
+  Device &d0 = device(0);
+  Device &d3 = device(3);
+
+  // wpe = Embedding(context, width, std: 0.02)                           gpt.mp:5
+  float *const wpe_weight_grad = d0.gradients() + 32768; // [num_embeddings 128, embedding_dim 128]
+  scatter_add(d0, 128, 128, 128, "wpe.weight", wpe_out_, wpe_broadcast_, wpe_weight_grad);
+
+  // wte_weight_grad: device 3 → 0, 131,072 B; wte reads it             linear.mp:8
+  const float *const wte_weight_grad_on_0 =
+      transfer(d3, wte_weight_grad_, d0, d0.fixed<float>(131072), 32768);
+
+  // wte = Embedding(256, width, std: 0.02)                               gpt.mp:4
+  float *const wte_weight_grad = d0.gradients(); // [num_embeddings 256, embedding_dim 128]
+  map(d0, 32768, Add{}, wte_weight_grad, wte_weight_grad_on_0, wte_out_);
+}
+
+void Gpt::update() {
+  Device &d0 = device(0);
+  Device &d1 = device(1);
+  Device &d2 = device(2);
+  Device &d3 = device(3);
+  adamw(d0, optimizer(), step());
+  adamw(d1, optimizer(), step());
+  adamw(d2, optimizer(), step());
+  adamw(d3, optimizer(), step());
+}
+
+float Gpt::evaluate(const Batch &batch, const void *&output) {
+  check(batch);
+  const int64_t rows = batch.rows;
+  text_ = static_cast<const int32_t *>(batch.inputs[0]);
+  target_ = static_cast<const int32_t *>(batch.target);
+
+  evaluate_on_0(rows); // wte, wpe, h.0.ln_1, h.0.attn.c_attn, h.0.attn, h.0.attn.c_proj, h.0,
+                       // h.0.ln_2, h.0.mlp.c_fc, h.0.mlp, h.0.mlp.c_proj
+  evaluate_on_1(rows); // h.1.ln_1, h.1.attn.c_attn, h.1.attn, h.1.attn.c_proj, h.1, h.1.ln_2,
+                       // h.1.mlp.c_fc, h.1.mlp, h.1.mlp.c_proj
+  evaluate_on_2(rows); // h.2.ln_1, h.2.attn.c_attn, h.2.attn, h.2.attn.c_proj, h.2, h.2.ln_2,
+                       // h.2.mlp.c_fc, h.2.mlp, h.2.mlp.c_proj
+  evaluate_on_3(rows); // h.3.ln_1, h.3.attn.c_attn, h.3.attn, h.3.attn.c_proj, h.3, h.3.ln_2,
+                       // h.3.mlp.c_fc, h.3.mlp, h.3.mlp.c_proj, ln_f, lm_head, loss
+
+  output = lm_head_matmul_;
+  return *loss_;
+}
+
+void Gpt::evaluate_on_0(int64_t rows) {
+  Device &d0 = device(0);
+
+  // wte = Embedding(256, width, std: 0.02)                               gpt.mp:4
+  float *const wte_out = d0.rows<float>(262144); // [rows, time 128, embedding_dim 128]
+  gather(d0, 256, 128, rows * 128, "wte.weight", wte_weight_, text_, wte_out);
+
+  // wpe = Embedding(context, width, std: 0.02)                           gpt.mp:5
+  int32_t *const wpe_out = d0.fixed<int32_t>(65536); // [time 128]
+  map(d0, Shape{128}, Copy{}, wpe_out, Index{{1}});
+  float *const wpe_out_2 = d0.fixed<float>(0); // [time 128, embedding_dim 128]
+  gather(d0, 128, 128, 128, "wpe.weight", wpe_weight_, wpe_out, wpe_out_2);
+
+  // add                                                                  gpt.mp:14
+  float *const x = d0.rows<float>(262144); // [rows, time 128, embedding_dim 128]
+  map(d0, Shape{rows, 128, 128}, Add{}, x, strided(wte_out, {16384, 128, 1}),
+      strided(wpe_out_2, {0, 128, 1}));
+
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:73
+  float *const h_0_ln_1_out = d0.rows<float>(196608);    // [rows, time 128, normalized_shape 128]
+  float *const h_0_ln_1_out_mean = d0.rows<float>(0);    // [rows, time 128]
+  float *const h_0_ln_1_out_scale = d0.rows<float>(512); // [rows, time 128]
+  layer_norm(d0, rows * 128, 128, float(1e-05), x, h_0_ln_1_weight_, h_0_ln_1_bias_, h_0_ln_1_out,
+             h_0_ln_1_out_mean, h_0_ln_1_out_scale);
+
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:9
+  float *const h_0_attn_c_attn_out = d0.rows<float>(0); // [rows * 128, out 384]
+  linear(d0, rows * 128, 128, 384, h_0_ln_1_out, h_0_attn_c_attn_weight_, h_0_attn_c_attn_bias_,
+         Activation::none, h_0_attn_c_attn_out);
+
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:74
+  float *const h_0_attn_queries = d0.rows<float>(196608); // [rows, time 128, 128]
+  copy(d0, Shape{rows, 128, 128}, h_0_attn_c_attn_out, {49152, 384, 1}, h_0_attn_queries,
+       {16384, 128, 1});
+  float *const h_0_attn_keys = d0.rows<float>(327680); // [rows, time 128, 128]
+  copy(d0, Shape{rows, 128, 128}, h_0_attn_c_attn_out + 128, {49152, 384, 1}, h_0_attn_keys,
+       {16384, 128, 1});
+  float *const h_0_attn_values = d0.rows<float>(393216); // [rows, time 128, 128]
+  copy(d0, Shape{rows, 128, 128}, h_0_attn_c_attn_out + 256, {49152, 384, 1}, h_0_attn_values,
+       {16384, 128, 1});
+  float *const h_0_attn_permute = d0.rows<float>(0); // [rows, heads 4, time 128, dim 32]
+  copy(d0, Shape{rows, 4, 128, 32}, h_0_attn_queries, {16384, 32, 128, 1}, h_0_attn_permute,
+       {16384, 4096, 32, 1});
+  float *const h_0_attn_permute_2 = d0.rows<float>(65536); // [rows, kv_heads 4, time 128, dim 32]
+  copy(d0, Shape{rows, 4, 128, 32}, h_0_attn_keys, {16384, 32, 128, 1}, h_0_attn_permute_2,
+       {16384, 4096, 32, 1});
+  float *const h_0_attn_permute_3 = d0.rows<float>(131072); // [rows, kv_heads 4, time 128, dim 32]
+  copy(d0, Shape{rows, 4, 128, 32}, h_0_attn_values, {16384, 32, 128, 1}, h_0_attn_permute_3,
+       {16384, 4096, 32, 1});
+  float *const h_0_attn_y = d0.rows<float>(196608);          // [rows, heads 4, time 128, dim 32]
+  float *const h_0_attn_y_log_sums = d0.rows<float>(327680); // [rows, heads 4, time 128]
+  attention(d0, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, h_0_attn_permute,
+            h_0_attn_permute_2, h_0_attn_permute_3, h_0_attn_y, h_0_attn_y_log_sums);
+  float *const h_0_attn_out = d0.rows<float>(0); // [rows, time 128, heads 4, dim 32]
+  copy(d0, Shape{rows, 128, 4, 32}, h_0_attn_y, {16384, 32, 4096, 1}, h_0_attn_out,
+       {16384, 128, 32, 1});
+
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:14
+  float *const h_0_attn_c_proj_out = d0.rows<float>(65536); // [rows * 128, out 128]
+  linear(d0, rows * 128, 128, 128, h_0_attn_out, h_0_attn_c_proj_weight_, h_0_attn_c_proj_bias_,
+         Activation::none, h_0_attn_c_proj_out);
+
+  // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
+  float *const h_0_out = d0.rows<float>(262144); // [rows, time 128, width 128]
+  map(d0, rows * 16384, Add{}, h_0_out, x, h_0_attn_c_proj_out);
+
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:76
+  float *const h_0_ln_2_out = d0.rows<float>(327680);    // [rows, time 128, normalized_shape 128]
+  float *const h_0_ln_2_out_mean = d0.rows<float>(0);    // [rows, time 128]
+  float *const h_0_ln_2_out_scale = d0.rows<float>(512); // [rows, time 128]
+  layer_norm(d0, rows * 128, 128, float(1e-05), h_0_out, h_0_ln_2_weight_, h_0_ln_2_bias_,
+             h_0_ln_2_out, h_0_ln_2_out_mean, h_0_ln_2_out_scale);
+
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:63
+  float *const h_0_mlp_c_fc_out = d0.rows<float>(0); // [rows * 128, out 512]
+  linear(d0, rows * 128, 128, 512, h_0_ln_2_out, h_0_mlp_c_fc_weight_, h_0_mlp_c_fc_bias_,
+         Activation::none, h_0_mlp_c_fc_out);
+
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:77
+  float *const h_0_mlp_out = d0.rows<float>(0); // [rows, time 128, out 512]
+  map(d0, rows * 65536, Gelu{}, h_0_mlp_out, h_0_mlp_c_fc_out);
+
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:64
+  float *const h_0_mlp_c_proj_out = d0.rows<float>(327680); // [rows * 128, out 128]
+  linear(d0, rows * 128, 512, 128, h_0_mlp_out, h_0_mlp_c_proj_weight_, h_0_mlp_c_proj_bias_,
+         Activation::none, h_0_mlp_c_proj_out);
+
+  // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
+  x_2_ = d0.rows<float>(262144); // [rows, time 128, width 128]
+  map(d0, rows * 16384, Add{}, x_2_, h_0_out, h_0_mlp_c_proj_out);
+}
+
+void Gpt::evaluate_on_1(int64_t rows) {
+  Device &d0 = device(0);
+  Device &d1 = device(1);
+
+  // x: device 0 → 1, 65,536 B a row; h.1, h.1.ln_1 read it             transformer.mp:81
+  const float *const x_on_1 = transfer(d0, x_2_, d1, d1.rows<float>(196608), rows * 16384);
+
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:73
+  float *const h_1_ln_1_out = d1.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
+  float *const h_1_ln_1_out_mean = d1.rows<float>(0);    // [rows, time 128]
+  float *const h_1_ln_1_out_scale = d1.rows<float>(512); // [rows, time 128]
+  layer_norm(d1, rows * 128, 128, float(1e-05), x_on_1, h_1_ln_1_weight_, h_1_ln_1_bias_,
+             h_1_ln_1_out, h_1_ln_1_out_mean, h_1_ln_1_out_scale);
+
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:9
+  float *const h_1_attn_c_attn_out = d1.rows<float>(0); // [rows * 128, out 384]
+  linear(d1, rows * 128, 128, 384, h_1_ln_1_out, h_1_attn_c_attn_weight_, h_1_attn_c_attn_bias_,
+         Activation::none, h_1_attn_c_attn_out);
+
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:74
+  float *const h_1_attn_queries = d1.rows<float>(262144); // [rows, time 128, 128]
+  copy(d1, Shape{rows, 128, 128}, h_1_attn_c_attn_out, {49152, 384, 1}, h_1_attn_queries,
+       {16384, 128, 1});
+  float *const h_1_attn_keys = d1.rows<float>(327680); // [rows, time 128, 128]
+  copy(d1, Shape{rows, 128, 128}, h_1_attn_c_attn_out + 128, {49152, 384, 1}, h_1_attn_keys,
+       {16384, 128, 1});
+  float *const h_1_attn_values = d1.rows<float>(393216); // [rows, time 128, 128]
+  copy(d1, Shape{rows, 128, 128}, h_1_attn_c_attn_out + 256, {49152, 384, 1}, h_1_attn_values,
+       {16384, 128, 1});
+  float *const h_1_attn_permute = d1.rows<float>(0); // [rows, heads 4, time 128, dim 32]
+  copy(d1, Shape{rows, 4, 128, 32}, h_1_attn_queries, {16384, 32, 128, 1}, h_1_attn_permute,
+       {16384, 4096, 32, 1});
+  float *const h_1_attn_permute_2 = d1.rows<float>(65536); // [rows, kv_heads 4, time 128, dim 32]
+  copy(d1, Shape{rows, 4, 128, 32}, h_1_attn_keys, {16384, 32, 128, 1}, h_1_attn_permute_2,
+       {16384, 4096, 32, 1});
+  float *const h_1_attn_permute_3 = d1.rows<float>(131072); // [rows, kv_heads 4, time 128, dim 32]
+  copy(d1, Shape{rows, 4, 128, 32}, h_1_attn_values, {16384, 32, 128, 1}, h_1_attn_permute_3,
+       {16384, 4096, 32, 1});
+  float *const h_1_attn_y = d1.rows<float>(262144);          // [rows, heads 4, time 128, dim 32]
+  float *const h_1_attn_y_log_sums = d1.rows<float>(327680); // [rows, heads 4, time 128]
+  attention(d1, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, h_1_attn_permute,
+            h_1_attn_permute_2, h_1_attn_permute_3, h_1_attn_y, h_1_attn_y_log_sums);
+  float *const h_1_attn_out = d1.rows<float>(0); // [rows, time 128, heads 4, dim 32]
+  copy(d1, Shape{rows, 128, 4, 32}, h_1_attn_y, {16384, 32, 4096, 1}, h_1_attn_out,
+       {16384, 128, 32, 1});
+
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:14
+  float *const h_1_attn_c_proj_out = d1.rows<float>(262144); // [rows * 128, out 128]
+  linear(d1, rows * 128, 128, 128, h_1_attn_out, h_1_attn_c_proj_weight_, h_1_attn_c_proj_bias_,
+         Activation::none, h_1_attn_c_proj_out);
+
+  // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
+  float *const h_1_out = d1.rows<float>(262144); // [rows, time 128, width 128]
+  map(d1, rows * 16384, Add{}, h_1_out, x_on_1, h_1_attn_c_proj_out);
+
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:76
+  float *const h_1_ln_2_out = d1.rows<float>(327680);    // [rows, time 128, normalized_shape 128]
+  float *const h_1_ln_2_out_mean = d1.rows<float>(0);    // [rows, time 128]
+  float *const h_1_ln_2_out_scale = d1.rows<float>(512); // [rows, time 128]
+  layer_norm(d1, rows * 128, 128, float(1e-05), h_1_out, h_1_ln_2_weight_, h_1_ln_2_bias_,
+             h_1_ln_2_out, h_1_ln_2_out_mean, h_1_ln_2_out_scale);
+
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:63
+  float *const h_1_mlp_c_fc_out = d1.rows<float>(0); // [rows * 128, out 512]
+  linear(d1, rows * 128, 128, 512, h_1_ln_2_out, h_1_mlp_c_fc_weight_, h_1_mlp_c_fc_bias_,
+         Activation::none, h_1_mlp_c_fc_out);
+
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:77
+  float *const h_1_mlp_out = d1.rows<float>(0); // [rows, time 128, out 512]
+  map(d1, rows * 65536, Gelu{}, h_1_mlp_out, h_1_mlp_c_fc_out);
+
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:64
+  float *const h_1_mlp_c_proj_out = d1.rows<float>(327680); // [rows * 128, out 128]
+  linear(d1, rows * 128, 512, 128, h_1_mlp_out, h_1_mlp_c_proj_weight_, h_1_mlp_c_proj_bias_,
+         Activation::none, h_1_mlp_c_proj_out);
+
+  // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
+  x_3_ = d1.rows<float>(262144); // [rows, time 128, width 128]
+  map(d1, rows * 16384, Add{}, x_3_, h_1_out, h_1_mlp_c_proj_out);
+}
+
+void Gpt::evaluate_on_2(int64_t rows) {
+  Device &d1 = device(1);
+  Device &d2 = device(2);
+
+  // x: device 1 → 2, 65,536 B a row; h.2, h.2.ln_1 read it             transformer.mp:81
+  const float *const x_on_2 = transfer(d1, x_3_, d2, d2.rows<float>(196608), rows * 16384);
+
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:73
+  float *const h_2_ln_1_out = d2.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
+  float *const h_2_ln_1_out_mean = d2.rows<float>(0);    // [rows, time 128]
+  float *const h_2_ln_1_out_scale = d2.rows<float>(512); // [rows, time 128]
+  layer_norm(d2, rows * 128, 128, float(1e-05), x_on_2, h_2_ln_1_weight_, h_2_ln_1_bias_,
+             h_2_ln_1_out, h_2_ln_1_out_mean, h_2_ln_1_out_scale);
+
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:9
+  float *const h_2_attn_c_attn_out = d2.rows<float>(0); // [rows * 128, out 384]
+  linear(d2, rows * 128, 128, 384, h_2_ln_1_out, h_2_attn_c_attn_weight_, h_2_attn_c_attn_bias_,
+         Activation::none, h_2_attn_c_attn_out);
+
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:74
+  float *const h_2_attn_queries = d2.rows<float>(262144); // [rows, time 128, 128]
+  copy(d2, Shape{rows, 128, 128}, h_2_attn_c_attn_out, {49152, 384, 1}, h_2_attn_queries,
+       {16384, 128, 1});
+  float *const h_2_attn_keys = d2.rows<float>(327680); // [rows, time 128, 128]
+  copy(d2, Shape{rows, 128, 128}, h_2_attn_c_attn_out + 128, {49152, 384, 1}, h_2_attn_keys,
+       {16384, 128, 1});
+  float *const h_2_attn_values = d2.rows<float>(393216); // [rows, time 128, 128]
+  copy(d2, Shape{rows, 128, 128}, h_2_attn_c_attn_out + 256, {49152, 384, 1}, h_2_attn_values,
+       {16384, 128, 1});
+  float *const h_2_attn_permute = d2.rows<float>(0); // [rows, heads 4, time 128, dim 32]
+  copy(d2, Shape{rows, 4, 128, 32}, h_2_attn_queries, {16384, 32, 128, 1}, h_2_attn_permute,
+       {16384, 4096, 32, 1});
+  float *const h_2_attn_permute_2 = d2.rows<float>(65536); // [rows, kv_heads 4, time 128, dim 32]
+  copy(d2, Shape{rows, 4, 128, 32}, h_2_attn_keys, {16384, 32, 128, 1}, h_2_attn_permute_2,
+       {16384, 4096, 32, 1});
+  float *const h_2_attn_permute_3 = d2.rows<float>(131072); // [rows, kv_heads 4, time 128, dim 32]
+  copy(d2, Shape{rows, 4, 128, 32}, h_2_attn_values, {16384, 32, 128, 1}, h_2_attn_permute_3,
+       {16384, 4096, 32, 1});
+  float *const h_2_attn_y = d2.rows<float>(262144);          // [rows, heads 4, time 128, dim 32]
+  float *const h_2_attn_y_log_sums = d2.rows<float>(327680); // [rows, heads 4, time 128]
+  attention(d2, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, h_2_attn_permute,
+            h_2_attn_permute_2, h_2_attn_permute_3, h_2_attn_y, h_2_attn_y_log_sums);
+  float *const h_2_attn_out = d2.rows<float>(0); // [rows, time 128, heads 4, dim 32]
+  copy(d2, Shape{rows, 128, 4, 32}, h_2_attn_y, {16384, 32, 4096, 1}, h_2_attn_out,
+       {16384, 128, 32, 1});
+
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:14
+  float *const h_2_attn_c_proj_out = d2.rows<float>(262144); // [rows * 128, out 128]
+  linear(d2, rows * 128, 128, 128, h_2_attn_out, h_2_attn_c_proj_weight_, h_2_attn_c_proj_bias_,
+         Activation::none, h_2_attn_c_proj_out);
+
+  // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
+  float *const h_2_out = d2.rows<float>(262144); // [rows, time 128, width 128]
+  map(d2, rows * 16384, Add{}, h_2_out, x_on_2, h_2_attn_c_proj_out);
+
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:76
+  float *const h_2_ln_2_out = d2.rows<float>(327680);    // [rows, time 128, normalized_shape 128]
+  float *const h_2_ln_2_out_mean = d2.rows<float>(0);    // [rows, time 128]
+  float *const h_2_ln_2_out_scale = d2.rows<float>(512); // [rows, time 128]
+  layer_norm(d2, rows * 128, 128, float(1e-05), h_2_out, h_2_ln_2_weight_, h_2_ln_2_bias_,
+             h_2_ln_2_out, h_2_ln_2_out_mean, h_2_ln_2_out_scale);
+
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:63
+  float *const h_2_mlp_c_fc_out = d2.rows<float>(0); // [rows * 128, out 512]
+  linear(d2, rows * 128, 128, 512, h_2_ln_2_out, h_2_mlp_c_fc_weight_, h_2_mlp_c_fc_bias_,
+         Activation::none, h_2_mlp_c_fc_out);
+
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:77
+  float *const h_2_mlp_out = d2.rows<float>(0); // [rows, time 128, out 512]
+  map(d2, rows * 65536, Gelu{}, h_2_mlp_out, h_2_mlp_c_fc_out);
+
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:64
+  float *const h_2_mlp_c_proj_out = d2.rows<float>(327680); // [rows * 128, out 128]
+  linear(d2, rows * 128, 512, 128, h_2_mlp_out, h_2_mlp_c_proj_weight_, h_2_mlp_c_proj_bias_,
+         Activation::none, h_2_mlp_c_proj_out);
+
+  // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
+  x_4_ = d2.rows<float>(262144); // [rows, time 128, width 128]
+  map(d2, rows * 16384, Add{}, x_4_, h_2_out, h_2_mlp_c_proj_out);
+}
+
+void Gpt::evaluate_on_3(int64_t rows) {
+  Device &d0 = device(0);
+  Device &d2 = device(2);
+  Device &d3 = device(3);
+
+  // x: device 2 → 3, 65,536 B a row; h.3, h.3.ln_1 read it             transformer.mp:81
+  const float *const x_on_3 = transfer(d2, x_4_, d3, d3.rows<float>(196608), rows * 16384);
+
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:73
+  float *const h_3_ln_1_out = d3.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
+  float *const h_3_ln_1_out_mean = d3.rows<float>(0);    // [rows, time 128]
+  float *const h_3_ln_1_out_scale = d3.rows<float>(512); // [rows, time 128]
+  layer_norm(d3, rows * 128, 128, float(1e-05), x_on_3, h_3_ln_1_weight_, h_3_ln_1_bias_,
+             h_3_ln_1_out, h_3_ln_1_out_mean, h_3_ln_1_out_scale);
+
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:9
+  float *const h_3_attn_c_attn_out = d3.rows<float>(0); // [rows * 128, out 384]
+  linear(d3, rows * 128, 128, 384, h_3_ln_1_out, h_3_attn_c_attn_weight_, h_3_attn_c_attn_bias_,
+         Activation::none, h_3_attn_c_attn_out);
+
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:74
+  float *const h_3_attn_queries = d3.rows<float>(262144); // [rows, time 128, 128]
+  copy(d3, Shape{rows, 128, 128}, h_3_attn_c_attn_out, {49152, 384, 1}, h_3_attn_queries,
+       {16384, 128, 1});
+  float *const h_3_attn_keys = d3.rows<float>(327680); // [rows, time 128, 128]
+  copy(d3, Shape{rows, 128, 128}, h_3_attn_c_attn_out + 128, {49152, 384, 1}, h_3_attn_keys,
+       {16384, 128, 1});
+  float *const h_3_attn_values = d3.rows<float>(393216); // [rows, time 128, 128]
+  copy(d3, Shape{rows, 128, 128}, h_3_attn_c_attn_out + 256, {49152, 384, 1}, h_3_attn_values,
+       {16384, 128, 1});
+  float *const h_3_attn_permute = d3.rows<float>(0); // [rows, heads 4, time 128, dim 32]
+  copy(d3, Shape{rows, 4, 128, 32}, h_3_attn_queries, {16384, 32, 128, 1}, h_3_attn_permute,
+       {16384, 4096, 32, 1});
+  float *const h_3_attn_permute_2 = d3.rows<float>(65536); // [rows, kv_heads 4, time 128, dim 32]
+  copy(d3, Shape{rows, 4, 128, 32}, h_3_attn_keys, {16384, 32, 128, 1}, h_3_attn_permute_2,
+       {16384, 4096, 32, 1});
+  float *const h_3_attn_permute_3 = d3.rows<float>(131072); // [rows, kv_heads 4, time 128, dim 32]
+  copy(d3, Shape{rows, 4, 128, 32}, h_3_attn_values, {16384, 32, 128, 1}, h_3_attn_permute_3,
+       {16384, 4096, 32, 1});
+  float *const h_3_attn_y = d3.rows<float>(262144);          // [rows, heads 4, time 128, dim 32]
+  float *const h_3_attn_y_log_sums = d3.rows<float>(327680); // [rows, heads 4, time 128]
+  attention(d3, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, h_3_attn_permute,
+            h_3_attn_permute_2, h_3_attn_permute_3, h_3_attn_y, h_3_attn_y_log_sums);
+  float *const h_3_attn_out = d3.rows<float>(0); // [rows, time 128, heads 4, dim 32]
+  copy(d3, Shape{rows, 128, 4, 32}, h_3_attn_y, {16384, 32, 4096, 1}, h_3_attn_out,
+       {16384, 128, 32, 1});
+
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:14
+  float *const h_3_attn_c_proj_out = d3.rows<float>(262144); // [rows * 128, out 128]
+  linear(d3, rows * 128, 128, 128, h_3_attn_out, h_3_attn_c_proj_weight_, h_3_attn_c_proj_bias_,
+         Activation::none, h_3_attn_c_proj_out);
+
+  // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
+  float *const h_3_out = d3.rows<float>(262144); // [rows, time 128, width 128]
+  map(d3, rows * 16384, Add{}, h_3_out, x_on_3, h_3_attn_c_proj_out);
+
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:76
+  float *const h_3_ln_2_out = d3.rows<float>(327680);    // [rows, time 128, normalized_shape 128]
+  float *const h_3_ln_2_out_mean = d3.rows<float>(0);    // [rows, time 128]
+  float *const h_3_ln_2_out_scale = d3.rows<float>(512); // [rows, time 128]
+  layer_norm(d3, rows * 128, 128, float(1e-05), h_3_out, h_3_ln_2_weight_, h_3_ln_2_bias_,
+             h_3_ln_2_out, h_3_ln_2_out_mean, h_3_ln_2_out_scale);
+
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:63
+  float *const h_3_mlp_c_fc_out = d3.rows<float>(0); // [rows * 128, out 512]
+  linear(d3, rows * 128, 128, 512, h_3_ln_2_out, h_3_mlp_c_fc_weight_, h_3_mlp_c_fc_bias_,
+         Activation::none, h_3_mlp_c_fc_out);
+
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:77
+  float *const h_3_mlp_out = d3.rows<float>(0); // [rows, time 128, out 512]
+  map(d3, rows * 65536, Gelu{}, h_3_mlp_out, h_3_mlp_c_fc_out);
+
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:64
+  float *const h_3_mlp_c_proj_out = d3.rows<float>(327680); // [rows * 128, out 128]
+  linear(d3, rows * 128, 512, 128, h_3_mlp_out, h_3_mlp_c_proj_weight_, h_3_mlp_c_proj_bias_,
+         Activation::none, h_3_mlp_c_proj_out);
+
+  // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
+  float *const x = d3.rows<float>(262144); // [rows, time 128, width 128]
+  map(d3, rows * 16384, Add{}, x, h_3_out, h_3_mlp_c_proj_out);
+
+  // ln_f = LayerNorm(width)                                              gpt.mp:9
+  float *const ln_f_out = d3.rows<float>(131072);    // [rows, time 128, normalized_shape 128]
+  float *const ln_f_out_mean = d3.rows<float>(0);    // [rows, time 128]
+  float *const ln_f_out_scale = d3.rows<float>(512); // [rows, time 128]
+  layer_norm(d3, rows * 128, 128, float(1e-05), x, ln_f_weight_, ln_f_bias_, ln_f_out,
+             ln_f_out_mean, ln_f_out_scale);
+
+  // wte_weight: device 0 → 3, 131,072 B; lm_head reads it              embedding.mp:7
+  const float *const wte_weight_on_3 = transfer(d0, wte_weight_, d3, d3.fixed<float>(0), 32768);
+
+  // lm_head = Linear(width, 256, bias: false, weight: wte.weight)        gpt.mp:10
+  lm_head_matmul_ = d3.rows<float>(0); // [rows * 128, out 256]
+  matmul(d3, 1, rows * 128, 256, 128, Transpose::no, Transpose::yes, ln_f_out, wte_weight_on_3,
+         lm_head_matmul_);
+
+  // loss = cross_entropy                                                 gpt.mp:20
+  float *const loss_cross_entropy = d3.rows<float>(131072); // [rows, time 128]
+  cross_entropy(d3, rows * 128, 256, lm_head_matmul_, target_, loss_cross_entropy);
+  loss_ = d3.fixed<float>(0); // []
+  reduce(d3, Reduction::mean, Shape{rows, 128}, 1u << 0 | 1u << 1, loss_cross_entropy, loss_);
+}
+
+const void *Gpt::predict(const Batch &batch) {
+  check(batch);
+  const int64_t rows = batch.rows;
+  text_ = static_cast<const int32_t *>(batch.inputs[0]);
+
+  predict_on_0(rows); // wte, wpe, h.0.ln_1, h.0.attn.c_attn, h.0.attn, h.0.attn.c_proj, h.0,
+                      // h.0.ln_2, h.0.mlp.c_fc, h.0.mlp, h.0.mlp.c_proj
+  predict_on_1(rows); // h.1.ln_1, h.1.attn.c_attn, h.1.attn, h.1.attn.c_proj, h.1, h.1.ln_2,
+                      // h.1.mlp.c_fc, h.1.mlp, h.1.mlp.c_proj
+  predict_on_2(rows); // h.2.ln_1, h.2.attn.c_attn, h.2.attn, h.2.attn.c_proj, h.2, h.2.ln_2,
+                      // h.2.mlp.c_fc, h.2.mlp, h.2.mlp.c_proj
+  predict_on_3(rows); // h.3.ln_1, h.3.attn.c_attn, h.3.attn, h.3.attn.c_proj, h.3, h.3.ln_2,
+                      // h.3.mlp.c_fc, h.3.mlp, h.3.mlp.c_proj, ln_f, lm_head
+
+  return lm_head_matmul_;
+}
+
+void Gpt::predict_on_0(int64_t rows) {
+  Device &d0 = device(0);
+
+  // wte = Embedding(256, width, std: 0.02)                               gpt.mp:4
+  float *const wte_out = d0.rows<float>(262144); // [rows, time 128, embedding_dim 128]
+  gather(d0, 256, 128, rows * 128, "wte.weight", wte_weight_, text_, wte_out);
+
+  // wpe = Embedding(context, width, std: 0.02)                           gpt.mp:5
+  int32_t *const wpe_out = d0.fixed<int32_t>(65536); // [time 128]
+  map(d0, Shape{128}, Copy{}, wpe_out, Index{{1}});
+  float *const wpe_out_2 = d0.fixed<float>(0); // [time 128, embedding_dim 128]
+  gather(d0, 128, 128, 128, "wpe.weight", wpe_weight_, wpe_out, wpe_out_2);
+
+  // add                                                                  gpt.mp:14
+  float *const x = d0.rows<float>(262144); // [rows, time 128, embedding_dim 128]
+  map(d0, Shape{rows, 128, 128}, Add{}, x, strided(wte_out, {16384, 128, 1}),
+      strided(wpe_out_2, {0, 128, 1}));
+
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:73
+  float *const h_0_ln_1_out = d0.rows<float>(196608);    // [rows, time 128, normalized_shape 128]
+  float *const h_0_ln_1_out_mean = d0.rows<float>(0);    // [rows, time 128]
+  float *const h_0_ln_1_out_scale = d0.rows<float>(512); // [rows, time 128]
+  layer_norm(d0, rows * 128, 128, float(1e-05), x, h_0_ln_1_weight_, h_0_ln_1_bias_, h_0_ln_1_out,
+             h_0_ln_1_out_mean, h_0_ln_1_out_scale);
+
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:9
+  float *const h_0_attn_c_attn_out = d0.rows<float>(0); // [rows * 128, out 384]
+  linear(d0, rows * 128, 128, 384, h_0_ln_1_out, h_0_attn_c_attn_weight_, h_0_attn_c_attn_bias_,
+         Activation::none, h_0_attn_c_attn_out);
+
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:74
+  float *const h_0_attn_queries = d0.rows<float>(196608); // [rows, time 128, 128]
+  copy(d0, Shape{rows, 128, 128}, h_0_attn_c_attn_out, {49152, 384, 1}, h_0_attn_queries,
+       {16384, 128, 1});
+  float *const h_0_attn_keys = d0.rows<float>(327680); // [rows, time 128, 128]
+  copy(d0, Shape{rows, 128, 128}, h_0_attn_c_attn_out + 128, {49152, 384, 1}, h_0_attn_keys,
+       {16384, 128, 1});
+  float *const h_0_attn_values = d0.rows<float>(393216); // [rows, time 128, 128]
+  copy(d0, Shape{rows, 128, 128}, h_0_attn_c_attn_out + 256, {49152, 384, 1}, h_0_attn_values,
+       {16384, 128, 1});
+  float *const h_0_attn_permute = d0.rows<float>(0); // [rows, heads 4, time 128, dim 32]
+  copy(d0, Shape{rows, 4, 128, 32}, h_0_attn_queries, {16384, 32, 128, 1}, h_0_attn_permute,
+       {16384, 4096, 32, 1});
+  float *const h_0_attn_permute_2 = d0.rows<float>(65536); // [rows, kv_heads 4, time 128, dim 32]
+  copy(d0, Shape{rows, 4, 128, 32}, h_0_attn_keys, {16384, 32, 128, 1}, h_0_attn_permute_2,
+       {16384, 4096, 32, 1});
+  float *const h_0_attn_permute_3 = d0.rows<float>(131072); // [rows, kv_heads 4, time 128, dim 32]
+  copy(d0, Shape{rows, 4, 128, 32}, h_0_attn_values, {16384, 32, 128, 1}, h_0_attn_permute_3,
+       {16384, 4096, 32, 1});
+  float *const h_0_attn_y = d0.rows<float>(196608);          // [rows, heads 4, time 128, dim 32]
+  float *const h_0_attn_y_log_sums = d0.rows<float>(327680); // [rows, heads 4, time 128]
+  attention(d0, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, h_0_attn_permute,
+            h_0_attn_permute_2, h_0_attn_permute_3, h_0_attn_y, h_0_attn_y_log_sums);
+  float *const h_0_attn_out = d0.rows<float>(0); // [rows, time 128, heads 4, dim 32]
+  copy(d0, Shape{rows, 128, 4, 32}, h_0_attn_y, {16384, 32, 4096, 1}, h_0_attn_out,
+       {16384, 128, 32, 1});
+
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:14
+  float *const h_0_attn_c_proj_out = d0.rows<float>(65536); // [rows * 128, out 128]
+  linear(d0, rows * 128, 128, 128, h_0_attn_out, h_0_attn_c_proj_weight_, h_0_attn_c_proj_bias_,
+         Activation::none, h_0_attn_c_proj_out);
+
+  // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
+  float *const h_0_out = d0.rows<float>(262144); // [rows, time 128, width 128]
+  map(d0, rows * 16384, Add{}, h_0_out, x, h_0_attn_c_proj_out);
+
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:76
+  float *const h_0_ln_2_out = d0.rows<float>(327680);    // [rows, time 128, normalized_shape 128]
+  float *const h_0_ln_2_out_mean = d0.rows<float>(0);    // [rows, time 128]
+  float *const h_0_ln_2_out_scale = d0.rows<float>(512); // [rows, time 128]
+  layer_norm(d0, rows * 128, 128, float(1e-05), h_0_out, h_0_ln_2_weight_, h_0_ln_2_bias_,
+             h_0_ln_2_out, h_0_ln_2_out_mean, h_0_ln_2_out_scale);
+
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:63
+  float *const h_0_mlp_c_fc_out = d0.rows<float>(0); // [rows * 128, out 512]
+  linear(d0, rows * 128, 128, 512, h_0_ln_2_out, h_0_mlp_c_fc_weight_, h_0_mlp_c_fc_bias_,
+         Activation::none, h_0_mlp_c_fc_out);
+
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:77
+  float *const h_0_mlp_out = d0.rows<float>(0); // [rows, time 128, out 512]
+  map(d0, rows * 65536, Gelu{}, h_0_mlp_out, h_0_mlp_c_fc_out);
+
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:64
+  float *const h_0_mlp_c_proj_out = d0.rows<float>(327680); // [rows * 128, out 128]
+  linear(d0, rows * 128, 512, 128, h_0_mlp_out, h_0_mlp_c_proj_weight_, h_0_mlp_c_proj_bias_,
+         Activation::none, h_0_mlp_c_proj_out);
+
+  // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
+  x_2_ = d0.rows<float>(262144); // [rows, time 128, width 128]
+  map(d0, rows * 16384, Add{}, x_2_, h_0_out, h_0_mlp_c_proj_out);
+}
+
+void Gpt::predict_on_1(int64_t rows) {
+  Device &d0 = device(0);
+  Device &d1 = device(1);
+
+  // x: device 0 → 1, 65,536 B a row; h.1, h.1.ln_1 read it             transformer.mp:81
+  const float *const x_on_1 = transfer(d0, x_2_, d1, d1.rows<float>(196608), rows * 16384);
+
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:73
+  float *const h_1_ln_1_out = d1.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
+  float *const h_1_ln_1_out_mean = d1.rows<float>(0);    // [rows, time 128]
+  float *const h_1_ln_1_out_scale = d1.rows<float>(512); // [rows, time 128]
+  layer_norm(d1, rows * 128, 128, float(1e-05), x_on_1, h_1_ln_1_weight_, h_1_ln_1_bias_,
+             h_1_ln_1_out, h_1_ln_1_out_mean, h_1_ln_1_out_scale);
+
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:9
+  float *const h_1_attn_c_attn_out = d1.rows<float>(0); // [rows * 128, out 384]
+  linear(d1, rows * 128, 128, 384, h_1_ln_1_out, h_1_attn_c_attn_weight_, h_1_attn_c_attn_bias_,
+         Activation::none, h_1_attn_c_attn_out);
+
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:74
+  float *const h_1_attn_queries = d1.rows<float>(262144); // [rows, time 128, 128]
+  copy(d1, Shape{rows, 128, 128}, h_1_attn_c_attn_out, {49152, 384, 1}, h_1_attn_queries,
+       {16384, 128, 1});
+  float *const h_1_attn_keys = d1.rows<float>(327680); // [rows, time 128, 128]
+  copy(d1, Shape{rows, 128, 128}, h_1_attn_c_attn_out + 128, {49152, 384, 1}, h_1_attn_keys,
+       {16384, 128, 1});
+  float *const h_1_attn_values = d1.rows<float>(393216); // [rows, time 128, 128]
+  copy(d1, Shape{rows, 128, 128}, h_1_attn_c_attn_out + 256, {49152, 384, 1}, h_1_attn_values,
+       {16384, 128, 1});
+  float *const h_1_attn_permute = d1.rows<float>(0); // [rows, heads 4, time 128, dim 32]
+  copy(d1, Shape{rows, 4, 128, 32}, h_1_attn_queries, {16384, 32, 128, 1}, h_1_attn_permute,
+       {16384, 4096, 32, 1});
+  float *const h_1_attn_permute_2 = d1.rows<float>(65536); // [rows, kv_heads 4, time 128, dim 32]
+  copy(d1, Shape{rows, 4, 128, 32}, h_1_attn_keys, {16384, 32, 128, 1}, h_1_attn_permute_2,
+       {16384, 4096, 32, 1});
+  float *const h_1_attn_permute_3 = d1.rows<float>(131072); // [rows, kv_heads 4, time 128, dim 32]
+  copy(d1, Shape{rows, 4, 128, 32}, h_1_attn_values, {16384, 32, 128, 1}, h_1_attn_permute_3,
+       {16384, 4096, 32, 1});
+  float *const h_1_attn_y = d1.rows<float>(262144);          // [rows, heads 4, time 128, dim 32]
+  float *const h_1_attn_y_log_sums = d1.rows<float>(327680); // [rows, heads 4, time 128]
+  attention(d1, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, h_1_attn_permute,
+            h_1_attn_permute_2, h_1_attn_permute_3, h_1_attn_y, h_1_attn_y_log_sums);
+  float *const h_1_attn_out = d1.rows<float>(0); // [rows, time 128, heads 4, dim 32]
+  copy(d1, Shape{rows, 128, 4, 32}, h_1_attn_y, {16384, 32, 4096, 1}, h_1_attn_out,
+       {16384, 128, 32, 1});
+
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:14
+  float *const h_1_attn_c_proj_out = d1.rows<float>(262144); // [rows * 128, out 128]
+  linear(d1, rows * 128, 128, 128, h_1_attn_out, h_1_attn_c_proj_weight_, h_1_attn_c_proj_bias_,
+         Activation::none, h_1_attn_c_proj_out);
+
+  // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
+  float *const h_1_out = d1.rows<float>(262144); // [rows, time 128, width 128]
+  map(d1, rows * 16384, Add{}, h_1_out, x_on_1, h_1_attn_c_proj_out);
+
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:76
+  float *const h_1_ln_2_out = d1.rows<float>(327680);    // [rows, time 128, normalized_shape 128]
+  float *const h_1_ln_2_out_mean = d1.rows<float>(0);    // [rows, time 128]
+  float *const h_1_ln_2_out_scale = d1.rows<float>(512); // [rows, time 128]
+  layer_norm(d1, rows * 128, 128, float(1e-05), h_1_out, h_1_ln_2_weight_, h_1_ln_2_bias_,
+             h_1_ln_2_out, h_1_ln_2_out_mean, h_1_ln_2_out_scale);
+
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:63
+  float *const h_1_mlp_c_fc_out = d1.rows<float>(0); // [rows * 128, out 512]
+  linear(d1, rows * 128, 128, 512, h_1_ln_2_out, h_1_mlp_c_fc_weight_, h_1_mlp_c_fc_bias_,
+         Activation::none, h_1_mlp_c_fc_out);
+
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:77
+  float *const h_1_mlp_out = d1.rows<float>(0); // [rows, time 128, out 512]
+  map(d1, rows * 65536, Gelu{}, h_1_mlp_out, h_1_mlp_c_fc_out);
+
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:64
+  float *const h_1_mlp_c_proj_out = d1.rows<float>(327680); // [rows * 128, out 128]
+  linear(d1, rows * 128, 512, 128, h_1_mlp_out, h_1_mlp_c_proj_weight_, h_1_mlp_c_proj_bias_,
+         Activation::none, h_1_mlp_c_proj_out);
+
+  // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
+  x_3_ = d1.rows<float>(262144); // [rows, time 128, width 128]
+  map(d1, rows * 16384, Add{}, x_3_, h_1_out, h_1_mlp_c_proj_out);
+}
+
+void Gpt::predict_on_2(int64_t rows) {
+  Device &d1 = device(1);
+  Device &d2 = device(2);
+
+  // x: device 1 → 2, 65,536 B a row; h.2, h.2.ln_1 read it             transformer.mp:81
+  const float *const x_on_2 = transfer(d1, x_3_, d2, d2.rows<float>(196608), rows * 16384);
+
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:73
+  float *const h_2_ln_1_out = d2.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
+  float *const h_2_ln_1_out_mean = d2.rows<float>(0);    // [rows, time 128]
+  float *const h_2_ln_1_out_scale = d2.rows<float>(512); // [rows, time 128]
+  layer_norm(d2, rows * 128, 128, float(1e-05), x_on_2, h_2_ln_1_weight_, h_2_ln_1_bias_,
+             h_2_ln_1_out, h_2_ln_1_out_mean, h_2_ln_1_out_scale);
+
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:9
+  float *const h_2_attn_c_attn_out = d2.rows<float>(0); // [rows * 128, out 384]
+  linear(d2, rows * 128, 128, 384, h_2_ln_1_out, h_2_attn_c_attn_weight_, h_2_attn_c_attn_bias_,
+         Activation::none, h_2_attn_c_attn_out);
+
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:74
+  float *const h_2_attn_queries = d2.rows<float>(262144); // [rows, time 128, 128]
+  copy(d2, Shape{rows, 128, 128}, h_2_attn_c_attn_out, {49152, 384, 1}, h_2_attn_queries,
+       {16384, 128, 1});
+  float *const h_2_attn_keys = d2.rows<float>(327680); // [rows, time 128, 128]
+  copy(d2, Shape{rows, 128, 128}, h_2_attn_c_attn_out + 128, {49152, 384, 1}, h_2_attn_keys,
+       {16384, 128, 1});
+  float *const h_2_attn_values = d2.rows<float>(393216); // [rows, time 128, 128]
+  copy(d2, Shape{rows, 128, 128}, h_2_attn_c_attn_out + 256, {49152, 384, 1}, h_2_attn_values,
+       {16384, 128, 1});
+  float *const h_2_attn_permute = d2.rows<float>(0); // [rows, heads 4, time 128, dim 32]
+  copy(d2, Shape{rows, 4, 128, 32}, h_2_attn_queries, {16384, 32, 128, 1}, h_2_attn_permute,
+       {16384, 4096, 32, 1});
+  float *const h_2_attn_permute_2 = d2.rows<float>(65536); // [rows, kv_heads 4, time 128, dim 32]
+  copy(d2, Shape{rows, 4, 128, 32}, h_2_attn_keys, {16384, 32, 128, 1}, h_2_attn_permute_2,
+       {16384, 4096, 32, 1});
+  float *const h_2_attn_permute_3 = d2.rows<float>(131072); // [rows, kv_heads 4, time 128, dim 32]
+  copy(d2, Shape{rows, 4, 128, 32}, h_2_attn_values, {16384, 32, 128, 1}, h_2_attn_permute_3,
+       {16384, 4096, 32, 1});
+  float *const h_2_attn_y = d2.rows<float>(262144);          // [rows, heads 4, time 128, dim 32]
+  float *const h_2_attn_y_log_sums = d2.rows<float>(327680); // [rows, heads 4, time 128]
+  attention(d2, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, h_2_attn_permute,
+            h_2_attn_permute_2, h_2_attn_permute_3, h_2_attn_y, h_2_attn_y_log_sums);
+  float *const h_2_attn_out = d2.rows<float>(0); // [rows, time 128, heads 4, dim 32]
+  copy(d2, Shape{rows, 128, 4, 32}, h_2_attn_y, {16384, 32, 4096, 1}, h_2_attn_out,
+       {16384, 128, 32, 1});
+
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:14
+  float *const h_2_attn_c_proj_out = d2.rows<float>(262144); // [rows * 128, out 128]
+  linear(d2, rows * 128, 128, 128, h_2_attn_out, h_2_attn_c_proj_weight_, h_2_attn_c_proj_bias_,
+         Activation::none, h_2_attn_c_proj_out);
+
+  // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
+  float *const h_2_out = d2.rows<float>(262144); // [rows, time 128, width 128]
+  map(d2, rows * 16384, Add{}, h_2_out, x_on_2, h_2_attn_c_proj_out);
+
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:76
+  float *const h_2_ln_2_out = d2.rows<float>(327680);    // [rows, time 128, normalized_shape 128]
+  float *const h_2_ln_2_out_mean = d2.rows<float>(0);    // [rows, time 128]
+  float *const h_2_ln_2_out_scale = d2.rows<float>(512); // [rows, time 128]
+  layer_norm(d2, rows * 128, 128, float(1e-05), h_2_out, h_2_ln_2_weight_, h_2_ln_2_bias_,
+             h_2_ln_2_out, h_2_ln_2_out_mean, h_2_ln_2_out_scale);
+
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:63
+  float *const h_2_mlp_c_fc_out = d2.rows<float>(0); // [rows * 128, out 512]
+  linear(d2, rows * 128, 128, 512, h_2_ln_2_out, h_2_mlp_c_fc_weight_, h_2_mlp_c_fc_bias_,
+         Activation::none, h_2_mlp_c_fc_out);
+
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:77
+  float *const h_2_mlp_out = d2.rows<float>(0); // [rows, time 128, out 512]
+  map(d2, rows * 65536, Gelu{}, h_2_mlp_out, h_2_mlp_c_fc_out);
+
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:64
+  float *const h_2_mlp_c_proj_out = d2.rows<float>(327680); // [rows * 128, out 128]
+  linear(d2, rows * 128, 512, 128, h_2_mlp_out, h_2_mlp_c_proj_weight_, h_2_mlp_c_proj_bias_,
+         Activation::none, h_2_mlp_c_proj_out);
+
+  // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
+  x_4_ = d2.rows<float>(262144); // [rows, time 128, width 128]
+  map(d2, rows * 16384, Add{}, x_4_, h_2_out, h_2_mlp_c_proj_out);
+}
+
+void Gpt::predict_on_3(int64_t rows) {
+  Device &d0 = device(0);
+  Device &d2 = device(2);
+  Device &d3 = device(3);
+
+  // x: device 2 → 3, 65,536 B a row; h.3, h.3.ln_1 read it             transformer.mp:81
+  const float *const x_on_3 = transfer(d2, x_4_, d3, d3.rows<float>(196608), rows * 16384);
+
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:73
+  float *const h_3_ln_1_out = d3.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
+  float *const h_3_ln_1_out_mean = d3.rows<float>(0);    // [rows, time 128]
+  float *const h_3_ln_1_out_scale = d3.rows<float>(512); // [rows, time 128]
+  layer_norm(d3, rows * 128, 128, float(1e-05), x_on_3, h_3_ln_1_weight_, h_3_ln_1_bias_,
+             h_3_ln_1_out, h_3_ln_1_out_mean, h_3_ln_1_out_scale);
+
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:9
+  float *const h_3_attn_c_attn_out = d3.rows<float>(0); // [rows * 128, out 384]
+  linear(d3, rows * 128, 128, 384, h_3_ln_1_out, h_3_attn_c_attn_weight_, h_3_attn_c_attn_bias_,
+         Activation::none, h_3_attn_c_attn_out);
+
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:74
+  float *const h_3_attn_queries = d3.rows<float>(262144); // [rows, time 128, 128]
+  copy(d3, Shape{rows, 128, 128}, h_3_attn_c_attn_out, {49152, 384, 1}, h_3_attn_queries,
+       {16384, 128, 1});
+  float *const h_3_attn_keys = d3.rows<float>(327680); // [rows, time 128, 128]
+  copy(d3, Shape{rows, 128, 128}, h_3_attn_c_attn_out + 128, {49152, 384, 1}, h_3_attn_keys,
+       {16384, 128, 1});
+  float *const h_3_attn_values = d3.rows<float>(393216); // [rows, time 128, 128]
+  copy(d3, Shape{rows, 128, 128}, h_3_attn_c_attn_out + 256, {49152, 384, 1}, h_3_attn_values,
+       {16384, 128, 1});
+  float *const h_3_attn_permute = d3.rows<float>(0); // [rows, heads 4, time 128, dim 32]
+  copy(d3, Shape{rows, 4, 128, 32}, h_3_attn_queries, {16384, 32, 128, 1}, h_3_attn_permute,
+       {16384, 4096, 32, 1});
+  float *const h_3_attn_permute_2 = d3.rows<float>(65536); // [rows, kv_heads 4, time 128, dim 32]
+  copy(d3, Shape{rows, 4, 128, 32}, h_3_attn_keys, {16384, 32, 128, 1}, h_3_attn_permute_2,
+       {16384, 4096, 32, 1});
+  float *const h_3_attn_permute_3 = d3.rows<float>(131072); // [rows, kv_heads 4, time 128, dim 32]
+  copy(d3, Shape{rows, 4, 128, 32}, h_3_attn_values, {16384, 32, 128, 1}, h_3_attn_permute_3,
+       {16384, 4096, 32, 1});
+  float *const h_3_attn_y = d3.rows<float>(262144);          // [rows, heads 4, time 128, dim 32]
+  float *const h_3_attn_y_log_sums = d3.rows<float>(327680); // [rows, heads 4, time 128]
+  attention(d3, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, h_3_attn_permute,
+            h_3_attn_permute_2, h_3_attn_permute_3, h_3_attn_y, h_3_attn_y_log_sums);
+  float *const h_3_attn_out = d3.rows<float>(0); // [rows, time 128, heads 4, dim 32]
+  copy(d3, Shape{rows, 128, 4, 32}, h_3_attn_y, {16384, 32, 4096, 1}, h_3_attn_out,
+       {16384, 128, 32, 1});
+
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:14
+  float *const h_3_attn_c_proj_out = d3.rows<float>(262144); // [rows * 128, out 128]
+  linear(d3, rows * 128, 128, 128, h_3_attn_out, h_3_attn_c_proj_weight_, h_3_attn_c_proj_bias_,
+         Activation::none, h_3_attn_c_proj_out);
+
+  // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
+  float *const h_3_out = d3.rows<float>(262144); // [rows, time 128, width 128]
+  map(d3, rows * 16384, Add{}, h_3_out, x_on_3, h_3_attn_c_proj_out);
+
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:76
+  float *const h_3_ln_2_out = d3.rows<float>(327680);    // [rows, time 128, normalized_shape 128]
+  float *const h_3_ln_2_out_mean = d3.rows<float>(0);    // [rows, time 128]
+  float *const h_3_ln_2_out_scale = d3.rows<float>(512); // [rows, time 128]
+  layer_norm(d3, rows * 128, 128, float(1e-05), h_3_out, h_3_ln_2_weight_, h_3_ln_2_bias_,
+             h_3_ln_2_out, h_3_ln_2_out_mean, h_3_ln_2_out_scale);
+
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:63
+  float *const h_3_mlp_c_fc_out = d3.rows<float>(0); // [rows * 128, out 512]
+  linear(d3, rows * 128, 128, 512, h_3_ln_2_out, h_3_mlp_c_fc_weight_, h_3_mlp_c_fc_bias_,
+         Activation::none, h_3_mlp_c_fc_out);
+
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:77
+  float *const h_3_mlp_out = d3.rows<float>(0); // [rows, time 128, out 512]
+  map(d3, rows * 65536, Gelu{}, h_3_mlp_out, h_3_mlp_c_fc_out);
+
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:64
+  float *const h_3_mlp_c_proj_out = d3.rows<float>(327680); // [rows * 128, out 128]
+  linear(d3, rows * 128, 512, 128, h_3_mlp_out, h_3_mlp_c_proj_weight_, h_3_mlp_c_proj_bias_,
+         Activation::none, h_3_mlp_c_proj_out);
+
+  // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
+  float *const x = d3.rows<float>(262144); // [rows, time 128, width 128]
+  map(d3, rows * 16384, Add{}, x, h_3_out, h_3_mlp_c_proj_out);
+
+  // ln_f = LayerNorm(width)                                              gpt.mp:9
+  float *const ln_f_out = d3.rows<float>(131072);    // [rows, time 128, normalized_shape 128]
+  float *const ln_f_out_mean = d3.rows<float>(0);    // [rows, time 128]
+  float *const ln_f_out_scale = d3.rows<float>(512); // [rows, time 128]
+  layer_norm(d3, rows * 128, 128, float(1e-05), x, ln_f_weight_, ln_f_bias_, ln_f_out,
+             ln_f_out_mean, ln_f_out_scale);
+
+  // wte_weight: device 0 → 3, 131,072 B; lm_head reads it              embedding.mp:7
+  const float *const wte_weight_on_3 = transfer(d0, wte_weight_, d3, d3.fixed<float>(0), 32768);
+
+  // lm_head = Linear(width, 256, bias: false, weight: wte.weight)        gpt.mp:10
+  lm_head_matmul_ = d3.rows<float>(0); // [rows * 128, out 256]
+  matmul(d3, 1, rows * 128, 256, 128, Transpose::no, Transpose::yes, ln_f_out, wte_weight_on_3,
+         lm_head_matmul_);
+}
+
+float Gpt::train_step(const int32_t *text, const int32_t *target, int64_t rows) {
+  return train_step(Batch{rows, {text}, target});
+}
+
+const float *Gpt::forward(const int32_t *text, int64_t rows) {
+  return static_cast<const float *>(predict(Batch{rows, {text}, nullptr}));
+}
+
+int main(int argc, char **argv) {
+  return run_program(argc, argv, Gpt::describe(),
+                     [](const Settings &settings) -> std::unique_ptr<Model> {
+                       return std::make_unique<Gpt>(settings);
+                     });
+}
