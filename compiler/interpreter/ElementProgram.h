@@ -20,6 +20,7 @@ struct Surroundings {
   uint64_t step = 1;
   int64_t first = 0;      // the result's first element's number in the whole batch
   Trace *trace = nullptr; // notes decisions at kinks where given
+  Extents strides = {};   // of the numbers of elements in the whole batch; none: they are in order
 };
 
 enum class Opcode {

@@ -313,7 +313,16 @@ LogicalResult Run<Scalar>::computeElements(Operation *op, const View &result) {
         steps.push_back(source < 0 || view.extents[source] == 1 ? 0 : strides[source]);
     operands.push_back({view, steps});
   }
-  surroundings_.first = partRows_ ? firstRow_ * (result.count() / partRows_) : 0;
+  // Elements are numbered as in a tensor of all rows, of which these are some.
+  surroundings_.first = 0;
+  surroundings_.strides.clear();
+  if (partRows_) {
+    Type type = op->getResult(0).getType();
+    surroundings_.strides = getStrides(getExtents(type, options_.rows));
+    for (auto [stride, dimension] : llvm::zip(surroundings_.strides, getDimensions(type)))
+      if (dimension.hasBatch())
+        surroundings_.first = firstRow_ * dimension.getStaticSize() * stride;
+  }
   interpreter::map<Scalar>(*program, operands, result, surroundings_);
   return success();
 }

@@ -95,7 +95,9 @@ void map(const ElementProgram &program, ArrayRef<StridedView> operands, const Vi
     for (size_t operand = 0; operand < operands.size(); ++operand)
       cells[operand] =
           load<Scalar>(operands[operand].view, offsetAt(position, operands[operand].strides));
-    program.evaluate(cells.data(), position, index, surroundings);
+    const int64_t number =
+        surroundings.strides.empty() ? index : offsetAt(position, surroundings.strides);
+    program.evaluate(cells.data(), position, number, surroundings);
     store(result, index, cells[program.resultCell()]);
     advance(position, result.extents);
   }
