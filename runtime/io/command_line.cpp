@@ -166,6 +166,11 @@ void add_file_flags(CLI::App &app, Options &options) {
   };
   file("--save", options.save, "Write the parameters here at the end (safetensors)", "Files");
   file("--load", options.load, "Begin with the parameters in this file", "Files");
+  app.add_option("--load-layout", options.load_layout,
+                 "With --load: `gpt2` for files as GPT-2 was published in (plain)")
+      ->check(CLI::IsMember({"plain", "gpt2"}))
+      ->type_name("LAYOUT")
+      ->group("Files");
   file("--checkpoint", options.checkpoint, "Write everything here after each epoch", "Files");
   app.add_option("--every", options.every, "With --checkpoint: every so many steps instead")
       ->check(whole<int64_t>(1))
@@ -227,6 +232,8 @@ void check_together(const ModelDescription &model, const Options &options) {
     throw WrongUse{"--targets goes with --data"};
   if (!options.test_targets.empty() && options.test_data.empty())
     throw WrongUse{"--test-targets goes with --test-data"};
+  if (options.load_layout != "plain" && options.load.empty())
+    throw WrongUse{"--load-layout goes with --load"};
   if (!options.load.empty() && !options.resume.empty())
     throw WrongUse{"--load and --resume both say where to begin; give one"};
   try {

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <unordered_set>
 
 namespace mpar {
 
@@ -38,78 +37,18 @@ int64_t choose_batch(int64_t asked, int64_t program) {
   return asked > 0 ? asked : program;
 }
 
-// "a, b, c and 7 more": enough to see what is wrong without filling the screen.
-class Complaints {
-public:
-  void add(const std::string &complaint) {
-    if (++count_ <= 5)
-      text_ += (text_.empty() ? "" : "; ") + complaint;
-  }
-  bool any() const { return count_ > 0; }
-  std::string text() const {
-    return count_ <= 5 ? text_ : text_ + "; and " + std::to_string(count_ - 5) + " more";
-  }
-
-private:
-  std::string text_;
-  int count_ = 0;
-};
-
-// The bytes of one tensor of a file as the model keeps them.
-std::vector<std::byte> read_tensor(const SafetensorsReader &reader, const std::string &name,
-                                   const TensorEntry &entry, ElementType type) {
-  size_t count = static_cast<size_t>(element_count(entry.shape));
-  std::vector<std::byte> bytes(count * static_cast<size_t>(element_bytes(type)));
-  if (entry.type == element_type_name(type)) {
-    reader.read(entry, bytes.data());
-    return bytes;
-  }
-  std::vector<int64_t> wide(count);
-  reader.read(entry, wide.data());
-  for (size_t i = 0; i < count; ++i) {
-    int32_t narrow = static_cast<int32_t>(wide[i]);
-    if (narrow != wide[i])
-      fail(reader.path() + ": " + name + " has " + std::to_string(wide[i]) +
-           ", which does not fit into 32 bits");
-    std::memcpy(bytes.data() + i * sizeof narrow, &narrow, sizeof narrow);
-  }
-  return bytes;
-}
-
-// The path that gives the parameter its place, then the further ones.
-std::vector<std::string> names_of(const ParameterDescription &parameter) {
-  std::vector<std::string> names{parameter.name};
-  names.insert(names.end(), parameter.also.begin(), parameter.also.end());
-  return names;
-}
-
-using NamedEntries = std::vector<std::pair<std::string, const TensorEntry *>>;
-
-// The bytes of each parameter, given its entries by name; those of one parameter must be alike.
-std::vector<std::vector<std::byte>>
-read_parameters(const SafetensorsReader &reader,
-                const std::vector<ParameterDescription> &parameters,
-                const std::vector<NamedEntries> &found, Complaints &complaints) {
-  std::vector<std::vector<std::byte>> values;
-  for (size_t i = 0; i < found.size(); ++i) {
-    values.emplace_back();
-    for (const auto &[name, entry] : found[i]) {
-      std::vector<std::byte> bytes = read_tensor(reader, name, *entry, parameters[i].type);
-      if (entry == found[i].front().second)
-        values.back() = std::move(bytes);
-      else if (bytes != values.back())
-        complaints.add(name + " differs from " + found[i].front().first + ", which is tied to it");
-    }
-  }
-  return values;
-}
-
 } // namespace
 
 int64_t element_bytes(ElementType type) { return type == ElementType::boolean ? 1 : 4; }
 
 const char *element_type_name(ElementType type) {
   return type == ElementType::f32 ? "F32" : type == ElementType::i32 ? "I32" : "BOOL";
+}
+
+std::vector<std::string> ParameterDescription::names() const {
+  std::vector<std::string> all{name};
+  all.insert(all.end(), also.begin(), also.end());
+  return all;
 }
 
 Model::Model(ModelDescription description, const Settings &settings)
@@ -168,54 +107,11 @@ void Model::save(const std::string &path) const {
   SafetensorsContent content;
   content.metadata = {{"format", "pt"}}; // what PyTorch's reader of these files looks for
   for (const ParameterDescription &parameter : description_.parameters)
-    for (const std::string &name : names_of(parameter))
+    for (const std::string &name : parameter.names())
       content.tensors.push_back(
           {name, element_type_name(parameter.type), parameter.shape,
            machine_.device(parameter.device).parameters() + parameter.offset});
   write_safetensors(path, content);
-}
-
-void Model::load(const std::string &path) {
-  SafetensorsReader reader(path);
-  if (reader.metadata().count("mparc.checkpoint"))
-    fail(path + " is a checkpoint, to be resumed; expected the parameters of " + description_.name);
-
-  // All is read before anything is changed: an error must leave the model as it was.
-  std::vector<std::vector<std::byte>> values;
-  Complaints complaints;
-  std::unordered_set<std::string> known;
-  // Of each parameter what the file has: one entry, or more under further names.
-  std::vector<NamedEntries> found;
-  for (const ParameterDescription &parameter : description_.parameters) {
-    found.emplace_back();
-    for (const std::string &name : names_of(parameter)) {
-      known.insert(name);
-      auto tensor = reader.tensors().find(name);
-      if (tensor == reader.tensors().end())
-        continue;
-      const TensorEntry &entry = tensor->second;
-      if (entry.shape != parameter.shape)
-        complaints.add(name + " is " + shape_text(entry.shape) + ", expected " +
-                       shape_text(parameter.shape));
-      else if (entry.type != element_type_name(parameter.type) &&
-               !(entry.type == "I64" && parameter.type == ElementType::i32))
-        complaints.add(name + " is of type " + printable(entry.type) + ", expected " +
-                       element_type_name(parameter.type));
-      found.back().emplace_back(name, &entry);
-    }
-    if (found.back().empty())
-      complaints.add(parameter.name + " is missing");
-  }
-  for (const auto &tensor : reader.tensors())
-    if (known.count(tensor.first) == 0)
-      complaints.add(printable(tensor.first) + " is in none of its layers");
-  if (!complaints.any())
-    values = read_parameters(reader, description_.parameters, found, complaints);
-  if (complaints.any())
-    fail(path + " does not fit " + description_.name + ": " + complaints.text());
-  for (size_t i = 0; i < values.size(); ++i)
-    if (!values[i].empty())
-      std::memcpy(parameter(i), values[i].data(), values[i].size());
 }
 
 void Model::check(const Batch &batch, int64_t least) const {

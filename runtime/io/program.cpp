@@ -308,7 +308,8 @@ void run(const ModelDescription &description, ModelFactory make, const Options &
   model_settings.schedule = settings.schedule;
   std::unique_ptr<Model> model = make(model_settings);
   if (!options.load.empty())
-    model->load(options.load);
+    model->load(options.load,
+                options.load_layout == "gpt2" ? WeightLayout::gpt2 : WeightLayout::plain);
   if (resumed)
     resumed->restore(*model);
 

@@ -31,6 +31,15 @@ struct Initializer {
   double b = 0;
 };
 
+/// How a file of parameters names and stores them.
+enum class WeightLayout {
+  plain, // under the parameters' own names, as `save` writes them
+  /// As GPT-2's published files: names may begin with `transformer.`; the weights of `c_attn`,
+  /// `c_proj` and `c_fc` are stored [in, out]; masks (`attn.bias`, `attn.masked_bias`) are no
+  /// parameters.
+  gpt2,
+};
+
 /// A parameter or a buffer, in the order in which the program declares them: the order in which
 /// they draw. Buffers lie behind what is trained, and may be of another type: an element takes the
 /// room of a float at most.
@@ -42,6 +51,9 @@ struct ParameterDescription {
   Initializer initializer;
   ElementType type = ElementType::f32;
   std::vector<std::string> also = {}; // further names: what is tied to it has them
+
+  /// The path that gives it its place, then the further names.
+  std::vector<std::string> names() const;
 };
 
 /// An input, the target or the output: one row of it.
@@ -134,8 +146,8 @@ public:
   void save(const std::string &path) const;
   /// Reads parameters and buffers by name, one of several under any of its names; refuses missing,
   /// extra and misshapen ones, and names of one tensor with different values, changing nothing.
-  /// Integers may be I64, as PyTorch writes them.
-  void load(const std::string &path);
+  /// Integers may be I64, as PyTorch writes them, other numbers F64, F16 or BF16: they become F32.
+  void load(const std::string &path, WeightLayout layout = WeightLayout::plain);
 
   const ModelDescription &description() const { return description_; }
   Machine &machine() { return machine_; }

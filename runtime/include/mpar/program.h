@@ -23,6 +23,7 @@ struct Options {
   std::string devices = "auto";
   int threads = 1;
   std::string save, load, checkpoint, resume;
+  std::string load_layout = "plain";
   int64_t every = 0;
   std::string predict, output;
   std::optional<std::string> generate;

@@ -227,6 +227,7 @@ TEST_F(Program, SaysWrongUseInOneLine) {
   expect_error(2, "--every goes with --checkpoint", "adam --every 3");
   expect_error(2, "--predict needs --output", "adam --predict data.csv");
   expect_error(2, "--trace is not supported by this version", "adam --trace t.json");
+  expect_error(2, "--load-layout goes with --load", "adam --load-layout gpt2");
   expect_error(2, "--load and --resume both say where to begin; give one",
                "adam --load a --resume b");
   expect_error(2, "--devices: `tpu`: no such device; expected `auto` or `cpu`",

@@ -226,6 +226,45 @@ TEST(Model, LoadsWhatItSavedAndNothingElse) {
   EXPECT_EQ(saved, run.parameters());
 }
 
+TEST(Model, LoadsNumbersOfOtherSizes) {
+  test::TemporaryDirectory directory;
+  std::string path = directory.path("m");
+  Training run;
+  const double wide[] = {1, -2, 0.5, 1e-3, 4, 1e10};
+  const uint16_t bias[] = {0x3f80, 0xc000}; // bf16: 1, -2
+  mpar::write_safetensors(
+      path, {{{"layer.weight", "F64", {2, 3}, wide}, {"layer.bias", "BF16", {2}, bias}}, {}});
+  run.model.load(path);
+  for (int i = 0; i < 6; ++i)
+    EXPECT_EQ(static_cast<float>(wide[i]), run.model.parameter(0)[i]);
+  EXPECT_EQ(1, run.model.parameter(1)[0]);
+  EXPECT_EQ(-2, run.model.parameter(1)[1]);
+}
+
+TEST(Model, LoadsWhatIsStoredAsGpt2Is) {
+  test::TemporaryDirectory directory;
+  std::string path = directory.path("m");
+  mpar::ModelDescription description = test::linear_description(3, 2, test::adam_settings());
+  description.parameters[0].name = "h.0.mlp.c_fc.weight";
+  description.parameters[1].name = "h.0.mlp.c_fc.bias";
+  test::LinearModel model(description, {});
+  const std::vector<float> stored = {1, 2, 3, 4, 5, 6}, turned = {1, 3, 5, 2, 4, 6}, bias = {7, 8};
+  mpar::write_safetensors(path, {{{"transformer.h.0.mlp.c_fc.weight", "F32", {3, 2}, stored.data()},
+                                  {"transformer.h.0.mlp.c_fc.bias", "F32", {2}, bias.data()},
+                                  {"transformer.h.0.attn.bias", "F32", {1, 1, 1, 2}, bias.data()},
+                                  {"transformer.h.0.attn.masked_bias", "F32", {}, bias.data()}},
+                                 {}});
+  model.load(path, mpar::WeightLayout::gpt2);
+  EXPECT_EQ(turned, std::vector<float>(model.parameter(0), model.parameter(0) + 6));
+  EXPECT_EQ(bias, std::vector<float>(model.parameter(1), model.parameter(1) + 2));
+  EXPECT_NE("", test::failure([&] { model.load(path); }, path));
+  mpar::write_safetensors(path, {{{"h.0.mlp.c_fc.weight", "F32", {2, 3}, stored.data()},
+                                  {"h.0.mlp.c_fc.bias", "F32", {2}, bias.data()}},
+                                 {}});
+  EXPECT_EQ(" does not fit Line: h.0.mlp.c_fc.weight is [2, 3], expected [3, 2]",
+            test::failure([&] { model.load(path, mpar::WeightLayout::gpt2); }, path));
+}
+
 TEST(Model, HasATiedParameterUnderEachOfItsNames) {
   test::TemporaryDirectory directory;
   std::string path = directory.path("m");
