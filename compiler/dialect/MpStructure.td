@@ -159,7 +159,6 @@ def Mp_SquaredNormOp : Mp_Op<"squared_norm", [Pure]> {
     sum + Σ input², the squares summed in fixed blocks and rounded once: neither placement nor threads change a bit.
 
     ```mlir
-    %a = mp.squared_norm %g : (tensor<256x12xf32, #mp.dims<out=256, in=12>>) -> tensor<f32, #mp.dims<>>
     %b = mp.squared_norm %h, %a : (tensor<256xf32, #mp.dims<out=256>>, tensor<f32, #mp.dims<>>) -> tensor<f32, #mp.dims<>>
     ```
   }];
@@ -202,7 +201,7 @@ def Mp_UpdateOp : Mp_Op<"update"> {
 
     ```mlir
     mp.update "adam" {mp.device = 0 : i64}
-    mp.update "adam" scale %s : tensor<f32, #mp.dims<>> {mp.device = 1 : i64}
+    mp.update "adam" scale %s : tensor<f32, #mp.dims<>>
     ```
   }];
   let arguments = (ins StrAttr:$optimizer, Optional<Mp_Scalar>:$scale);
