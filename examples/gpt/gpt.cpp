@@ -482,19 +482,19 @@ void Gpt::forward_on_0(int64_t rows) {
   map(d0, Shape{rows, 128, 128}, Add{}, x_, strided(wte_out, {16384, 128, 1}),
       strided(wpe_out_2_, {0, 128, 1}));
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:73
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
   h_0_ln_1_out_ = d0.rows<float>(851968);        // [rows, time 128, normalized_shape 128]
   h_0_ln_1_out_mean_ = d0.rows<float>(1443840);  // [rows, time 128]
   h_0_ln_1_out_scale_ = d0.rows<float>(1444352); // [rows, time 128]
   layer_norm(d0, rows * 128, 128, float(1e-05), x_, h_0_ln_1_weight_, h_0_ln_1_bias_, h_0_ln_1_out_,
              h_0_ln_1_out_mean_, h_0_ln_1_out_scale_);
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:9
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:10
   float *const h_0_attn_c_attn_out = d0.rows<float>(0); // [rows * 128, out 384]
   linear(d0, rows * 128, 128, 384, h_0_ln_1_out_, h_0_attn_c_attn_weight_, h_0_attn_c_attn_bias_,
          Activation::none, h_0_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:74
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:80
   float *const h_0_attn_queries = d0.rows<float>(196608); // [rows, time 128, 128]
   copy(d0, Shape{rows, 128, 128}, h_0_attn_c_attn_out, {49152, 384, 1}, h_0_attn_queries,
        {16384, 128, 1});
@@ -521,7 +521,7 @@ void Gpt::forward_on_0(int64_t rows) {
   copy(d0, Shape{rows, 128, 4, 32}, h_0_attn_y_, {16384, 32, 4096, 1}, h_0_attn_out_,
        {16384, 128, 32, 1});
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:14
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
   float *const h_0_attn_c_proj_out = d0.rows<float>(1245184); // [rows * 128, out 128]
   linear(d0, rows * 128, 128, 128, h_0_attn_out_, h_0_attn_c_proj_weight_, h_0_attn_c_proj_bias_,
          Activation::none, h_0_attn_c_proj_out);
@@ -530,23 +530,23 @@ void Gpt::forward_on_0(int64_t rows) {
   h_0_out_ = d0.rows<float>(1245184); // [rows, time 128, width 128]
   map(d0, rows * 16384, Add{}, h_0_out_, x_, h_0_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:76
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:82
   h_0_ln_2_out_ = d0.rows<float>(1310720);       // [rows, time 128, normalized_shape 128]
   h_0_ln_2_out_mean_ = d0.rows<float>(1444864);  // [rows, time 128]
   h_0_ln_2_out_scale_ = d0.rows<float>(1445376); // [rows, time 128]
   layer_norm(d0, rows * 128, 128, float(1e-05), h_0_out_, h_0_ln_2_weight_, h_0_ln_2_bias_,
              h_0_ln_2_out_, h_0_ln_2_out_mean_, h_0_ln_2_out_scale_);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:63
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:67
   h_0_mlp_c_fc_out_ = d0.rows<float>(0); // [rows * 128, out 512]
   linear(d0, rows * 128, 128, 512, h_0_ln_2_out_, h_0_mlp_c_fc_weight_, h_0_mlp_c_fc_bias_,
          Activation::none, h_0_mlp_c_fc_out_);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:77
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:83
   h_0_mlp_out_ = d0.rows<float>(262144); // [rows, time 128, out 512]
   map(d0, rows * 65536, Gelu{}, h_0_mlp_out_, h_0_mlp_c_fc_out_);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:64
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
   float *const h_0_mlp_c_proj_out = d0.rows<float>(524288); // [rows * 128, out 128]
   linear(d0, rows * 128, 512, 128, h_0_mlp_out_, h_0_mlp_c_proj_weight_, h_0_mlp_c_proj_bias_,
          Activation::none, h_0_mlp_c_proj_out);
@@ -560,22 +560,22 @@ void Gpt::forward_on_1(int64_t rows) {
   Device &d0 = device(0);
   Device &d1 = device(1);
 
-  // x: device 0 → 1, 65,536 B a row; h.1, h.1.ln_1 read it             transformer.mp:81
+  // x: device 0 → 1, 65,536 B a row; h.1, h.1.ln_1 read it             transformer.mp:87
   x_on_1_ = transfer(d0, x_2_, d1, d1.rows<float>(786432), rows * 16384);
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:73
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
   h_1_ln_1_out_ = d1.rows<float>(851968);        // [rows, time 128, normalized_shape 128]
   h_1_ln_1_out_mean_ = d1.rows<float>(1443840);  // [rows, time 128]
   h_1_ln_1_out_scale_ = d1.rows<float>(1444352); // [rows, time 128]
   layer_norm(d1, rows * 128, 128, float(1e-05), x_on_1_, h_1_ln_1_weight_, h_1_ln_1_bias_,
              h_1_ln_1_out_, h_1_ln_1_out_mean_, h_1_ln_1_out_scale_);
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:9
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:10
   float *const h_1_attn_c_attn_out = d1.rows<float>(0); // [rows * 128, out 384]
   linear(d1, rows * 128, 128, 384, h_1_ln_1_out_, h_1_attn_c_attn_weight_, h_1_attn_c_attn_bias_,
          Activation::none, h_1_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:74
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:80
   float *const h_1_attn_queries = d1.rows<float>(196608); // [rows, time 128, 128]
   copy(d1, Shape{rows, 128, 128}, h_1_attn_c_attn_out, {49152, 384, 1}, h_1_attn_queries,
        {16384, 128, 1});
@@ -602,7 +602,7 @@ void Gpt::forward_on_1(int64_t rows) {
   copy(d1, Shape{rows, 128, 4, 32}, h_1_attn_y_, {16384, 32, 4096, 1}, h_1_attn_out_,
        {16384, 128, 32, 1});
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:14
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
   float *const h_1_attn_c_proj_out = d1.rows<float>(1245184); // [rows * 128, out 128]
   linear(d1, rows * 128, 128, 128, h_1_attn_out_, h_1_attn_c_proj_weight_, h_1_attn_c_proj_bias_,
          Activation::none, h_1_attn_c_proj_out);
@@ -611,23 +611,23 @@ void Gpt::forward_on_1(int64_t rows) {
   h_1_out_ = d1.rows<float>(1245184); // [rows, time 128, width 128]
   map(d1, rows * 16384, Add{}, h_1_out_, x_on_1_, h_1_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:76
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:82
   h_1_ln_2_out_ = d1.rows<float>(1310720);       // [rows, time 128, normalized_shape 128]
   h_1_ln_2_out_mean_ = d1.rows<float>(1444864);  // [rows, time 128]
   h_1_ln_2_out_scale_ = d1.rows<float>(1445376); // [rows, time 128]
   layer_norm(d1, rows * 128, 128, float(1e-05), h_1_out_, h_1_ln_2_weight_, h_1_ln_2_bias_,
              h_1_ln_2_out_, h_1_ln_2_out_mean_, h_1_ln_2_out_scale_);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:63
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:67
   h_1_mlp_c_fc_out_ = d1.rows<float>(0); // [rows * 128, out 512]
   linear(d1, rows * 128, 128, 512, h_1_ln_2_out_, h_1_mlp_c_fc_weight_, h_1_mlp_c_fc_bias_,
          Activation::none, h_1_mlp_c_fc_out_);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:77
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:83
   h_1_mlp_out_ = d1.rows<float>(262144); // [rows, time 128, out 512]
   map(d1, rows * 65536, Gelu{}, h_1_mlp_out_, h_1_mlp_c_fc_out_);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:64
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
   float *const h_1_mlp_c_proj_out = d1.rows<float>(524288); // [rows * 128, out 128]
   linear(d1, rows * 128, 512, 128, h_1_mlp_out_, h_1_mlp_c_proj_weight_, h_1_mlp_c_proj_bias_,
          Activation::none, h_1_mlp_c_proj_out);
@@ -641,22 +641,22 @@ void Gpt::forward_on_2(int64_t rows) {
   Device &d1 = device(1);
   Device &d2 = device(2);
 
-  // x: device 1 → 2, 65,536 B a row; h.2, h.2.ln_1 read it             transformer.mp:81
+  // x: device 1 → 2, 65,536 B a row; h.2, h.2.ln_1 read it             transformer.mp:87
   x_on_2_ = transfer(d1, x_3_, d2, d2.rows<float>(786432), rows * 16384);
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:73
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
   h_2_ln_1_out_ = d2.rows<float>(851968);        // [rows, time 128, normalized_shape 128]
   h_2_ln_1_out_mean_ = d2.rows<float>(1443840);  // [rows, time 128]
   h_2_ln_1_out_scale_ = d2.rows<float>(1444352); // [rows, time 128]
   layer_norm(d2, rows * 128, 128, float(1e-05), x_on_2_, h_2_ln_1_weight_, h_2_ln_1_bias_,
              h_2_ln_1_out_, h_2_ln_1_out_mean_, h_2_ln_1_out_scale_);
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:9
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:10
   float *const h_2_attn_c_attn_out = d2.rows<float>(0); // [rows * 128, out 384]
   linear(d2, rows * 128, 128, 384, h_2_ln_1_out_, h_2_attn_c_attn_weight_, h_2_attn_c_attn_bias_,
          Activation::none, h_2_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:74
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:80
   float *const h_2_attn_queries = d2.rows<float>(196608); // [rows, time 128, 128]
   copy(d2, Shape{rows, 128, 128}, h_2_attn_c_attn_out, {49152, 384, 1}, h_2_attn_queries,
        {16384, 128, 1});
@@ -683,7 +683,7 @@ void Gpt::forward_on_2(int64_t rows) {
   copy(d2, Shape{rows, 128, 4, 32}, h_2_attn_y_, {16384, 32, 4096, 1}, h_2_attn_out_,
        {16384, 128, 32, 1});
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:14
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
   float *const h_2_attn_c_proj_out = d2.rows<float>(1245184); // [rows * 128, out 128]
   linear(d2, rows * 128, 128, 128, h_2_attn_out_, h_2_attn_c_proj_weight_, h_2_attn_c_proj_bias_,
          Activation::none, h_2_attn_c_proj_out);
@@ -692,23 +692,23 @@ void Gpt::forward_on_2(int64_t rows) {
   h_2_out_ = d2.rows<float>(1245184); // [rows, time 128, width 128]
   map(d2, rows * 16384, Add{}, h_2_out_, x_on_2_, h_2_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:76
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:82
   h_2_ln_2_out_ = d2.rows<float>(1310720);       // [rows, time 128, normalized_shape 128]
   h_2_ln_2_out_mean_ = d2.rows<float>(1444864);  // [rows, time 128]
   h_2_ln_2_out_scale_ = d2.rows<float>(1445376); // [rows, time 128]
   layer_norm(d2, rows * 128, 128, float(1e-05), h_2_out_, h_2_ln_2_weight_, h_2_ln_2_bias_,
              h_2_ln_2_out_, h_2_ln_2_out_mean_, h_2_ln_2_out_scale_);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:63
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:67
   h_2_mlp_c_fc_out_ = d2.rows<float>(0); // [rows * 128, out 512]
   linear(d2, rows * 128, 128, 512, h_2_ln_2_out_, h_2_mlp_c_fc_weight_, h_2_mlp_c_fc_bias_,
          Activation::none, h_2_mlp_c_fc_out_);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:77
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:83
   h_2_mlp_out_ = d2.rows<float>(262144); // [rows, time 128, out 512]
   map(d2, rows * 65536, Gelu{}, h_2_mlp_out_, h_2_mlp_c_fc_out_);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:64
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
   float *const h_2_mlp_c_proj_out = d2.rows<float>(524288); // [rows * 128, out 128]
   linear(d2, rows * 128, 512, 128, h_2_mlp_out_, h_2_mlp_c_proj_weight_, h_2_mlp_c_proj_bias_,
          Activation::none, h_2_mlp_c_proj_out);
@@ -722,22 +722,22 @@ void Gpt::forward_on_3(int64_t rows) {
   Device &d2 = device(2);
   Device &d3 = device(3);
 
-  // x: device 2 → 3, 65,536 B a row; h.3, h.3.ln_1 read it             transformer.mp:81
+  // x: device 2 → 3, 65,536 B a row; h.3, h.3.ln_1 read it             transformer.mp:87
   x_on_3_ = transfer(d2, x_4_, d3, d3.rows<float>(786432), rows * 16384);
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:73
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
   h_3_ln_1_out_ = d3.rows<float>(851968);        // [rows, time 128, normalized_shape 128]
   h_3_ln_1_out_mean_ = d3.rows<float>(1509376);  // [rows, time 128]
   h_3_ln_1_out_scale_ = d3.rows<float>(1509888); // [rows, time 128]
   layer_norm(d3, rows * 128, 128, float(1e-05), x_on_3_, h_3_ln_1_weight_, h_3_ln_1_bias_,
              h_3_ln_1_out_, h_3_ln_1_out_mean_, h_3_ln_1_out_scale_);
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:9
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:10
   float *const h_3_attn_c_attn_out = d3.rows<float>(0); // [rows * 128, out 384]
   linear(d3, rows * 128, 128, 384, h_3_ln_1_out_, h_3_attn_c_attn_weight_, h_3_attn_c_attn_bias_,
          Activation::none, h_3_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:74
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:80
   float *const h_3_attn_queries = d3.rows<float>(196608); // [rows, time 128, 128]
   copy(d3, Shape{rows, 128, 128}, h_3_attn_c_attn_out, {49152, 384, 1}, h_3_attn_queries,
        {16384, 128, 1});
@@ -764,7 +764,7 @@ void Gpt::forward_on_3(int64_t rows) {
   copy(d3, Shape{rows, 128, 4, 32}, h_3_attn_y_, {16384, 32, 4096, 1}, h_3_attn_out_,
        {16384, 128, 32, 1});
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:14
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
   float *const h_3_attn_c_proj_out = d3.rows<float>(1245184); // [rows * 128, out 128]
   linear(d3, rows * 128, 128, 128, h_3_attn_out_, h_3_attn_c_proj_weight_, h_3_attn_c_proj_bias_,
          Activation::none, h_3_attn_c_proj_out);
@@ -773,23 +773,23 @@ void Gpt::forward_on_3(int64_t rows) {
   h_3_out_ = d3.rows<float>(1245184); // [rows, time 128, width 128]
   map(d3, rows * 16384, Add{}, h_3_out_, x_on_3_, h_3_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:76
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:82
   h_3_ln_2_out_ = d3.rows<float>(1310720);       // [rows, time 128, normalized_shape 128]
   h_3_ln_2_out_mean_ = d3.rows<float>(1510400);  // [rows, time 128]
   h_3_ln_2_out_scale_ = d3.rows<float>(1510912); // [rows, time 128]
   layer_norm(d3, rows * 128, 128, float(1e-05), h_3_out_, h_3_ln_2_weight_, h_3_ln_2_bias_,
              h_3_ln_2_out_, h_3_ln_2_out_mean_, h_3_ln_2_out_scale_);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:63
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:67
   h_3_mlp_c_fc_out_ = d3.rows<float>(0); // [rows * 128, out 512]
   linear(d3, rows * 128, 128, 512, h_3_ln_2_out_, h_3_mlp_c_fc_weight_, h_3_mlp_c_fc_bias_,
          Activation::none, h_3_mlp_c_fc_out_);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:77
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:83
   h_3_mlp_out_ = d3.rows<float>(262144); // [rows, time 128, out 512]
   map(d3, rows * 65536, Gelu{}, h_3_mlp_out_, h_3_mlp_c_fc_out_);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:64
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
   float *const h_3_mlp_c_proj_out = d3.rows<float>(1376256); // [rows * 128, out 128]
   linear(d3, rows * 128, 512, 128, h_3_mlp_out_, h_3_mlp_c_proj_weight_, h_3_mlp_c_proj_bias_,
          Activation::none, h_3_mlp_c_proj_out);
@@ -844,7 +844,7 @@ void Gpt::backward_on_3(int64_t rows) {
                       ln_f_out_scale_, ln_f_weight_, x_grad, ln_f_weight_grad, ln_f_bias_grad,
                       store_);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:64
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
   float *const h_3_mlp_c_proj_broadcast = d3.gradients() + 198144; // [width 128]
   reduce(d3, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, x_grad,
          h_3_mlp_c_proj_broadcast, store_);
@@ -855,12 +855,12 @@ void Gpt::backward_on_3(int64_t rows) {
   matmul(d3, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, x_grad, h_3_mlp_out_,
          h_3_mlp_c_proj_weight_grad, store_);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:77
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:83
   float *const h_3_mlp_c_fc_out_grad = d3.rows<float>(0); // [rows, time 128, out 512]
   map(d3, rows * 65536, GeluDerivativeMul{}, h_3_mlp_c_fc_out_grad, h_3_mlp_c_fc_out_,
       h_3_mlp_c_proj_reshape_grad);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:63
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:67
   float *const h_3_mlp_c_fc_bias_grad = d3.gradients() + 132096; // [out 512]
   reduce(d3, Reduction::sum, Shape{rows, 128, 512}, 1u << 0 | 1u << 1, h_3_mlp_c_fc_out_grad,
          h_3_mlp_c_fc_bias_grad, store_);
@@ -871,7 +871,7 @@ void Gpt::backward_on_3(int64_t rows) {
   matmul(d3, 1, 512, 128, rows * 128, Transpose::yes, Transpose::no, h_3_mlp_c_fc_out_grad,
          h_3_ln_2_out_, h_3_mlp_c_fc_weight_grad, store_);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:76
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:82
   float *const h_3_out_grad = d3.rows<float>(0);              // [rows, time 128, width 128]
   float *const h_3_ln_2_weight_grad = d3.gradients() + 66304; // [normalized_shape 128]
   float *const h_3_ln_2_bias_grad = d3.gradients() + 66432;   // [normalized_shape 128]
@@ -883,7 +883,7 @@ void Gpt::backward_on_3(int64_t rows) {
   float *const h_3_out_grad_2 = d3.rows<float>(1441792); // [rows, time 128, width 128]
   map(d3, rows * 16384, Add{}, h_3_out_grad_2, x_grad, h_3_out_grad);
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:14
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
   float *const h_3_attn_c_proj_broadcast = d3.gradients() + 66176; // [width 128]
   reduce(d3, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, h_3_out_grad_2,
          h_3_attn_c_proj_broadcast, store_);
@@ -894,7 +894,7 @@ void Gpt::backward_on_3(int64_t rows) {
   matmul(d3, 1, 128, 128, rows * 128, Transpose::yes, Transpose::no, h_3_out_grad_2, h_3_attn_out_,
          h_3_attn_c_proj_weight_grad, store_);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:74
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:80
   float *const h_3_attn_y_grad = d3.rows<float>(65536); // [rows, heads 4, time 128, dim 32]
   copy(d3, Shape{rows, 4, 128, 32}, h_3_attn_c_proj_reshape_grad, {16384, 32, 128, 1},
        h_3_attn_y_grad, {16384, 4096, 32, 1});
@@ -920,7 +920,7 @@ void Gpt::backward_on_3(int64_t rows) {
   copy(d3, Shape{rows, 128, 4, 32}, h_3_attn_permute_grad, {16384, 32, 4096, 1},
        h_3_attn_reshape_grad_3, {16384, 128, 32, 1});
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:9
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:10
   float *const h_3_attn_c_attn_out_grad = d3.rows<float>(0); // [rows, time 128, out 384]
   copy(d3, Shape{rows, 128, 128}, h_3_attn_reshape_grad_3, {16384, 128, 1},
        h_3_attn_c_attn_out_grad, {49152, 384, 1});
@@ -938,7 +938,7 @@ void Gpt::backward_on_3(int64_t rows) {
   matmul(d3, 1, 384, 128, rows * 128, Transpose::yes, Transpose::no, h_3_attn_c_attn_out_grad,
          h_3_ln_1_out_, h_3_attn_c_attn_weight_grad, store_);
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:73
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
   float *const x_grad_2 = d3.rows<float>(0);              // [rows, time 128, width 128]
   float *const h_3_ln_1_weight_grad = d3.gradients();     // [normalized_shape 128]
   float *const h_3_ln_1_bias_grad = d3.gradients() + 128; // [normalized_shape 128]
@@ -955,10 +955,10 @@ void Gpt::backward_on_2(int64_t rows) {
   Device &d2 = device(2);
   Device &d3 = device(3);
 
-  // x_grad: device 3 → 2, 65,536 B a row; h.2, h.2.mlp.c_proj read it  transformer.mp:81
+  // x_grad: device 3 → 2, 65,536 B a row; h.2, h.2.mlp.c_proj read it  transformer.mp:87
   const float *const x_grad_on_2 = transfer(d3, x_grad_, d2, d2.rows<float>(1376256), rows * 16384);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:64
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
   float *const h_2_mlp_c_proj_broadcast = d2.gradients() + 198144; // [width 128]
   reduce(d2, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, x_grad_on_2,
          h_2_mlp_c_proj_broadcast, store_);
@@ -969,12 +969,12 @@ void Gpt::backward_on_2(int64_t rows) {
   matmul(d2, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, x_grad_on_2, h_2_mlp_out_,
          h_2_mlp_c_proj_weight_grad, store_);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:77
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:83
   float *const h_2_mlp_c_fc_out_grad = d2.rows<float>(0); // [rows, time 128, out 512]
   map(d2, rows * 65536, GeluDerivativeMul{}, h_2_mlp_c_fc_out_grad, h_2_mlp_c_fc_out_,
       h_2_mlp_c_proj_reshape_grad);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:63
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:67
   float *const h_2_mlp_c_fc_bias_grad = d2.gradients() + 132096; // [out 512]
   reduce(d2, Reduction::sum, Shape{rows, 128, 512}, 1u << 0 | 1u << 1, h_2_mlp_c_fc_out_grad,
          h_2_mlp_c_fc_bias_grad, store_);
@@ -985,7 +985,7 @@ void Gpt::backward_on_2(int64_t rows) {
   matmul(d2, 1, 512, 128, rows * 128, Transpose::yes, Transpose::no, h_2_mlp_c_fc_out_grad,
          h_2_ln_2_out_, h_2_mlp_c_fc_weight_grad, store_);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:76
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:82
   float *const h_2_out_grad = d2.rows<float>(196608);         // [rows, time 128, width 128]
   float *const h_2_ln_2_weight_grad = d2.gradients() + 66304; // [normalized_shape 128]
   float *const h_2_ln_2_bias_grad = d2.gradients() + 66432;   // [normalized_shape 128]
@@ -997,7 +997,7 @@ void Gpt::backward_on_2(int64_t rows) {
   float *const h_2_out_grad_2 = d2.rows<float>(196608); // [rows, time 128, width 128]
   map(d2, rows * 16384, Add{}, h_2_out_grad_2, x_grad_on_2, h_2_out_grad);
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:14
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
   float *const h_2_attn_c_proj_broadcast = d2.gradients() + 66176; // [width 128]
   reduce(d2, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, h_2_out_grad_2,
          h_2_attn_c_proj_broadcast, store_);
@@ -1008,7 +1008,7 @@ void Gpt::backward_on_2(int64_t rows) {
   matmul(d2, 1, 128, 128, rows * 128, Transpose::yes, Transpose::no, h_2_out_grad_2, h_2_attn_out_,
          h_2_attn_c_proj_weight_grad, store_);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:74
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:80
   float *const h_2_attn_y_grad = d2.rows<float>(65536); // [rows, heads 4, time 128, dim 32]
   copy(d2, Shape{rows, 4, 128, 32}, h_2_attn_c_proj_reshape_grad, {16384, 32, 128, 1},
        h_2_attn_y_grad, {16384, 4096, 32, 1});
@@ -1034,7 +1034,7 @@ void Gpt::backward_on_2(int64_t rows) {
   copy(d2, Shape{rows, 128, 4, 32}, h_2_attn_permute_grad, {16384, 32, 4096, 1},
        h_2_attn_reshape_grad_3, {16384, 128, 32, 1});
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:9
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:10
   float *const h_2_attn_c_attn_out_grad = d2.rows<float>(0); // [rows, time 128, out 384]
   copy(d2, Shape{rows, 128, 128}, h_2_attn_reshape_grad_3, {16384, 128, 1},
        h_2_attn_c_attn_out_grad, {49152, 384, 1});
@@ -1052,7 +1052,7 @@ void Gpt::backward_on_2(int64_t rows) {
   matmul(d2, 1, 384, 128, rows * 128, Transpose::yes, Transpose::no, h_2_attn_c_attn_out_grad,
          h_2_ln_1_out_, h_2_attn_c_attn_weight_grad, store_);
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:73
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
   float *const x_grad = d2.rows<float>(0);                // [rows, time 128, width 128]
   float *const h_2_ln_1_weight_grad = d2.gradients();     // [normalized_shape 128]
   float *const h_2_ln_1_bias_grad = d2.gradients() + 128; // [normalized_shape 128]
@@ -1069,11 +1069,11 @@ void Gpt::backward_on_1(int64_t rows) {
   Device &d1 = device(1);
   Device &d2 = device(2);
 
-  // x_grad: device 2 → 1, 65,536 B a row; h.1, h.1.mlp.c_proj read it  transformer.mp:81
+  // x_grad: device 2 → 1, 65,536 B a row; h.1, h.1.mlp.c_proj read it  transformer.mp:87
   const float *const x_grad_on_1 =
       transfer(d2, x_grad_2_, d1, d1.rows<float>(1376256), rows * 16384);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:64
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
   float *const h_1_mlp_c_proj_broadcast = d1.gradients() + 198144; // [width 128]
   reduce(d1, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, x_grad_on_1,
          h_1_mlp_c_proj_broadcast, store_);
@@ -1084,12 +1084,12 @@ void Gpt::backward_on_1(int64_t rows) {
   matmul(d1, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, x_grad_on_1, h_1_mlp_out_,
          h_1_mlp_c_proj_weight_grad, store_);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:77
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:83
   float *const h_1_mlp_c_fc_out_grad = d1.rows<float>(0); // [rows, time 128, out 512]
   map(d1, rows * 65536, GeluDerivativeMul{}, h_1_mlp_c_fc_out_grad, h_1_mlp_c_fc_out_,
       h_1_mlp_c_proj_reshape_grad);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:63
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:67
   float *const h_1_mlp_c_fc_bias_grad = d1.gradients() + 132096; // [out 512]
   reduce(d1, Reduction::sum, Shape{rows, 128, 512}, 1u << 0 | 1u << 1, h_1_mlp_c_fc_out_grad,
          h_1_mlp_c_fc_bias_grad, store_);
@@ -1100,7 +1100,7 @@ void Gpt::backward_on_1(int64_t rows) {
   matmul(d1, 1, 512, 128, rows * 128, Transpose::yes, Transpose::no, h_1_mlp_c_fc_out_grad,
          h_1_ln_2_out_, h_1_mlp_c_fc_weight_grad, store_);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:76
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:82
   float *const h_1_out_grad = d1.rows<float>(196608);         // [rows, time 128, width 128]
   float *const h_1_ln_2_weight_grad = d1.gradients() + 66304; // [normalized_shape 128]
   float *const h_1_ln_2_bias_grad = d1.gradients() + 66432;   // [normalized_shape 128]
@@ -1112,7 +1112,7 @@ void Gpt::backward_on_1(int64_t rows) {
   float *const h_1_out_grad_2 = d1.rows<float>(196608); // [rows, time 128, width 128]
   map(d1, rows * 16384, Add{}, h_1_out_grad_2, x_grad_on_1, h_1_out_grad);
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:14
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
   float *const h_1_attn_c_proj_broadcast = d1.gradients() + 66176; // [width 128]
   reduce(d1, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, h_1_out_grad_2,
          h_1_attn_c_proj_broadcast, store_);
@@ -1123,7 +1123,7 @@ void Gpt::backward_on_1(int64_t rows) {
   matmul(d1, 1, 128, 128, rows * 128, Transpose::yes, Transpose::no, h_1_out_grad_2, h_1_attn_out_,
          h_1_attn_c_proj_weight_grad, store_);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:74
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:80
   float *const h_1_attn_y_grad = d1.rows<float>(65536); // [rows, heads 4, time 128, dim 32]
   copy(d1, Shape{rows, 4, 128, 32}, h_1_attn_c_proj_reshape_grad, {16384, 32, 128, 1},
        h_1_attn_y_grad, {16384, 4096, 32, 1});
@@ -1149,7 +1149,7 @@ void Gpt::backward_on_1(int64_t rows) {
   copy(d1, Shape{rows, 128, 4, 32}, h_1_attn_permute_grad, {16384, 32, 4096, 1},
        h_1_attn_reshape_grad_3, {16384, 128, 32, 1});
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:9
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:10
   float *const h_1_attn_c_attn_out_grad = d1.rows<float>(0); // [rows, time 128, out 384]
   copy(d1, Shape{rows, 128, 128}, h_1_attn_reshape_grad_3, {16384, 128, 1},
        h_1_attn_c_attn_out_grad, {49152, 384, 1});
@@ -1167,7 +1167,7 @@ void Gpt::backward_on_1(int64_t rows) {
   matmul(d1, 1, 384, 128, rows * 128, Transpose::yes, Transpose::no, h_1_attn_c_attn_out_grad,
          h_1_ln_1_out_, h_1_attn_c_attn_weight_grad, store_);
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:73
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
   float *const x_grad = d1.rows<float>(0);                // [rows, time 128, width 128]
   float *const h_1_ln_1_weight_grad = d1.gradients();     // [normalized_shape 128]
   float *const h_1_ln_1_bias_grad = d1.gradients() + 128; // [normalized_shape 128]
@@ -1184,11 +1184,11 @@ void Gpt::backward_on_0(int64_t rows) {
   Device &d0 = device(0);
   Device &d1 = device(1);
 
-  // x_grad: device 1 → 0, 65,536 B a row; h.0, h.0.mlp.c_proj read it  transformer.mp:81
+  // x_grad: device 1 → 0, 65,536 B a row; h.0, h.0.mlp.c_proj read it  transformer.mp:87
   const float *const x_grad_on_0 =
       transfer(d1, x_grad_3_, d0, d0.rows<float>(1376256), rows * 16384);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:64
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
   float *const h_0_mlp_c_proj_broadcast = d0.gradients() + 247296; // [width 128]
   reduce(d0, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, x_grad_on_0,
          h_0_mlp_c_proj_broadcast, store_);
@@ -1199,12 +1199,12 @@ void Gpt::backward_on_0(int64_t rows) {
   matmul(d0, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, x_grad_on_0, h_0_mlp_out_,
          h_0_mlp_c_proj_weight_grad, store_);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:77
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:83
   float *const h_0_mlp_c_fc_out_grad = d0.rows<float>(0); // [rows, time 128, out 512]
   map(d0, rows * 65536, GeluDerivativeMul{}, h_0_mlp_c_fc_out_grad, h_0_mlp_c_fc_out_,
       h_0_mlp_c_proj_reshape_grad);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:63
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:67
   float *const h_0_mlp_c_fc_bias_grad = d0.gradients() + 181248; // [out 512]
   reduce(d0, Reduction::sum, Shape{rows, 128, 512}, 1u << 0 | 1u << 1, h_0_mlp_c_fc_out_grad,
          h_0_mlp_c_fc_bias_grad, store_);
@@ -1215,7 +1215,7 @@ void Gpt::backward_on_0(int64_t rows) {
   matmul(d0, 1, 512, 128, rows * 128, Transpose::yes, Transpose::no, h_0_mlp_c_fc_out_grad,
          h_0_ln_2_out_, h_0_mlp_c_fc_weight_grad, store_);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:76
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:82
   float *const h_0_out_grad = d0.rows<float>(196608);          // [rows, time 128, width 128]
   float *const h_0_ln_2_weight_grad = d0.gradients() + 115456; // [normalized_shape 128]
   float *const h_0_ln_2_bias_grad = d0.gradients() + 115584;   // [normalized_shape 128]
@@ -1227,7 +1227,7 @@ void Gpt::backward_on_0(int64_t rows) {
   float *const h_0_out_grad_2 = d0.rows<float>(196608); // [rows, time 128, width 128]
   map(d0, rows * 16384, Add{}, h_0_out_grad_2, x_grad_on_0, h_0_out_grad);
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:14
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
   float *const h_0_attn_c_proj_broadcast = d0.gradients() + 115328; // [width 128]
   reduce(d0, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, h_0_out_grad_2,
          h_0_attn_c_proj_broadcast, store_);
@@ -1238,7 +1238,7 @@ void Gpt::backward_on_0(int64_t rows) {
   matmul(d0, 1, 128, 128, rows * 128, Transpose::yes, Transpose::no, h_0_out_grad_2, h_0_attn_out_,
          h_0_attn_c_proj_weight_grad, store_);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:74
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:80
   float *const h_0_attn_y_grad = d0.rows<float>(65536); // [rows, heads 4, time 128, dim 32]
   copy(d0, Shape{rows, 4, 128, 32}, h_0_attn_c_proj_reshape_grad, {16384, 32, 128, 1},
        h_0_attn_y_grad, {16384, 4096, 32, 1});
@@ -1264,7 +1264,7 @@ void Gpt::backward_on_0(int64_t rows) {
   copy(d0, Shape{rows, 128, 4, 32}, h_0_attn_permute_grad, {16384, 32, 4096, 1},
        h_0_attn_reshape_grad_3, {16384, 128, 32, 1});
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:9
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:10
   float *const h_0_attn_c_attn_out_grad = d0.rows<float>(0); // [rows, time 128, out 384]
   copy(d0, Shape{rows, 128, 128}, h_0_attn_reshape_grad_3, {16384, 128, 1},
        h_0_attn_c_attn_out_grad, {49152, 384, 1});
@@ -1282,7 +1282,7 @@ void Gpt::backward_on_0(int64_t rows) {
   matmul(d0, 1, 384, 128, rows * 128, Transpose::yes, Transpose::no, h_0_attn_c_attn_out_grad,
          h_0_ln_1_out_, h_0_attn_c_attn_weight_grad, store_);
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:73
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
   float *const x_grad = d0.rows<float>(0);                    // [rows, time 128, embedding_dim 128]
   float *const h_0_ln_1_weight_grad = d0.gradients() + 49152; // [normalized_shape 128]
   float *const h_0_ln_1_bias_grad = d0.gradients() + 49280;   // [normalized_shape 128]
@@ -1376,19 +1376,19 @@ void Gpt::evaluate_on_0(int64_t rows) {
   map(d0, Shape{rows, 128, 128}, Add{}, x, strided(wte_out, {16384, 128, 1}),
       strided(wpe_out_2, {0, 128, 1}));
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:73
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
   float *const h_0_ln_1_out = d0.rows<float>(196608);    // [rows, time 128, normalized_shape 128]
   float *const h_0_ln_1_out_mean = d0.rows<float>(0);    // [rows, time 128]
   float *const h_0_ln_1_out_scale = d0.rows<float>(512); // [rows, time 128]
   layer_norm(d0, rows * 128, 128, float(1e-05), x, h_0_ln_1_weight_, h_0_ln_1_bias_, h_0_ln_1_out,
              h_0_ln_1_out_mean, h_0_ln_1_out_scale);
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:9
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:10
   float *const h_0_attn_c_attn_out = d0.rows<float>(0); // [rows * 128, out 384]
   linear(d0, rows * 128, 128, 384, h_0_ln_1_out, h_0_attn_c_attn_weight_, h_0_attn_c_attn_bias_,
          Activation::none, h_0_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:74
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:80
   float *const h_0_attn_queries = d0.rows<float>(196608); // [rows, time 128, 128]
   copy(d0, Shape{rows, 128, 128}, h_0_attn_c_attn_out, {49152, 384, 1}, h_0_attn_queries,
        {16384, 128, 1});
@@ -1415,7 +1415,7 @@ void Gpt::evaluate_on_0(int64_t rows) {
   copy(d0, Shape{rows, 128, 4, 32}, h_0_attn_y, {16384, 32, 4096, 1}, h_0_attn_out,
        {16384, 128, 32, 1});
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:14
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
   float *const h_0_attn_c_proj_out = d0.rows<float>(65536); // [rows * 128, out 128]
   linear(d0, rows * 128, 128, 128, h_0_attn_out, h_0_attn_c_proj_weight_, h_0_attn_c_proj_bias_,
          Activation::none, h_0_attn_c_proj_out);
@@ -1424,23 +1424,23 @@ void Gpt::evaluate_on_0(int64_t rows) {
   float *const h_0_out = d0.rows<float>(262144); // [rows, time 128, width 128]
   map(d0, rows * 16384, Add{}, h_0_out, x, h_0_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:76
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:82
   float *const h_0_ln_2_out = d0.rows<float>(327680);    // [rows, time 128, normalized_shape 128]
   float *const h_0_ln_2_out_mean = d0.rows<float>(0);    // [rows, time 128]
   float *const h_0_ln_2_out_scale = d0.rows<float>(512); // [rows, time 128]
   layer_norm(d0, rows * 128, 128, float(1e-05), h_0_out, h_0_ln_2_weight_, h_0_ln_2_bias_,
              h_0_ln_2_out, h_0_ln_2_out_mean, h_0_ln_2_out_scale);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:63
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:67
   float *const h_0_mlp_c_fc_out = d0.rows<float>(0); // [rows * 128, out 512]
   linear(d0, rows * 128, 128, 512, h_0_ln_2_out, h_0_mlp_c_fc_weight_, h_0_mlp_c_fc_bias_,
          Activation::none, h_0_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:77
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:83
   float *const h_0_mlp_out = d0.rows<float>(0); // [rows, time 128, out 512]
   map(d0, rows * 65536, Gelu{}, h_0_mlp_out, h_0_mlp_c_fc_out);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:64
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
   float *const h_0_mlp_c_proj_out = d0.rows<float>(327680); // [rows * 128, out 128]
   linear(d0, rows * 128, 512, 128, h_0_mlp_out, h_0_mlp_c_proj_weight_, h_0_mlp_c_proj_bias_,
          Activation::none, h_0_mlp_c_proj_out);
@@ -1454,22 +1454,22 @@ void Gpt::evaluate_on_1(int64_t rows) {
   Device &d0 = device(0);
   Device &d1 = device(1);
 
-  // x: device 0 → 1, 65,536 B a row; h.1, h.1.ln_1 read it             transformer.mp:81
+  // x: device 0 → 1, 65,536 B a row; h.1, h.1.ln_1 read it             transformer.mp:87
   const float *const x_on_1 = transfer(d0, x_2_, d1, d1.rows<float>(196608), rows * 16384);
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:73
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
   float *const h_1_ln_1_out = d1.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
   float *const h_1_ln_1_out_mean = d1.rows<float>(0);    // [rows, time 128]
   float *const h_1_ln_1_out_scale = d1.rows<float>(512); // [rows, time 128]
   layer_norm(d1, rows * 128, 128, float(1e-05), x_on_1, h_1_ln_1_weight_, h_1_ln_1_bias_,
              h_1_ln_1_out, h_1_ln_1_out_mean, h_1_ln_1_out_scale);
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:9
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:10
   float *const h_1_attn_c_attn_out = d1.rows<float>(0); // [rows * 128, out 384]
   linear(d1, rows * 128, 128, 384, h_1_ln_1_out, h_1_attn_c_attn_weight_, h_1_attn_c_attn_bias_,
          Activation::none, h_1_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:74
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:80
   float *const h_1_attn_queries = d1.rows<float>(262144); // [rows, time 128, 128]
   copy(d1, Shape{rows, 128, 128}, h_1_attn_c_attn_out, {49152, 384, 1}, h_1_attn_queries,
        {16384, 128, 1});
@@ -1496,7 +1496,7 @@ void Gpt::evaluate_on_1(int64_t rows) {
   copy(d1, Shape{rows, 128, 4, 32}, h_1_attn_y, {16384, 32, 4096, 1}, h_1_attn_out,
        {16384, 128, 32, 1});
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:14
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
   float *const h_1_attn_c_proj_out = d1.rows<float>(262144); // [rows * 128, out 128]
   linear(d1, rows * 128, 128, 128, h_1_attn_out, h_1_attn_c_proj_weight_, h_1_attn_c_proj_bias_,
          Activation::none, h_1_attn_c_proj_out);
@@ -1505,23 +1505,23 @@ void Gpt::evaluate_on_1(int64_t rows) {
   float *const h_1_out = d1.rows<float>(262144); // [rows, time 128, width 128]
   map(d1, rows * 16384, Add{}, h_1_out, x_on_1, h_1_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:76
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:82
   float *const h_1_ln_2_out = d1.rows<float>(327680);    // [rows, time 128, normalized_shape 128]
   float *const h_1_ln_2_out_mean = d1.rows<float>(0);    // [rows, time 128]
   float *const h_1_ln_2_out_scale = d1.rows<float>(512); // [rows, time 128]
   layer_norm(d1, rows * 128, 128, float(1e-05), h_1_out, h_1_ln_2_weight_, h_1_ln_2_bias_,
              h_1_ln_2_out, h_1_ln_2_out_mean, h_1_ln_2_out_scale);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:63
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:67
   float *const h_1_mlp_c_fc_out = d1.rows<float>(0); // [rows * 128, out 512]
   linear(d1, rows * 128, 128, 512, h_1_ln_2_out, h_1_mlp_c_fc_weight_, h_1_mlp_c_fc_bias_,
          Activation::none, h_1_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:77
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:83
   float *const h_1_mlp_out = d1.rows<float>(0); // [rows, time 128, out 512]
   map(d1, rows * 65536, Gelu{}, h_1_mlp_out, h_1_mlp_c_fc_out);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:64
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
   float *const h_1_mlp_c_proj_out = d1.rows<float>(327680); // [rows * 128, out 128]
   linear(d1, rows * 128, 512, 128, h_1_mlp_out, h_1_mlp_c_proj_weight_, h_1_mlp_c_proj_bias_,
          Activation::none, h_1_mlp_c_proj_out);
@@ -1535,22 +1535,22 @@ void Gpt::evaluate_on_2(int64_t rows) {
   Device &d1 = device(1);
   Device &d2 = device(2);
 
-  // x: device 1 → 2, 65,536 B a row; h.2, h.2.ln_1 read it             transformer.mp:81
+  // x: device 1 → 2, 65,536 B a row; h.2, h.2.ln_1 read it             transformer.mp:87
   const float *const x_on_2 = transfer(d1, x_3_, d2, d2.rows<float>(196608), rows * 16384);
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:73
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
   float *const h_2_ln_1_out = d2.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
   float *const h_2_ln_1_out_mean = d2.rows<float>(0);    // [rows, time 128]
   float *const h_2_ln_1_out_scale = d2.rows<float>(512); // [rows, time 128]
   layer_norm(d2, rows * 128, 128, float(1e-05), x_on_2, h_2_ln_1_weight_, h_2_ln_1_bias_,
              h_2_ln_1_out, h_2_ln_1_out_mean, h_2_ln_1_out_scale);
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:9
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:10
   float *const h_2_attn_c_attn_out = d2.rows<float>(0); // [rows * 128, out 384]
   linear(d2, rows * 128, 128, 384, h_2_ln_1_out, h_2_attn_c_attn_weight_, h_2_attn_c_attn_bias_,
          Activation::none, h_2_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:74
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:80
   float *const h_2_attn_queries = d2.rows<float>(262144); // [rows, time 128, 128]
   copy(d2, Shape{rows, 128, 128}, h_2_attn_c_attn_out, {49152, 384, 1}, h_2_attn_queries,
        {16384, 128, 1});
@@ -1577,7 +1577,7 @@ void Gpt::evaluate_on_2(int64_t rows) {
   copy(d2, Shape{rows, 128, 4, 32}, h_2_attn_y, {16384, 32, 4096, 1}, h_2_attn_out,
        {16384, 128, 32, 1});
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:14
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
   float *const h_2_attn_c_proj_out = d2.rows<float>(262144); // [rows * 128, out 128]
   linear(d2, rows * 128, 128, 128, h_2_attn_out, h_2_attn_c_proj_weight_, h_2_attn_c_proj_bias_,
          Activation::none, h_2_attn_c_proj_out);
@@ -1586,23 +1586,23 @@ void Gpt::evaluate_on_2(int64_t rows) {
   float *const h_2_out = d2.rows<float>(262144); // [rows, time 128, width 128]
   map(d2, rows * 16384, Add{}, h_2_out, x_on_2, h_2_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:76
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:82
   float *const h_2_ln_2_out = d2.rows<float>(327680);    // [rows, time 128, normalized_shape 128]
   float *const h_2_ln_2_out_mean = d2.rows<float>(0);    // [rows, time 128]
   float *const h_2_ln_2_out_scale = d2.rows<float>(512); // [rows, time 128]
   layer_norm(d2, rows * 128, 128, float(1e-05), h_2_out, h_2_ln_2_weight_, h_2_ln_2_bias_,
              h_2_ln_2_out, h_2_ln_2_out_mean, h_2_ln_2_out_scale);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:63
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:67
   float *const h_2_mlp_c_fc_out = d2.rows<float>(0); // [rows * 128, out 512]
   linear(d2, rows * 128, 128, 512, h_2_ln_2_out, h_2_mlp_c_fc_weight_, h_2_mlp_c_fc_bias_,
          Activation::none, h_2_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:77
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:83
   float *const h_2_mlp_out = d2.rows<float>(0); // [rows, time 128, out 512]
   map(d2, rows * 65536, Gelu{}, h_2_mlp_out, h_2_mlp_c_fc_out);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:64
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
   float *const h_2_mlp_c_proj_out = d2.rows<float>(327680); // [rows * 128, out 128]
   linear(d2, rows * 128, 512, 128, h_2_mlp_out, h_2_mlp_c_proj_weight_, h_2_mlp_c_proj_bias_,
          Activation::none, h_2_mlp_c_proj_out);
@@ -1617,22 +1617,22 @@ void Gpt::evaluate_on_3(int64_t rows) {
   Device &d2 = device(2);
   Device &d3 = device(3);
 
-  // x: device 2 → 3, 65,536 B a row; h.3, h.3.ln_1 read it             transformer.mp:81
+  // x: device 2 → 3, 65,536 B a row; h.3, h.3.ln_1 read it             transformer.mp:87
   const float *const x_on_3 = transfer(d2, x_4_, d3, d3.rows<float>(196608), rows * 16384);
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:73
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
   float *const h_3_ln_1_out = d3.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
   float *const h_3_ln_1_out_mean = d3.rows<float>(0);    // [rows, time 128]
   float *const h_3_ln_1_out_scale = d3.rows<float>(512); // [rows, time 128]
   layer_norm(d3, rows * 128, 128, float(1e-05), x_on_3, h_3_ln_1_weight_, h_3_ln_1_bias_,
              h_3_ln_1_out, h_3_ln_1_out_mean, h_3_ln_1_out_scale);
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:9
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:10
   float *const h_3_attn_c_attn_out = d3.rows<float>(0); // [rows * 128, out 384]
   linear(d3, rows * 128, 128, 384, h_3_ln_1_out, h_3_attn_c_attn_weight_, h_3_attn_c_attn_bias_,
          Activation::none, h_3_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:74
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:80
   float *const h_3_attn_queries = d3.rows<float>(262144); // [rows, time 128, 128]
   copy(d3, Shape{rows, 128, 128}, h_3_attn_c_attn_out, {49152, 384, 1}, h_3_attn_queries,
        {16384, 128, 1});
@@ -1659,7 +1659,7 @@ void Gpt::evaluate_on_3(int64_t rows) {
   copy(d3, Shape{rows, 128, 4, 32}, h_3_attn_y, {16384, 32, 4096, 1}, h_3_attn_out,
        {16384, 128, 32, 1});
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:14
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
   float *const h_3_attn_c_proj_out = d3.rows<float>(262144); // [rows * 128, out 128]
   linear(d3, rows * 128, 128, 128, h_3_attn_out, h_3_attn_c_proj_weight_, h_3_attn_c_proj_bias_,
          Activation::none, h_3_attn_c_proj_out);
@@ -1668,23 +1668,23 @@ void Gpt::evaluate_on_3(int64_t rows) {
   float *const h_3_out = d3.rows<float>(262144); // [rows, time 128, width 128]
   map(d3, rows * 16384, Add{}, h_3_out, x_on_3, h_3_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:76
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:82
   float *const h_3_ln_2_out = d3.rows<float>(327680);    // [rows, time 128, normalized_shape 128]
   float *const h_3_ln_2_out_mean = d3.rows<float>(0);    // [rows, time 128]
   float *const h_3_ln_2_out_scale = d3.rows<float>(512); // [rows, time 128]
   layer_norm(d3, rows * 128, 128, float(1e-05), h_3_out, h_3_ln_2_weight_, h_3_ln_2_bias_,
              h_3_ln_2_out, h_3_ln_2_out_mean, h_3_ln_2_out_scale);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:63
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:67
   float *const h_3_mlp_c_fc_out = d3.rows<float>(0); // [rows * 128, out 512]
   linear(d3, rows * 128, 128, 512, h_3_ln_2_out, h_3_mlp_c_fc_weight_, h_3_mlp_c_fc_bias_,
          Activation::none, h_3_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:77
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:83
   float *const h_3_mlp_out = d3.rows<float>(0); // [rows, time 128, out 512]
   map(d3, rows * 65536, Gelu{}, h_3_mlp_out, h_3_mlp_c_fc_out);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:64
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
   float *const h_3_mlp_c_proj_out = d3.rows<float>(327680); // [rows * 128, out 128]
   linear(d3, rows * 128, 512, 128, h_3_mlp_out, h_3_mlp_c_proj_weight_, h_3_mlp_c_proj_bias_,
          Activation::none, h_3_mlp_c_proj_out);
@@ -1750,19 +1750,19 @@ void Gpt::predict_on_0(int64_t rows) {
   map(d0, Shape{rows, 128, 128}, Add{}, x, strided(wte_out, {16384, 128, 1}),
       strided(wpe_out_2, {0, 128, 1}));
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:73
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
   float *const h_0_ln_1_out = d0.rows<float>(196608);    // [rows, time 128, normalized_shape 128]
   float *const h_0_ln_1_out_mean = d0.rows<float>(0);    // [rows, time 128]
   float *const h_0_ln_1_out_scale = d0.rows<float>(512); // [rows, time 128]
   layer_norm(d0, rows * 128, 128, float(1e-05), x, h_0_ln_1_weight_, h_0_ln_1_bias_, h_0_ln_1_out,
              h_0_ln_1_out_mean, h_0_ln_1_out_scale);
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:9
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:10
   float *const h_0_attn_c_attn_out = d0.rows<float>(0); // [rows * 128, out 384]
   linear(d0, rows * 128, 128, 384, h_0_ln_1_out, h_0_attn_c_attn_weight_, h_0_attn_c_attn_bias_,
          Activation::none, h_0_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:74
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:80
   float *const h_0_attn_queries = d0.rows<float>(196608); // [rows, time 128, 128]
   copy(d0, Shape{rows, 128, 128}, h_0_attn_c_attn_out, {49152, 384, 1}, h_0_attn_queries,
        {16384, 128, 1});
@@ -1789,7 +1789,7 @@ void Gpt::predict_on_0(int64_t rows) {
   copy(d0, Shape{rows, 128, 4, 32}, h_0_attn_y, {16384, 32, 4096, 1}, h_0_attn_out,
        {16384, 128, 32, 1});
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:14
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
   float *const h_0_attn_c_proj_out = d0.rows<float>(65536); // [rows * 128, out 128]
   linear(d0, rows * 128, 128, 128, h_0_attn_out, h_0_attn_c_proj_weight_, h_0_attn_c_proj_bias_,
          Activation::none, h_0_attn_c_proj_out);
@@ -1798,23 +1798,23 @@ void Gpt::predict_on_0(int64_t rows) {
   float *const h_0_out = d0.rows<float>(262144); // [rows, time 128, width 128]
   map(d0, rows * 16384, Add{}, h_0_out, x, h_0_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:76
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:82
   float *const h_0_ln_2_out = d0.rows<float>(327680);    // [rows, time 128, normalized_shape 128]
   float *const h_0_ln_2_out_mean = d0.rows<float>(0);    // [rows, time 128]
   float *const h_0_ln_2_out_scale = d0.rows<float>(512); // [rows, time 128]
   layer_norm(d0, rows * 128, 128, float(1e-05), h_0_out, h_0_ln_2_weight_, h_0_ln_2_bias_,
              h_0_ln_2_out, h_0_ln_2_out_mean, h_0_ln_2_out_scale);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:63
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:67
   float *const h_0_mlp_c_fc_out = d0.rows<float>(0); // [rows * 128, out 512]
   linear(d0, rows * 128, 128, 512, h_0_ln_2_out, h_0_mlp_c_fc_weight_, h_0_mlp_c_fc_bias_,
          Activation::none, h_0_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:77
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:83
   float *const h_0_mlp_out = d0.rows<float>(0); // [rows, time 128, out 512]
   map(d0, rows * 65536, Gelu{}, h_0_mlp_out, h_0_mlp_c_fc_out);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:64
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
   float *const h_0_mlp_c_proj_out = d0.rows<float>(327680); // [rows * 128, out 128]
   linear(d0, rows * 128, 512, 128, h_0_mlp_out, h_0_mlp_c_proj_weight_, h_0_mlp_c_proj_bias_,
          Activation::none, h_0_mlp_c_proj_out);
@@ -1828,22 +1828,22 @@ void Gpt::predict_on_1(int64_t rows) {
   Device &d0 = device(0);
   Device &d1 = device(1);
 
-  // x: device 0 → 1, 65,536 B a row; h.1, h.1.ln_1 read it             transformer.mp:81
+  // x: device 0 → 1, 65,536 B a row; h.1, h.1.ln_1 read it             transformer.mp:87
   const float *const x_on_1 = transfer(d0, x_2_, d1, d1.rows<float>(196608), rows * 16384);
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:73
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
   float *const h_1_ln_1_out = d1.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
   float *const h_1_ln_1_out_mean = d1.rows<float>(0);    // [rows, time 128]
   float *const h_1_ln_1_out_scale = d1.rows<float>(512); // [rows, time 128]
   layer_norm(d1, rows * 128, 128, float(1e-05), x_on_1, h_1_ln_1_weight_, h_1_ln_1_bias_,
              h_1_ln_1_out, h_1_ln_1_out_mean, h_1_ln_1_out_scale);
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:9
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:10
   float *const h_1_attn_c_attn_out = d1.rows<float>(0); // [rows * 128, out 384]
   linear(d1, rows * 128, 128, 384, h_1_ln_1_out, h_1_attn_c_attn_weight_, h_1_attn_c_attn_bias_,
          Activation::none, h_1_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:74
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:80
   float *const h_1_attn_queries = d1.rows<float>(262144); // [rows, time 128, 128]
   copy(d1, Shape{rows, 128, 128}, h_1_attn_c_attn_out, {49152, 384, 1}, h_1_attn_queries,
        {16384, 128, 1});
@@ -1870,7 +1870,7 @@ void Gpt::predict_on_1(int64_t rows) {
   copy(d1, Shape{rows, 128, 4, 32}, h_1_attn_y, {16384, 32, 4096, 1}, h_1_attn_out,
        {16384, 128, 32, 1});
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:14
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
   float *const h_1_attn_c_proj_out = d1.rows<float>(262144); // [rows * 128, out 128]
   linear(d1, rows * 128, 128, 128, h_1_attn_out, h_1_attn_c_proj_weight_, h_1_attn_c_proj_bias_,
          Activation::none, h_1_attn_c_proj_out);
@@ -1879,23 +1879,23 @@ void Gpt::predict_on_1(int64_t rows) {
   float *const h_1_out = d1.rows<float>(262144); // [rows, time 128, width 128]
   map(d1, rows * 16384, Add{}, h_1_out, x_on_1, h_1_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:76
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:82
   float *const h_1_ln_2_out = d1.rows<float>(327680);    // [rows, time 128, normalized_shape 128]
   float *const h_1_ln_2_out_mean = d1.rows<float>(0);    // [rows, time 128]
   float *const h_1_ln_2_out_scale = d1.rows<float>(512); // [rows, time 128]
   layer_norm(d1, rows * 128, 128, float(1e-05), h_1_out, h_1_ln_2_weight_, h_1_ln_2_bias_,
              h_1_ln_2_out, h_1_ln_2_out_mean, h_1_ln_2_out_scale);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:63
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:67
   float *const h_1_mlp_c_fc_out = d1.rows<float>(0); // [rows * 128, out 512]
   linear(d1, rows * 128, 128, 512, h_1_ln_2_out, h_1_mlp_c_fc_weight_, h_1_mlp_c_fc_bias_,
          Activation::none, h_1_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:77
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:83
   float *const h_1_mlp_out = d1.rows<float>(0); // [rows, time 128, out 512]
   map(d1, rows * 65536, Gelu{}, h_1_mlp_out, h_1_mlp_c_fc_out);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:64
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
   float *const h_1_mlp_c_proj_out = d1.rows<float>(327680); // [rows * 128, out 128]
   linear(d1, rows * 128, 512, 128, h_1_mlp_out, h_1_mlp_c_proj_weight_, h_1_mlp_c_proj_bias_,
          Activation::none, h_1_mlp_c_proj_out);
@@ -1909,22 +1909,22 @@ void Gpt::predict_on_2(int64_t rows) {
   Device &d1 = device(1);
   Device &d2 = device(2);
 
-  // x: device 1 → 2, 65,536 B a row; h.2, h.2.ln_1 read it             transformer.mp:81
+  // x: device 1 → 2, 65,536 B a row; h.2, h.2.ln_1 read it             transformer.mp:87
   const float *const x_on_2 = transfer(d1, x_3_, d2, d2.rows<float>(196608), rows * 16384);
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:73
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
   float *const h_2_ln_1_out = d2.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
   float *const h_2_ln_1_out_mean = d2.rows<float>(0);    // [rows, time 128]
   float *const h_2_ln_1_out_scale = d2.rows<float>(512); // [rows, time 128]
   layer_norm(d2, rows * 128, 128, float(1e-05), x_on_2, h_2_ln_1_weight_, h_2_ln_1_bias_,
              h_2_ln_1_out, h_2_ln_1_out_mean, h_2_ln_1_out_scale);
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:9
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:10
   float *const h_2_attn_c_attn_out = d2.rows<float>(0); // [rows * 128, out 384]
   linear(d2, rows * 128, 128, 384, h_2_ln_1_out, h_2_attn_c_attn_weight_, h_2_attn_c_attn_bias_,
          Activation::none, h_2_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:74
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:80
   float *const h_2_attn_queries = d2.rows<float>(262144); // [rows, time 128, 128]
   copy(d2, Shape{rows, 128, 128}, h_2_attn_c_attn_out, {49152, 384, 1}, h_2_attn_queries,
        {16384, 128, 1});
@@ -1951,7 +1951,7 @@ void Gpt::predict_on_2(int64_t rows) {
   copy(d2, Shape{rows, 128, 4, 32}, h_2_attn_y, {16384, 32, 4096, 1}, h_2_attn_out,
        {16384, 128, 32, 1});
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:14
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
   float *const h_2_attn_c_proj_out = d2.rows<float>(262144); // [rows * 128, out 128]
   linear(d2, rows * 128, 128, 128, h_2_attn_out, h_2_attn_c_proj_weight_, h_2_attn_c_proj_bias_,
          Activation::none, h_2_attn_c_proj_out);
@@ -1960,23 +1960,23 @@ void Gpt::predict_on_2(int64_t rows) {
   float *const h_2_out = d2.rows<float>(262144); // [rows, time 128, width 128]
   map(d2, rows * 16384, Add{}, h_2_out, x_on_2, h_2_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:76
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:82
   float *const h_2_ln_2_out = d2.rows<float>(327680);    // [rows, time 128, normalized_shape 128]
   float *const h_2_ln_2_out_mean = d2.rows<float>(0);    // [rows, time 128]
   float *const h_2_ln_2_out_scale = d2.rows<float>(512); // [rows, time 128]
   layer_norm(d2, rows * 128, 128, float(1e-05), h_2_out, h_2_ln_2_weight_, h_2_ln_2_bias_,
              h_2_ln_2_out, h_2_ln_2_out_mean, h_2_ln_2_out_scale);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:63
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:67
   float *const h_2_mlp_c_fc_out = d2.rows<float>(0); // [rows * 128, out 512]
   linear(d2, rows * 128, 128, 512, h_2_ln_2_out, h_2_mlp_c_fc_weight_, h_2_mlp_c_fc_bias_,
          Activation::none, h_2_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:77
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:83
   float *const h_2_mlp_out = d2.rows<float>(0); // [rows, time 128, out 512]
   map(d2, rows * 65536, Gelu{}, h_2_mlp_out, h_2_mlp_c_fc_out);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:64
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
   float *const h_2_mlp_c_proj_out = d2.rows<float>(327680); // [rows * 128, out 128]
   linear(d2, rows * 128, 512, 128, h_2_mlp_out, h_2_mlp_c_proj_weight_, h_2_mlp_c_proj_bias_,
          Activation::none, h_2_mlp_c_proj_out);
@@ -1991,22 +1991,22 @@ void Gpt::predict_on_3(int64_t rows) {
   Device &d2 = device(2);
   Device &d3 = device(3);
 
-  // x: device 2 → 3, 65,536 B a row; h.3, h.3.ln_1 read it             transformer.mp:81
+  // x: device 2 → 3, 65,536 B a row; h.3, h.3.ln_1 read it             transformer.mp:87
   const float *const x_on_3 = transfer(d2, x_4_, d3, d3.rows<float>(196608), rows * 16384);
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:73
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
   float *const h_3_ln_1_out = d3.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
   float *const h_3_ln_1_out_mean = d3.rows<float>(0);    // [rows, time 128]
   float *const h_3_ln_1_out_scale = d3.rows<float>(512); // [rows, time 128]
   layer_norm(d3, rows * 128, 128, float(1e-05), x_on_3, h_3_ln_1_weight_, h_3_ln_1_bias_,
              h_3_ln_1_out, h_3_ln_1_out_mean, h_3_ln_1_out_scale);
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:9
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:10
   float *const h_3_attn_c_attn_out = d3.rows<float>(0); // [rows * 128, out 384]
   linear(d3, rows * 128, 128, 384, h_3_ln_1_out, h_3_attn_c_attn_weight_, h_3_attn_c_attn_bias_,
          Activation::none, h_3_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:74
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:80
   float *const h_3_attn_queries = d3.rows<float>(262144); // [rows, time 128, 128]
   copy(d3, Shape{rows, 128, 128}, h_3_attn_c_attn_out, {49152, 384, 1}, h_3_attn_queries,
        {16384, 128, 1});
@@ -2033,7 +2033,7 @@ void Gpt::predict_on_3(int64_t rows) {
   copy(d3, Shape{rows, 128, 4, 32}, h_3_attn_y, {16384, 32, 4096, 1}, h_3_attn_out,
        {16384, 128, 32, 1});
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:14
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
   float *const h_3_attn_c_proj_out = d3.rows<float>(262144); // [rows * 128, out 128]
   linear(d3, rows * 128, 128, 128, h_3_attn_out, h_3_attn_c_proj_weight_, h_3_attn_c_proj_bias_,
          Activation::none, h_3_attn_c_proj_out);
@@ -2042,23 +2042,23 @@ void Gpt::predict_on_3(int64_t rows) {
   float *const h_3_out = d3.rows<float>(262144); // [rows, time 128, width 128]
   map(d3, rows * 16384, Add{}, h_3_out, x_on_3, h_3_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:76
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:82
   float *const h_3_ln_2_out = d3.rows<float>(327680);    // [rows, time 128, normalized_shape 128]
   float *const h_3_ln_2_out_mean = d3.rows<float>(0);    // [rows, time 128]
   float *const h_3_ln_2_out_scale = d3.rows<float>(512); // [rows, time 128]
   layer_norm(d3, rows * 128, 128, float(1e-05), h_3_out, h_3_ln_2_weight_, h_3_ln_2_bias_,
              h_3_ln_2_out, h_3_ln_2_out_mean, h_3_ln_2_out_scale);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:63
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:67
   float *const h_3_mlp_c_fc_out = d3.rows<float>(0); // [rows * 128, out 512]
   linear(d3, rows * 128, 128, 512, h_3_ln_2_out, h_3_mlp_c_fc_weight_, h_3_mlp_c_fc_bias_,
          Activation::none, h_3_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:77
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:83
   float *const h_3_mlp_out = d3.rows<float>(0); // [rows, time 128, out 512]
   map(d3, rows * 65536, Gelu{}, h_3_mlp_out, h_3_mlp_c_fc_out);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:64
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
   float *const h_3_mlp_c_proj_out = d3.rows<float>(327680); // [rows * 128, out 128]
   linear(d3, rows * 128, 512, 128, h_3_mlp_out, h_3_mlp_c_proj_weight_, h_3_mlp_c_proj_bias_,
          Activation::none, h_3_mlp_c_proj_out);

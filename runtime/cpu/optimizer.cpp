@@ -124,12 +124,15 @@ using AdamKernel = void (*)(int64_t, const AdamScalars &, const float *, const A
                               const AdamState &state, float *parameter) {                          \
     adam_loop<DECAY, AMSGRAD>(count, s, gradient, state, parameter);                               \
   }
+// The check takes names that come out of a macro for the macro's.
+// NOLINTBEGIN(readability-identifier-naming)
 MPAR_ADAM(adam_plain, Decay::none, false)
 MPAR_ADAM(adam_coupled, Decay::coupled, false)
 MPAR_ADAM(adam_decoupled, Decay::decoupled, false)
 MPAR_ADAM(amsgrad_plain, Decay::none, true)
 MPAR_ADAM(amsgrad_coupled, Decay::coupled, true)
 MPAR_ADAM(amsgrad_decoupled, Decay::decoupled, true)
+// NOLINTEND(readability-identifier-naming)
 #undef MPAR_ADAM
 
 AdamScalars adam_scalars(const OptimizerSettings &settings, int64_t step, const float *scale) {

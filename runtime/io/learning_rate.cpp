@@ -46,8 +46,10 @@ double learning_rate(const LearningRateSchedule &schedule, double lr, int64_t st
   case Kind::linear:
     return lr * (schedule.start_factor + (schedule.end_factor - schedule.start_factor) * position /
                                              static_cast<double>(length));
-  case Kind::step:
-    return lr * std::pow(schedule.gamma, static_cast<double>(epoch / schedule.every));
+  case Kind::step: {
+    const int64_t drops = epoch / schedule.every;
+    return lr * std::pow(schedule.gamma, static_cast<double>(drops));
+  }
   }
   return lr;
 }
