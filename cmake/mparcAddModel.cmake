@@ -1,26 +1,36 @@
-# mparc_add_model(target model.mp [OPTIONS flag…] [DEPENDS file…])
+# mparc_add_model(target model.mp [OPTIONS flag…] [DEPENDS file…] [INCLUDE_DIRECTORIES folder…])
 #
 # Compiles a model to C++ when it or one of DEPENDS (files that it imports) changes, and gives it to `target`: a program
 # or library of the project's, or, where there is none of that name, a new static library. Sources of the target, and of
 # what links the new library, include the model's class as `model.h`, after the file's name. OPTIONS go to mparc:
-# `--set width=64`, `--optimizer …`.
+# `--set width=64`, `--optimizer …`. INCLUDE_DIRECTORIES: where headers are that the model names with `extern`, beside its
+# own folder; give the headers themselves in DEPENDS.
 function(mparc_add_model target model)
-  cmake_parse_arguments(MODEL "" "" "OPTIONS;DEPENDS" ${ARGN})
+  cmake_parse_arguments(MODEL "" "" "OPTIONS;DEPENDS;INCLUDE_DIRECTORIES" ${ARGN})
   if(MODEL_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "mparc_add_model: unknown arguments: ${MODEL_UNPARSED_ARGUMENTS}")
   endif()
   get_filename_component(model ${model} ABSOLUTE)
   get_filename_component(name ${model} NAME_WE)
   set(folder ${CMAKE_CURRENT_BINARY_DIR}/mparc/${target})
+  get_filename_component(beside ${model} DIRECTORY)
+  set(includes)
+  # What of the model's folder is included in quotes: it may hold a file called `memory`.
+  set(flags "-iquote${beside}")
+  foreach(include IN LISTS MODEL_INCLUDE_DIRECTORIES)
+    get_filename_component(include ${include} ABSOLUTE)
+    list(APPEND includes -I ${include})
+    list(APPEND flags "-I${include}")
+  endforeach()
   file(MAKE_DIRECTORY ${folder})
   add_custom_command(
     OUTPUT ${folder}/${name}.cpp ${folder}/${name}.h
-    COMMAND mpar::mparc ${model} -o ${folder}/${name}.cpp --header ${folder}/${name}.h --no-main ${MODEL_OPTIONS}
+    COMMAND mpar::mparc ${model} -o ${folder}/${name}.cpp --header ${folder}/${name}.h --no-main ${includes} ${MODEL_OPTIONS}
     DEPENDS ${model} ${MODEL_DEPENDS} mpar::mparc
     COMMENT "Compiling the model ${name}"
     VERBATIM)
   # Contraction would change what is rounded; the loops are meant to be vectorised.
-  set_source_files_properties(${folder}/${name}.cpp PROPERTIES COMPILE_OPTIONS "-O3;-ffp-contract=off;-fno-math-errno;-fno-trapping-math")
+  set_source_files_properties(${folder}/${name}.cpp PROPERTIES COMPILE_OPTIONS "-O3;-ffp-contract=off;-fno-math-errno;-fno-trapping-math;${flags}")
   if(NOT TARGET ${target})
     add_library(${target} STATIC)
   endif()

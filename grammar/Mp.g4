@@ -24,9 +24,12 @@ declaration
 importDecl : IMPORT STRING SEMICOLON ;
 
 externDecl
-  : EXTERN STRING OP NAME LEFT_PAREN (parameter (COMMA parameter?)*)? RIGHT_PAREN
-    ARROW results (GRAD NAME)? SEMICOLON
+  : EXTERN STRING OP function LEFT_PAREN (parameter (COMMA parameter?)*)? RIGHT_PAREN
+    ARROW results (GRAD function)? SEMICOLON
   ;
+
+// Of C++: with its namespaces.
+function : NAME (DOUBLE_COLON NAME)* ;
 
 layerDecl : (LAYER | MODEL) NAME parameterList? LEFT_BRACE statement* RIGHT_BRACE ;
 
@@ -177,6 +180,7 @@ RIGHT_BRACE   : '}' ;
 COMMA         : ',' ;
 SEMICOLON     : ';' ;
 COLON         : ':' ;
+DOUBLE_COLON  : '::' ;
 DOT           : '.' ;
 RANGE         : '..' ;
 ELLIPSIS      : '...' ;

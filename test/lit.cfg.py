@@ -8,7 +8,7 @@ config.name = "mparc"
 config.test_format = lit.formats.ShTest(execute_external=False)
 config.suffixes = [".mp", ".mlir", ".test"]
 # What tests read, and tests that CTest runs by itself.
-config.excludes = ["Inputs", "fuzz", "golden", "runtime"]
+config.excludes = ["Inputs", "fuzz", "golden", "install", "runtime"]
 config.test_source_root = os.path.dirname(__file__)
 config.test_exec_root = config.mparc_test_build
 

@@ -82,6 +82,12 @@ bool isSumOverParts(mlir::Value value);
 
 uint64_t getDropoutKey(DropoutMaskOp op);
 
+/// Of a call of a C++ function, the function's name with its namespaces; empty of all else.
+llvm::StringRef getForeignFunction(mlir::Operation *op);
+/// What names are made of where the source gives none: the operation's name, or that of the C++
+/// function it calls, without namespaces.
+llvm::StringRef getPlainName(mlir::Operation *op);
+
 /// The name the source gave the value of this location, or empty; and its place in the source.
 llvm::StringRef getSourceName(mlir::Location location);
 std::optional<mlir::FileLineColLoc> getSourceLocation(mlir::Location location);

@@ -6,6 +6,7 @@
 include "dialect/MpBase.td"
 include "dialect/MpStructure.td"
 include "dialect/MpElementwise.td"
+include "dialect/MpForeign.td"
 include "dialect/MpIndexing.td"
 include "dialect/MpAttention.td"
 include "dialect/MpSources.td"

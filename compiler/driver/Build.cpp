@@ -73,8 +73,18 @@ static std::vector<std::string> compilerCommand() {
   return command;
 }
 
+std::vector<std::string> includeFlags(const Options &options, const Installation &installation) {
+  std::string folder = path::parent_path(options.input).str();
+  // Of the model's folder only what is included in quotes: it may hold a file called `memory`.
+  std::vector<std::string> flags = {"-I" + installation.include, "-iquote",
+                                    folder.empty() ? "." : folder};
+  for (const std::string &include : options.includes)
+    flags.push_back("-I" + include);
+  return flags;
+}
+
 /// Compiles `text` in `folder`. True if `folder`'s file `program` was made.
-static bool compile(const std::string &text, const TemporaryFolder &folder,
+static bool compile(const std::string &text, const TemporaryFolder &folder, const Options &options,
                     const Installation &installation) {
   std::string source = folder.file("model.cpp");
   if (!writeFile(source, text))
@@ -85,9 +95,11 @@ static bool compile(const std::string &text, const TemporaryFolder &folder,
   for (const char *flag : {"-std=c++17", "-O3", "-march=native", "-ffp-contract=off",
                            "-fno-math-errno", "-fno-trapping-math"})
     command.push_back(flag);
+  for (const std::string &flag : includeFlags(options, installation))
+    command.push_back(flag);
   for (const std::string &argument :
-       std::vector<std::string>{"-I" + installation.include, source, installation.library, "-ldnnl",
-                                "-fopenmp", "-pthread", "-o", folder.file("program")})
+       std::vector<std::string>{source, installation.library, "-ldnnl", "-fopenmp", "-pthread",
+                                "-o", folder.file("program")})
     command.push_back(argument);
   auto compiler = llvm::sys::findProgramByName(command.front());
   if (!compiler) {
@@ -103,12 +115,13 @@ static bool compile(const std::string &text, const TemporaryFolder &folder,
   return false;
 }
 
-int buildProgram(const std::string &source, const std::string &program,
+int buildProgram(const std::string &source, const Options &options,
                  const Installation &installation) {
+  const std::string &program = options.output;
   TemporaryFolder folder;
   if (!folder)
     return fail("cannot make a temporary folder");
-  if (!compile(source, folder, installation))
+  if (!compile(source, folder, options, installation))
     return 1;
   auto built = llvm::MemoryBuffer::getFile(folder.file("program"), /*IsText=*/false,
                                            /*RequiresNullTerminator=*/false);
@@ -128,7 +141,7 @@ int runProgram(const std::string &source, const Options &options,
     TemporaryFolder folder;
     if (!folder)
       return fail("cannot make a temporary folder");
-    if (!compile(source, folder, installation))
+    if (!compile(source, folder, options, installation))
       return 1;
     program = ::open(folder.file("program").c_str(), O_RDONLY | O_CLOEXEC);
   }

@@ -6,8 +6,12 @@
 
 namespace mparc {
 
-/// Compiles and links C++ into a program. The exit status, 1 after an error that names the command.
-int buildProgram(const std::string &source, const std::string &program,
+/// Where emitted C++ finds the runtime's headers, those beside the model, and the user's.
+std::vector<std::string> includeFlags(const Options &options, const Installation &installation);
+
+/// Compiles and links C++ into the program of `-o`. The exit status, 1 after an error that names
+/// the command.
+int buildProgram(const std::string &source, const Options &options,
                  const Installation &installation);
 
 /// Builds in a temporary folder, removes it, and becomes the program: its exit status is mparc's.

@@ -1,6 +1,7 @@
 // From a model's text to a phase of its compilation, and to C++.
 #include "driver/Compile.h"
 
+#include "driver/Build.h"
 #include "frontend/AstPrinter.h"
 #include "frontend/Diagnostics.h"
 #include "frontend/Frontend.h"
@@ -8,6 +9,7 @@
 #include "frontend/PrintDiagnostics.h"
 #include "frontend/Program.h"
 #include "clang/CheckCpp.h"
+#include "clang/ReadHeader.h"
 
 #include "mlir/Pass/PassManager.h"
 #include "llvm/ADT/SetVector.h"
@@ -30,6 +32,25 @@ bool Compilation::open() {
   return buffer != 0;
 }
 
+static HeaderPlace placeOf(const clang_tools::HeaderPlace &place) {
+  return {place.file, place.line, place.column};
+}
+
+/// Asks Clang what the front end, which does not know it, asks of a header.
+static HeaderAnswer readHeader(const std::string &header,
+                               const std::vector<ExternRequest> &operations,
+                               const std::vector<std::string> &flags) {
+  std::vector<clang_tools::ForeignOperation> wanted;
+  for (const ExternRequest &operation : operations)
+    wanted.push_back({operation.function, operation.gradient, operation.inputs, operation.result});
+  clang_tools::Header found = clang_tools::readHeader(header, flags, wanted);
+  HeaderAnswer answer{found.isFound, found.error, placeOf(found.place), {}};
+  for (const clang_tools::ForeignFunction &function : found.functions)
+    answer.operations.push_back({function.isElementWise, function.error, function.got,
+                                 placeOf(function.place), function.isGradient});
+  return answer;
+}
+
 static FrontendOptions frontendOptions(const Options &options, const Installation &installation) {
   FrontendOptions result;
   result.stdlibDirectory = installation.stdlib;
@@ -37,6 +58,10 @@ static FrontendOptions frontendOptions(const Options &options, const Installatio
   result.modelName = options.model;
   result.trainEntries = options.trainEntries;
   result.keepActivations = options.keepActivations;
+  result.readHeader = [&options, &installation](const std::string &header,
+                                                const std::vector<ExternRequest> &operations) {
+    return readHeader(header, operations, includeFlags(options, installation));
+  };
   return result;
 }
 
@@ -125,8 +150,9 @@ std::optional<emit::EmittedText> Compilation::emit(const emit::EmitOptions &how)
     text.header = clang_tools::formatCpp(text.header);
   if (!options.verifyOutput)
     return text;
-  std::string error = clang_tools::findError(
-      {{"emitted.cpp", text.source}, {how.header, text.header}}, {"-I" + installation.include});
+  std::string error =
+      clang_tools::findError({{"emitted.cpp", text.source}, {how.header, text.header}},
+                             includeFlags(options, installation));
   if (error.empty())
     return text;
   fail("the emitted C++ is wrong, which is a bug of mparc's: " + error);

@@ -69,6 +69,9 @@ void Reader::addModelOptions(CLI::App &verb) {
   verb.add_option("--set", settings, "name=value: a parameter of the model")
       ->take_all()
       ->allow_extra_args(false);
+  verb.add_option("-I,--include", options.includes, "A folder of headers that `extern` names")
+      ->take_all()
+      ->allow_extra_args(false);
   verb.add_option("--devices", options.devices, "How many devices there are")
       ->check(CLI::Range(1, 1 << 20));
   verb.add_option_function<std::string>(

@@ -25,6 +25,7 @@ struct Options {
 
   /// `--set` and the entries of the train block, as expressions of the language.
   std::vector<std::pair<std::string, std::string>> settings, trainEntries;
+  std::vector<std::string> includes; // --include: folders of the user's headers
   /// Set by reports, not by a flag: as if no part were recomputed.
   bool keepActivations = false;
   std::optional<int64_t> devices; // --devices: how many there are

@@ -68,7 +68,7 @@ static int buildOrRun(const Options &options, Compilation &compilation,
   if (!text)
     return 1;
   return options.verb == Verb::run ? runProgram(text->source, options, installation)
-                                   : buildProgram(text->source, options.output, installation);
+                                   : buildProgram(text->source, options, installation);
 }
 
 static int printReport(const Options &options, Compilation &compilation,

@@ -33,6 +33,8 @@ public:
 
 private:
   void printFunctors(llvm::raw_ostream &out);
+  /// Includes the headers whose functions are called.
+  void printHeaders(llvm::raw_ostream &out);
   void printClass(llvm::raw_ostream &out);
   void printMembers(llvm::raw_ostream &out);
   void printConstructor(llvm::raw_ostream &out);

@@ -284,7 +284,7 @@ std::string describeFunctor(MapOp map) {
     else if (isa<DropoutMaskOp>(op))
       words.push_back("Dropout");
     else
-      words.push_back(toCamelCase(op.getName().stripDialect()));
+      words.push_back(toCamelCase(getPlainName(&op)));
   }
   if (words.empty())
     return "Copy";

@@ -146,10 +146,7 @@ static std::string describe(OpResult result) {
 
 /// A name for a value that has none in the source: it begins with an underscore, and says only what
 /// kind of thing it is.
-static std::string temporaryName(Operation *op) {
-  StringRef kind = op->getName().stripDialect();
-  return ("_" + kind).str();
-}
+static std::string temporaryName(Operation *op) { return ("_" + getPlainName(op)).str(); }
 
 std::string NameValuesPass::memberName(Value value, StringRef name) {
   // Programs share `x_` where both mean a pointer to the same kind of tensor; one program gives a

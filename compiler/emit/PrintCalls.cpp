@@ -294,6 +294,25 @@ void CallPrinter::call(ClipScaleOp op) {
       << name(op.getResult()) << ");\n";
 }
 
+void CallPrinter::call(CallTensorOp op) {
+  auto view = [&](Value value, StringRef constness, StringRef data) {
+    out << ", View<" << constness << elementTypeName(getElementTypeOrSelf(value.getType())) << ">{"
+        << data << ", " << list(llvm::map_to_vector(getDimensions(value.getType()), sizeOf)) << "}";
+  };
+  out << "::" << op.getFunction() << "(" << device(op);
+  for (Value input : op.getInputs())
+    view(input, "const ", name(input));
+  std::string result = name(op.getResult());
+  if (std::optional<int64_t> adjoint = op.getAdjoint()) {
+    for (auto [index, input] : llvm::enumerate(op.getInputs().drop_back()))
+      if (getElementTypeOrSelf(input.getType()).isF32())
+        view(input, "", static_cast<int64_t>(index) == *adjoint ? result : "nullptr");
+  } else {
+    view(op.getResult(), "", result);
+  }
+  out << ");\n";
+}
+
 void CallPrinter::call(UpdateOp op) {
   out << op.getOptimizer() << "(" << device(op) << ", optimizer(), step()"
       << (op.getScale() ? ", " + name(op.getScale()) : "") << ");\n";
@@ -340,7 +359,7 @@ void CallPrinter::print(Operation *op) {
             PermuteOp, SliceOp, PadOp, ConcatOp, ConstantOp, ExtentOp, SquaredNormOp, ClipScaleOp,
             UpdateOp, AssignOp, GatherOp, ScatterAddOp, CrossEntropyOp, CrossEntropyGradientOp,
             AttentionOp, AttentionGradientOp, LayerNormOp, LayerNormGradientOp, RmsNormOp,
-            RmsNormGradientOp>([&](auto concrete) { call(concrete); })
+            RmsNormGradientOp, CallTensorOp>([&](auto concrete) { call(concrete); })
       .Default([](Operation *) { llvm_unreachable("mp-prepare-emission leaves nothing else"); });
 }
 

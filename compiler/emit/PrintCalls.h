@@ -56,6 +56,7 @@ private:
   void call(mp::ScatterAddOp op);
   void call(mp::CrossEntropyOp op);
   void call(mp::CrossEntropyGradientOp op);
+  void call(mp::CallTensorOp op);
 
   /// The arguments that calls on the rows of a table begin with: its rows, their elements, how many
   /// ids.

@@ -6,6 +6,7 @@
 #include "emit/PrintHead.h"
 
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
@@ -72,6 +73,20 @@ void FilePrinter::printMembers(llvm::raw_ostream &out) {
         if (isMember(result))
           member(names.name(result), result.getType(), isa<TransferOp>(op));
   }
+}
+
+void FilePrinter::printHeaders(llvm::raw_ostream &out) {
+  llvm::SmallSetVector<StringRef, 4> headers;
+  ModelOp(index.model).walk([&](Operation *op) {
+    if (!getForeignFunction(op).empty())
+      headers.insert(op->getAttrOfType<StringAttr>("header").getValue());
+  });
+  if (headers.empty())
+    return;
+  out << "\n// What the model declares as `extern`, from its folder or one given by -I.\n"
+      << "#include \"mpar/extern.h\"\n";
+  for (StringRef header : headers)
+    out << "#include \"" << header << "\"\n";
 }
 
 void FilePrinter::printClass(llvm::raw_ostream &out) {
@@ -151,7 +166,9 @@ EmittedText FilePrinter::print() {
     printClass(header);
     source << "\n#include \"" << options.header << "\"\n";
   }
-  source << "\n#include \"mpar/mpar.h\"\n\n#include <algorithm>\n#include <cstdint>\n#include "
+  source << "\n#include \"mpar/mpar.h\"\n";
+  printHeaders(source);
+  source << "\n#include <algorithm>\n#include <cstdint>\n#include "
             "<initializer_list>\n#include "
             "<memory>\n"
          << "\nusing namespace mpar;\n";

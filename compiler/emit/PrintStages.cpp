@@ -26,7 +26,7 @@ static std::string comment(StringRef text, StringRef place) {
 static std::string words(Operation *op) {
   auto functor = op->getAttrOfType<StringAttr>(kFunctor);
   if (!functor)
-    return op->getName().stripDialect().str();
+    return getPlainName(op).str();
   std::string text;
   for (char c : functor.getValue()) {
     if (llvm::isUpper(c) && !text.empty())

@@ -187,11 +187,15 @@ struct ExternDecl {
   /// The text between the quotes, escapes resolved.
   std::string header;
   SourceRange headerRange;
+  /// The C++ function, `my::swish`, and the name it has in this language: the last part.
+  std::string function;
+  SourceRange functionRange;
   Identifier name;
   std::vector<Parameter> inputs;
   std::vector<TypeExpr> results;
-  /// Empty when left out.
-  Identifier gradient;
+  /// A C++ function; empty when left out.
+  std::string gradient;
+  SourceRange gradientRange;
   SourceRange range;
 };
 

@@ -38,6 +38,7 @@ private:
   void addDeclaration(Parser::DeclarationContext *context);
   void addImport(Parser::ImportDeclContext *context);
   void addExtern(Parser::ExternDeclContext *context);
+  std::string functionName(Parser::FunctionContext *context);
   void addLayer(Parser::LayerDeclContext *context, std::vector<ast::Annotation> annotations);
   void addTrain(Parser::TrainDeclContext *context);
   void addForward(Parser::ForwardDeclContext *context, std::vector<ast::Annotation> annotations,

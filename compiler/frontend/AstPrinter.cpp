@@ -272,14 +272,14 @@ void AstPrinter::print(const TrainDecl &train) {
 }
 
 void AstPrinter::print(const ExternDecl &external) {
-  line("extern " + external.name.text + " from " + quoted(external.header), external.range);
+  line("extern " + external.function + " from " + quoted(external.header), external.range);
   Indent indent(*this);
   for (const Parameter &input : external.inputs)
     print(input, "input");
   for (const TypeExpr &result : external.results)
     print(result, "result");
-  if (external.gradient)
-    line("gradient " + external.gradient.text);
+  if (!external.gradient.empty())
+    line("gradient " + external.gradient);
 }
 
 void AstPrinter::print(const File &file) {

@@ -40,18 +40,31 @@ void AstBuilder::addImport(Parser::ImportDeclContext *context) {
   file->imports.push_back(std::move(import));
 }
 
+/// `my::swish`, without spaces.
+std::string AstBuilder::functionName(Parser::FunctionContext *context) {
+  std::string text;
+  for (antlr4::tree::TerminalNode *part : context->NAME())
+    text += (text.empty() ? "" : "::") + identifier(part).text.str();
+  return text;
+}
+
 void AstBuilder::addExtern(Parser::ExternDeclContext *context) {
   auto declaration = std::make_unique<ExternDecl>();
-  if (!isWhole(context))
+  if (!isWhole(context) || !isWhole(context->function(0)) ||
+      (context->GRAD() && !isWhole(context->function(1))) || context->function(0)->NAME().empty())
     return;
   declaration->range = rangeOf(context);
   declaration->header = stringValue(context->STRING());
-  declaration->name = identifier(context->NAME(0));
+  declaration->function = functionName(context->function(0));
+  declaration->functionRange = rangeOf(context->function(0));
+  declaration->name = identifier(context->function(0)->NAME().back());
   checkCommas(context);
   declaration->inputs = buildParameters(context->parameter(), /*isLayers=*/false);
   declaration->results = buildResults(context->results());
-  if (context->GRAD())
-    declaration->gradient = identifier(context->NAME(1));
+  if (context->GRAD()) {
+    declaration->gradient = functionName(context->function(1));
+    declaration->gradientRange = rangeOf(context->function(1));
+  }
   if (isBroken || isDamaged(declaration->range))
     return;
   declaration->headerRange = rangeOf(context->STRING());

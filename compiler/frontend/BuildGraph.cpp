@@ -155,12 +155,12 @@ void ModelBuilder::resolveUnexpanded() {
 
 OwningOpRef<ModuleOp> ModelBuilder::build(unsigned mainBuffer) {
   session.library.load(mainBuffer);
-  for (const ast::File *file : session.library.userFiles()) {
+  for (const ast::File *file : session.library.userFiles())
     for (const auto &layer : file->layers)
       instantiator.checkDeclaration(*layer);
-    for (const auto &external : file->externs)
-      session.unsupported(external->range, "`extern` is");
-  }
+  session.externs.declare(session,
+                          session.sources.getMemoryBuffer(mainBuffer)->getBufferIdentifier(),
+                          session.options.readHeader);
   if (!chooseModel()) {
     resolveUnexpanded();
     return {};

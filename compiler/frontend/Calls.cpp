@@ -49,6 +49,8 @@ Value Evaluator::call(const ast::Expr &callee, llvm::ArrayRef<ast::Argument> arg
     // A local may be called like the function it is the result of.
     if (function && !isCallable)
       return callFunction(*function, site);
+    if (ExternOp *external = isCallable ? nullptr : session.externs.find(text))
+      return callExtern(*external, site);
     if (!target) {
       if (text == "update")
         session.error(callee.range, "`update` gives no value; it is a statement of `forward`, as "

@@ -114,7 +114,7 @@ Value Evaluator::name(const ast::NameExpr &expr) {
   }
   if (text == "none")
     return None();
-  if (findFunction(text)) {
+  if (findFunction(text) || session.externs.find(text)) {
     session.error(expr.range, "`" + text + "` is a function; call it, as in `" + text + "(x)`");
     return Poison();
   }
@@ -190,8 +190,10 @@ void Evaluator::reportUnknown(const Identifier &name, llvm::StringRef kind) {
       for (const auto &entry : instance->parameters)
         known.push_back(entry.first);
   }
-  if (kind != "layer")
+  if (kind != "layer") {
     llvm::append_range(known, functionNames());
+    llvm::append_range(known, session.externs.names());
+  }
   if (!frame && instance)
     llvm::append_range(known, session.library.names());
   llvm::sort(known);

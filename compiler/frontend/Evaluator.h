@@ -99,6 +99,8 @@ public:
   void applyAnnotations(llvm::ArrayRef<ast::Annotation> annotations, Marks &marks);
   mlir::Type precisionOf(const ast::Annotation &annotation);
 
+  /// Calls a C++ function of the user's.
+  Value callExtern(ExternOp &op, const CallSite &site);
   /// Calls a layer with tensors; the result has the dimensions its signature says.
   Value callLayer(Instance &callee, const CallSite &site);
   Value callForward(Instance &callee, llvm::ArrayRef<Tensor> inputs,

@@ -3,6 +3,8 @@
 #ifndef MPARC_FRONTEND_FRONTEND_H
 #define MPARC_FRONTEND_FRONTEND_H
 
+#include "frontend/HeaderReader.h"
+
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
 
@@ -28,6 +30,8 @@ struct FrontendOptions {
   std::string modelName;
   /// Ignores `@recompute`, for reports of what it saves.
   bool keepActivations = false;
+  /// Reads the headers that `extern` names; null: operations of headers are refused.
+  HeaderReader readHeader;
 };
 
 /// Checks the file in `mainBuffer`, with what it imports, and builds the model's graph: a module of

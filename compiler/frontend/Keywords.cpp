@@ -73,7 +73,8 @@ private:
     unsigned before = i ? kindAt(i - 1) : static_cast<unsigned>(Lexer::SEMICOLON);
     unsigned next = kindAt(i + 1);
     // A name is expected there, whatever the word.
-    if (before == Lexer::AT || before == Lexer::DOT || before == Lexer::FOR || isDeclaring(before))
+    if (before == Lexer::AT || before == Lexer::DOT || before == Lexer::DOUBLE_COLON ||
+        before == Lexer::FOR || isDeclaring(before))
       return false;
     switch (tokens[i].kind) {
     case Lexer::LAYER:

@@ -31,6 +31,7 @@ bool needsSpace(unsigned before, bool isUnary, unsigned kind) {
   case Lexer::COMMA:
   case Lexer::SEMICOLON:
   case Lexer::COLON:
+  case Lexer::DOUBLE_COLON:
   case Lexer::DOT:
   case Lexer::RANGE:
   case Lexer::RIGHT_PAREN:
@@ -48,6 +49,7 @@ bool needsSpace(unsigned before, bool isUnary, unsigned kind) {
   switch (before) {
   case Lexer::LEFT_PAREN:
   case Lexer::LEFT_BRACKET:
+  case Lexer::DOUBLE_COLON:
   case Lexer::DOT:
   case Lexer::RANGE:
   case Lexer::AT:

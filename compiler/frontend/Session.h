@@ -4,6 +4,7 @@
 #define MPARC_FRONTEND_SESSION_H
 
 #include "frontend/Diagnostics.h"
+#include "frontend/Externs.h"
 #include "frontend/Frontend.h"
 #include "frontend/Library.h"
 #include "frontend/Values.h"
@@ -35,6 +36,7 @@ public:
   const FrontendOptions &options;
   Diagnostics diagnostics;
   Library library;
+  Externs externs;
   std::vector<std::unique_ptr<Instance>> instances;
   std::vector<std::unique_ptr<ParameterInfo>> parameters;
   std::vector<std::unique_ptr<Origin>> origins;

@@ -181,6 +181,8 @@ std::optional<Tensor> Evaluator::bindInput(const ast::Parameter &input, Tensor t
   Report &report = session.error(where, message);
   if (instance->made.isValid())
     report.note(instance->origin.where, instance->origin.what + " is made here");
+  else if (instance->isExtern)
+    report.note(instance->origin.where, instance->origin.what + " is declared here");
   if (tensor.origin)
     report.note(tensor.origin->where, tensor.origin->what + " gives " + whole);
   // With the shape that it should have, the rest of the program can be checked.

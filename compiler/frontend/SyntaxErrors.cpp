@@ -19,6 +19,7 @@ llvm::StringRef statementName(size_t rule) {
   case MpParser::RuleImportDecl:
     return "the import";
   case MpParser::RuleExternDecl:
+  case MpParser::RuleFunction:
     return "the declaration";
   case MpParser::RuleTrainEntry:
     return "the entry";

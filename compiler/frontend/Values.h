@@ -192,6 +192,8 @@ struct Instance {
   /// Something in it is wrong and reported: calling it gives nothing.
   bool isBroken = false;
   bool isUsed = false;
+  /// Stands for the declaration of a C++ function.
+  bool isExtern = false;
   /// How often `dropout` was called in it, in the program being built.
   int64_t dropoutCalls = 0;
 

@@ -65,6 +65,9 @@ static double getNumber(TypedAttr value) {
 }
 
 FailureOr<int> ElementProgram::append(Operation *op, function_ref<int(Value)> cellOf) {
+  if (auto call = dyn_cast<CallScalarOp>(op))
+    return op->emitError("`") << call.getFunction() << "` is C++ of `" << call.getHeader()
+                              << "`, which is compiled and not interpreted";
   std::optional<Opcode> opcode = getOpcode(op);
   if (!opcode)
     return op->emitError("cannot interpret ") << op->getName() << " element by element";

@@ -174,6 +174,9 @@ LogicalResult Run<Scalar>::compute(Operation *op, ArrayRef<View> results) {
   const View &result = results.front();
   if (isa<ScalarExpression, MapOp, ConstantOp, ExtentOp, DropoutMaskOp, IotaOp>(op))
     return computeElements(op, result);
+  if (auto call = dyn_cast<CallTensorOp>(op))
+    return op->emitError("`") << call.getFunction() << "` is C++ of `" << call.getHeader()
+                              << "`, which is compiled and not interpreted";
   return TypeSwitch<Operation *, LogicalResult>(op)
       .Case([&](TransferOp transfer) {
         const View &from = get(transfer.getInput());

@@ -77,6 +77,8 @@ static bool mixesRows(Operation *op) {
     return alongBatch(softmax.getDimension());
   if (auto softmax = dyn_cast<LogSoftmaxOp>(op))
     return alongBatch(softmax.getDimension());
+  if (auto call = dyn_cast<CallTensorOp>(op))
+    return !call.getRowWise();
   return false;
 }
 

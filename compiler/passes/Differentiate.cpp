@@ -161,6 +161,9 @@ LogicalResult BackwardWalk::run(StringRef optimizer) {
     if (!gradient)
       continue;
     DifferentiationRule rule = findDifferentiationRule(op);
+    if (!rule && !getForeignFunction(op).empty())
+      return op->emitError() << "`" << getPlainName(op)
+                             << "` has no derivative; give `grad …` in its declaration";
     if (!rule)
       return op->emitError("has no derivative");
     for (unsigned index = 0; index < op->getNumOperands(); ++index) {

@@ -212,6 +212,29 @@ Value rmsNormRule(Operation *op, unsigned index, Value g, Build &b) {
   return gradient->getResult(index);
 }
 
+// g times the derivative, which another function of the header gives: of several, all at once.
+Value callScalarRule(Operation *op, unsigned index, Value g, Build &b) {
+  auto call = cast<CallScalarOp>(op);
+  auto isReal = [](Value input) { return getElementTypeOrSelf(input.getType()).isF32(); };
+  IntegerAttr element;
+  if (llvm::count_if(call.getInputs(), isReal) > 1)
+    element = Builder(op->getContext())
+                  .getI64IntegerAttr(llvm::count_if(call.getInputs().take_front(index), isReal));
+  Value slope =
+      b.make<CallScalarOp>(x(op, index).getType(), call.getInputs(), call.getGradientAttr(),
+                           call.getHeaderAttr(), StringAttr(), element);
+  return b.mul(g, slope);
+}
+
+Value callTensorRule(Operation *op, unsigned index, Value g, Build &b) {
+  auto call = cast<CallTensorOp>(op);
+  SmallVector<Value> inputs(call.getInputs());
+  inputs.push_back(g);
+  return b.make<CallTensorOp>(
+      x(op, index).getType(), inputs, call.getGradientAttr(), call.getHeaderAttr(), StringAttr(),
+      Builder(op->getContext()).getI64IntegerAttr(index), call.getRowWiseAttr());
+}
+
 #define ROW(expression)                                                                            \
   [](Operation *op, unsigned i, Value g, Build &b) -> Value {                                      \
     (void)op, (void)i, (void)b;                                                                    \
@@ -274,6 +297,9 @@ const llvm::StringMap<DifferentiationRule> &table() {
       {"mp.attention", attentionRule},
       {"mp.layer_norm", layerNormRule},
       {"mp.rms_norm", rmsNormRule},
+      // functions of the user's
+      {"mp.call_scalar", callScalarRule},
+      {"mp.call_tensor", callTensorRule},
   };
   return rules;
 }
@@ -281,5 +307,8 @@ const llvm::StringMap<DifferentiationRule> &table() {
 } // namespace
 
 DifferentiationRule mparc::mp::findDifferentiationRule(Operation *op) {
+  // Of a function of the user's only the user can say it.
+  if (!getForeignFunction(op).empty() && !op->hasAttr("gradient"))
+    return nullptr;
   return table().lookup(op->getName().getStringRef());
 }

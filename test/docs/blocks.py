@@ -4,7 +4,7 @@
   blocks.py PAGE --mparc mparc
 
 A block of ```mp has to compile without a word. Where lines of it end in `// error: text`, there has to be an error with that
-text in each of these lines, and in no other. A block of ```mp NAME is written to that file, for others to import.
+text in each of these lines, and in no other. A block of ```mp NAME or ```cpp NAME is written to that file, for others to name.
 Exit status: 0 all is as it says, 1 it is not, one line each.
 """
 
@@ -22,7 +22,7 @@ def blocks(page):
     """(line of the block's first line in the page, file name or none, text)."""
     with open(page, encoding="utf-8") as file:
         text = file.read()
-    for match in re.finditer(r"^```mp(?: (\S+))?\n(.*?)^```$", text, re.S | re.M):
+    for match in re.finditer(r"^```(?:mp(?= |\n)|cpp(?= ))(?: (\S+))?\n(.*?)^```$", text, re.S | re.M):
         yield text.count("\n", 0, match.start(2)) + 1, match.group(1), match.group(2)
 
 

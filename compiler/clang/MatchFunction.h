@@ -1,0 +1,14 @@
+// Whether a function of a header is what an operation's declaration says.
+#pragma once
+
+#include "clang/ReadHeader.h"
+
+namespace clang {
+class ASTContext;
+} // namespace clang
+
+namespace mparc::clang_tools {
+
+ForeignFunction matchFunction(clang::ASTContext &context, const ForeignOperation &operation);
+
+} // namespace mparc::clang_tools

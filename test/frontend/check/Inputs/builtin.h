@@ -1,0 +1,1 @@
+inline float lane(float x) { return x + threadIdx.x; }
