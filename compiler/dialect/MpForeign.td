@@ -41,7 +41,6 @@ def Mp_CallTensorOp : Mp_Op<"call_tensor", [Pure]> {
 
     ```mlir
     %y = mp.call_tensor "my::mix" from "my_ops.h" (%x) {gradient = "my::mix_grad", row_wise} : (tensor<?x4xf32, #mp.dims<batch, 4>>) -> tensor<?x4xf32, #mp.dims<batch, 4>>
-    %dx = mp.call_tensor "my::mix_grad" from "my_ops.h" (%x, %g) {adjoint = 0 : i64, row_wise} : (tensor<?x4xf32, #mp.dims<batch, 4>>, tensor<?x4xf32, #mp.dims<batch, 4>>) -> tensor<?x4xf32, #mp.dims<batch, 4>>
     ```
   }];
   let arguments = (ins Variadic<AnyRankedTensor>:$inputs, StrAttr:$function, StrAttr:$header,

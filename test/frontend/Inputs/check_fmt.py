@@ -30,7 +30,8 @@ def run(path, *flags):
 
 
 def main():
-    seed = random.randrange(1 << 30)
+    # One seed, so that what passes here passes again; another by hand: MPARC_FMT_SEED=2.
+    seed = int(os.environ.get("MPARC_FMT_SEED", "1"))
     generator = random.Random(seed)
     correct = [path for path in files(sys.argv[1]) if run(path).returncode == 0]
     if len(correct) < 10:
