@@ -36,13 +36,20 @@ static std::string words(Operation *op) {
   return text;
 }
 
+/// A declaration as far as it goes before the place, and a mark where there is more.
+static std::string shorten(StringRef declaration) {
+  const size_t room = kPlaceColumn - 8;
+  if (declaration.size() <= room)
+    return declaration.str();
+  return declaration.take_front(room - 4).rtrim().str() + " ...";
+}
+
 /// The declaration an operation belongs to, or its own place in the source.
 std::string FilePrinter::layerComment(Operation *op) {
   if (auto path = op->getAttrOfType<StringAttr>(kLayer))
     for (StringRef name = path.getValue(); !name.empty(); name = name.rsplit('.').first) {
       if (auto layer = index.layers.find(name); layer != index.layers.end())
-        return comment(layer->second.getText().take_front(kPlaceColumn - 8),
-                       placeComment(layer->second.getLoc()));
+        return comment(shorten(layer->second.getText()), placeComment(layer->second.getLoc()));
       if (!name.contains('.'))
         break;
     }

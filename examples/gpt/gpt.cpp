@@ -494,7 +494,7 @@ void Gpt::forward_on_0(int64_t rows) {
   linear(d0, rows * 128, 128, 384, h_0_ln_1_out_, h_0_attn_c_attn_weight_, h_0_attn_c_attn_bias_,
          Activation::none, h_0_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:80
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:80
   float *const h_0_attn_queries = d0.rows<float>(196608); // [rows, time 128, 128]
   copy(d0, Shape{rows, 128, 128}, h_0_attn_c_attn_out, {49152, 384, 1}, h_0_attn_queries,
        {16384, 128, 1});
@@ -542,7 +542,7 @@ void Gpt::forward_on_0(int64_t rows) {
   linear(d0, rows * 128, 128, 512, h_0_ln_2_out_, h_0_mlp_c_fc_weight_, h_0_mlp_c_fc_bias_,
          Activation::none, h_0_mlp_c_fc_out_);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:83
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
   h_0_mlp_out_ = d0.rows<float>(262144); // [rows, time 128, out 512]
   map(d0, rows * 65536, Gelu{}, h_0_mlp_out_, h_0_mlp_c_fc_out_);
 
@@ -575,7 +575,7 @@ void Gpt::forward_on_1(int64_t rows) {
   linear(d1, rows * 128, 128, 384, h_1_ln_1_out_, h_1_attn_c_attn_weight_, h_1_attn_c_attn_bias_,
          Activation::none, h_1_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:80
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:80
   float *const h_1_attn_queries = d1.rows<float>(196608); // [rows, time 128, 128]
   copy(d1, Shape{rows, 128, 128}, h_1_attn_c_attn_out, {49152, 384, 1}, h_1_attn_queries,
        {16384, 128, 1});
@@ -623,7 +623,7 @@ void Gpt::forward_on_1(int64_t rows) {
   linear(d1, rows * 128, 128, 512, h_1_ln_2_out_, h_1_mlp_c_fc_weight_, h_1_mlp_c_fc_bias_,
          Activation::none, h_1_mlp_c_fc_out_);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:83
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
   h_1_mlp_out_ = d1.rows<float>(262144); // [rows, time 128, out 512]
   map(d1, rows * 65536, Gelu{}, h_1_mlp_out_, h_1_mlp_c_fc_out_);
 
@@ -656,7 +656,7 @@ void Gpt::forward_on_2(int64_t rows) {
   linear(d2, rows * 128, 128, 384, h_2_ln_1_out_, h_2_attn_c_attn_weight_, h_2_attn_c_attn_bias_,
          Activation::none, h_2_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:80
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:80
   float *const h_2_attn_queries = d2.rows<float>(196608); // [rows, time 128, 128]
   copy(d2, Shape{rows, 128, 128}, h_2_attn_c_attn_out, {49152, 384, 1}, h_2_attn_queries,
        {16384, 128, 1});
@@ -704,7 +704,7 @@ void Gpt::forward_on_2(int64_t rows) {
   linear(d2, rows * 128, 128, 512, h_2_ln_2_out_, h_2_mlp_c_fc_weight_, h_2_mlp_c_fc_bias_,
          Activation::none, h_2_mlp_c_fc_out_);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:83
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
   h_2_mlp_out_ = d2.rows<float>(262144); // [rows, time 128, out 512]
   map(d2, rows * 65536, Gelu{}, h_2_mlp_out_, h_2_mlp_c_fc_out_);
 
@@ -737,7 +737,7 @@ void Gpt::forward_on_3(int64_t rows) {
   linear(d3, rows * 128, 128, 384, h_3_ln_1_out_, h_3_attn_c_attn_weight_, h_3_attn_c_attn_bias_,
          Activation::none, h_3_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:80
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:80
   float *const h_3_attn_queries = d3.rows<float>(196608); // [rows, time 128, 128]
   copy(d3, Shape{rows, 128, 128}, h_3_attn_c_attn_out, {49152, 384, 1}, h_3_attn_queries,
        {16384, 128, 1});
@@ -785,7 +785,7 @@ void Gpt::forward_on_3(int64_t rows) {
   linear(d3, rows * 128, 128, 512, h_3_ln_2_out_, h_3_mlp_c_fc_weight_, h_3_mlp_c_fc_bias_,
          Activation::none, h_3_mlp_c_fc_out_);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:83
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
   h_3_mlp_out_ = d3.rows<float>(262144); // [rows, time 128, out 512]
   map(d3, rows * 65536, Gelu{}, h_3_mlp_out_, h_3_mlp_c_fc_out_);
 
@@ -855,7 +855,7 @@ void Gpt::backward_on_3(int64_t rows) {
   matmul(d3, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, x_grad, h_3_mlp_out_,
          h_3_mlp_c_proj_weight_grad, store_);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:83
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
   float *const h_3_mlp_c_fc_out_grad = d3.rows<float>(0); // [rows, time 128, out 512]
   map(d3, rows * 65536, GeluDerivativeMul{}, h_3_mlp_c_fc_out_grad, h_3_mlp_c_fc_out_,
       h_3_mlp_c_proj_reshape_grad);
@@ -894,7 +894,7 @@ void Gpt::backward_on_3(int64_t rows) {
   matmul(d3, 1, 128, 128, rows * 128, Transpose::yes, Transpose::no, h_3_out_grad_2, h_3_attn_out_,
          h_3_attn_c_proj_weight_grad, store_);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:80
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:80
   float *const h_3_attn_y_grad = d3.rows<float>(65536); // [rows, heads 4, time 128, dim 32]
   copy(d3, Shape{rows, 4, 128, 32}, h_3_attn_c_proj_reshape_grad, {16384, 32, 128, 1},
        h_3_attn_y_grad, {16384, 4096, 32, 1});
@@ -969,7 +969,7 @@ void Gpt::backward_on_2(int64_t rows) {
   matmul(d2, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, x_grad_on_2, h_2_mlp_out_,
          h_2_mlp_c_proj_weight_grad, store_);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:83
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
   float *const h_2_mlp_c_fc_out_grad = d2.rows<float>(0); // [rows, time 128, out 512]
   map(d2, rows * 65536, GeluDerivativeMul{}, h_2_mlp_c_fc_out_grad, h_2_mlp_c_fc_out_,
       h_2_mlp_c_proj_reshape_grad);
@@ -1008,7 +1008,7 @@ void Gpt::backward_on_2(int64_t rows) {
   matmul(d2, 1, 128, 128, rows * 128, Transpose::yes, Transpose::no, h_2_out_grad_2, h_2_attn_out_,
          h_2_attn_c_proj_weight_grad, store_);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:80
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:80
   float *const h_2_attn_y_grad = d2.rows<float>(65536); // [rows, heads 4, time 128, dim 32]
   copy(d2, Shape{rows, 4, 128, 32}, h_2_attn_c_proj_reshape_grad, {16384, 32, 128, 1},
        h_2_attn_y_grad, {16384, 4096, 32, 1});
@@ -1084,7 +1084,7 @@ void Gpt::backward_on_1(int64_t rows) {
   matmul(d1, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, x_grad_on_1, h_1_mlp_out_,
          h_1_mlp_c_proj_weight_grad, store_);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:83
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
   float *const h_1_mlp_c_fc_out_grad = d1.rows<float>(0); // [rows, time 128, out 512]
   map(d1, rows * 65536, GeluDerivativeMul{}, h_1_mlp_c_fc_out_grad, h_1_mlp_c_fc_out_,
       h_1_mlp_c_proj_reshape_grad);
@@ -1123,7 +1123,7 @@ void Gpt::backward_on_1(int64_t rows) {
   matmul(d1, 1, 128, 128, rows * 128, Transpose::yes, Transpose::no, h_1_out_grad_2, h_1_attn_out_,
          h_1_attn_c_proj_weight_grad, store_);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:80
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:80
   float *const h_1_attn_y_grad = d1.rows<float>(65536); // [rows, heads 4, time 128, dim 32]
   copy(d1, Shape{rows, 4, 128, 32}, h_1_attn_c_proj_reshape_grad, {16384, 32, 128, 1},
        h_1_attn_y_grad, {16384, 4096, 32, 1});
@@ -1199,7 +1199,7 @@ void Gpt::backward_on_0(int64_t rows) {
   matmul(d0, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, x_grad_on_0, h_0_mlp_out_,
          h_0_mlp_c_proj_weight_grad, store_);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:83
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
   float *const h_0_mlp_c_fc_out_grad = d0.rows<float>(0); // [rows, time 128, out 512]
   map(d0, rows * 65536, GeluDerivativeMul{}, h_0_mlp_c_fc_out_grad, h_0_mlp_c_fc_out_,
       h_0_mlp_c_proj_reshape_grad);
@@ -1238,7 +1238,7 @@ void Gpt::backward_on_0(int64_t rows) {
   matmul(d0, 1, 128, 128, rows * 128, Transpose::yes, Transpose::no, h_0_out_grad_2, h_0_attn_out_,
          h_0_attn_c_proj_weight_grad, store_);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:80
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:80
   float *const h_0_attn_y_grad = d0.rows<float>(65536); // [rows, heads 4, time 128, dim 32]
   copy(d0, Shape{rows, 4, 128, 32}, h_0_attn_c_proj_reshape_grad, {16384, 32, 128, 1},
        h_0_attn_y_grad, {16384, 4096, 32, 1});
@@ -1388,7 +1388,7 @@ void Gpt::evaluate_on_0(int64_t rows) {
   linear(d0, rows * 128, 128, 384, h_0_ln_1_out, h_0_attn_c_attn_weight_, h_0_attn_c_attn_bias_,
          Activation::none, h_0_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:80
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:80
   float *const h_0_attn_queries = d0.rows<float>(196608); // [rows, time 128, 128]
   copy(d0, Shape{rows, 128, 128}, h_0_attn_c_attn_out, {49152, 384, 1}, h_0_attn_queries,
        {16384, 128, 1});
@@ -1436,7 +1436,7 @@ void Gpt::evaluate_on_0(int64_t rows) {
   linear(d0, rows * 128, 128, 512, h_0_ln_2_out, h_0_mlp_c_fc_weight_, h_0_mlp_c_fc_bias_,
          Activation::none, h_0_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:83
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
   float *const h_0_mlp_out = d0.rows<float>(0); // [rows, time 128, out 512]
   map(d0, rows * 65536, Gelu{}, h_0_mlp_out, h_0_mlp_c_fc_out);
 
@@ -1469,7 +1469,7 @@ void Gpt::evaluate_on_1(int64_t rows) {
   linear(d1, rows * 128, 128, 384, h_1_ln_1_out, h_1_attn_c_attn_weight_, h_1_attn_c_attn_bias_,
          Activation::none, h_1_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:80
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:80
   float *const h_1_attn_queries = d1.rows<float>(262144); // [rows, time 128, 128]
   copy(d1, Shape{rows, 128, 128}, h_1_attn_c_attn_out, {49152, 384, 1}, h_1_attn_queries,
        {16384, 128, 1});
@@ -1517,7 +1517,7 @@ void Gpt::evaluate_on_1(int64_t rows) {
   linear(d1, rows * 128, 128, 512, h_1_ln_2_out, h_1_mlp_c_fc_weight_, h_1_mlp_c_fc_bias_,
          Activation::none, h_1_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:83
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
   float *const h_1_mlp_out = d1.rows<float>(0); // [rows, time 128, out 512]
   map(d1, rows * 65536, Gelu{}, h_1_mlp_out, h_1_mlp_c_fc_out);
 
@@ -1550,7 +1550,7 @@ void Gpt::evaluate_on_2(int64_t rows) {
   linear(d2, rows * 128, 128, 384, h_2_ln_1_out, h_2_attn_c_attn_weight_, h_2_attn_c_attn_bias_,
          Activation::none, h_2_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:80
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:80
   float *const h_2_attn_queries = d2.rows<float>(262144); // [rows, time 128, 128]
   copy(d2, Shape{rows, 128, 128}, h_2_attn_c_attn_out, {49152, 384, 1}, h_2_attn_queries,
        {16384, 128, 1});
@@ -1598,7 +1598,7 @@ void Gpt::evaluate_on_2(int64_t rows) {
   linear(d2, rows * 128, 128, 512, h_2_ln_2_out, h_2_mlp_c_fc_weight_, h_2_mlp_c_fc_bias_,
          Activation::none, h_2_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:83
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
   float *const h_2_mlp_out = d2.rows<float>(0); // [rows, time 128, out 512]
   map(d2, rows * 65536, Gelu{}, h_2_mlp_out, h_2_mlp_c_fc_out);
 
@@ -1632,7 +1632,7 @@ void Gpt::evaluate_on_3(int64_t rows) {
   linear(d3, rows * 128, 128, 384, h_3_ln_1_out, h_3_attn_c_attn_weight_, h_3_attn_c_attn_bias_,
          Activation::none, h_3_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:80
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:80
   float *const h_3_attn_queries = d3.rows<float>(262144); // [rows, time 128, 128]
   copy(d3, Shape{rows, 128, 128}, h_3_attn_c_attn_out, {49152, 384, 1}, h_3_attn_queries,
        {16384, 128, 1});
@@ -1680,7 +1680,7 @@ void Gpt::evaluate_on_3(int64_t rows) {
   linear(d3, rows * 128, 128, 512, h_3_ln_2_out, h_3_mlp_c_fc_weight_, h_3_mlp_c_fc_bias_,
          Activation::none, h_3_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:83
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
   float *const h_3_mlp_out = d3.rows<float>(0); // [rows, time 128, out 512]
   map(d3, rows * 65536, Gelu{}, h_3_mlp_out, h_3_mlp_c_fc_out);
 
@@ -1762,7 +1762,7 @@ void Gpt::predict_on_0(int64_t rows) {
   linear(d0, rows * 128, 128, 384, h_0_ln_1_out, h_0_attn_c_attn_weight_, h_0_attn_c_attn_bias_,
          Activation::none, h_0_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:80
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:80
   float *const h_0_attn_queries = d0.rows<float>(196608); // [rows, time 128, 128]
   copy(d0, Shape{rows, 128, 128}, h_0_attn_c_attn_out, {49152, 384, 1}, h_0_attn_queries,
        {16384, 128, 1});
@@ -1810,7 +1810,7 @@ void Gpt::predict_on_0(int64_t rows) {
   linear(d0, rows * 128, 128, 512, h_0_ln_2_out, h_0_mlp_c_fc_weight_, h_0_mlp_c_fc_bias_,
          Activation::none, h_0_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:83
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
   float *const h_0_mlp_out = d0.rows<float>(0); // [rows, time 128, out 512]
   map(d0, rows * 65536, Gelu{}, h_0_mlp_out, h_0_mlp_c_fc_out);
 
@@ -1843,7 +1843,7 @@ void Gpt::predict_on_1(int64_t rows) {
   linear(d1, rows * 128, 128, 384, h_1_ln_1_out, h_1_attn_c_attn_weight_, h_1_attn_c_attn_bias_,
          Activation::none, h_1_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:80
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:80
   float *const h_1_attn_queries = d1.rows<float>(262144); // [rows, time 128, 128]
   copy(d1, Shape{rows, 128, 128}, h_1_attn_c_attn_out, {49152, 384, 1}, h_1_attn_queries,
        {16384, 128, 1});
@@ -1891,7 +1891,7 @@ void Gpt::predict_on_1(int64_t rows) {
   linear(d1, rows * 128, 128, 512, h_1_ln_2_out, h_1_mlp_c_fc_weight_, h_1_mlp_c_fc_bias_,
          Activation::none, h_1_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:83
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
   float *const h_1_mlp_out = d1.rows<float>(0); // [rows, time 128, out 512]
   map(d1, rows * 65536, Gelu{}, h_1_mlp_out, h_1_mlp_c_fc_out);
 
@@ -1924,7 +1924,7 @@ void Gpt::predict_on_2(int64_t rows) {
   linear(d2, rows * 128, 128, 384, h_2_ln_1_out, h_2_attn_c_attn_weight_, h_2_attn_c_attn_bias_,
          Activation::none, h_2_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:80
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:80
   float *const h_2_attn_queries = d2.rows<float>(262144); // [rows, time 128, 128]
   copy(d2, Shape{rows, 128, 128}, h_2_attn_c_attn_out, {49152, 384, 1}, h_2_attn_queries,
        {16384, 128, 1});
@@ -1972,7 +1972,7 @@ void Gpt::predict_on_2(int64_t rows) {
   linear(d2, rows * 128, 128, 512, h_2_ln_2_out, h_2_mlp_c_fc_weight_, h_2_mlp_c_fc_bias_,
          Activation::none, h_2_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:83
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
   float *const h_2_mlp_out = d2.rows<float>(0); // [rows, time 128, out 512]
   map(d2, rows * 65536, Gelu{}, h_2_mlp_out, h_2_mlp_c_fc_out);
 
@@ -2006,7 +2006,7 @@ void Gpt::predict_on_3(int64_t rows) {
   linear(d3, rows * 128, 128, 384, h_3_ln_1_out, h_3_attn_c_attn_weight_, h_3_attn_c_attn_bias_,
          Activation::none, h_3_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: causal     transformer.mp:80
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:80
   float *const h_3_attn_queries = d3.rows<float>(262144); // [rows, time 128, 128]
   copy(d3, Shape{rows, 128, 128}, h_3_attn_c_attn_out, {49152, 384, 1}, h_3_attn_queries,
        {16384, 128, 1});
@@ -2054,7 +2054,7 @@ void Gpt::predict_on_3(int64_t rows) {
   linear(d3, rows * 128, 128, 512, h_3_ln_2_out, h_3_mlp_c_fc_weight_, h_3_mlp_c_fc_bias_,
          Activation::none, h_3_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropout, a     transformer.mp:83
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
   float *const h_3_mlp_out = d3.rows<float>(0); // [rows, time 128, out 512]
   map(d3, rows * 65536, Gelu{}, h_3_mlp_out, h_3_mlp_c_fc_out);
 

@@ -12,13 +12,6 @@ namespace mpar {
 
 namespace {
 
-int64_t element_count(const std::vector<int64_t> &shape) {
-  int64_t count = 1;
-  for (int64_t extent : shape)
-    count *= extent;
-  return count;
-}
-
 // Settings with what is left open taken from the program.
 OptimizerSettings choose(const OptimizerSettings &asked, const OptimizerSettings &program) {
   if (asked.kind == OptimizerSettings::Kind::none)

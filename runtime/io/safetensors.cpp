@@ -264,6 +264,13 @@ void write_safetensors(const std::string &path, const SafetensorsContent &conten
   file.commit();
 }
 
+int64_t element_count(const std::vector<int64_t> &shape) {
+  int64_t count = 1;
+  for (int64_t extent : shape)
+    count *= extent;
+  return count;
+}
+
 std::string shape_text(const std::vector<int64_t> &shape) {
   std::string text = "[";
   for (size_t i = 0; i < shape.size(); ++i)

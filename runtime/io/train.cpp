@@ -1,6 +1,7 @@
 #include "mpar/train.h"
 
 #include "mpar/errors.h"
+#include "mpar/safetensors.h"
 
 #include <algorithm>
 #include <cmath>
@@ -13,13 +14,6 @@ namespace {
 void check_loss(float loss, const std::string &where) {
   if (!std::isfinite(loss))
     fail(where + ": the loss is " + (std::isnan(loss) ? "nan" : "infinite"));
-}
-
-int64_t element_count(const std::vector<int64_t> &shape) {
-  int64_t count = 1;
-  for (int64_t extent : shape)
-    count *= extent;
-  return count;
 }
 
 // The last step before a file is written may have broken what the next loss would show.

@@ -14,13 +14,6 @@
 namespace mpar {
 namespace {
 
-int64_t element_count(const std::vector<int64_t> &shape) {
-  int64_t count = 1;
-  for (int64_t extent : shape)
-    count *= extent;
-  return count;
-}
-
 // "a, b, c and 7 more": enough to see what is wrong without filling the screen.
 class Complaints {
 public:

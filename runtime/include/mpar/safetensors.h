@@ -58,6 +58,9 @@ void write_safetensors(const std::string &path, const SafetensorsContent &conten
 /// A name from a file as a message may show it: of printable characters, and short.
 std::string printable(const std::string &name);
 
+/// The product of the extents; 1 for a scalar.
+int64_t element_count(const std::vector<int64_t> &shape);
+
 /// "[256, 12]", for messages.
 std::string shape_text(const std::vector<int64_t> &shape);
 
