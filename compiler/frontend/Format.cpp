@@ -224,7 +224,10 @@ void Formatter::writeLine(size_t first, size_t last) {
     piece.hasSpaceBefore = hasComments && !isTight(kindAt(i));
     if (i > first) {
       piece.hasSpaceBefore |= needsSpace(kindAt(i - 1), isUnary(i - 1), kindAt(i));
-      piece.breakRank = breakRank(kindAt(i - 1), isUnary(i - 1), kindAt(i), isUnary(i), open);
+      // Beside a comment a line ends where the user ended it, and nowhere else: a break put there
+      // could not be told from the user's when the result is laid out again.
+      if (!hasComments)
+        piece.breakRank = breakRank(kindAt(i - 1), isUnary(i - 1), kindAt(i), isUnary(i), open);
     } else if (entryColumns && kindAt(i) == Lexer::NAME) {
       piece.text.append(entryColumns - piece.text.size(), ' ');
     }
