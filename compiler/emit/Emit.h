@@ -19,7 +19,7 @@ inline constexpr llvm::StringLiteral kFunctor = "mp.functor";
 /// The C++ name of an operation's result; an array of them where it has several.
 inline constexpr llvm::StringLiteral kName = "mp.name";
 /// On an operation, the numbers of the results whose pointers outlive the function that computes
-/// them: these are members of the class.
+/// them: these are members of the part of the batch that functions work on.
 inline constexpr llvm::StringLiteral kMember = "mp.member";
 /// On an operation of @train that computes gradients.
 inline constexpr llvm::StringLiteral kBackward = "mp.backward";

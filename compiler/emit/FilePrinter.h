@@ -18,10 +18,11 @@ namespace mparc::emit {
 struct Function {
   std::string name;
   std::string body;
-  std::string layers; // for the reader of the caller
-  bool usesRows = false;
-  std::string when; // "before" or "after" the parts of a batch; empty: for each, or for a batch
-                    // that is not cut
+  std::string layers;   // for the reader of the caller
+  std::string when;     // "before" or "after" the parts of a batch; empty: for each, or for a batch
+                        // that is not cut
+  bool updates = false; // parameters: what threads share out by parameters, not by rows
+  bool readsGradients = false; // or writes them, other than by an update
 };
 
 class FilePrinter {
@@ -37,6 +38,7 @@ private:
   void printHeaders(llvm::raw_ostream &out);
   void printClass(llvm::raw_ostream &out);
   void printMembers(llvm::raw_ostream &out);
+  void printPart(llvm::raw_ostream &out);
   void printConstructor(llvm::raw_ostream &out);
   void printMain(llvm::raw_ostream &out);
   std::vector<Function> makeFunctions(mp::ProgramOp program);
@@ -44,7 +46,8 @@ private:
   std::string transferComment(mp::TransferOp transfer);
   /// The three functions of mpar::Model, each followed by the stages it calls.
   void printProgram(mp::ProgramOp program, llvm::StringRef signature, llvm::raw_ostream &out);
-  void printArguments(mp::ProgramOp program, bool inParts, llvm::raw_ostream &out);
+  /// What the rows called `part` find in the batch.
+  void printArguments(mp::ProgramOp program, llvm::StringRef part, llvm::raw_ostream &out);
   void printParts(mp::ProgramOp program, llvm::raw_ostream &out);
   void printOverloads(llvm::raw_ostream &out);
   /// The C++ name of an argument where it is one of a function's: without the member's underscore.

@@ -1,11 +1,11 @@
 //===- NameValues.cpp - the C++ name of everything that is printed
 //---------------------------------===//
 //
-// Does:     names values after the source, gradients `h_grad`, copies `h_on_1`, members `h_`, and
+// Does:     names values after the source, gradients `h_grad`, copies `h_on_1`, and
 // functors
 //           after what they compute.
 // Before:   %h = mp.linear ... loc("h")
-// Becomes:  %h = mp.linear ... {mp.name = "h_", mp.member}
+// Becomes:  %h = mp.linear ... {mp.name = "h", mp.member = [0]}
 // Needs:    mp-prepare-emission.
 // Gives:    mp.name on results, parameters and programs, mp.member where functions share a value,
 //           mp.functor on maps, mp.class on the model.
@@ -17,6 +17,7 @@
 #include "emit/Identifiers.h"
 
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 using namespace mparc::mp;
@@ -38,8 +39,9 @@ private:
   std::string memberName(Value value, StringRef name);
 
   using Shared = std::pair<Type, bool>;
-  llvm::StringMap<Shared> shared;     // members of the class, and what they point to
-  llvm::StringMap<unsigned> nextHere; // how often the program at hand has used a name
+  llvm::StringMap<Shared> shared;     // members of the part, and what they point to
+  llvm::StringSet<> usedHere;         // those of the program at hand
+  llvm::StringMap<unsigned> nextHere; // how often it has asked for a name
 };
 
 } // namespace
@@ -149,16 +151,15 @@ static std::string describe(OpResult result) {
 static std::string temporaryName(Operation *op) { return ("_" + getPlainName(op)).str(); }
 
 std::string NameValuesPass::memberName(Value value, StringRef name) {
-  // Programs share `x_` where both mean a pointer to the same kind of tensor; one program gives a
+  // Programs share `x` where both mean a pointer to the same kind of tensor; one program gives a
   // member to one value.
   unsigned &number = nextHere[name];
   Shared type{value.getType(), isReadOnly(value)};
   for (;;) {
     ++number;
-    std::string member =
-        number == 1 ? (name + "_").str() : (name + "_" + Twine(number) + "_").str();
+    std::string member = number == 1 ? name.str() : (name + "_" + Twine(number)).str();
     auto [known, isNew] = shared.try_emplace(member, type);
-    if (isNew || known->second == type)
+    if ((isNew || known->second == type) && usedHere.insert(member).second)
       return member;
   }
 }
@@ -168,7 +169,6 @@ void NameValuesPass::nameParameters() {
   Scope members;
   for (auto parameter : getOperation().getOps<ParameterOp>()) {
     std::string name = members.unique(makeIdentifier(parameter.getSymName()) + "_");
-    shared[name] = {}; // no value is called that
     parameter->setAttr(kName, builder.getStringAttr(name));
   }
 }
@@ -237,6 +237,7 @@ void NameValuesPass::runOnOperation() {
   nameParameters();
   for (auto program : getOperation().getOps<ProgramOp>()) {
     nextHere.clear();
+    usedHere.clear();
     nameArguments(program);
     nameResults(program);
   }

@@ -94,7 +94,7 @@ static bool prints(Operation *op) { return !isa<ReadOp, ReshapeOp, GradientOp, R
 /// The function of what ends a step: the norm of the gradients, and the updates; empty for others.
 static std::string endOfStep(Operation *op) {
   if (isa<UpdateOp>(op))
-    return "update"; // a line a device: not worth a function each
+    return "update"; // a line a device: not worth a function each; threads share it out
   if (isa<AssignOp>(op))
     return "update_buffers";
   if (isa<SquaredNormOp, ClipScaleOp>(op))
@@ -102,6 +102,8 @@ static std::string endOfStep(Operation *op) {
   if (!isa<TransferOp>(op) || op->use_empty())
     return {};
   std::string first = endOfStep(*op->user_begin());
+  if (first == "update") // copies what the gradients are multiplied by, which is not shared out
+    return "clip_gradients";
   bool agree =
       llvm::all_of(op->getUsers(), [&](Operation *user) { return endOfStep(user) == first; });
   return agree ? first : std::string();

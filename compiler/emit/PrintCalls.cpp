@@ -22,14 +22,14 @@ std::string literal(ConstantOp constant);
 std::string CallPrinter::name(Value value) {
   if (auto argument = dyn_cast<BlockArgument>(value)) {
     auto names = argument.getOwner()->getParentOp()->getAttrOfType<ArrayAttr>(kArgumentNames);
-    return cast<StringAttr>(names[argument.getArgNumber()]).str();
+    return part + "." + cast<StringAttr>(names[argument.getArgNumber()]).str();
   }
   Operation *op = value.getDefiningOp();
   if (auto reshape = dyn_cast<ReshapeOp>(op))
     return name(reshape.getInput());
   if (auto read = dyn_cast<ReadOp>(op))
     return index.parameters.lookup(read.getParameterAttr())->getAttrOfType<StringAttr>(kName).str();
-  return getName(value).str();
+  return (isMember(value) ? part + "." : "") + getName(value).str();
 }
 
 std::string CallPrinter::device(Operation *op) {
@@ -64,8 +64,9 @@ std::string CallPrinter::place(Value result) {
 }
 
 std::string CallPrinter::extent(int64_t scale, int64_t offset) {
-  std::string count = inParts ? "batch_rows_" + (scale == 1 ? "" : " * " + std::to_string(scale))
-                              : size({scale, true});
+  std::string count = inParts
+                          ? "part.batch_rows" + (scale == 1 ? "" : " * " + std::to_string(scale))
+                          : size({scale, true});
   if (offset != 0)
     count += (offset < 0 ? " - " : " + ") + std::to_string(std::abs(offset));
   return "float(" + count + ")";
@@ -112,7 +113,9 @@ std::string CallPrinter::mappedStrides(Value operand, ArrayRef<int64_t> map) {
   return list(mapped);
 }
 
-std::string CallPrinter::store(Operation *op) { return op->hasAttr(kAccumulate) ? ", store_" : ""; }
+std::string CallPrinter::store(Operation *op) {
+  return op->hasAttr(kAccumulate) ? ", part.store" : "";
+}
 
 std::string CallPrinter::elementNumbers(Type tensor) {
   if (!inParts)
@@ -120,10 +123,10 @@ std::string CallPrinter::elementNumbers(Type tensor) {
   // As in a tensor of all rows, of which these are some.
   std::string steps, first;
   for (auto [step, dimension] : llvm::zip(strides(tensor), getDimensions(tensor))) {
-    std::string text = step.perRow ? "batch_rows_ * " + std::to_string(step.count) : size(step);
+    std::string text = step.perRow ? "part.batch_rows * " + std::to_string(step.count) : size(step);
     steps += (steps.empty() ? "" : ", ") + text;
     if (dimension.hasBatch()) // the factors after the batch are positions within a row
-      first = "first_row_ * " + std::to_string(innerFactors(dimension)) + " * " + text;
+      first = "part.first_row * " + std::to_string(innerFactors(dimension)) + " * " + text;
   }
   return "Index64{{" + steps + "}" + (first.empty() ? "" : ", " + first) + "}";
 }

@@ -12,7 +12,10 @@ namespace mparc::emit {
 /// Prints operations into the body of one function, and notes what the body refers to.
 class CallPrinter {
 public:
-  CallPrinter(const ModelIndex &index, llvm::raw_ostream &out) : index(index), out(out) {}
+  /// `part`: what the code at hand calls the rows it works on, which have the values that functions
+  /// share.
+  CallPrinter(const ModelIndex &index, llvm::raw_ostream &out, llvm::StringRef part = "part")
+      : index(index), out(out), part(part) {}
 
   /// The result's pointer, then the call that fills it.
   void print(mlir::Operation *op);
@@ -83,7 +86,7 @@ private:
   std::string extent(int64_t scale, int64_t offset);
   /// A mask's operand: each element's number in the whole batch.
   std::string elementNumbers(mlir::Type tensor);
-  /// `, store_` where a call adds up what the parts of a batch give.
+  /// `, part.store` where a call adds up what the parts of a batch give.
   static std::string store(mlir::Operation *op);
   /// `{rows, 4}`: the extents of a tensor.
   std::string shape(mlir::Type tensor);
@@ -95,6 +98,7 @@ private:
 
   const ModelIndex &index;
   llvm::raw_ostream &out;
+  std::string part;
 };
 
 } // namespace mparc::emit

@@ -44,35 +44,34 @@ void FilePrinter::printMembers(llvm::raw_ostream &out) {
         << parameter->getAttrOfType<StringAttr>(kName).getValue() << "; // "
         << shapeComment(parameter.getTensorType()) << ", device "
         << getDevice(parameter).value_or(0) << alsoComment(parameter) << "\n";
-  if (index.train && index.train->hasAttr(kRowsAPart))
-    out << "\n// The rows of the batch at hand, where the part at hand begins, and whether its "
-           "sums are the first.\n"
-        << "int64_t batch_rows_ = 0;\nint64_t first_row_ = 0;\nmpar::Store store_ = "
-           "mpar::Store::overwrite;\n";
+}
+
+void FilePrinter::printPart(llvm::raw_ostream &out) {
+  out << "/// Rows that are worked on together, and the values that one function computes of them "
+         "and "
+         "another reads.\n"
+      << "struct Part : mpar::BatchPart {\nusing BatchPart::BatchPart;\n\n";
   llvm::StringSet<> known;
-  bool first = true;
-  auto member = [&](StringRef name, Type type, bool readOnly) {
+  CallPrinter names(index, out, "");
+  auto member = [&](Value value, bool readOnly) {
+    std::string name = names.name(value).substr(1); // without the point
     if (!known.insert(name).second)
       return;
-    out << (first ? "\n// Values that one function computes and another reads; they live for a "
-                    "call.\n"
-                  : "")
-        << (readOnly ? "const " : "") << elementTypeName(getElementTypeOrSelf(type)) << " *" << name
-        << " = nullptr; // " << shapeComment(type) << "\n";
-    first = false;
+    out << (readOnly ? "const " : "") << elementTypeName(getElementTypeOrSelf(value.getType()))
+        << " *" << name << " = nullptr; // " << shapeComment(value.getType()) << "\n";
   };
-  CallPrinter names(index, out);
   for (ProgramOp program : {index.train, index.evaluate, index.predict}) {
     if (!program)
       continue;
     for (BlockArgument argument : program.getBlock().getArguments())
       if (!argument.use_empty())
-        member(names.name(argument), argument.getType(), true);
+        member(argument, true);
     for (Operation &op : program.getBlock())
       for (Value result : op.getResults())
         if (isMember(result))
-          member(names.name(result), result.getType(), isa<TransferOp>(op));
+          member(result, isa<TransferOp>(op));
   }
+  out << "};\n\n";
 }
 
 void FilePrinter::printHeaders(llvm::raw_ostream &out) {
@@ -117,9 +116,10 @@ void FilePrinter::printClass(llvm::raw_ostream &out) {
       << pointerType(output) << "forward(" << parameters << ");\n\n"
       << "/// Devices, parameters and training, as the runtime reads them.\n"
       << "static mpar::ModelDescription describe();\n\nprivate:\n";
+  printPart(out);
   for (auto &[program, stages] : functions)
     for (const Function &stage : stages)
-      out << "void " << stage.name << "(" << (stage.usesRows ? "int64_t rows" : "") << ");\n";
+      out << "void " << stage.name << "(Part &part);\n";
   printMembers(out);
   out << "};\n";
 }
@@ -162,7 +162,8 @@ EmittedText FilePrinter::print() {
     header << "// The declaration of " << inComment(options.source) << "'s model "
            << index.model.getSymName() << "; its definition has the details.\n"
            << "// Written by mparc " << options.version << ": " << inComment(options.command)
-           << "\n#pragma once\n\n#include \"mpar/model.h\"\n\n#include <cstdint>\n";
+           << "\n#pragma once\n\n#include \"mpar/model.h\"\n#include \"mpar/part.h\"\n\n#include "
+              "<cstdint>\n";
     printClass(header);
     source << "\n#include \"" << options.header << "\"\n";
   }

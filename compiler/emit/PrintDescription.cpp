@@ -4,6 +4,7 @@
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace mparc::mp;
@@ -90,6 +91,29 @@ static void printParameters(const ModelIndex &index, llvm::raw_ostream &out) {
     printParameter(parameter, out);
 }
 
+/// Multiplications of matrix products in a program, those that grow with the rows, a row.
+static int64_t rowMultiplications(ProgramOp program) {
+  int64_t sum = 0;
+  auto add = [&](Value left, Value right, int64_t times) {
+    ElementCount count = getElementCount(left.getType());
+    if (count.perRow || getElementCount(right.getType()).perRow)
+      sum += count.count * times;
+  };
+  auto last = [](Value value) { return getDimensions(value.getType()).back().getStaticSize(); };
+  auto attend = [&](Value q, Value k, int64_t products) {
+    auto keys = getDimensions(k.getType());
+    add(q, k, products * keys[keys.size() - 2].getStaticSize());
+  };
+  program.walk([&](Operation *op) {
+    llvm::TypeSwitch<Operation *>(op)
+        .Case([&](LinearOp linear) { add(linear.getX(), linear.getX(), last(linear.getResult())); })
+        .Case([&](MatmulOp matmul) { add(matmul.getA(), matmul.getB(), last(matmul.getResult())); })
+        .Case([&](AttentionOp attention) { attend(attention.getQ(), attention.getK(), 2); })
+        .Case([&](AttentionGradientOp gradient) { attend(gradient.getQ(), gradient.getK(), 5); });
+  });
+  return sum;
+}
+
 static void printPorts(const ModelIndex &index, llvm::raw_ostream &out) {
   ProgramOp predict = index.predict, train = index.train;
   out << "\ndescription.inputs = {";
@@ -99,6 +123,8 @@ static void printPorts(const ModelIndex &index, llvm::raw_ostream &out) {
   out << "};\n";
   if (train && leastRows(train) > 1)
     out << "description.least_rows = " << leastRows(train) << ";\n";
+  if (train)
+    out << "description.row_multiplications = " << rowMultiplications(train) << ";\n";
   if (train)
     out << "description.target = "
         << port(cast<StringAttr>(train.getNames().getValue().back()).getValue(),

@@ -10,8 +10,8 @@ using namespace mparc::mp;
 
 namespace mparc::emit {
 
-void FilePrinter::printArguments(ProgramOp program, bool inParts, llvm::raw_ostream &out) {
-  CallPrinter names(index, out);
+void FilePrinter::printArguments(ProgramOp program, StringRef part, llvm::raw_ostream &out) {
+  CallPrinter names(index, out, part);
   bool predicts = program.getSymName() == "predict";
   auto arguments = program.getBlock().getArguments();
   for (BlockArgument argument : arguments) {
@@ -22,42 +22,62 @@ void FilePrinter::printArguments(ProgramOp program, bool inParts, llvm::raw_ostr
         << (target ? "batch.target"
                    : "batch.inputs[" + std::to_string(argument.getArgNumber()) + "]")
         << ")";
-    if (inParts)
-      out << " + first_row_ * " << getElementCount(argument.getType()).count;
+    if (part == "part")
+      out << " + part.first_row * " << getElementCount(argument.getType()).count;
     out << ";\n";
   }
 }
 
 /// The calls of the stages that stand so towards the parts of a batch.
-static void printStages(const std::vector<Function> &stages, StringRef when,
+static void printStages(const std::vector<Function> &stages, StringRef when, StringRef part,
                         llvm::raw_ostream &out) {
   for (const Function &stage : stages)
     if (stage.when == when)
-      out << stage.name << (stage.usesRows ? "(rows);" : "();")
+      out << stage.name << "(" << part << ");"
           << (stage.layers.empty() ? "" : " // " + inComment(stage.layers)) << "\n";
+}
+
+/// Sums over the batch that are no gradients: those the runtime knows how to add up itself.
+static void printSums(ProgramOp program, CallPrinter &names, llvm::raw_ostream &out) {
+  for (Operation &op : program.getBlock())
+    for (Value result : op.getResults())
+      if (op.hasAttr(kAccumulate) && isMember(result) &&
+          getPlace(result).getRegion() == RegionKind::fixed)
+        out << "sum_over_threads(whole, " << getDevice(&op).value_or(0) << ", "
+            << names.name(result) << ", " << getElementCount(result.getType()).count << ");\n";
 }
 
 /// A batch that is worked through a few rows at a time.
 void FilePrinter::printParts(ProgramOp program, llvm::raw_ostream &out) {
   const std::vector<Function> &stages = functions[program];
-  int64_t part = program->getAttrOfType<IntegerAttr>(kRowsAPart).getInt();
-  out << "batch_rows_ = batch.rows;\n\n";
-  printStages(stages, "before", out);
-  out << "// A few rows at a time, through all layers and back: what one leaves in the cache the "
-         "next finds\n"
-      << "// there. Sums over the batch are sums over the parts, in this order.\n"
-      << "const int64_t part = " << part << " * machine().threads();\n"
-      << "for (first_row_ = 0; first_row_ < batch_rows_; first_row_ += part) {\n"
-      << "const int64_t rows = std::min(part, batch_rows_ - first_row_);\n"
-      << "store_ = first_row_ == 0 ? Store::overwrite : Store::add;\n";
-  printArguments(program, true, out);
+  int64_t rows = program->getAttrOfType<IntegerAttr>(kRowsAPart).getInt();
+  printStages(stages, "before", "whole", out);
+  out << "\n// " << rows
+      << " rows at a time go through all layers and back: what one leaves in the cache the next "
+         "finds\n"
+      << "// there. Sums over the batch are sums over these parts, in order.\n"
+      << "for_each_part(whole, " << rows << ", [&](Part &part) {\n";
+  printArguments(program, "part", out);
   out << "\n";
-  printStages(stages, "", out);
-  out << "}\n";
-  if (llvm::any_of(stages,
-                   [](const Function &stage) { return stage.when == "after" && stage.usesRows; }))
-    out << "const int64_t rows = batch.rows;\n";
-  printStages(stages, "after", out);
+  printStages(stages, "", "part", out);
+  out << "});\n";
+  CallPrinter names(index, out, "whole");
+  printSums(program, names, out);
+  for (const Function &stage : stages)
+    if (stage.when == "after" && stage.readsGradients) {
+      out << "whole.add_gradients();\n";
+      break;
+    }
+  // Nothing reads what updates write: they come last, together.
+  std::vector<Function> others, updates;
+  for (const Function &stage : stages)
+    (stage.updates ? updates : others).push_back(stage);
+  printStages(others, "after", "whole", out);
+  if (updates.empty())
+    return;
+  out << "for_each_share(whole, [&](Part &part) {\n";
+  printStages(updates, "after", "part", out);
+  out << "});\n";
 }
 
 int64_t leastRows(ProgramOp train) {
@@ -72,7 +92,7 @@ int64_t leastRows(ProgramOp train) {
 
 void FilePrinter::printProgram(ProgramOp program, StringRef signature, llvm::raw_ostream &out) {
   bool predicts = program.getSymName() == "predict";
-  CallPrinter names(index, out);
+  CallPrinter names(index, out, "whole");
   bool trains = program.getSymName() == "train";
   int64_t least = trains ? leastRows(program) : 1;
   out << "\n"
@@ -81,14 +101,13 @@ void FilePrinter::printProgram(ProgramOp program, StringRef signature, llvm::raw
   if (trains)
     out << "++step();\n";
   const std::vector<Function> &stages = functions[program];
+  out << "Part whole(*this, batch.rows);\n";
   if (program->hasAttr(kRowsAPart)) {
     printParts(program, out);
   } else {
-    if (llvm::any_of(stages, [](const Function &stage) { return stage.usesRows; }))
-      out << "const int64_t rows = batch.rows;\n";
-    printArguments(program, false, out);
+    printArguments(program, "whole", out);
     out << "\n";
-    printStages(stages, "", out);
+    printStages(stages, "", "whole", out);
   }
   auto results = program.getBlock().getTerminator()->getOperands();
   out << "\n";
@@ -96,8 +115,7 @@ void FilePrinter::printProgram(ProgramOp program, StringRef signature, llvm::raw
     out << "output = " << names.name(results[0]) << ";\n";
   out << "return " << (predicts ? "" : "*") << names.name(results.back()) << ";\n}\n";
   for (const Function &stage : stages)
-    out << "\nvoid " << className << "::" << stage.name << "("
-        << (stage.usesRows ? "int64_t rows" : "") << ") {\n"
+    out << "\nvoid " << className << "::" << stage.name << "(Part &part) {\n"
         << stage.body << "}\n";
 }
 

@@ -80,6 +80,13 @@ std::string FilePrinter::transferComment(TransferOp transfer) {
   return comment(text, placeComment(transfer.getLoc()));
 }
 
+static bool liesInGradients(Value value) {
+  while (auto reshape = value.getDefiningOp<ReshapeOp>())
+    value = reshape.getInput();
+  Operation *op = value.getDefiningOp();
+  return op && !isa<ReadOp>(op) && getPlace(value).getRegion() == RegionKind::gradients;
+}
+
 std::vector<Function> FilePrinter::makeFunctions(ProgramOp program) {
   std::vector<Function> result;
   std::string current, when, body;
@@ -87,14 +94,19 @@ std::vector<Function> FilePrinter::makeFunctions(ProgramOp program) {
   auto calls = std::make_unique<CallPrinter>(index, out);
   std::string lastComment;
   SmallVector<std::string> layers;
+  bool updates = false, readsGradients = false;
   auto finish = [&] {
     if (current.empty())
       return;
     std::string devices;
     for (int64_t number : calls->devices)
-      devices +=
-          "Device &d" + std::to_string(number) + " = device(" + std::to_string(number) + ");\n";
-    result.push_back({current, devices + body, llvm::join(layers, ", "), calls->usesRows, when});
+      devices += "Device &d" + std::to_string(number) + " = part.device(" + std::to_string(number) +
+                 ");\n";
+    if (calls->usesRows)
+      devices += "const int64_t rows = part.rows;\n";
+    result.push_back(
+        {current, devices + body, llvm::join(layers, ", "), when, updates, readsGradients});
+    updates = readsGradients = false;
     body.clear();
     layers.clear();
     lastComment.clear();
@@ -119,6 +131,9 @@ std::vector<Function> FilePrinter::makeFunctions(ProgramOp program) {
       if (!llvm::is_contained(layers, layer.getValue()))
         layers.push_back(layer.str());
     calls->print(&op);
+    updates |= isa<UpdateOp>(op);
+    readsGradients |= llvm::any_of(op.getOperands(), liesInGradients) ||
+                      llvm::any_of(op.getResults(), liesInGradients);
   }
   finish();
   return result;

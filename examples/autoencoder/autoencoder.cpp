@@ -83,24 +83,50 @@ public:
   static mpar::ModelDescription describe();
 
 private:
-  void forward_on_0(int64_t rows);
-  void forward_on_1(int64_t rows);
-  void forward_on_2(int64_t rows);
-  void forward_on_3(int64_t rows);
-  void backward_on_3(int64_t rows);
-  void backward_on_2(int64_t rows);
-  void backward_on_1(int64_t rows);
-  void backward_on_0(int64_t rows);
-  void finish_on_3(int64_t rows);
-  void update();
-  void evaluate_on_0(int64_t rows);
-  void evaluate_on_1(int64_t rows);
-  void evaluate_on_2(int64_t rows);
-  void evaluate_on_3(int64_t rows);
-  void predict_on_0(int64_t rows);
-  void predict_on_1(int64_t rows);
-  void predict_on_2(int64_t rows);
-  void predict_on_3(int64_t rows);
+  /// Rows that are worked on together, and the values that one function computes of them and
+  /// another reads.
+  struct Part : mpar::BatchPart {
+    using BatchPart::BatchPart;
+
+    const float *x = nullptr;                // [rows, 12]
+    const float *target = nullptr;           // [rows, out 12]
+    float *layer1_relu = nullptr;            // [rows, out 256]
+    float *layer2_relu = nullptr;            // [rows, out 128]
+    const float *layer2_relu_on_1 = nullptr; // [rows, out 128]
+    float *layer3_relu = nullptr;            // [rows, out 64]
+    float *h = nullptr;                      // [rows, out 8]
+    const float *h_on_2 = nullptr;           // [rows, out 8]
+    float *layer5_relu = nullptr;            // [rows, out 64]
+    float *layer6_relu = nullptr;            // [rows, out 128]
+    const float *layer6_relu_on_3 = nullptr; // [rows, out 128]
+    float *layer7_relu = nullptr;            // [rows, out 256]
+    float *loss_difference = nullptr;        // [rows, out 12]
+    float *loss = nullptr;                   // []
+    float *layer6_relu_grad = nullptr;       // [rows, out 128]
+    float *h_grad = nullptr;                 // [rows, out 8]
+    float *layer2_relu_grad = nullptr;       // [rows, out 128]
+    float *loss_2 = nullptr;                 // []
+    float *layer8_out = nullptr;             // [rows, out 12]
+  };
+
+  void forward_on_0(Part &part);
+  void forward_on_1(Part &part);
+  void forward_on_2(Part &part);
+  void forward_on_3(Part &part);
+  void backward_on_3(Part &part);
+  void backward_on_2(Part &part);
+  void backward_on_1(Part &part);
+  void backward_on_0(Part &part);
+  void finish_on_3(Part &part);
+  void update(Part &part);
+  void evaluate_on_0(Part &part);
+  void evaluate_on_1(Part &part);
+  void evaluate_on_2(Part &part);
+  void evaluate_on_3(Part &part);
+  void predict_on_0(Part &part);
+  void predict_on_1(Part &part);
+  void predict_on_2(Part &part);
+  void predict_on_3(Part &part);
 
   // Parameters, in the arenas of their devices.
   float *const layer1_weight_; // [out 256, in 12], device 0
@@ -119,33 +145,6 @@ private:
   float *const layer7_bias_;   // [out 256], device 3
   float *const layer8_weight_; // [out 12, in 256], device 3
   float *const layer8_bias_;   // [out 12], device 3
-
-  // The rows of the batch at hand, where the part at hand begins, and whether its sums are the
-  // first.
-  int64_t batch_rows_ = 0;
-  int64_t first_row_ = 0;
-  mpar::Store store_ = mpar::Store::overwrite;
-
-  // Values that one function computes and another reads; they live for a call.
-  const float *x_ = nullptr;                // [rows, 12]
-  const float *target_ = nullptr;           // [rows, out 12]
-  float *layer1_relu_ = nullptr;            // [rows, out 256]
-  float *layer2_relu_ = nullptr;            // [rows, out 128]
-  const float *layer2_relu_on_1_ = nullptr; // [rows, out 128]
-  float *layer3_relu_ = nullptr;            // [rows, out 64]
-  float *h_ = nullptr;                      // [rows, out 8]
-  const float *h_on_2_ = nullptr;           // [rows, out 8]
-  float *layer5_relu_ = nullptr;            // [rows, out 64]
-  float *layer6_relu_ = nullptr;            // [rows, out 128]
-  const float *layer6_relu_on_3_ = nullptr; // [rows, out 128]
-  float *layer7_relu_ = nullptr;            // [rows, out 256]
-  float *loss_difference_ = nullptr;        // [rows, out 12]
-  float *loss_ = nullptr;                   // []
-  float *layer6_relu_grad_ = nullptr;       // [rows, out 128]
-  float *h_grad_ = nullptr;                 // [rows, out 8]
-  float *layer2_relu_grad_ = nullptr;       // [rows, out 128]
-  float *loss_2_ = nullptr;                 // []
-  float *layer8_out_ = nullptr;             // [rows, out 12]
 };
 
 ModelDescription Autoencoder::describe() {
@@ -186,6 +185,7 @@ ModelDescription Autoencoder::describe() {
   add("layer8.bias", {12}, 3, 36096, {Initial::uniform, -0.0625, 0.0625});
 
   description.inputs = {{"x", ElementType::f32, {12}}};
+  description.row_multiplications = 264192;
   description.target = {"target", ElementType::f32, {12}};
   description.output = {"output", ElementType::f32, {12}};
 
@@ -220,259 +220,275 @@ Autoencoder::Autoencoder(const Settings &settings)
 float Autoencoder::train_step(const Batch &batch) {
   check(batch);
   ++step();
-  batch_rows_ = batch.rows;
+  Part whole(*this, batch.rows);
 
-  // A few rows at a time, through all layers and back: what one leaves in the cache the next finds
-  // there. Sums over the batch are sums over the parts, in this order.
-  const int64_t part = 64 * machine().threads();
-  for (first_row_ = 0; first_row_ < batch_rows_; first_row_ += part) {
-    const int64_t rows = std::min(part, batch_rows_ - first_row_);
-    store_ = first_row_ == 0 ? Store::overwrite : Store::add;
-    x_ = static_cast<const float *>(batch.inputs[0]) + first_row_ * 12;
-    target_ = static_cast<const float *>(batch.target) + first_row_ * 12;
+  // 64 rows at a time go through all layers and back: what one leaves in the cache the next finds
+  // there. Sums over the batch are sums over these parts, in order.
+  for_each_part(whole, 64, [&](Part &part) {
+    part.x = static_cast<const float *>(batch.inputs[0]) + part.first_row * 12;
+    part.target = static_cast<const float *>(batch.target) + part.first_row * 12;
 
-    forward_on_0(rows);  // layer1, layer2
-    forward_on_1(rows);  // layer3, layer4
-    forward_on_2(rows);  // layer5, layer6
-    forward_on_3(rows);  // layer7, layer8, loss
-    backward_on_3(rows); // loss, layer8, layer7
-    backward_on_2(rows); // layer6, layer5
-    backward_on_1(rows); // layer4, layer3
-    backward_on_0(rows); // layer2, layer1
-  }
-  const int64_t rows = batch.rows;
-  finish_on_3(rows); // loss
-  update();
+    forward_on_0(part);  // layer1, layer2
+    forward_on_1(part);  // layer3, layer4
+    forward_on_2(part);  // layer5, layer6
+    forward_on_3(part);  // layer7, layer8, loss
+    backward_on_3(part); // loss, layer8, layer7
+    backward_on_2(part); // layer6, layer5
+    backward_on_1(part); // layer4, layer3
+    backward_on_0(part); // layer2, layer1
+  });
+  sum_over_threads(whole, 3, whole.loss, 1);
+  finish_on_3(whole); // loss
+  for_each_share(whole, [&](Part &part) { update(part); });
 
-  return *loss_2_;
+  return *whole.loss_2;
 }
 
-void Autoencoder::forward_on_0(int64_t rows) {
-  Device &d0 = device(0);
+void Autoencoder::forward_on_0(Part &part) {
+  Device &d0 = part.device(0);
+  const int64_t rows = part.rows;
 
   // layer1 = Linear(12, 256)                                             autoencoder.mp:3
-  layer1_relu_ = d0.rows<float>(0); // [rows, out 256]
-  linear(d0, rows, 12, 256, x_, layer1_weight_, layer1_bias_, Activation::relu, layer1_relu_);
+  part.layer1_relu = d0.rows<float>(0); // [rows, out 256]
+  linear(d0, rows, 12, 256, part.x, layer1_weight_, layer1_bias_, Activation::relu,
+         part.layer1_relu);
 
   // layer2 = Linear(256, 128)                                            autoencoder.mp:4
-  layer2_relu_ = d0.rows<float>(2048); // [rows, out 128]
-  linear(d0, rows, 256, 128, layer1_relu_, layer2_weight_, layer2_bias_, Activation::relu,
-         layer2_relu_);
+  part.layer2_relu = d0.rows<float>(2048); // [rows, out 128]
+  linear(d0, rows, 256, 128, part.layer1_relu, layer2_weight_, layer2_bias_, Activation::relu,
+         part.layer2_relu);
 }
 
-void Autoencoder::forward_on_1(int64_t rows) {
-  Device &d0 = device(0);
-  Device &d1 = device(1);
+void Autoencoder::forward_on_1(Part &part) {
+  Device &d0 = part.device(0);
+  Device &d1 = part.device(1);
+  const int64_t rows = part.rows;
 
   // layer2_relu: device 0 → 1, 512 B a row; layer3 reads it            autoencoder.mp:13
-  layer2_relu_on_1_ = transfer(d0, layer2_relu_, d1, d1.rows<float>(0), rows * 128);
+  part.layer2_relu_on_1 = transfer(d0, part.layer2_relu, d1, d1.rows<float>(0), rows * 128);
 
   // layer3 = Linear(128, 64)                                             autoencoder.mp:5
-  layer3_relu_ = d1.rows<float>(1024); // [rows, out 64]
-  linear(d1, rows, 128, 64, layer2_relu_on_1_, layer3_weight_, layer3_bias_, Activation::relu,
-         layer3_relu_);
+  part.layer3_relu = d1.rows<float>(1024); // [rows, out 64]
+  linear(d1, rows, 128, 64, part.layer2_relu_on_1, layer3_weight_, layer3_bias_, Activation::relu,
+         part.layer3_relu);
 
   // layer4 = Linear(64, 8)                                               autoencoder.mp:6
-  h_ = d1.rows<float>(768); // [rows, out 8]
-  linear(d1, rows, 64, 8, layer3_relu_, layer4_weight_, layer4_bias_, Activation::relu, h_);
+  part.h = d1.rows<float>(768); // [rows, out 8]
+  linear(d1, rows, 64, 8, part.layer3_relu, layer4_weight_, layer4_bias_, Activation::relu, part.h);
 }
 
-void Autoencoder::forward_on_2(int64_t rows) {
-  Device &d1 = device(1);
-  Device &d2 = device(2);
+void Autoencoder::forward_on_2(Part &part) {
+  Device &d1 = part.device(1);
+  Device &d2 = part.device(2);
+  const int64_t rows = part.rows;
 
   // h: device 1 → 2, 32 B a row; layer5 reads it                       autoencoder.mp:13
-  h_on_2_ = transfer(d1, h_, d2, d2.rows<float>(1280), rows * 8);
+  part.h_on_2 = transfer(d1, part.h, d2, d2.rows<float>(1280), rows * 8);
 
   // layer5 = Linear(8, 64)                                               autoencoder.mp:7
-  layer5_relu_ = d2.rows<float>(1024); // [rows, out 64]
-  linear(d2, rows, 8, 64, h_on_2_, layer5_weight_, layer5_bias_, Activation::relu, layer5_relu_);
+  part.layer5_relu = d2.rows<float>(1024); // [rows, out 64]
+  linear(d2, rows, 8, 64, part.h_on_2, layer5_weight_, layer5_bias_, Activation::relu,
+         part.layer5_relu);
 
   // layer6 = Linear(64, 128)                                             autoencoder.mp:8
-  layer6_relu_ = d2.rows<float>(0); // [rows, out 128]
-  linear(d2, rows, 64, 128, layer5_relu_, layer6_weight_, layer6_bias_, Activation::relu,
-         layer6_relu_);
+  part.layer6_relu = d2.rows<float>(0); // [rows, out 128]
+  linear(d2, rows, 64, 128, part.layer5_relu, layer6_weight_, layer6_bias_, Activation::relu,
+         part.layer6_relu);
 }
 
-void Autoencoder::forward_on_3(int64_t rows) {
-  Device &d2 = device(2);
-  Device &d3 = device(3);
+void Autoencoder::forward_on_3(Part &part) {
+  Device &d2 = part.device(2);
+  Device &d3 = part.device(3);
+  const int64_t rows = part.rows;
 
   // layer6_relu: device 2 → 3, 512 B a row; layer7 reads it            autoencoder.mp:14
-  layer6_relu_on_3_ = transfer(d2, layer6_relu_, d3, d3.rows<float>(2048), rows * 128);
+  part.layer6_relu_on_3 = transfer(d2, part.layer6_relu, d3, d3.rows<float>(2048), rows * 128);
 
   // layer7 = Linear(128, 256)                                            autoencoder.mp:9
-  layer7_relu_ = d3.rows<float>(0); // [rows, out 256]
-  linear(d3, rows, 128, 256, layer6_relu_on_3_, layer7_weight_, layer7_bias_, Activation::relu,
-         layer7_relu_);
+  part.layer7_relu = d3.rows<float>(0); // [rows, out 256]
+  linear(d3, rows, 128, 256, part.layer6_relu_on_3, layer7_weight_, layer7_bias_, Activation::relu,
+         part.layer7_relu);
 
   // layer8 = Linear(256, 12)                                             autoencoder.mp:10
   float *const layer8_out = d3.rows<float>(2560); // [rows, out 12]
-  linear(d3, rows, 256, 12, layer7_relu_, layer8_weight_, layer8_bias_, Activation::none,
+  linear(d3, rows, 256, 12, part.layer7_relu, layer8_weight_, layer8_bias_, Activation::none,
          layer8_out);
 
   // loss = mse                                                           autoencoder.mp:18
-  loss_difference_ = d3.rows<float>(2560); // [rows, out 12]
-  map(d3, rows * 12, Sub{}, loss_difference_, layer8_out, target_);
+  part.loss_difference = d3.rows<float>(2560); // [rows, out 12]
+  map(d3, rows * 12, Sub{}, part.loss_difference, layer8_out, part.target);
   float *const loss_mul = d3.rows<float>(1024); // [rows, out 12]
-  map(d3, rows * 12, Square{}, loss_mul, loss_difference_);
-  loss_ = d3.fixed<float>(0); // []
-  reduce(d3, Reduction::sum, Shape{rows, 12}, 1u << 0 | 1u << 1, loss_mul, loss_, store_);
+  map(d3, rows * 12, Square{}, loss_mul, part.loss_difference);
+  part.loss = d3.fixed<float>(0); // []
+  reduce(d3, Reduction::sum, Shape{rows, 12}, 1u << 0 | 1u << 1, loss_mul, part.loss, part.store);
 }
 
-void Autoencoder::backward_on_3(int64_t rows) {
-  Device &d3 = device(3);
+void Autoencoder::backward_on_3(Part &part) {
+  Device &d3 = part.device(3);
+  const int64_t rows = part.rows;
 
   // loss = mse                                                           autoencoder.mp:18
   float *const loss_difference_grad = d3.rows<float>(2560); // [rows, out 12]
-  map(d3, rows * 12, DivMulAdd{float(batch_rows_ * 12)}, loss_difference_grad, loss_difference_);
+  map(d3, rows * 12, DivMulAdd{float(part.batch_rows * 12)}, loss_difference_grad,
+      part.loss_difference);
 
   // layer8 = Linear(256, 12)                                             autoencoder.mp:10
   float *const layer8_bias_grad = d3.gradients() + 36096; // [out 12]
   reduce(d3, Reduction::sum, Shape{rows, 12}, 1u << 0, loss_difference_grad, layer8_bias_grad,
-         store_);
+         part.store);
   float *const layer7_relu_grad = d3.rows<float>(1024); // [rows, out 256]
   matmul(d3, 1, rows, 256, 12, Transpose::no, Transpose::no, loss_difference_grad, layer8_weight_,
          layer7_relu_grad);
   float *const layer8_weight_grad = d3.gradients() + 33024; // [out 12, in 256]
-  matmul(d3, 1, 12, 256, rows, Transpose::yes, Transpose::no, loss_difference_grad, layer7_relu_,
-         layer8_weight_grad, store_);
+  matmul(d3, 1, 12, 256, rows, Transpose::yes, Transpose::no, loss_difference_grad,
+         part.layer7_relu, layer8_weight_grad, part.store);
 
   // relu gradient                                                        autoencoder.mp:14
   float *const layer7_out_grad = d3.rows<float>(0); // [rows, out 256]
-  map(d3, rows * 256, ReluGradient{}, layer7_out_grad, layer7_relu_, layer7_relu_grad);
+  map(d3, rows * 256, ReluGradient{}, layer7_out_grad, part.layer7_relu, layer7_relu_grad);
 
   // layer7 = Linear(128, 256)                                            autoencoder.mp:9
   float *const layer7_bias_grad = d3.gradients() + 32768; // [out 256]
-  reduce(d3, Reduction::sum, Shape{rows, 256}, 1u << 0, layer7_out_grad, layer7_bias_grad, store_);
-  layer6_relu_grad_ = d3.rows<float>(1024); // [rows, out 128]
+  reduce(d3, Reduction::sum, Shape{rows, 256}, 1u << 0, layer7_out_grad, layer7_bias_grad,
+         part.store);
+  part.layer6_relu_grad = d3.rows<float>(1024); // [rows, out 128]
   matmul(d3, 1, rows, 128, 256, Transpose::no, Transpose::no, layer7_out_grad, layer7_weight_,
-         layer6_relu_grad_);
+         part.layer6_relu_grad);
   float *const layer7_weight_grad = d3.gradients(); // [out 256, in 128]
-  matmul(d3, 1, 256, 128, rows, Transpose::yes, Transpose::no, layer7_out_grad, layer6_relu_on_3_,
-         layer7_weight_grad, store_);
+  matmul(d3, 1, 256, 128, rows, Transpose::yes, Transpose::no, layer7_out_grad,
+         part.layer6_relu_on_3, layer7_weight_grad, part.store);
 }
 
-void Autoencoder::backward_on_2(int64_t rows) {
-  Device &d2 = device(2);
-  Device &d3 = device(3);
+void Autoencoder::backward_on_2(Part &part) {
+  Device &d2 = part.device(2);
+  Device &d3 = part.device(3);
+  const int64_t rows = part.rows;
 
   // layer6_relu_grad: device 3 → 2, 512 B a row                        linear.mp:8
   const float *const layer6_relu_grad_on_2 =
-      transfer(d3, layer6_relu_grad_, d2, d2.rows<float>(512), rows * 128);
+      transfer(d3, part.layer6_relu_grad, d2, d2.rows<float>(512), rows * 128);
 
   // relu gradient                                                        autoencoder.mp:14
   float *const layer6_out_grad = d2.rows<float>(0); // [rows, out 128]
-  map(d2, rows * 128, ReluGradient{}, layer6_out_grad, layer6_relu_, layer6_relu_grad_on_2);
+  map(d2, rows * 128, ReluGradient{}, layer6_out_grad, part.layer6_relu, layer6_relu_grad_on_2);
 
   // layer6 = Linear(64, 128)                                             autoencoder.mp:8
   float *const layer6_bias_grad = d2.gradients() + 8768; // [out 128]
-  reduce(d2, Reduction::sum, Shape{rows, 128}, 1u << 0, layer6_out_grad, layer6_bias_grad, store_);
+  reduce(d2, Reduction::sum, Shape{rows, 128}, 1u << 0, layer6_out_grad, layer6_bias_grad,
+         part.store);
   float *const layer5_relu_grad = d2.rows<float>(512); // [rows, out 64]
   matmul(d2, 1, rows, 64, 128, Transpose::no, Transpose::no, layer6_out_grad, layer6_weight_,
          layer5_relu_grad);
   float *const layer6_weight_grad = d2.gradients() + 576; // [out 128, in 64]
-  matmul(d2, 1, 128, 64, rows, Transpose::yes, Transpose::no, layer6_out_grad, layer5_relu_,
-         layer6_weight_grad, store_);
+  matmul(d2, 1, 128, 64, rows, Transpose::yes, Transpose::no, layer6_out_grad, part.layer5_relu,
+         layer6_weight_grad, part.store);
 
   // relu gradient                                                        autoencoder.mp:14
   float *const layer5_out_grad = d2.rows<float>(1024); // [rows, out 64]
-  map(d2, rows * 64, ReluGradient{}, layer5_out_grad, layer5_relu_, layer5_relu_grad);
+  map(d2, rows * 64, ReluGradient{}, layer5_out_grad, part.layer5_relu, layer5_relu_grad);
 
   // layer5 = Linear(8, 64)                                               autoencoder.mp:7
   float *const layer5_bias_grad = d2.gradients() + 512; // [out 64]
-  reduce(d2, Reduction::sum, Shape{rows, 64}, 1u << 0, layer5_out_grad, layer5_bias_grad, store_);
-  h_grad_ = d2.rows<float>(0); // [rows, out 8]
+  reduce(d2, Reduction::sum, Shape{rows, 64}, 1u << 0, layer5_out_grad, layer5_bias_grad,
+         part.store);
+  part.h_grad = d2.rows<float>(0); // [rows, out 8]
   matmul(d2, 1, rows, 8, 64, Transpose::no, Transpose::no, layer5_out_grad, layer5_weight_,
-         h_grad_);
+         part.h_grad);
   float *const layer5_weight_grad = d2.gradients(); // [out 64, in 8]
-  matmul(d2, 1, 64, 8, rows, Transpose::yes, Transpose::no, layer5_out_grad, h_on_2_,
-         layer5_weight_grad, store_);
+  matmul(d2, 1, 64, 8, rows, Transpose::yes, Transpose::no, layer5_out_grad, part.h_on_2,
+         layer5_weight_grad, part.store);
 }
 
-void Autoencoder::backward_on_1(int64_t rows) {
-  Device &d1 = device(1);
-  Device &d2 = device(2);
+void Autoencoder::backward_on_1(Part &part) {
+  Device &d1 = part.device(1);
+  Device &d2 = part.device(2);
+  const int64_t rows = part.rows;
 
   // h_grad: device 2 → 1, 32 B a row                                   linear.mp:8
-  const float *const h_grad_on_1 = transfer(d2, h_grad_, d1, d1.rows<float>(512), rows * 8);
+  const float *const h_grad_on_1 = transfer(d2, part.h_grad, d1, d1.rows<float>(512), rows * 8);
 
   // relu gradient                                                        autoencoder.mp:13
   float *const layer4_out_grad = d1.rows<float>(768); // [rows, out 8]
-  map(d1, rows * 8, ReluGradient{}, layer4_out_grad, h_, h_grad_on_1);
+  map(d1, rows * 8, ReluGradient{}, layer4_out_grad, part.h, h_grad_on_1);
 
   // layer4 = Linear(64, 8)                                               autoencoder.mp:6
   float *const layer4_bias_grad = d1.gradients() + 8768; // [out 8]
-  reduce(d1, Reduction::sum, Shape{rows, 8}, 1u << 0, layer4_out_grad, layer4_bias_grad, store_);
+  reduce(d1, Reduction::sum, Shape{rows, 8}, 1u << 0, layer4_out_grad, layer4_bias_grad,
+         part.store);
   float *const layer3_relu_grad = d1.rows<float>(512); // [rows, out 64]
   matmul(d1, 1, rows, 64, 8, Transpose::no, Transpose::no, layer4_out_grad, layer4_weight_,
          layer3_relu_grad);
   float *const layer4_weight_grad = d1.gradients() + 8256; // [out 8, in 64]
-  matmul(d1, 1, 8, 64, rows, Transpose::yes, Transpose::no, layer4_out_grad, layer3_relu_,
-         layer4_weight_grad, store_);
+  matmul(d1, 1, 8, 64, rows, Transpose::yes, Transpose::no, layer4_out_grad, part.layer3_relu,
+         layer4_weight_grad, part.store);
 
   // relu gradient                                                        autoencoder.mp:13
   float *const layer3_out_grad = d1.rows<float>(1024); // [rows, out 64]
-  map(d1, rows * 64, ReluGradient{}, layer3_out_grad, layer3_relu_, layer3_relu_grad);
+  map(d1, rows * 64, ReluGradient{}, layer3_out_grad, part.layer3_relu, layer3_relu_grad);
 
   // layer3 = Linear(128, 64)                                             autoencoder.mp:5
   float *const layer3_bias_grad = d1.gradients() + 8192; // [out 64]
-  reduce(d1, Reduction::sum, Shape{rows, 64}, 1u << 0, layer3_out_grad, layer3_bias_grad, store_);
-  layer2_relu_grad_ = d1.rows<float>(512); // [rows, out 128]
+  reduce(d1, Reduction::sum, Shape{rows, 64}, 1u << 0, layer3_out_grad, layer3_bias_grad,
+         part.store);
+  part.layer2_relu_grad = d1.rows<float>(512); // [rows, out 128]
   matmul(d1, 1, rows, 128, 64, Transpose::no, Transpose::no, layer3_out_grad, layer3_weight_,
-         layer2_relu_grad_);
+         part.layer2_relu_grad);
   float *const layer3_weight_grad = d1.gradients(); // [out 64, in 128]
-  matmul(d1, 1, 64, 128, rows, Transpose::yes, Transpose::no, layer3_out_grad, layer2_relu_on_1_,
-         layer3_weight_grad, store_);
+  matmul(d1, 1, 64, 128, rows, Transpose::yes, Transpose::no, layer3_out_grad,
+         part.layer2_relu_on_1, layer3_weight_grad, part.store);
 }
 
-void Autoencoder::backward_on_0(int64_t rows) {
-  Device &d0 = device(0);
-  Device &d1 = device(1);
+void Autoencoder::backward_on_0(Part &part) {
+  Device &d0 = part.device(0);
+  Device &d1 = part.device(1);
+  const int64_t rows = part.rows;
 
   // layer2_relu_grad: device 1 → 0, 512 B a row                        linear.mp:8
   const float *const layer2_relu_grad_on_0 =
-      transfer(d1, layer2_relu_grad_, d0, d0.rows<float>(1024), rows * 128);
+      transfer(d1, part.layer2_relu_grad, d0, d0.rows<float>(1024), rows * 128);
 
   // relu gradient                                                        autoencoder.mp:13
   float *const layer2_out_grad = d0.rows<float>(2048); // [rows, out 128]
-  map(d0, rows * 128, ReluGradient{}, layer2_out_grad, layer2_relu_, layer2_relu_grad_on_0);
+  map(d0, rows * 128, ReluGradient{}, layer2_out_grad, part.layer2_relu, layer2_relu_grad_on_0);
 
   // layer2 = Linear(256, 128)                                            autoencoder.mp:4
   float *const layer2_bias_grad = d0.gradients() + 36096; // [out 128]
-  reduce(d0, Reduction::sum, Shape{rows, 128}, 1u << 0, layer2_out_grad, layer2_bias_grad, store_);
+  reduce(d0, Reduction::sum, Shape{rows, 128}, 1u << 0, layer2_out_grad, layer2_bias_grad,
+         part.store);
   float *const layer1_relu_grad = d0.rows<float>(1024); // [rows, out 256]
   matmul(d0, 1, rows, 256, 128, Transpose::no, Transpose::no, layer2_out_grad, layer2_weight_,
          layer1_relu_grad);
   float *const layer2_weight_grad = d0.gradients() + 3328; // [out 128, in 256]
-  matmul(d0, 1, 128, 256, rows, Transpose::yes, Transpose::no, layer2_out_grad, layer1_relu_,
-         layer2_weight_grad, store_);
+  matmul(d0, 1, 128, 256, rows, Transpose::yes, Transpose::no, layer2_out_grad, part.layer1_relu,
+         layer2_weight_grad, part.store);
 
   // relu gradient                                                        autoencoder.mp:13
   float *const layer1_out_grad = d0.rows<float>(0); // [rows, out 256]
-  map(d0, rows * 256, ReluGradient{}, layer1_out_grad, layer1_relu_, layer1_relu_grad);
+  map(d0, rows * 256, ReluGradient{}, layer1_out_grad, part.layer1_relu, layer1_relu_grad);
 
   // layer1 = Linear(12, 256)                                             autoencoder.mp:3
   float *const layer1_bias_grad = d0.gradients() + 3072; // [out 256]
-  reduce(d0, Reduction::sum, Shape{rows, 256}, 1u << 0, layer1_out_grad, layer1_bias_grad, store_);
+  reduce(d0, Reduction::sum, Shape{rows, 256}, 1u << 0, layer1_out_grad, layer1_bias_grad,
+         part.store);
   float *const layer1_weight_grad = d0.gradients(); // [out 256, in 12]
-  matmul(d0, 1, 256, 12, rows, Transpose::yes, Transpose::no, layer1_out_grad, x_,
-         layer1_weight_grad, store_);
+  matmul(d0, 1, 256, 12, rows, Transpose::yes, Transpose::no, layer1_out_grad, part.x,
+         layer1_weight_grad, part.store);
 }
 
-void Autoencoder::finish_on_3(int64_t rows) {
-  Device &d3 = device(3);
+void Autoencoder::finish_on_3(Part &part) {
+  Device &d3 = part.device(3);
+  const int64_t rows = part.rows;
 
   // loss = mse                                                           autoencoder.mp:18
-  loss_2_ = d3.fixed<float>(0); // []
-  map(d3, 1, Div{float(rows * 12)}, loss_2_, loss_);
+  part.loss_2 = d3.fixed<float>(0); // []
+  map(d3, 1, Div{float(rows * 12)}, part.loss_2, part.loss);
 }
 
-void Autoencoder::update() {
-  Device &d0 = device(0);
-  Device &d1 = device(1);
-  Device &d2 = device(2);
-  Device &d3 = device(3);
+void Autoencoder::update(Part &part) {
+  Device &d0 = part.device(0);
+  Device &d1 = part.device(1);
+  Device &d2 = part.device(2);
+  Device &d3 = part.device(3);
   adam(d0, optimizer(), step());
   adam(d1, optimizer(), step());
   adam(d2, optimizer(), step());
@@ -481,39 +497,41 @@ void Autoencoder::update() {
 
 float Autoencoder::evaluate(const Batch &batch, const void *&output) {
   check(batch);
-  const int64_t rows = batch.rows;
-  x_ = static_cast<const float *>(batch.inputs[0]);
-  target_ = static_cast<const float *>(batch.target);
+  Part whole(*this, batch.rows);
+  whole.x = static_cast<const float *>(batch.inputs[0]);
+  whole.target = static_cast<const float *>(batch.target);
 
-  evaluate_on_0(rows); // layer1, layer2
-  evaluate_on_1(rows); // layer3, layer4
-  evaluate_on_2(rows); // layer5, layer6
-  evaluate_on_3(rows); // layer7, layer8, loss
+  evaluate_on_0(whole); // layer1, layer2
+  evaluate_on_1(whole); // layer3, layer4
+  evaluate_on_2(whole); // layer5, layer6
+  evaluate_on_3(whole); // layer7, layer8, loss
 
-  output = layer8_out_;
-  return *loss_;
+  output = whole.layer8_out;
+  return *whole.loss;
 }
 
-void Autoencoder::evaluate_on_0(int64_t rows) {
-  Device &d0 = device(0);
+void Autoencoder::evaluate_on_0(Part &part) {
+  Device &d0 = part.device(0);
+  const int64_t rows = part.rows;
 
   // layer1 = Linear(12, 256)                                             autoencoder.mp:3
   float *const layer1_relu = d0.rows<float>(0); // [rows, out 256]
-  linear(d0, rows, 12, 256, x_, layer1_weight_, layer1_bias_, Activation::relu, layer1_relu);
+  linear(d0, rows, 12, 256, part.x, layer1_weight_, layer1_bias_, Activation::relu, layer1_relu);
 
   // layer2 = Linear(256, 128)                                            autoencoder.mp:4
-  layer2_relu_ = d0.rows<float>(1024); // [rows, out 128]
+  part.layer2_relu = d0.rows<float>(1024); // [rows, out 128]
   linear(d0, rows, 256, 128, layer1_relu, layer2_weight_, layer2_bias_, Activation::relu,
-         layer2_relu_);
+         part.layer2_relu);
 }
 
-void Autoencoder::evaluate_on_1(int64_t rows) {
-  Device &d0 = device(0);
-  Device &d1 = device(1);
+void Autoencoder::evaluate_on_1(Part &part) {
+  Device &d0 = part.device(0);
+  Device &d1 = part.device(1);
+  const int64_t rows = part.rows;
 
   // layer2_relu: device 0 → 1, 512 B a row; layer3 reads it            autoencoder.mp:13
   const float *const layer2_relu_on_1 =
-      transfer(d0, layer2_relu_, d1, d1.rows<float>(0), rows * 128);
+      transfer(d0, part.layer2_relu, d1, d1.rows<float>(0), rows * 128);
 
   // layer3 = Linear(128, 64)                                             autoencoder.mp:5
   float *const layer3_relu = d1.rows<float>(512); // [rows, out 64]
@@ -521,34 +539,36 @@ void Autoencoder::evaluate_on_1(int64_t rows) {
          layer3_relu);
 
   // layer4 = Linear(64, 8)                                               autoencoder.mp:6
-  h_ = d1.rows<float>(0); // [rows, out 8]
-  linear(d1, rows, 64, 8, layer3_relu, layer4_weight_, layer4_bias_, Activation::relu, h_);
+  part.h = d1.rows<float>(0); // [rows, out 8]
+  linear(d1, rows, 64, 8, layer3_relu, layer4_weight_, layer4_bias_, Activation::relu, part.h);
 }
 
-void Autoencoder::evaluate_on_2(int64_t rows) {
-  Device &d1 = device(1);
-  Device &d2 = device(2);
+void Autoencoder::evaluate_on_2(Part &part) {
+  Device &d1 = part.device(1);
+  Device &d2 = part.device(2);
+  const int64_t rows = part.rows;
 
   // h: device 1 → 2, 32 B a row; layer5 reads it                       autoencoder.mp:13
-  const float *const h_on_2 = transfer(d1, h_, d2, d2.rows<float>(0), rows * 8);
+  const float *const h_on_2 = transfer(d1, part.h, d2, d2.rows<float>(0), rows * 8);
 
   // layer5 = Linear(8, 64)                                               autoencoder.mp:7
   float *const layer5_relu = d2.rows<float>(512); // [rows, out 64]
   linear(d2, rows, 8, 64, h_on_2, layer5_weight_, layer5_bias_, Activation::relu, layer5_relu);
 
   // layer6 = Linear(64, 128)                                             autoencoder.mp:8
-  layer6_relu_ = d2.rows<float>(0); // [rows, out 128]
+  part.layer6_relu = d2.rows<float>(0); // [rows, out 128]
   linear(d2, rows, 64, 128, layer5_relu, layer6_weight_, layer6_bias_, Activation::relu,
-         layer6_relu_);
+         part.layer6_relu);
 }
 
-void Autoencoder::evaluate_on_3(int64_t rows) {
-  Device &d2 = device(2);
-  Device &d3 = device(3);
+void Autoencoder::evaluate_on_3(Part &part) {
+  Device &d2 = part.device(2);
+  Device &d3 = part.device(3);
+  const int64_t rows = part.rows;
 
   // layer6_relu: device 2 → 3, 512 B a row; layer7 reads it            autoencoder.mp:14
   const float *const layer6_relu_on_3 =
-      transfer(d2, layer6_relu_, d3, d3.rows<float>(1024), rows * 128);
+      transfer(d2, part.layer6_relu, d3, d3.rows<float>(1024), rows * 128);
 
   // layer7 = Linear(128, 256)                                            autoencoder.mp:9
   float *const layer7_relu = d3.rows<float>(0); // [rows, out 256]
@@ -556,50 +576,52 @@ void Autoencoder::evaluate_on_3(int64_t rows) {
          layer7_relu);
 
   // layer8 = Linear(256, 12)                                             autoencoder.mp:10
-  layer8_out_ = d3.rows<float>(1024); // [rows, out 12]
+  part.layer8_out = d3.rows<float>(1024); // [rows, out 12]
   linear(d3, rows, 256, 12, layer7_relu, layer8_weight_, layer8_bias_, Activation::none,
-         layer8_out_);
+         part.layer8_out);
 
   // loss = mse                                                           autoencoder.mp:18
   float *const loss_mul = d3.rows<float>(0); // [rows, out 12]
-  map(d3, rows * 12, SubSquare{}, loss_mul, layer8_out_, target_);
-  loss_ = d3.fixed<float>(0); // []
-  reduce(d3, Reduction::mean, Shape{rows, 12}, 1u << 0 | 1u << 1, loss_mul, loss_);
+  map(d3, rows * 12, SubSquare{}, loss_mul, part.layer8_out, part.target);
+  part.loss = d3.fixed<float>(0); // []
+  reduce(d3, Reduction::mean, Shape{rows, 12}, 1u << 0 | 1u << 1, loss_mul, part.loss);
 }
 
 const void *Autoencoder::predict(const Batch &batch) {
   check(batch);
-  const int64_t rows = batch.rows;
-  x_ = static_cast<const float *>(batch.inputs[0]);
+  Part whole(*this, batch.rows);
+  whole.x = static_cast<const float *>(batch.inputs[0]);
 
-  predict_on_0(rows); // layer1, layer2
-  predict_on_1(rows); // layer3, layer4
-  predict_on_2(rows); // layer5, layer6
-  predict_on_3(rows); // layer7, layer8
+  predict_on_0(whole); // layer1, layer2
+  predict_on_1(whole); // layer3, layer4
+  predict_on_2(whole); // layer5, layer6
+  predict_on_3(whole); // layer7, layer8
 
-  return layer8_out_;
+  return whole.layer8_out;
 }
 
-void Autoencoder::predict_on_0(int64_t rows) {
-  Device &d0 = device(0);
+void Autoencoder::predict_on_0(Part &part) {
+  Device &d0 = part.device(0);
+  const int64_t rows = part.rows;
 
   // layer1 = Linear(12, 256)                                             autoencoder.mp:3
   float *const layer1_relu = d0.rows<float>(0); // [rows, out 256]
-  linear(d0, rows, 12, 256, x_, layer1_weight_, layer1_bias_, Activation::relu, layer1_relu);
+  linear(d0, rows, 12, 256, part.x, layer1_weight_, layer1_bias_, Activation::relu, layer1_relu);
 
   // layer2 = Linear(256, 128)                                            autoencoder.mp:4
-  layer2_relu_ = d0.rows<float>(1024); // [rows, out 128]
+  part.layer2_relu = d0.rows<float>(1024); // [rows, out 128]
   linear(d0, rows, 256, 128, layer1_relu, layer2_weight_, layer2_bias_, Activation::relu,
-         layer2_relu_);
+         part.layer2_relu);
 }
 
-void Autoencoder::predict_on_1(int64_t rows) {
-  Device &d0 = device(0);
-  Device &d1 = device(1);
+void Autoencoder::predict_on_1(Part &part) {
+  Device &d0 = part.device(0);
+  Device &d1 = part.device(1);
+  const int64_t rows = part.rows;
 
   // layer2_relu: device 0 → 1, 512 B a row; layer3 reads it            autoencoder.mp:13
   const float *const layer2_relu_on_1 =
-      transfer(d0, layer2_relu_, d1, d1.rows<float>(0), rows * 128);
+      transfer(d0, part.layer2_relu, d1, d1.rows<float>(0), rows * 128);
 
   // layer3 = Linear(128, 64)                                             autoencoder.mp:5
   float *const layer3_relu = d1.rows<float>(512); // [rows, out 64]
@@ -607,34 +629,36 @@ void Autoencoder::predict_on_1(int64_t rows) {
          layer3_relu);
 
   // layer4 = Linear(64, 8)                                               autoencoder.mp:6
-  h_ = d1.rows<float>(0); // [rows, out 8]
-  linear(d1, rows, 64, 8, layer3_relu, layer4_weight_, layer4_bias_, Activation::relu, h_);
+  part.h = d1.rows<float>(0); // [rows, out 8]
+  linear(d1, rows, 64, 8, layer3_relu, layer4_weight_, layer4_bias_, Activation::relu, part.h);
 }
 
-void Autoencoder::predict_on_2(int64_t rows) {
-  Device &d1 = device(1);
-  Device &d2 = device(2);
+void Autoencoder::predict_on_2(Part &part) {
+  Device &d1 = part.device(1);
+  Device &d2 = part.device(2);
+  const int64_t rows = part.rows;
 
   // h: device 1 → 2, 32 B a row; layer5 reads it                       autoencoder.mp:13
-  const float *const h_on_2 = transfer(d1, h_, d2, d2.rows<float>(0), rows * 8);
+  const float *const h_on_2 = transfer(d1, part.h, d2, d2.rows<float>(0), rows * 8);
 
   // layer5 = Linear(8, 64)                                               autoencoder.mp:7
   float *const layer5_relu = d2.rows<float>(512); // [rows, out 64]
   linear(d2, rows, 8, 64, h_on_2, layer5_weight_, layer5_bias_, Activation::relu, layer5_relu);
 
   // layer6 = Linear(64, 128)                                             autoencoder.mp:8
-  layer6_relu_ = d2.rows<float>(0); // [rows, out 128]
+  part.layer6_relu = d2.rows<float>(0); // [rows, out 128]
   linear(d2, rows, 64, 128, layer5_relu, layer6_weight_, layer6_bias_, Activation::relu,
-         layer6_relu_);
+         part.layer6_relu);
 }
 
-void Autoencoder::predict_on_3(int64_t rows) {
-  Device &d2 = device(2);
-  Device &d3 = device(3);
+void Autoencoder::predict_on_3(Part &part) {
+  Device &d2 = part.device(2);
+  Device &d3 = part.device(3);
+  const int64_t rows = part.rows;
 
   // layer6_relu: device 2 → 3, 512 B a row; layer7 reads it            autoencoder.mp:14
   const float *const layer6_relu_on_3 =
-      transfer(d2, layer6_relu_, d3, d3.rows<float>(1024), rows * 128);
+      transfer(d2, part.layer6_relu, d3, d3.rows<float>(1024), rows * 128);
 
   // layer7 = Linear(128, 256)                                            autoencoder.mp:9
   float *const layer7_relu = d3.rows<float>(0); // [rows, out 256]
@@ -642,9 +666,9 @@ void Autoencoder::predict_on_3(int64_t rows) {
          layer7_relu);
 
   // layer8 = Linear(256, 12)                                             autoencoder.mp:10
-  layer8_out_ = d3.rows<float>(1024); // [rows, out 12]
+  part.layer8_out = d3.rows<float>(1024); // [rows, out 12]
   linear(d3, rows, 256, 12, layer7_relu, layer8_weight_, layer8_bias_, Activation::none,
-         layer8_out_);
+         part.layer8_out);
 }
 
 float Autoencoder::train_step(const float *x, const float *target, int64_t rows) {

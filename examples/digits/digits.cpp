@@ -62,20 +62,38 @@ public:
   static mpar::ModelDescription describe();
 
 private:
-  void forward_on_0(int64_t rows);
-  void forward_on_1(int64_t rows);
-  void forward_on_2(int64_t rows);
-  void backward_on_2(int64_t rows);
-  void backward_on_1(int64_t rows);
-  void backward_on_0(int64_t rows);
-  void finish_on_2(int64_t rows);
-  void update();
-  void evaluate_on_0(int64_t rows);
-  void evaluate_on_1(int64_t rows);
-  void evaluate_on_2(int64_t rows);
-  void predict_on_0(int64_t rows);
-  void predict_on_1(int64_t rows);
-  void predict_on_2(int64_t rows);
+  /// Rows that are worked on together, and the values that one function computes of them and
+  /// another reads.
+  struct Part : mpar::BatchPart {
+    using BatchPart::BatchPart;
+
+    const float *image = nullptr;             // [rows, 64]
+    const int32_t *target = nullptr;          // [rows]
+    float *hidden1_relu = nullptr;            // [rows, out 256]
+    const float *hidden1_relu_on_1 = nullptr; // [rows, out 256]
+    float *hidden2_relu = nullptr;            // [rows, out 128]
+    const float *hidden2_relu_on_2 = nullptr; // [rows, out 128]
+    float *output_out = nullptr;              // [rows, out 10]
+    float *loss = nullptr;                    // []
+    float *hidden2_relu_grad = nullptr;       // [rows, out 128]
+    float *hidden1_relu_grad = nullptr;       // [rows, out 256]
+    float *loss_2 = nullptr;                  // []
+  };
+
+  void forward_on_0(Part &part);
+  void forward_on_1(Part &part);
+  void forward_on_2(Part &part);
+  void backward_on_2(Part &part);
+  void backward_on_1(Part &part);
+  void backward_on_0(Part &part);
+  void finish_on_2(Part &part);
+  void update(Part &part);
+  void evaluate_on_0(Part &part);
+  void evaluate_on_1(Part &part);
+  void evaluate_on_2(Part &part);
+  void predict_on_0(Part &part);
+  void predict_on_1(Part &part);
+  void predict_on_2(Part &part);
 
   // Parameters, in the arenas of their devices.
   float *const hidden1_weight_; // [out 256, in 64], device 0
@@ -84,25 +102,6 @@ private:
   float *const hidden2_bias_;   // [out 128], device 1
   float *const output_weight_;  // [out 10, in 128], device 2
   float *const output_bias_;    // [out 10], device 2
-
-  // The rows of the batch at hand, where the part at hand begins, and whether its sums are the
-  // first.
-  int64_t batch_rows_ = 0;
-  int64_t first_row_ = 0;
-  mpar::Store store_ = mpar::Store::overwrite;
-
-  // Values that one function computes and another reads; they live for a call.
-  const float *image_ = nullptr;             // [rows, 64]
-  const int32_t *target_ = nullptr;          // [rows]
-  float *hidden1_relu_ = nullptr;            // [rows, out 256]
-  const float *hidden1_relu_on_1_ = nullptr; // [rows, out 256]
-  float *hidden2_relu_ = nullptr;            // [rows, out 128]
-  const float *hidden2_relu_on_2_ = nullptr; // [rows, out 128]
-  float *output_out_ = nullptr;              // [rows, out 10]
-  float *loss_ = nullptr;                    // []
-  float *hidden2_relu_grad_ = nullptr;       // [rows, out 128]
-  float *hidden1_relu_grad_ = nullptr;       // [rows, out 256]
-  float *loss_2_ = nullptr;                  // []
 };
 
 ModelDescription Digits::describe() {
@@ -131,6 +130,7 @@ ModelDescription Digits::describe() {
   add("output.bias", {10}, 2, 1280, {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
 
   description.inputs = {{"image", ElementType::f32, {64}}};
+  description.row_multiplications = 134912;
   description.target = {"target", ElementType::i32, {}};
   description.output = {"output", ElementType::f32, {10}};
   description.classes = 10;
@@ -161,149 +161,155 @@ Digits::Digits(const Settings &settings)
 float Digits::train_step(const Batch &batch) {
   check(batch);
   ++step();
-  batch_rows_ = batch.rows;
+  Part whole(*this, batch.rows);
 
-  // A few rows at a time, through all layers and back: what one leaves in the cache the next finds
-  // there. Sums over the batch are sums over the parts, in this order.
-  const int64_t part = 64 * machine().threads();
-  for (first_row_ = 0; first_row_ < batch_rows_; first_row_ += part) {
-    const int64_t rows = std::min(part, batch_rows_ - first_row_);
-    store_ = first_row_ == 0 ? Store::overwrite : Store::add;
-    image_ = static_cast<const float *>(batch.inputs[0]) + first_row_ * 64;
-    target_ = static_cast<const int32_t *>(batch.target) + first_row_ * 1;
+  // 64 rows at a time go through all layers and back: what one leaves in the cache the next finds
+  // there. Sums over the batch are sums over these parts, in order.
+  for_each_part(whole, 64, [&](Part &part) {
+    part.image = static_cast<const float *>(batch.inputs[0]) + part.first_row * 64;
+    part.target = static_cast<const int32_t *>(batch.target) + part.first_row * 1;
 
-    forward_on_0(rows);  // hidden1
-    forward_on_1(rows);  // hidden2
-    forward_on_2(rows);  // output, loss
-    backward_on_2(rows); // loss, output
-    backward_on_1(rows); // hidden2
-    backward_on_0(rows); // hidden1
-  }
-  const int64_t rows = batch.rows;
-  finish_on_2(rows); // loss
-  update();
+    forward_on_0(part);  // hidden1
+    forward_on_1(part);  // hidden2
+    forward_on_2(part);  // output, loss
+    backward_on_2(part); // loss, output
+    backward_on_1(part); // hidden2
+    backward_on_0(part); // hidden1
+  });
+  sum_over_threads(whole, 2, whole.loss, 1);
+  finish_on_2(whole); // loss
+  for_each_share(whole, [&](Part &part) { update(part); });
 
-  return *loss_2_;
+  return *whole.loss_2;
 }
 
-void Digits::forward_on_0(int64_t rows) {
-  Device &d0 = device(0);
+void Digits::forward_on_0(Part &part) {
+  Device &d0 = part.device(0);
+  const int64_t rows = part.rows;
 
   // hidden1 = Linear(64, 256)                                            digits.mp:3
-  hidden1_relu_ = d0.rows<float>(0); // [rows, out 256]
-  linear(d0, rows, 64, 256, image_, hidden1_weight_, hidden1_bias_, Activation::relu,
-         hidden1_relu_);
+  part.hidden1_relu = d0.rows<float>(0); // [rows, out 256]
+  linear(d0, rows, 64, 256, part.image, hidden1_weight_, hidden1_bias_, Activation::relu,
+         part.hidden1_relu);
 }
 
-void Digits::forward_on_1(int64_t rows) {
-  Device &d0 = device(0);
-  Device &d1 = device(1);
+void Digits::forward_on_1(Part &part) {
+  Device &d0 = part.device(0);
+  Device &d1 = part.device(1);
+  const int64_t rows = part.rows;
 
   // hidden1_relu: device 0 → 1, 1,024 B a row; hidden2 reads it        digits.mp:9
-  hidden1_relu_on_1_ = transfer(d0, hidden1_relu_, d1, d1.rows<float>(0), rows * 256);
+  part.hidden1_relu_on_1 = transfer(d0, part.hidden1_relu, d1, d1.rows<float>(0), rows * 256);
 
   // hidden2 = Linear(256, 128)                                           digits.mp:4
-  hidden2_relu_ = d1.rows<float>(2048); // [rows, out 128]
-  linear(d1, rows, 256, 128, hidden1_relu_on_1_, hidden2_weight_, hidden2_bias_, Activation::relu,
-         hidden2_relu_);
+  part.hidden2_relu = d1.rows<float>(2048); // [rows, out 128]
+  linear(d1, rows, 256, 128, part.hidden1_relu_on_1, hidden2_weight_, hidden2_bias_,
+         Activation::relu, part.hidden2_relu);
 }
 
-void Digits::forward_on_2(int64_t rows) {
-  Device &d1 = device(1);
-  Device &d2 = device(2);
+void Digits::forward_on_2(Part &part) {
+  Device &d1 = part.device(1);
+  Device &d2 = part.device(2);
+  const int64_t rows = part.rows;
 
   // hidden2_relu: device 1 → 2, 512 B a row; output reads it           digits.mp:9
-  hidden2_relu_on_2_ = transfer(d1, hidden2_relu_, d2, d2.rows<float>(0), rows * 128);
+  part.hidden2_relu_on_2 = transfer(d1, part.hidden2_relu, d2, d2.rows<float>(0), rows * 128);
 
   // output = Linear(128, 10)                                             digits.mp:5
-  output_out_ = d2.rows<float>(512); // [rows, out 10]
-  linear(d2, rows, 128, 10, hidden2_relu_on_2_, output_weight_, output_bias_, Activation::none,
-         output_out_);
+  part.output_out = d2.rows<float>(512); // [rows, out 10]
+  linear(d2, rows, 128, 10, part.hidden2_relu_on_2, output_weight_, output_bias_, Activation::none,
+         part.output_out);
 
   // loss = cross_entropy                                                 digits.mp:13
   float *const loss_cross_entropy = d2.rows<float>(552); // [rows]
-  cross_entropy(d2, rows, 10, output_out_, target_, loss_cross_entropy);
-  loss_ = d2.fixed<float>(0); // []
-  reduce(d2, Reduction::sum, Shape{rows}, 1u << 0, loss_cross_entropy, loss_, store_);
+  cross_entropy(d2, rows, 10, part.output_out, part.target, loss_cross_entropy);
+  part.loss = d2.fixed<float>(0); // []
+  reduce(d2, Reduction::sum, Shape{rows}, 1u << 0, loss_cross_entropy, part.loss, part.store);
 }
 
-void Digits::backward_on_2(int64_t rows) {
-  Device &d2 = device(2);
+void Digits::backward_on_2(Part &part) {
+  Device &d2 = part.device(2);
+  const int64_t rows = part.rows;
 
   // loss = cross_entropy                                                 digits.mp:13
   float *const output_out_grad = d2.rows<float>(552); // [rows]
-  map(d2, rows, Div{float(batch_rows_)}, output_out_grad);
+  map(d2, rows, Div{float(part.batch_rows)}, output_out_grad);
   float *const output_out_grad_2 = d2.rows<float>(1024); // [rows, out 10]
-  cross_entropy_gradient(d2, rows, 10, output_out_, target_, output_out_grad, output_out_grad_2);
+  cross_entropy_gradient(d2, rows, 10, part.output_out, part.target, output_out_grad,
+                         output_out_grad_2);
 
   // output = Linear(128, 10)                                             digits.mp:5
   float *const output_bias_grad = d2.gradients() + 1280; // [out 10]
-  reduce(d2, Reduction::sum, Shape{rows, 10}, 1u << 0, output_out_grad_2, output_bias_grad, store_);
-  hidden2_relu_grad_ = d2.rows<float>(512); // [rows, out 128]
+  reduce(d2, Reduction::sum, Shape{rows, 10}, 1u << 0, output_out_grad_2, output_bias_grad,
+         part.store);
+  part.hidden2_relu_grad = d2.rows<float>(512); // [rows, out 128]
   matmul(d2, 1, rows, 128, 10, Transpose::no, Transpose::no, output_out_grad_2, output_weight_,
-         hidden2_relu_grad_);
+         part.hidden2_relu_grad);
   float *const output_weight_grad = d2.gradients(); // [out 10, in 128]
-  matmul(d2, 1, 10, 128, rows, Transpose::yes, Transpose::no, output_out_grad_2, hidden2_relu_on_2_,
-         output_weight_grad, store_);
+  matmul(d2, 1, 10, 128, rows, Transpose::yes, Transpose::no, output_out_grad_2,
+         part.hidden2_relu_on_2, output_weight_grad, part.store);
 }
 
-void Digits::backward_on_1(int64_t rows) {
-  Device &d1 = device(1);
-  Device &d2 = device(2);
+void Digits::backward_on_1(Part &part) {
+  Device &d1 = part.device(1);
+  Device &d2 = part.device(2);
+  const int64_t rows = part.rows;
 
   // hidden2_relu_grad: device 2 → 1, 512 B a row                       linear.mp:8
   const float *const hidden2_relu_grad_on_1 =
-      transfer(d2, hidden2_relu_grad_, d1, d1.rows<float>(1024), rows * 128);
+      transfer(d2, part.hidden2_relu_grad, d1, d1.rows<float>(1024), rows * 128);
 
   // relu gradient                                                        digits.mp:9
   float *const hidden2_out_grad = d1.rows<float>(2048); // [rows, out 128]
-  map(d1, rows * 128, ReluGradient{}, hidden2_out_grad, hidden2_relu_, hidden2_relu_grad_on_1);
+  map(d1, rows * 128, ReluGradient{}, hidden2_out_grad, part.hidden2_relu, hidden2_relu_grad_on_1);
 
   // hidden2 = Linear(256, 128)                                           digits.mp:4
   float *const hidden2_bias_grad = d1.gradients() + 32768; // [out 128]
   reduce(d1, Reduction::sum, Shape{rows, 128}, 1u << 0, hidden2_out_grad, hidden2_bias_grad,
-         store_);
-  hidden1_relu_grad_ = d1.rows<float>(1024); // [rows, out 256]
+         part.store);
+  part.hidden1_relu_grad = d1.rows<float>(1024); // [rows, out 256]
   matmul(d1, 1, rows, 256, 128, Transpose::no, Transpose::no, hidden2_out_grad, hidden2_weight_,
-         hidden1_relu_grad_);
+         part.hidden1_relu_grad);
   float *const hidden2_weight_grad = d1.gradients(); // [out 128, in 256]
-  matmul(d1, 1, 128, 256, rows, Transpose::yes, Transpose::no, hidden2_out_grad, hidden1_relu_on_1_,
-         hidden2_weight_grad, store_);
+  matmul(d1, 1, 128, 256, rows, Transpose::yes, Transpose::no, hidden2_out_grad,
+         part.hidden1_relu_on_1, hidden2_weight_grad, part.store);
 }
 
-void Digits::backward_on_0(int64_t rows) {
-  Device &d0 = device(0);
-  Device &d1 = device(1);
+void Digits::backward_on_0(Part &part) {
+  Device &d0 = part.device(0);
+  Device &d1 = part.device(1);
+  const int64_t rows = part.rows;
 
   // hidden1_relu_grad: device 1 → 0, 1,024 B a row                     linear.mp:8
   const float *const hidden1_relu_grad_on_0 =
-      transfer(d1, hidden1_relu_grad_, d0, d0.rows<float>(1024), rows * 256);
+      transfer(d1, part.hidden1_relu_grad, d0, d0.rows<float>(1024), rows * 256);
 
   // relu gradient                                                        digits.mp:9
   float *const hidden1_out_grad = d0.rows<float>(0); // [rows, out 256]
-  map(d0, rows * 256, ReluGradient{}, hidden1_out_grad, hidden1_relu_, hidden1_relu_grad_on_0);
+  map(d0, rows * 256, ReluGradient{}, hidden1_out_grad, part.hidden1_relu, hidden1_relu_grad_on_0);
 
   // hidden1 = Linear(64, 256)                                            digits.mp:3
   float *const hidden1_bias_grad = d0.gradients() + 16384; // [out 256]
   reduce(d0, Reduction::sum, Shape{rows, 256}, 1u << 0, hidden1_out_grad, hidden1_bias_grad,
-         store_);
+         part.store);
   float *const hidden1_weight_grad = d0.gradients(); // [out 256, in 64]
-  matmul(d0, 1, 256, 64, rows, Transpose::yes, Transpose::no, hidden1_out_grad, image_,
-         hidden1_weight_grad, store_);
+  matmul(d0, 1, 256, 64, rows, Transpose::yes, Transpose::no, hidden1_out_grad, part.image,
+         hidden1_weight_grad, part.store);
 }
 
-void Digits::finish_on_2(int64_t rows) {
-  Device &d2 = device(2);
+void Digits::finish_on_2(Part &part) {
+  Device &d2 = part.device(2);
+  const int64_t rows = part.rows;
 
   // loss = cross_entropy                                                 digits.mp:13
-  loss_2_ = d2.fixed<float>(0); // []
-  map(d2, 1, Div_2{float(rows)}, loss_2_, loss_);
+  part.loss_2 = d2.fixed<float>(0); // []
+  map(d2, 1, Div_2{float(rows)}, part.loss_2, part.loss);
 }
 
-void Digits::update() {
-  Device &d0 = device(0);
-  Device &d1 = device(1);
-  Device &d2 = device(2);
+void Digits::update(Part &part) {
+  Device &d0 = part.device(0);
+  Device &d1 = part.device(1);
+  Device &d2 = part.device(2);
   adamw(d0, optimizer(), step());
   adamw(d1, optimizer(), step());
   adamw(d2, optimizer(), step());
@@ -311,108 +317,114 @@ void Digits::update() {
 
 float Digits::evaluate(const Batch &batch, const void *&output) {
   check(batch);
-  const int64_t rows = batch.rows;
-  image_ = static_cast<const float *>(batch.inputs[0]);
-  target_ = static_cast<const int32_t *>(batch.target);
+  Part whole(*this, batch.rows);
+  whole.image = static_cast<const float *>(batch.inputs[0]);
+  whole.target = static_cast<const int32_t *>(batch.target);
 
-  evaluate_on_0(rows); // hidden1
-  evaluate_on_1(rows); // hidden2
-  evaluate_on_2(rows); // output, loss
+  evaluate_on_0(whole); // hidden1
+  evaluate_on_1(whole); // hidden2
+  evaluate_on_2(whole); // output, loss
 
-  output = output_out_;
-  return *loss_;
+  output = whole.output_out;
+  return *whole.loss;
 }
 
-void Digits::evaluate_on_0(int64_t rows) {
-  Device &d0 = device(0);
+void Digits::evaluate_on_0(Part &part) {
+  Device &d0 = part.device(0);
+  const int64_t rows = part.rows;
 
   // hidden1 = Linear(64, 256)                                            digits.mp:3
-  hidden1_relu_ = d0.rows<float>(0); // [rows, out 256]
-  linear(d0, rows, 64, 256, image_, hidden1_weight_, hidden1_bias_, Activation::relu,
-         hidden1_relu_);
+  part.hidden1_relu = d0.rows<float>(0); // [rows, out 256]
+  linear(d0, rows, 64, 256, part.image, hidden1_weight_, hidden1_bias_, Activation::relu,
+         part.hidden1_relu);
 }
 
-void Digits::evaluate_on_1(int64_t rows) {
-  Device &d0 = device(0);
-  Device &d1 = device(1);
+void Digits::evaluate_on_1(Part &part) {
+  Device &d0 = part.device(0);
+  Device &d1 = part.device(1);
+  const int64_t rows = part.rows;
 
   // hidden1_relu: device 0 → 1, 1,024 B a row; hidden2 reads it        digits.mp:9
   const float *const hidden1_relu_on_1 =
-      transfer(d0, hidden1_relu_, d1, d1.rows<float>(0), rows * 256);
+      transfer(d0, part.hidden1_relu, d1, d1.rows<float>(0), rows * 256);
 
   // hidden2 = Linear(256, 128)                                           digits.mp:4
-  hidden2_relu_ = d1.rows<float>(1024); // [rows, out 128]
+  part.hidden2_relu = d1.rows<float>(1024); // [rows, out 128]
   linear(d1, rows, 256, 128, hidden1_relu_on_1, hidden2_weight_, hidden2_bias_, Activation::relu,
-         hidden2_relu_);
+         part.hidden2_relu);
 }
 
-void Digits::evaluate_on_2(int64_t rows) {
-  Device &d1 = device(1);
-  Device &d2 = device(2);
+void Digits::evaluate_on_2(Part &part) {
+  Device &d1 = part.device(1);
+  Device &d2 = part.device(2);
+  const int64_t rows = part.rows;
 
   // hidden2_relu: device 1 → 2, 512 B a row; output reads it           digits.mp:9
   const float *const hidden2_relu_on_2 =
-      transfer(d1, hidden2_relu_, d2, d2.rows<float>(0), rows * 128);
+      transfer(d1, part.hidden2_relu, d2, d2.rows<float>(0), rows * 128);
 
   // output = Linear(128, 10)                                             digits.mp:5
-  output_out_ = d2.rows<float>(512); // [rows, out 10]
+  part.output_out = d2.rows<float>(512); // [rows, out 10]
   linear(d2, rows, 128, 10, hidden2_relu_on_2, output_weight_, output_bias_, Activation::none,
-         output_out_);
+         part.output_out);
 
   // loss = cross_entropy                                                 digits.mp:13
   float *const loss_cross_entropy = d2.rows<float>(0); // [rows]
-  cross_entropy(d2, rows, 10, output_out_, target_, loss_cross_entropy);
-  loss_ = d2.fixed<float>(0); // []
-  reduce(d2, Reduction::mean, Shape{rows}, 1u << 0, loss_cross_entropy, loss_);
+  cross_entropy(d2, rows, 10, part.output_out, part.target, loss_cross_entropy);
+  part.loss = d2.fixed<float>(0); // []
+  reduce(d2, Reduction::mean, Shape{rows}, 1u << 0, loss_cross_entropy, part.loss);
 }
 
 const void *Digits::predict(const Batch &batch) {
   check(batch);
-  const int64_t rows = batch.rows;
-  image_ = static_cast<const float *>(batch.inputs[0]);
+  Part whole(*this, batch.rows);
+  whole.image = static_cast<const float *>(batch.inputs[0]);
 
-  predict_on_0(rows); // hidden1
-  predict_on_1(rows); // hidden2
-  predict_on_2(rows); // output
+  predict_on_0(whole); // hidden1
+  predict_on_1(whole); // hidden2
+  predict_on_2(whole); // output
 
-  return output_out_;
+  return whole.output_out;
 }
 
-void Digits::predict_on_0(int64_t rows) {
-  Device &d0 = device(0);
+void Digits::predict_on_0(Part &part) {
+  Device &d0 = part.device(0);
+  const int64_t rows = part.rows;
 
   // hidden1 = Linear(64, 256)                                            digits.mp:3
-  hidden1_relu_ = d0.rows<float>(0); // [rows, out 256]
-  linear(d0, rows, 64, 256, image_, hidden1_weight_, hidden1_bias_, Activation::relu,
-         hidden1_relu_);
+  part.hidden1_relu = d0.rows<float>(0); // [rows, out 256]
+  linear(d0, rows, 64, 256, part.image, hidden1_weight_, hidden1_bias_, Activation::relu,
+         part.hidden1_relu);
 }
 
-void Digits::predict_on_1(int64_t rows) {
-  Device &d0 = device(0);
-  Device &d1 = device(1);
+void Digits::predict_on_1(Part &part) {
+  Device &d0 = part.device(0);
+  Device &d1 = part.device(1);
+  const int64_t rows = part.rows;
 
   // hidden1_relu: device 0 → 1, 1,024 B a row; hidden2 reads it        digits.mp:9
   const float *const hidden1_relu_on_1 =
-      transfer(d0, hidden1_relu_, d1, d1.rows<float>(0), rows * 256);
+      transfer(d0, part.hidden1_relu, d1, d1.rows<float>(0), rows * 256);
 
   // hidden2 = Linear(256, 128)                                           digits.mp:4
-  hidden2_relu_ = d1.rows<float>(1024); // [rows, out 128]
+  part.hidden2_relu = d1.rows<float>(1024); // [rows, out 128]
   linear(d1, rows, 256, 128, hidden1_relu_on_1, hidden2_weight_, hidden2_bias_, Activation::relu,
-         hidden2_relu_);
+         part.hidden2_relu);
 }
 
-void Digits::predict_on_2(int64_t rows) {
-  Device &d1 = device(1);
-  Device &d2 = device(2);
+void Digits::predict_on_2(Part &part) {
+  Device &d1 = part.device(1);
+  Device &d2 = part.device(2);
+  const int64_t rows = part.rows;
 
   // hidden2_relu: device 1 → 2, 512 B a row; output reads it           digits.mp:9
   const float *const hidden2_relu_on_2 =
-      transfer(d1, hidden2_relu_, d2, d2.rows<float>(0), rows * 128);
+      transfer(d1, part.hidden2_relu, d2, d2.rows<float>(0), rows * 128);
 
   // output = Linear(128, 10)                                             digits.mp:5
-  output_out_ = d2.rows<float>(512); // [rows, out 10]
+  part.output_out = d2.rows<float>(512); // [rows, out 10]
   linear(d2, rows, 128, 10, hidden2_relu_on_2, output_weight_, output_bias_, Activation::none,
-         output_out_);
+         part.output_out);
 }
 
 float Digits::train_step(const float *image, const int32_t *target, int64_t rows) {

@@ -79,27 +79,119 @@ public:
   static mpar::ModelDescription describe();
 
 private:
-  void prepare_on_0();
-  void prepare_on_3();
-  void forward_on_0(int64_t rows);
-  void forward_on_1(int64_t rows);
-  void forward_on_2(int64_t rows);
-  void forward_on_3(int64_t rows);
-  void backward_on_3(int64_t rows);
-  void backward_on_2(int64_t rows);
-  void backward_on_1(int64_t rows);
-  void backward_on_0(int64_t rows);
-  void finish_on_3(int64_t rows);
-  void finish_on_0();
-  void update();
-  void evaluate_on_0(int64_t rows);
-  void evaluate_on_1(int64_t rows);
-  void evaluate_on_2(int64_t rows);
-  void evaluate_on_3(int64_t rows);
-  void predict_on_0(int64_t rows);
-  void predict_on_1(int64_t rows);
-  void predict_on_2(int64_t rows);
-  void predict_on_3(int64_t rows);
+  /// Rows that are worked on together, and the values that one function computes of them and
+  /// another reads.
+  struct Part : mpar::BatchPart {
+    using BatchPart::BatchPart;
+
+    const int32_t *text = nullptr;          // [rows, time 128]
+    const int32_t *target = nullptr;        // [rows, time 128]
+    int32_t *wpe_out = nullptr;             // [time 128]
+    float *wpe_out_2 = nullptr;             // [time 128, embedding_dim 128]
+    const float *wte_weight_on_3 = nullptr; // [num_embeddings 256, embedding_dim 128]
+    float *x = nullptr;                     // [rows, time 128, embedding_dim 128]
+    float *h_0_ln_1_out = nullptr;          // [rows, time 128, normalized_shape 128]
+    float *h_0_ln_1_out_mean = nullptr;     // [rows, time 128]
+    float *h_0_ln_1_out_scale = nullptr;    // [rows, time 128]
+    float *h_0_attn_permute = nullptr;      // [rows, heads 4, time 128, dim 32]
+    float *h_0_attn_permute_2 = nullptr;    // [rows, kv_heads 4, time 128, dim 32]
+    float *h_0_attn_permute_3 = nullptr;    // [rows, kv_heads 4, time 128, dim 32]
+    float *h_0_attn_y = nullptr;            // [rows, heads 4, time 128, dim 32]
+    float *h_0_attn_y_log_sums = nullptr;   // [rows, heads 4, time 128]
+    float *h_0_attn_out = nullptr;          // [rows, time 128, heads 4, dim 32]
+    float *h_0_out = nullptr;               // [rows, time 128, width 128]
+    float *h_0_ln_2_out = nullptr;          // [rows, time 128, normalized_shape 128]
+    float *h_0_ln_2_out_mean = nullptr;     // [rows, time 128]
+    float *h_0_ln_2_out_scale = nullptr;    // [rows, time 128]
+    float *h_0_mlp_c_fc_out = nullptr;      // [rows * 128, out 512]
+    float *h_0_mlp_out = nullptr;           // [rows, time 128, out 512]
+    float *x_2 = nullptr;                   // [rows, time 128, width 128]
+    const float *x_on_1 = nullptr;          // [rows, time 128, width 128]
+    float *h_1_ln_1_out = nullptr;          // [rows, time 128, normalized_shape 128]
+    float *h_1_ln_1_out_mean = nullptr;     // [rows, time 128]
+    float *h_1_ln_1_out_scale = nullptr;    // [rows, time 128]
+    float *h_1_attn_permute = nullptr;      // [rows, heads 4, time 128, dim 32]
+    float *h_1_attn_permute_2 = nullptr;    // [rows, kv_heads 4, time 128, dim 32]
+    float *h_1_attn_permute_3 = nullptr;    // [rows, kv_heads 4, time 128, dim 32]
+    float *h_1_attn_y = nullptr;            // [rows, heads 4, time 128, dim 32]
+    float *h_1_attn_y_log_sums = nullptr;   // [rows, heads 4, time 128]
+    float *h_1_attn_out = nullptr;          // [rows, time 128, heads 4, dim 32]
+    float *h_1_out = nullptr;               // [rows, time 128, width 128]
+    float *h_1_ln_2_out = nullptr;          // [rows, time 128, normalized_shape 128]
+    float *h_1_ln_2_out_mean = nullptr;     // [rows, time 128]
+    float *h_1_ln_2_out_scale = nullptr;    // [rows, time 128]
+    float *h_1_mlp_c_fc_out = nullptr;      // [rows * 128, out 512]
+    float *h_1_mlp_out = nullptr;           // [rows, time 128, out 512]
+    float *x_3 = nullptr;                   // [rows, time 128, width 128]
+    const float *x_on_2 = nullptr;          // [rows, time 128, width 128]
+    float *h_2_ln_1_out = nullptr;          // [rows, time 128, normalized_shape 128]
+    float *h_2_ln_1_out_mean = nullptr;     // [rows, time 128]
+    float *h_2_ln_1_out_scale = nullptr;    // [rows, time 128]
+    float *h_2_attn_permute = nullptr;      // [rows, heads 4, time 128, dim 32]
+    float *h_2_attn_permute_2 = nullptr;    // [rows, kv_heads 4, time 128, dim 32]
+    float *h_2_attn_permute_3 = nullptr;    // [rows, kv_heads 4, time 128, dim 32]
+    float *h_2_attn_y = nullptr;            // [rows, heads 4, time 128, dim 32]
+    float *h_2_attn_y_log_sums = nullptr;   // [rows, heads 4, time 128]
+    float *h_2_attn_out = nullptr;          // [rows, time 128, heads 4, dim 32]
+    float *h_2_out = nullptr;               // [rows, time 128, width 128]
+    float *h_2_ln_2_out = nullptr;          // [rows, time 128, normalized_shape 128]
+    float *h_2_ln_2_out_mean = nullptr;     // [rows, time 128]
+    float *h_2_ln_2_out_scale = nullptr;    // [rows, time 128]
+    float *h_2_mlp_c_fc_out = nullptr;      // [rows * 128, out 512]
+    float *h_2_mlp_out = nullptr;           // [rows, time 128, out 512]
+    float *x_4 = nullptr;                   // [rows, time 128, width 128]
+    const float *x_on_3 = nullptr;          // [rows, time 128, width 128]
+    float *h_3_ln_1_out = nullptr;          // [rows, time 128, normalized_shape 128]
+    float *h_3_ln_1_out_mean = nullptr;     // [rows, time 128]
+    float *h_3_ln_1_out_scale = nullptr;    // [rows, time 128]
+    float *h_3_attn_permute = nullptr;      // [rows, heads 4, time 128, dim 32]
+    float *h_3_attn_permute_2 = nullptr;    // [rows, kv_heads 4, time 128, dim 32]
+    float *h_3_attn_permute_3 = nullptr;    // [rows, kv_heads 4, time 128, dim 32]
+    float *h_3_attn_y = nullptr;            // [rows, heads 4, time 128, dim 32]
+    float *h_3_attn_y_log_sums = nullptr;   // [rows, heads 4, time 128]
+    float *h_3_attn_out = nullptr;          // [rows, time 128, heads 4, dim 32]
+    float *h_3_out = nullptr;               // [rows, time 128, width 128]
+    float *h_3_ln_2_out = nullptr;          // [rows, time 128, normalized_shape 128]
+    float *h_3_ln_2_out_mean = nullptr;     // [rows, time 128]
+    float *h_3_ln_2_out_scale = nullptr;    // [rows, time 128]
+    float *h_3_mlp_c_fc_out = nullptr;      // [rows * 128, out 512]
+    float *h_3_mlp_out = nullptr;           // [rows, time 128, out 512]
+    float *x_5 = nullptr;                   // [rows, time 128, width 128]
+    float *ln_f_out = nullptr;              // [rows, time 128, normalized_shape 128]
+    float *ln_f_out_mean = nullptr;         // [rows, time 128]
+    float *ln_f_out_scale = nullptr;        // [rows, time 128]
+    float *lm_head_matmul = nullptr;        // [rows * 128, out 256]
+    float *loss = nullptr;                  // []
+    float *wte_weight_grad = nullptr;       // [num_embeddings 256, embedding_dim 128]
+    float *x_grad = nullptr;                // [rows, time 128, width 128]
+    float *x_grad_2 = nullptr;              // [rows, time 128, width 128]
+    float *x_grad_3 = nullptr;              // [rows, time 128, width 128]
+    float *wpe_broadcast = nullptr;         // [time 128, width 128]
+    float *wte_out = nullptr;               // [num_embeddings 256, embedding_dim 128]
+    float *loss_2 = nullptr;                // []
+  };
+
+  void prepare_on_0(Part &part);
+  void prepare_on_3(Part &part);
+  void forward_on_0(Part &part);
+  void forward_on_1(Part &part);
+  void forward_on_2(Part &part);
+  void forward_on_3(Part &part);
+  void backward_on_3(Part &part);
+  void backward_on_2(Part &part);
+  void backward_on_1(Part &part);
+  void backward_on_0(Part &part);
+  void finish_on_3(Part &part);
+  void finish_on_0(Part &part);
+  void update(Part &part);
+  void evaluate_on_0(Part &part);
+  void evaluate_on_1(Part &part);
+  void evaluate_on_2(Part &part);
+  void evaluate_on_3(Part &part);
+  void predict_on_0(Part &part);
+  void predict_on_1(Part &part);
+  void predict_on_2(Part &part);
+  void predict_on_3(Part &part);
 
   // Parameters, in the arenas of their devices.
   float
@@ -155,99 +247,6 @@ private:
   float *const h_3_mlp_c_proj_bias_;    // [out 128], device 3
   float *const ln_f_weight_;            // [normalized_shape 128], device 3
   float *const ln_f_bias_;              // [normalized_shape 128], device 3
-
-  // The rows of the batch at hand, where the part at hand begins, and whether its sums are the
-  // first.
-  int64_t batch_rows_ = 0;
-  int64_t first_row_ = 0;
-  mpar::Store store_ = mpar::Store::overwrite;
-
-  // Values that one function computes and another reads; they live for a call.
-  const int32_t *text_ = nullptr;          // [rows, time 128]
-  const int32_t *target_ = nullptr;        // [rows, time 128]
-  int32_t *wpe_out_ = nullptr;             // [time 128]
-  float *wpe_out_2_ = nullptr;             // [time 128, embedding_dim 128]
-  const float *wte_weight_on_3_ = nullptr; // [num_embeddings 256, embedding_dim 128]
-  float *x_ = nullptr;                     // [rows, time 128, embedding_dim 128]
-  float *h_0_ln_1_out_ = nullptr;          // [rows, time 128, normalized_shape 128]
-  float *h_0_ln_1_out_mean_ = nullptr;     // [rows, time 128]
-  float *h_0_ln_1_out_scale_ = nullptr;    // [rows, time 128]
-  float *h_0_attn_permute_ = nullptr;      // [rows, heads 4, time 128, dim 32]
-  float *h_0_attn_permute_2_ = nullptr;    // [rows, kv_heads 4, time 128, dim 32]
-  float *h_0_attn_permute_3_ = nullptr;    // [rows, kv_heads 4, time 128, dim 32]
-  float *h_0_attn_y_ = nullptr;            // [rows, heads 4, time 128, dim 32]
-  float *h_0_attn_y_log_sums_ = nullptr;   // [rows, heads 4, time 128]
-  float *h_0_attn_out_ = nullptr;          // [rows, time 128, heads 4, dim 32]
-  float *h_0_out_ = nullptr;               // [rows, time 128, width 128]
-  float *h_0_ln_2_out_ = nullptr;          // [rows, time 128, normalized_shape 128]
-  float *h_0_ln_2_out_mean_ = nullptr;     // [rows, time 128]
-  float *h_0_ln_2_out_scale_ = nullptr;    // [rows, time 128]
-  float *h_0_mlp_c_fc_out_ = nullptr;      // [rows * 128, out 512]
-  float *h_0_mlp_out_ = nullptr;           // [rows, time 128, out 512]
-  float *x_2_ = nullptr;                   // [rows, time 128, width 128]
-  const float *x_on_1_ = nullptr;          // [rows, time 128, width 128]
-  float *h_1_ln_1_out_ = nullptr;          // [rows, time 128, normalized_shape 128]
-  float *h_1_ln_1_out_mean_ = nullptr;     // [rows, time 128]
-  float *h_1_ln_1_out_scale_ = nullptr;    // [rows, time 128]
-  float *h_1_attn_permute_ = nullptr;      // [rows, heads 4, time 128, dim 32]
-  float *h_1_attn_permute_2_ = nullptr;    // [rows, kv_heads 4, time 128, dim 32]
-  float *h_1_attn_permute_3_ = nullptr;    // [rows, kv_heads 4, time 128, dim 32]
-  float *h_1_attn_y_ = nullptr;            // [rows, heads 4, time 128, dim 32]
-  float *h_1_attn_y_log_sums_ = nullptr;   // [rows, heads 4, time 128]
-  float *h_1_attn_out_ = nullptr;          // [rows, time 128, heads 4, dim 32]
-  float *h_1_out_ = nullptr;               // [rows, time 128, width 128]
-  float *h_1_ln_2_out_ = nullptr;          // [rows, time 128, normalized_shape 128]
-  float *h_1_ln_2_out_mean_ = nullptr;     // [rows, time 128]
-  float *h_1_ln_2_out_scale_ = nullptr;    // [rows, time 128]
-  float *h_1_mlp_c_fc_out_ = nullptr;      // [rows * 128, out 512]
-  float *h_1_mlp_out_ = nullptr;           // [rows, time 128, out 512]
-  float *x_3_ = nullptr;                   // [rows, time 128, width 128]
-  const float *x_on_2_ = nullptr;          // [rows, time 128, width 128]
-  float *h_2_ln_1_out_ = nullptr;          // [rows, time 128, normalized_shape 128]
-  float *h_2_ln_1_out_mean_ = nullptr;     // [rows, time 128]
-  float *h_2_ln_1_out_scale_ = nullptr;    // [rows, time 128]
-  float *h_2_attn_permute_ = nullptr;      // [rows, heads 4, time 128, dim 32]
-  float *h_2_attn_permute_2_ = nullptr;    // [rows, kv_heads 4, time 128, dim 32]
-  float *h_2_attn_permute_3_ = nullptr;    // [rows, kv_heads 4, time 128, dim 32]
-  float *h_2_attn_y_ = nullptr;            // [rows, heads 4, time 128, dim 32]
-  float *h_2_attn_y_log_sums_ = nullptr;   // [rows, heads 4, time 128]
-  float *h_2_attn_out_ = nullptr;          // [rows, time 128, heads 4, dim 32]
-  float *h_2_out_ = nullptr;               // [rows, time 128, width 128]
-  float *h_2_ln_2_out_ = nullptr;          // [rows, time 128, normalized_shape 128]
-  float *h_2_ln_2_out_mean_ = nullptr;     // [rows, time 128]
-  float *h_2_ln_2_out_scale_ = nullptr;    // [rows, time 128]
-  float *h_2_mlp_c_fc_out_ = nullptr;      // [rows * 128, out 512]
-  float *h_2_mlp_out_ = nullptr;           // [rows, time 128, out 512]
-  float *x_4_ = nullptr;                   // [rows, time 128, width 128]
-  const float *x_on_3_ = nullptr;          // [rows, time 128, width 128]
-  float *h_3_ln_1_out_ = nullptr;          // [rows, time 128, normalized_shape 128]
-  float *h_3_ln_1_out_mean_ = nullptr;     // [rows, time 128]
-  float *h_3_ln_1_out_scale_ = nullptr;    // [rows, time 128]
-  float *h_3_attn_permute_ = nullptr;      // [rows, heads 4, time 128, dim 32]
-  float *h_3_attn_permute_2_ = nullptr;    // [rows, kv_heads 4, time 128, dim 32]
-  float *h_3_attn_permute_3_ = nullptr;    // [rows, kv_heads 4, time 128, dim 32]
-  float *h_3_attn_y_ = nullptr;            // [rows, heads 4, time 128, dim 32]
-  float *h_3_attn_y_log_sums_ = nullptr;   // [rows, heads 4, time 128]
-  float *h_3_attn_out_ = nullptr;          // [rows, time 128, heads 4, dim 32]
-  float *h_3_out_ = nullptr;               // [rows, time 128, width 128]
-  float *h_3_ln_2_out_ = nullptr;          // [rows, time 128, normalized_shape 128]
-  float *h_3_ln_2_out_mean_ = nullptr;     // [rows, time 128]
-  float *h_3_ln_2_out_scale_ = nullptr;    // [rows, time 128]
-  float *h_3_mlp_c_fc_out_ = nullptr;      // [rows * 128, out 512]
-  float *h_3_mlp_out_ = nullptr;           // [rows, time 128, out 512]
-  float *x_5_ = nullptr;                   // [rows, time 128, width 128]
-  float *ln_f_out_ = nullptr;              // [rows, time 128, normalized_shape 128]
-  float *ln_f_out_mean_ = nullptr;         // [rows, time 128]
-  float *ln_f_out_scale_ = nullptr;        // [rows, time 128]
-  float *lm_head_matmul_ = nullptr;        // [rows * 128, out 256]
-  float *loss_ = nullptr;                  // []
-  float *wte_weight_grad_ = nullptr;       // [num_embeddings 256, embedding_dim 128]
-  float *x_grad_ = nullptr;                // [rows, time 128, width 128]
-  float *x_grad_2_ = nullptr;              // [rows, time 128, width 128]
-  float *x_grad_3_ = nullptr;              // [rows, time 128, width 128]
-  float *wpe_broadcast_ = nullptr;         // [time 128, width 128]
-  float *wte_out_ = nullptr;               // [num_embeddings 256, embedding_dim 128]
-  float *loss_2_ = nullptr;                // []
 };
 
 ModelDescription Gpt::describe() {
@@ -340,6 +339,7 @@ ModelDescription Gpt::describe() {
   add("ln_f.bias", {128}, 3, 198400, {Initial::zeros, 0.0, 0.0});
 
   description.inputs = {{"text", ElementType::i32, {128}}};
+  description.row_multiplications = 373293056;
   description.target = {"target", ElementType::i32, {128}};
   description.output = {"output", ElementType::f32, {128, 256}};
   description.classes = 256;
@@ -414,85 +414,87 @@ Gpt::Gpt(const Settings &settings)
 float Gpt::train_step(const Batch &batch) {
   check(batch);
   ++step();
-  batch_rows_ = batch.rows;
+  Part whole(*this, batch.rows);
+  prepare_on_0(whole); // wpe
+  prepare_on_3(whole);
 
-  prepare_on_0(); // wpe
-  prepare_on_3();
-  // A few rows at a time, through all layers and back: what one leaves in the cache the next finds
-  // there. Sums over the batch are sums over the parts, in this order.
-  const int64_t part = 64 * machine().threads();
-  for (first_row_ = 0; first_row_ < batch_rows_; first_row_ += part) {
-    const int64_t rows = std::min(part, batch_rows_ - first_row_);
-    store_ = first_row_ == 0 ? Store::overwrite : Store::add;
-    text_ = static_cast<const int32_t *>(batch.inputs[0]) + first_row_ * 128;
-    target_ = static_cast<const int32_t *>(batch.target) + first_row_ * 128;
+  // 64 rows at a time go through all layers and back: what one leaves in the cache the next finds
+  // there. Sums over the batch are sums over these parts, in order.
+  for_each_part(whole, 64, [&](Part &part) {
+    part.text = static_cast<const int32_t *>(batch.inputs[0]) + part.first_row * 128;
+    part.target = static_cast<const int32_t *>(batch.target) + part.first_row * 128;
 
-    forward_on_0(rows); // wte, h.0.ln_1, h.0.attn.c_attn, h.0.attn, h.0.attn.c_proj, h.0, h.0.ln_2,
+    forward_on_0(part); // wte, h.0.ln_1, h.0.attn.c_attn, h.0.attn, h.0.attn.c_proj, h.0, h.0.ln_2,
                         // h.0.mlp.c_fc, h.0.mlp, h.0.mlp.c_proj
-    forward_on_1(rows); // h.1.ln_1, h.1.attn.c_attn, h.1.attn, h.1.attn.c_proj, h.1, h.1.ln_2,
+    forward_on_1(part); // h.1.ln_1, h.1.attn.c_attn, h.1.attn, h.1.attn.c_proj, h.1, h.1.ln_2,
                         // h.1.mlp.c_fc, h.1.mlp, h.1.mlp.c_proj
-    forward_on_2(rows); // h.2.ln_1, h.2.attn.c_attn, h.2.attn, h.2.attn.c_proj, h.2, h.2.ln_2,
+    forward_on_2(part); // h.2.ln_1, h.2.attn.c_attn, h.2.attn, h.2.attn.c_proj, h.2, h.2.ln_2,
                         // h.2.mlp.c_fc, h.2.mlp, h.2.mlp.c_proj
-    forward_on_3(rows); // h.3.ln_1, h.3.attn.c_attn, h.3.attn, h.3.attn.c_proj, h.3, h.3.ln_2,
+    forward_on_3(part); // h.3.ln_1, h.3.attn.c_attn, h.3.attn, h.3.attn.c_proj, h.3, h.3.ln_2,
                         // h.3.mlp.c_fc, h.3.mlp, h.3.mlp.c_proj, ln_f, lm_head, loss
-    backward_on_3(rows); // loss, lm_head, ln_f, h.3.mlp.c_proj, h.3.mlp, h.3.mlp.c_fc, h.3.ln_2,
+    backward_on_3(part); // loss, lm_head, ln_f, h.3.mlp.c_proj, h.3.mlp, h.3.mlp.c_fc, h.3.ln_2,
                          // h.3, h.3.attn.c_proj, h.3.attn, h.3.attn.c_attn, h.3.ln_1, h.2
-    backward_on_2(rows); // h.2.mlp.c_proj, h.2.mlp, h.2.mlp.c_fc, h.2.ln_2, h.2, h.2.attn.c_proj,
+    backward_on_2(part); // h.2.mlp.c_proj, h.2.mlp, h.2.mlp.c_fc, h.2.ln_2, h.2, h.2.attn.c_proj,
                          // h.2.attn, h.2.attn.c_attn, h.2.ln_1, h.1
-    backward_on_1(rows); // h.1.mlp.c_proj, h.1.mlp, h.1.mlp.c_fc, h.1.ln_2, h.1, h.1.attn.c_proj,
+    backward_on_1(part); // h.1.mlp.c_proj, h.1.mlp, h.1.mlp.c_fc, h.1.ln_2, h.1, h.1.attn.c_proj,
                          // h.1.attn, h.1.attn.c_attn, h.1.ln_1, h.0
-    backward_on_0(rows); // h.0.mlp.c_proj, h.0.mlp, h.0.mlp.c_fc, h.0.ln_2, h.0, h.0.attn.c_proj,
+    backward_on_0(part); // h.0.mlp.c_proj, h.0.mlp, h.0.mlp.c_fc, h.0.ln_2, h.0, h.0.attn.c_proj,
                          // h.0.attn, h.0.attn.c_attn, h.0.ln_1, wte
-  }
-  const int64_t rows = batch.rows;
-  finish_on_3(rows); // loss
-  finish_on_0();     // wpe, wte
-  update();
+  });
+  sum_over_threads(whole, 3, whole.loss, 1);
+  sum_over_threads(whole, 3, whole.wte_weight_grad, 32768);
+  sum_over_threads(whole, 0, whole.wpe_broadcast, 16384);
+  sum_over_threads(whole, 0, whole.wte_out, 32768);
+  whole.add_gradients();
+  finish_on_3(whole); // loss
+  finish_on_0(whole); // wpe, wte
+  for_each_share(whole, [&](Part &part) { update(part); });
 
-  return *loss_2_;
+  return *whole.loss_2;
 }
 
-void Gpt::prepare_on_0() {
-  Device &d0 = device(0);
+void Gpt::prepare_on_0(Part &part) {
+  Device &d0 = part.device(0);
 
   // wpe = Embedding(context, width, std: 0.02)                           gpt.mp:5
-  wpe_out_ = d0.fixed<int32_t>(262144); // [time 128]
-  map(d0, Shape{128}, Copy{}, wpe_out_, Index{{1}});
-  wpe_out_2_ = d0.fixed<float>(131072); // [time 128, embedding_dim 128]
-  gather(d0, 128, 128, 128, "wpe.weight", wpe_weight_, wpe_out_, wpe_out_2_);
+  part.wpe_out = d0.fixed<int32_t>(262144); // [time 128]
+  map(d0, Shape{128}, Copy{}, part.wpe_out, Index{{1}});
+  part.wpe_out_2 = d0.fixed<float>(131072); // [time 128, embedding_dim 128]
+  gather(d0, 128, 128, 128, "wpe.weight", wpe_weight_, part.wpe_out, part.wpe_out_2);
 }
 
-void Gpt::prepare_on_3() {
-  Device &d0 = device(0);
-  Device &d3 = device(3);
+void Gpt::prepare_on_3(Part &part) {
+  Device &d0 = part.device(0);
+  Device &d3 = part.device(3);
 
   // wte_weight: device 0 → 3, 131,072 B; lm_head reads it              embedding.mp:7
-  wte_weight_on_3_ = transfer(d0, wte_weight_, d3, d3.fixed<float>(0), 32768);
+  part.wte_weight_on_3 = transfer(d0, wte_weight_, d3, d3.fixed<float>(0), 32768);
 }
 
-void Gpt::forward_on_0(int64_t rows) {
-  Device &d0 = device(0);
+void Gpt::forward_on_0(Part &part) {
+  Device &d0 = part.device(0);
+  const int64_t rows = part.rows;
 
   // wte = Embedding(256, width, std: 0.02)                               gpt.mp:4
   float *const wte_out = d0.rows<float>(786432); // [rows, time 128, embedding_dim 128]
-  gather(d0, 256, 128, rows * 128, "wte.weight", wte_weight_, text_, wte_out);
+  gather(d0, 256, 128, rows * 128, "wte.weight", wte_weight_, part.text, wte_out);
 
   // add                                                                  gpt.mp:14
-  x_ = d0.rows<float>(786432); // [rows, time 128, embedding_dim 128]
-  map(d0, Shape{rows, 128, 128}, Add{}, x_, strided(wte_out, {16384, 128, 1}),
-      strided(wpe_out_2_, {0, 128, 1}));
+  part.x = d0.rows<float>(786432); // [rows, time 128, embedding_dim 128]
+  map(d0, Shape{rows, 128, 128}, Add{}, part.x, strided(wte_out, {16384, 128, 1}),
+      strided(part.wpe_out_2, {0, 128, 1}));
 
   // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
-  h_0_ln_1_out_ = d0.rows<float>(851968);        // [rows, time 128, normalized_shape 128]
-  h_0_ln_1_out_mean_ = d0.rows<float>(1443840);  // [rows, time 128]
-  h_0_ln_1_out_scale_ = d0.rows<float>(1444352); // [rows, time 128]
-  layer_norm(d0, rows * 128, 128, float(1e-05), x_, h_0_ln_1_weight_, h_0_ln_1_bias_, h_0_ln_1_out_,
-             h_0_ln_1_out_mean_, h_0_ln_1_out_scale_);
+  part.h_0_ln_1_out = d0.rows<float>(851968);        // [rows, time 128, normalized_shape 128]
+  part.h_0_ln_1_out_mean = d0.rows<float>(1443840);  // [rows, time 128]
+  part.h_0_ln_1_out_scale = d0.rows<float>(1444352); // [rows, time 128]
+  layer_norm(d0, rows * 128, 128, float(1e-05), part.x, h_0_ln_1_weight_, h_0_ln_1_bias_,
+             part.h_0_ln_1_out, part.h_0_ln_1_out_mean, part.h_0_ln_1_out_scale);
 
   // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:10
   float *const h_0_attn_c_attn_out = d0.rows<float>(0); // [rows * 128, out 384]
-  linear(d0, rows * 128, 128, 384, h_0_ln_1_out_, h_0_attn_c_attn_weight_, h_0_attn_c_attn_bias_,
-         Activation::none, h_0_attn_c_attn_out);
+  linear(d0, rows * 128, 128, 384, part.h_0_ln_1_out, h_0_attn_c_attn_weight_,
+         h_0_attn_c_attn_bias_, Activation::none, h_0_attn_c_attn_out);
 
   // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:80
   float *const h_0_attn_queries = d0.rows<float>(196608); // [rows, time 128, 128]
@@ -504,76 +506,78 @@ void Gpt::forward_on_0(int64_t rows) {
   float *const h_0_attn_values = d0.rows<float>(327680); // [rows, time 128, 128]
   copy(d0, Shape{rows, 128, 128}, h_0_attn_c_attn_out + 256, {49152, 384, 1}, h_0_attn_values,
        {16384, 128, 1});
-  h_0_attn_permute_ = d0.rows<float>(917504); // [rows, heads 4, time 128, dim 32]
-  copy(d0, Shape{rows, 4, 128, 32}, h_0_attn_queries, {16384, 32, 128, 1}, h_0_attn_permute_,
+  part.h_0_attn_permute = d0.rows<float>(917504); // [rows, heads 4, time 128, dim 32]
+  copy(d0, Shape{rows, 4, 128, 32}, h_0_attn_queries, {16384, 32, 128, 1}, part.h_0_attn_permute,
        {16384, 4096, 32, 1});
-  h_0_attn_permute_2_ = d0.rows<float>(983040); // [rows, kv_heads 4, time 128, dim 32]
-  copy(d0, Shape{rows, 4, 128, 32}, h_0_attn_keys, {16384, 32, 128, 1}, h_0_attn_permute_2_,
+  part.h_0_attn_permute_2 = d0.rows<float>(983040); // [rows, kv_heads 4, time 128, dim 32]
+  copy(d0, Shape{rows, 4, 128, 32}, h_0_attn_keys, {16384, 32, 128, 1}, part.h_0_attn_permute_2,
        {16384, 4096, 32, 1});
-  h_0_attn_permute_3_ = d0.rows<float>(1048576); // [rows, kv_heads 4, time 128, dim 32]
-  copy(d0, Shape{rows, 4, 128, 32}, h_0_attn_values, {16384, 32, 128, 1}, h_0_attn_permute_3_,
+  part.h_0_attn_permute_3 = d0.rows<float>(1048576); // [rows, kv_heads 4, time 128, dim 32]
+  copy(d0, Shape{rows, 4, 128, 32}, h_0_attn_values, {16384, 32, 128, 1}, part.h_0_attn_permute_3,
        {16384, 4096, 32, 1});
-  h_0_attn_y_ = d0.rows<float>(1114112);          // [rows, heads 4, time 128, dim 32]
-  h_0_attn_y_log_sums_ = d0.rows<float>(1441792); // [rows, heads 4, time 128]
-  attention(d0, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, h_0_attn_permute_,
-            h_0_attn_permute_2_, h_0_attn_permute_3_, h_0_attn_y_, h_0_attn_y_log_sums_);
-  h_0_attn_out_ = d0.rows<float>(1179648); // [rows, time 128, heads 4, dim 32]
-  copy(d0, Shape{rows, 128, 4, 32}, h_0_attn_y_, {16384, 32, 4096, 1}, h_0_attn_out_,
+  part.h_0_attn_y = d0.rows<float>(1114112);          // [rows, heads 4, time 128, dim 32]
+  part.h_0_attn_y_log_sums = d0.rows<float>(1441792); // [rows, heads 4, time 128]
+  attention(d0, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, part.h_0_attn_permute,
+            part.h_0_attn_permute_2, part.h_0_attn_permute_3, part.h_0_attn_y,
+            part.h_0_attn_y_log_sums);
+  part.h_0_attn_out = d0.rows<float>(1179648); // [rows, time 128, heads 4, dim 32]
+  copy(d0, Shape{rows, 128, 4, 32}, part.h_0_attn_y, {16384, 32, 4096, 1}, part.h_0_attn_out,
        {16384, 128, 32, 1});
 
   // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
   float *const h_0_attn_c_proj_out = d0.rows<float>(1245184); // [rows * 128, out 128]
-  linear(d0, rows * 128, 128, 128, h_0_attn_out_, h_0_attn_c_proj_weight_, h_0_attn_c_proj_bias_,
-         Activation::none, h_0_attn_c_proj_out);
+  linear(d0, rows * 128, 128, 128, part.h_0_attn_out, h_0_attn_c_proj_weight_,
+         h_0_attn_c_proj_bias_, Activation::none, h_0_attn_c_proj_out);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  h_0_out_ = d0.rows<float>(1245184); // [rows, time 128, width 128]
-  map(d0, rows * 16384, Add{}, h_0_out_, x_, h_0_attn_c_proj_out);
+  part.h_0_out = d0.rows<float>(1245184); // [rows, time 128, width 128]
+  map(d0, rows * 16384, Add{}, part.h_0_out, part.x, h_0_attn_c_proj_out);
 
   // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:82
-  h_0_ln_2_out_ = d0.rows<float>(1310720);       // [rows, time 128, normalized_shape 128]
-  h_0_ln_2_out_mean_ = d0.rows<float>(1444864);  // [rows, time 128]
-  h_0_ln_2_out_scale_ = d0.rows<float>(1445376); // [rows, time 128]
-  layer_norm(d0, rows * 128, 128, float(1e-05), h_0_out_, h_0_ln_2_weight_, h_0_ln_2_bias_,
-             h_0_ln_2_out_, h_0_ln_2_out_mean_, h_0_ln_2_out_scale_);
+  part.h_0_ln_2_out = d0.rows<float>(1310720);       // [rows, time 128, normalized_shape 128]
+  part.h_0_ln_2_out_mean = d0.rows<float>(1444864);  // [rows, time 128]
+  part.h_0_ln_2_out_scale = d0.rows<float>(1445376); // [rows, time 128]
+  layer_norm(d0, rows * 128, 128, float(1e-05), part.h_0_out, h_0_ln_2_weight_, h_0_ln_2_bias_,
+             part.h_0_ln_2_out, part.h_0_ln_2_out_mean, part.h_0_ln_2_out_scale);
 
   // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:67
-  h_0_mlp_c_fc_out_ = d0.rows<float>(0); // [rows * 128, out 512]
-  linear(d0, rows * 128, 128, 512, h_0_ln_2_out_, h_0_mlp_c_fc_weight_, h_0_mlp_c_fc_bias_,
-         Activation::none, h_0_mlp_c_fc_out_);
+  part.h_0_mlp_c_fc_out = d0.rows<float>(0); // [rows * 128, out 512]
+  linear(d0, rows * 128, 128, 512, part.h_0_ln_2_out, h_0_mlp_c_fc_weight_, h_0_mlp_c_fc_bias_,
+         Activation::none, part.h_0_mlp_c_fc_out);
 
   // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
-  h_0_mlp_out_ = d0.rows<float>(262144); // [rows, time 128, out 512]
-  map(d0, rows * 65536, Gelu{}, h_0_mlp_out_, h_0_mlp_c_fc_out_);
+  part.h_0_mlp_out = d0.rows<float>(262144); // [rows, time 128, out 512]
+  map(d0, rows * 65536, Gelu{}, part.h_0_mlp_out, part.h_0_mlp_c_fc_out);
 
   // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
   float *const h_0_mlp_c_proj_out = d0.rows<float>(524288); // [rows * 128, out 128]
-  linear(d0, rows * 128, 512, 128, h_0_mlp_out_, h_0_mlp_c_proj_weight_, h_0_mlp_c_proj_bias_,
+  linear(d0, rows * 128, 512, 128, part.h_0_mlp_out, h_0_mlp_c_proj_weight_, h_0_mlp_c_proj_bias_,
          Activation::none, h_0_mlp_c_proj_out);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  x_2_ = d0.rows<float>(524288); // [rows, time 128, width 128]
-  map(d0, rows * 16384, Add{}, x_2_, h_0_out_, h_0_mlp_c_proj_out);
+  part.x_2 = d0.rows<float>(524288); // [rows, time 128, width 128]
+  map(d0, rows * 16384, Add{}, part.x_2, part.h_0_out, h_0_mlp_c_proj_out);
 }
 
-void Gpt::forward_on_1(int64_t rows) {
-  Device &d0 = device(0);
-  Device &d1 = device(1);
+void Gpt::forward_on_1(Part &part) {
+  Device &d0 = part.device(0);
+  Device &d1 = part.device(1);
+  const int64_t rows = part.rows;
 
   // x: device 0 → 1, 65,536 B a row; h.1, h.1.ln_1 read it             transformer.mp:87
-  x_on_1_ = transfer(d0, x_2_, d1, d1.rows<float>(786432), rows * 16384);
+  part.x_on_1 = transfer(d0, part.x_2, d1, d1.rows<float>(786432), rows * 16384);
 
   // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
-  h_1_ln_1_out_ = d1.rows<float>(851968);        // [rows, time 128, normalized_shape 128]
-  h_1_ln_1_out_mean_ = d1.rows<float>(1443840);  // [rows, time 128]
-  h_1_ln_1_out_scale_ = d1.rows<float>(1444352); // [rows, time 128]
-  layer_norm(d1, rows * 128, 128, float(1e-05), x_on_1_, h_1_ln_1_weight_, h_1_ln_1_bias_,
-             h_1_ln_1_out_, h_1_ln_1_out_mean_, h_1_ln_1_out_scale_);
+  part.h_1_ln_1_out = d1.rows<float>(851968);        // [rows, time 128, normalized_shape 128]
+  part.h_1_ln_1_out_mean = d1.rows<float>(1443840);  // [rows, time 128]
+  part.h_1_ln_1_out_scale = d1.rows<float>(1444352); // [rows, time 128]
+  layer_norm(d1, rows * 128, 128, float(1e-05), part.x_on_1, h_1_ln_1_weight_, h_1_ln_1_bias_,
+             part.h_1_ln_1_out, part.h_1_ln_1_out_mean, part.h_1_ln_1_out_scale);
 
   // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:10
   float *const h_1_attn_c_attn_out = d1.rows<float>(0); // [rows * 128, out 384]
-  linear(d1, rows * 128, 128, 384, h_1_ln_1_out_, h_1_attn_c_attn_weight_, h_1_attn_c_attn_bias_,
-         Activation::none, h_1_attn_c_attn_out);
+  linear(d1, rows * 128, 128, 384, part.h_1_ln_1_out, h_1_attn_c_attn_weight_,
+         h_1_attn_c_attn_bias_, Activation::none, h_1_attn_c_attn_out);
 
   // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:80
   float *const h_1_attn_queries = d1.rows<float>(196608); // [rows, time 128, 128]
@@ -585,76 +589,78 @@ void Gpt::forward_on_1(int64_t rows) {
   float *const h_1_attn_values = d1.rows<float>(327680); // [rows, time 128, 128]
   copy(d1, Shape{rows, 128, 128}, h_1_attn_c_attn_out + 256, {49152, 384, 1}, h_1_attn_values,
        {16384, 128, 1});
-  h_1_attn_permute_ = d1.rows<float>(917504); // [rows, heads 4, time 128, dim 32]
-  copy(d1, Shape{rows, 4, 128, 32}, h_1_attn_queries, {16384, 32, 128, 1}, h_1_attn_permute_,
+  part.h_1_attn_permute = d1.rows<float>(917504); // [rows, heads 4, time 128, dim 32]
+  copy(d1, Shape{rows, 4, 128, 32}, h_1_attn_queries, {16384, 32, 128, 1}, part.h_1_attn_permute,
        {16384, 4096, 32, 1});
-  h_1_attn_permute_2_ = d1.rows<float>(983040); // [rows, kv_heads 4, time 128, dim 32]
-  copy(d1, Shape{rows, 4, 128, 32}, h_1_attn_keys, {16384, 32, 128, 1}, h_1_attn_permute_2_,
+  part.h_1_attn_permute_2 = d1.rows<float>(983040); // [rows, kv_heads 4, time 128, dim 32]
+  copy(d1, Shape{rows, 4, 128, 32}, h_1_attn_keys, {16384, 32, 128, 1}, part.h_1_attn_permute_2,
        {16384, 4096, 32, 1});
-  h_1_attn_permute_3_ = d1.rows<float>(1048576); // [rows, kv_heads 4, time 128, dim 32]
-  copy(d1, Shape{rows, 4, 128, 32}, h_1_attn_values, {16384, 32, 128, 1}, h_1_attn_permute_3_,
+  part.h_1_attn_permute_3 = d1.rows<float>(1048576); // [rows, kv_heads 4, time 128, dim 32]
+  copy(d1, Shape{rows, 4, 128, 32}, h_1_attn_values, {16384, 32, 128, 1}, part.h_1_attn_permute_3,
        {16384, 4096, 32, 1});
-  h_1_attn_y_ = d1.rows<float>(1114112);          // [rows, heads 4, time 128, dim 32]
-  h_1_attn_y_log_sums_ = d1.rows<float>(1441792); // [rows, heads 4, time 128]
-  attention(d1, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, h_1_attn_permute_,
-            h_1_attn_permute_2_, h_1_attn_permute_3_, h_1_attn_y_, h_1_attn_y_log_sums_);
-  h_1_attn_out_ = d1.rows<float>(1179648); // [rows, time 128, heads 4, dim 32]
-  copy(d1, Shape{rows, 128, 4, 32}, h_1_attn_y_, {16384, 32, 4096, 1}, h_1_attn_out_,
+  part.h_1_attn_y = d1.rows<float>(1114112);          // [rows, heads 4, time 128, dim 32]
+  part.h_1_attn_y_log_sums = d1.rows<float>(1441792); // [rows, heads 4, time 128]
+  attention(d1, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, part.h_1_attn_permute,
+            part.h_1_attn_permute_2, part.h_1_attn_permute_3, part.h_1_attn_y,
+            part.h_1_attn_y_log_sums);
+  part.h_1_attn_out = d1.rows<float>(1179648); // [rows, time 128, heads 4, dim 32]
+  copy(d1, Shape{rows, 128, 4, 32}, part.h_1_attn_y, {16384, 32, 4096, 1}, part.h_1_attn_out,
        {16384, 128, 32, 1});
 
   // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
   float *const h_1_attn_c_proj_out = d1.rows<float>(1245184); // [rows * 128, out 128]
-  linear(d1, rows * 128, 128, 128, h_1_attn_out_, h_1_attn_c_proj_weight_, h_1_attn_c_proj_bias_,
-         Activation::none, h_1_attn_c_proj_out);
+  linear(d1, rows * 128, 128, 128, part.h_1_attn_out, h_1_attn_c_proj_weight_,
+         h_1_attn_c_proj_bias_, Activation::none, h_1_attn_c_proj_out);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  h_1_out_ = d1.rows<float>(1245184); // [rows, time 128, width 128]
-  map(d1, rows * 16384, Add{}, h_1_out_, x_on_1_, h_1_attn_c_proj_out);
+  part.h_1_out = d1.rows<float>(1245184); // [rows, time 128, width 128]
+  map(d1, rows * 16384, Add{}, part.h_1_out, part.x_on_1, h_1_attn_c_proj_out);
 
   // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:82
-  h_1_ln_2_out_ = d1.rows<float>(1310720);       // [rows, time 128, normalized_shape 128]
-  h_1_ln_2_out_mean_ = d1.rows<float>(1444864);  // [rows, time 128]
-  h_1_ln_2_out_scale_ = d1.rows<float>(1445376); // [rows, time 128]
-  layer_norm(d1, rows * 128, 128, float(1e-05), h_1_out_, h_1_ln_2_weight_, h_1_ln_2_bias_,
-             h_1_ln_2_out_, h_1_ln_2_out_mean_, h_1_ln_2_out_scale_);
+  part.h_1_ln_2_out = d1.rows<float>(1310720);       // [rows, time 128, normalized_shape 128]
+  part.h_1_ln_2_out_mean = d1.rows<float>(1444864);  // [rows, time 128]
+  part.h_1_ln_2_out_scale = d1.rows<float>(1445376); // [rows, time 128]
+  layer_norm(d1, rows * 128, 128, float(1e-05), part.h_1_out, h_1_ln_2_weight_, h_1_ln_2_bias_,
+             part.h_1_ln_2_out, part.h_1_ln_2_out_mean, part.h_1_ln_2_out_scale);
 
   // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:67
-  h_1_mlp_c_fc_out_ = d1.rows<float>(0); // [rows * 128, out 512]
-  linear(d1, rows * 128, 128, 512, h_1_ln_2_out_, h_1_mlp_c_fc_weight_, h_1_mlp_c_fc_bias_,
-         Activation::none, h_1_mlp_c_fc_out_);
+  part.h_1_mlp_c_fc_out = d1.rows<float>(0); // [rows * 128, out 512]
+  linear(d1, rows * 128, 128, 512, part.h_1_ln_2_out, h_1_mlp_c_fc_weight_, h_1_mlp_c_fc_bias_,
+         Activation::none, part.h_1_mlp_c_fc_out);
 
   // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
-  h_1_mlp_out_ = d1.rows<float>(262144); // [rows, time 128, out 512]
-  map(d1, rows * 65536, Gelu{}, h_1_mlp_out_, h_1_mlp_c_fc_out_);
+  part.h_1_mlp_out = d1.rows<float>(262144); // [rows, time 128, out 512]
+  map(d1, rows * 65536, Gelu{}, part.h_1_mlp_out, part.h_1_mlp_c_fc_out);
 
   // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
   float *const h_1_mlp_c_proj_out = d1.rows<float>(524288); // [rows * 128, out 128]
-  linear(d1, rows * 128, 512, 128, h_1_mlp_out_, h_1_mlp_c_proj_weight_, h_1_mlp_c_proj_bias_,
+  linear(d1, rows * 128, 512, 128, part.h_1_mlp_out, h_1_mlp_c_proj_weight_, h_1_mlp_c_proj_bias_,
          Activation::none, h_1_mlp_c_proj_out);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  x_3_ = d1.rows<float>(524288); // [rows, time 128, width 128]
-  map(d1, rows * 16384, Add{}, x_3_, h_1_out_, h_1_mlp_c_proj_out);
+  part.x_3 = d1.rows<float>(524288); // [rows, time 128, width 128]
+  map(d1, rows * 16384, Add{}, part.x_3, part.h_1_out, h_1_mlp_c_proj_out);
 }
 
-void Gpt::forward_on_2(int64_t rows) {
-  Device &d1 = device(1);
-  Device &d2 = device(2);
+void Gpt::forward_on_2(Part &part) {
+  Device &d1 = part.device(1);
+  Device &d2 = part.device(2);
+  const int64_t rows = part.rows;
 
   // x: device 1 → 2, 65,536 B a row; h.2, h.2.ln_1 read it             transformer.mp:87
-  x_on_2_ = transfer(d1, x_3_, d2, d2.rows<float>(786432), rows * 16384);
+  part.x_on_2 = transfer(d1, part.x_3, d2, d2.rows<float>(786432), rows * 16384);
 
   // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
-  h_2_ln_1_out_ = d2.rows<float>(851968);        // [rows, time 128, normalized_shape 128]
-  h_2_ln_1_out_mean_ = d2.rows<float>(1443840);  // [rows, time 128]
-  h_2_ln_1_out_scale_ = d2.rows<float>(1444352); // [rows, time 128]
-  layer_norm(d2, rows * 128, 128, float(1e-05), x_on_2_, h_2_ln_1_weight_, h_2_ln_1_bias_,
-             h_2_ln_1_out_, h_2_ln_1_out_mean_, h_2_ln_1_out_scale_);
+  part.h_2_ln_1_out = d2.rows<float>(851968);        // [rows, time 128, normalized_shape 128]
+  part.h_2_ln_1_out_mean = d2.rows<float>(1443840);  // [rows, time 128]
+  part.h_2_ln_1_out_scale = d2.rows<float>(1444352); // [rows, time 128]
+  layer_norm(d2, rows * 128, 128, float(1e-05), part.x_on_2, h_2_ln_1_weight_, h_2_ln_1_bias_,
+             part.h_2_ln_1_out, part.h_2_ln_1_out_mean, part.h_2_ln_1_out_scale);
 
   // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:10
   float *const h_2_attn_c_attn_out = d2.rows<float>(0); // [rows * 128, out 384]
-  linear(d2, rows * 128, 128, 384, h_2_ln_1_out_, h_2_attn_c_attn_weight_, h_2_attn_c_attn_bias_,
-         Activation::none, h_2_attn_c_attn_out);
+  linear(d2, rows * 128, 128, 384, part.h_2_ln_1_out, h_2_attn_c_attn_weight_,
+         h_2_attn_c_attn_bias_, Activation::none, h_2_attn_c_attn_out);
 
   // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:80
   float *const h_2_attn_queries = d2.rows<float>(196608); // [rows, time 128, 128]
@@ -666,76 +672,78 @@ void Gpt::forward_on_2(int64_t rows) {
   float *const h_2_attn_values = d2.rows<float>(327680); // [rows, time 128, 128]
   copy(d2, Shape{rows, 128, 128}, h_2_attn_c_attn_out + 256, {49152, 384, 1}, h_2_attn_values,
        {16384, 128, 1});
-  h_2_attn_permute_ = d2.rows<float>(917504); // [rows, heads 4, time 128, dim 32]
-  copy(d2, Shape{rows, 4, 128, 32}, h_2_attn_queries, {16384, 32, 128, 1}, h_2_attn_permute_,
+  part.h_2_attn_permute = d2.rows<float>(917504); // [rows, heads 4, time 128, dim 32]
+  copy(d2, Shape{rows, 4, 128, 32}, h_2_attn_queries, {16384, 32, 128, 1}, part.h_2_attn_permute,
        {16384, 4096, 32, 1});
-  h_2_attn_permute_2_ = d2.rows<float>(983040); // [rows, kv_heads 4, time 128, dim 32]
-  copy(d2, Shape{rows, 4, 128, 32}, h_2_attn_keys, {16384, 32, 128, 1}, h_2_attn_permute_2_,
+  part.h_2_attn_permute_2 = d2.rows<float>(983040); // [rows, kv_heads 4, time 128, dim 32]
+  copy(d2, Shape{rows, 4, 128, 32}, h_2_attn_keys, {16384, 32, 128, 1}, part.h_2_attn_permute_2,
        {16384, 4096, 32, 1});
-  h_2_attn_permute_3_ = d2.rows<float>(1048576); // [rows, kv_heads 4, time 128, dim 32]
-  copy(d2, Shape{rows, 4, 128, 32}, h_2_attn_values, {16384, 32, 128, 1}, h_2_attn_permute_3_,
+  part.h_2_attn_permute_3 = d2.rows<float>(1048576); // [rows, kv_heads 4, time 128, dim 32]
+  copy(d2, Shape{rows, 4, 128, 32}, h_2_attn_values, {16384, 32, 128, 1}, part.h_2_attn_permute_3,
        {16384, 4096, 32, 1});
-  h_2_attn_y_ = d2.rows<float>(1114112);          // [rows, heads 4, time 128, dim 32]
-  h_2_attn_y_log_sums_ = d2.rows<float>(1441792); // [rows, heads 4, time 128]
-  attention(d2, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, h_2_attn_permute_,
-            h_2_attn_permute_2_, h_2_attn_permute_3_, h_2_attn_y_, h_2_attn_y_log_sums_);
-  h_2_attn_out_ = d2.rows<float>(1179648); // [rows, time 128, heads 4, dim 32]
-  copy(d2, Shape{rows, 128, 4, 32}, h_2_attn_y_, {16384, 32, 4096, 1}, h_2_attn_out_,
+  part.h_2_attn_y = d2.rows<float>(1114112);          // [rows, heads 4, time 128, dim 32]
+  part.h_2_attn_y_log_sums = d2.rows<float>(1441792); // [rows, heads 4, time 128]
+  attention(d2, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, part.h_2_attn_permute,
+            part.h_2_attn_permute_2, part.h_2_attn_permute_3, part.h_2_attn_y,
+            part.h_2_attn_y_log_sums);
+  part.h_2_attn_out = d2.rows<float>(1179648); // [rows, time 128, heads 4, dim 32]
+  copy(d2, Shape{rows, 128, 4, 32}, part.h_2_attn_y, {16384, 32, 4096, 1}, part.h_2_attn_out,
        {16384, 128, 32, 1});
 
   // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
   float *const h_2_attn_c_proj_out = d2.rows<float>(1245184); // [rows * 128, out 128]
-  linear(d2, rows * 128, 128, 128, h_2_attn_out_, h_2_attn_c_proj_weight_, h_2_attn_c_proj_bias_,
-         Activation::none, h_2_attn_c_proj_out);
+  linear(d2, rows * 128, 128, 128, part.h_2_attn_out, h_2_attn_c_proj_weight_,
+         h_2_attn_c_proj_bias_, Activation::none, h_2_attn_c_proj_out);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  h_2_out_ = d2.rows<float>(1245184); // [rows, time 128, width 128]
-  map(d2, rows * 16384, Add{}, h_2_out_, x_on_2_, h_2_attn_c_proj_out);
+  part.h_2_out = d2.rows<float>(1245184); // [rows, time 128, width 128]
+  map(d2, rows * 16384, Add{}, part.h_2_out, part.x_on_2, h_2_attn_c_proj_out);
 
   // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:82
-  h_2_ln_2_out_ = d2.rows<float>(1310720);       // [rows, time 128, normalized_shape 128]
-  h_2_ln_2_out_mean_ = d2.rows<float>(1444864);  // [rows, time 128]
-  h_2_ln_2_out_scale_ = d2.rows<float>(1445376); // [rows, time 128]
-  layer_norm(d2, rows * 128, 128, float(1e-05), h_2_out_, h_2_ln_2_weight_, h_2_ln_2_bias_,
-             h_2_ln_2_out_, h_2_ln_2_out_mean_, h_2_ln_2_out_scale_);
+  part.h_2_ln_2_out = d2.rows<float>(1310720);       // [rows, time 128, normalized_shape 128]
+  part.h_2_ln_2_out_mean = d2.rows<float>(1444864);  // [rows, time 128]
+  part.h_2_ln_2_out_scale = d2.rows<float>(1445376); // [rows, time 128]
+  layer_norm(d2, rows * 128, 128, float(1e-05), part.h_2_out, h_2_ln_2_weight_, h_2_ln_2_bias_,
+             part.h_2_ln_2_out, part.h_2_ln_2_out_mean, part.h_2_ln_2_out_scale);
 
   // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:67
-  h_2_mlp_c_fc_out_ = d2.rows<float>(0); // [rows * 128, out 512]
-  linear(d2, rows * 128, 128, 512, h_2_ln_2_out_, h_2_mlp_c_fc_weight_, h_2_mlp_c_fc_bias_,
-         Activation::none, h_2_mlp_c_fc_out_);
+  part.h_2_mlp_c_fc_out = d2.rows<float>(0); // [rows * 128, out 512]
+  linear(d2, rows * 128, 128, 512, part.h_2_ln_2_out, h_2_mlp_c_fc_weight_, h_2_mlp_c_fc_bias_,
+         Activation::none, part.h_2_mlp_c_fc_out);
 
   // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
-  h_2_mlp_out_ = d2.rows<float>(262144); // [rows, time 128, out 512]
-  map(d2, rows * 65536, Gelu{}, h_2_mlp_out_, h_2_mlp_c_fc_out_);
+  part.h_2_mlp_out = d2.rows<float>(262144); // [rows, time 128, out 512]
+  map(d2, rows * 65536, Gelu{}, part.h_2_mlp_out, part.h_2_mlp_c_fc_out);
 
   // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
   float *const h_2_mlp_c_proj_out = d2.rows<float>(524288); // [rows * 128, out 128]
-  linear(d2, rows * 128, 512, 128, h_2_mlp_out_, h_2_mlp_c_proj_weight_, h_2_mlp_c_proj_bias_,
+  linear(d2, rows * 128, 512, 128, part.h_2_mlp_out, h_2_mlp_c_proj_weight_, h_2_mlp_c_proj_bias_,
          Activation::none, h_2_mlp_c_proj_out);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  x_4_ = d2.rows<float>(524288); // [rows, time 128, width 128]
-  map(d2, rows * 16384, Add{}, x_4_, h_2_out_, h_2_mlp_c_proj_out);
+  part.x_4 = d2.rows<float>(524288); // [rows, time 128, width 128]
+  map(d2, rows * 16384, Add{}, part.x_4, part.h_2_out, h_2_mlp_c_proj_out);
 }
 
-void Gpt::forward_on_3(int64_t rows) {
-  Device &d2 = device(2);
-  Device &d3 = device(3);
+void Gpt::forward_on_3(Part &part) {
+  Device &d2 = part.device(2);
+  Device &d3 = part.device(3);
+  const int64_t rows = part.rows;
 
   // x: device 2 → 3, 65,536 B a row; h.3, h.3.ln_1 read it             transformer.mp:87
-  x_on_3_ = transfer(d2, x_4_, d3, d3.rows<float>(786432), rows * 16384);
+  part.x_on_3 = transfer(d2, part.x_4, d3, d3.rows<float>(786432), rows * 16384);
 
   // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
-  h_3_ln_1_out_ = d3.rows<float>(851968);        // [rows, time 128, normalized_shape 128]
-  h_3_ln_1_out_mean_ = d3.rows<float>(1509376);  // [rows, time 128]
-  h_3_ln_1_out_scale_ = d3.rows<float>(1509888); // [rows, time 128]
-  layer_norm(d3, rows * 128, 128, float(1e-05), x_on_3_, h_3_ln_1_weight_, h_3_ln_1_bias_,
-             h_3_ln_1_out_, h_3_ln_1_out_mean_, h_3_ln_1_out_scale_);
+  part.h_3_ln_1_out = d3.rows<float>(851968);        // [rows, time 128, normalized_shape 128]
+  part.h_3_ln_1_out_mean = d3.rows<float>(1509376);  // [rows, time 128]
+  part.h_3_ln_1_out_scale = d3.rows<float>(1509888); // [rows, time 128]
+  layer_norm(d3, rows * 128, 128, float(1e-05), part.x_on_3, h_3_ln_1_weight_, h_3_ln_1_bias_,
+             part.h_3_ln_1_out, part.h_3_ln_1_out_mean, part.h_3_ln_1_out_scale);
 
   // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:10
   float *const h_3_attn_c_attn_out = d3.rows<float>(0); // [rows * 128, out 384]
-  linear(d3, rows * 128, 128, 384, h_3_ln_1_out_, h_3_attn_c_attn_weight_, h_3_attn_c_attn_bias_,
-         Activation::none, h_3_attn_c_attn_out);
+  linear(d3, rows * 128, 128, 384, part.h_3_ln_1_out, h_3_attn_c_attn_weight_,
+         h_3_attn_c_attn_bias_, Activation::none, h_3_attn_c_attn_out);
 
   // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:80
   float *const h_3_attn_queries = d3.rows<float>(196608); // [rows, time 128, 128]
@@ -747,137 +755,139 @@ void Gpt::forward_on_3(int64_t rows) {
   float *const h_3_attn_values = d3.rows<float>(327680); // [rows, time 128, 128]
   copy(d3, Shape{rows, 128, 128}, h_3_attn_c_attn_out + 256, {49152, 384, 1}, h_3_attn_values,
        {16384, 128, 1});
-  h_3_attn_permute_ = d3.rows<float>(917504); // [rows, heads 4, time 128, dim 32]
-  copy(d3, Shape{rows, 4, 128, 32}, h_3_attn_queries, {16384, 32, 128, 1}, h_3_attn_permute_,
+  part.h_3_attn_permute = d3.rows<float>(917504); // [rows, heads 4, time 128, dim 32]
+  copy(d3, Shape{rows, 4, 128, 32}, h_3_attn_queries, {16384, 32, 128, 1}, part.h_3_attn_permute,
        {16384, 4096, 32, 1});
-  h_3_attn_permute_2_ = d3.rows<float>(983040); // [rows, kv_heads 4, time 128, dim 32]
-  copy(d3, Shape{rows, 4, 128, 32}, h_3_attn_keys, {16384, 32, 128, 1}, h_3_attn_permute_2_,
+  part.h_3_attn_permute_2 = d3.rows<float>(983040); // [rows, kv_heads 4, time 128, dim 32]
+  copy(d3, Shape{rows, 4, 128, 32}, h_3_attn_keys, {16384, 32, 128, 1}, part.h_3_attn_permute_2,
        {16384, 4096, 32, 1});
-  h_3_attn_permute_3_ = d3.rows<float>(1048576); // [rows, kv_heads 4, time 128, dim 32]
-  copy(d3, Shape{rows, 4, 128, 32}, h_3_attn_values, {16384, 32, 128, 1}, h_3_attn_permute_3_,
+  part.h_3_attn_permute_3 = d3.rows<float>(1048576); // [rows, kv_heads 4, time 128, dim 32]
+  copy(d3, Shape{rows, 4, 128, 32}, h_3_attn_values, {16384, 32, 128, 1}, part.h_3_attn_permute_3,
        {16384, 4096, 32, 1});
-  h_3_attn_y_ = d3.rows<float>(1114112);          // [rows, heads 4, time 128, dim 32]
-  h_3_attn_y_log_sums_ = d3.rows<float>(1507328); // [rows, heads 4, time 128]
-  attention(d3, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, h_3_attn_permute_,
-            h_3_attn_permute_2_, h_3_attn_permute_3_, h_3_attn_y_, h_3_attn_y_log_sums_);
-  h_3_attn_out_ = d3.rows<float>(1179648); // [rows, time 128, heads 4, dim 32]
-  copy(d3, Shape{rows, 128, 4, 32}, h_3_attn_y_, {16384, 32, 4096, 1}, h_3_attn_out_,
+  part.h_3_attn_y = d3.rows<float>(1114112);          // [rows, heads 4, time 128, dim 32]
+  part.h_3_attn_y_log_sums = d3.rows<float>(1507328); // [rows, heads 4, time 128]
+  attention(d3, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, part.h_3_attn_permute,
+            part.h_3_attn_permute_2, part.h_3_attn_permute_3, part.h_3_attn_y,
+            part.h_3_attn_y_log_sums);
+  part.h_3_attn_out = d3.rows<float>(1179648); // [rows, time 128, heads 4, dim 32]
+  copy(d3, Shape{rows, 128, 4, 32}, part.h_3_attn_y, {16384, 32, 4096, 1}, part.h_3_attn_out,
        {16384, 128, 32, 1});
 
   // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
   float *const h_3_attn_c_proj_out = d3.rows<float>(1245184); // [rows * 128, out 128]
-  linear(d3, rows * 128, 128, 128, h_3_attn_out_, h_3_attn_c_proj_weight_, h_3_attn_c_proj_bias_,
-         Activation::none, h_3_attn_c_proj_out);
+  linear(d3, rows * 128, 128, 128, part.h_3_attn_out, h_3_attn_c_proj_weight_,
+         h_3_attn_c_proj_bias_, Activation::none, h_3_attn_c_proj_out);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  h_3_out_ = d3.rows<float>(1245184); // [rows, time 128, width 128]
-  map(d3, rows * 16384, Add{}, h_3_out_, x_on_3_, h_3_attn_c_proj_out);
+  part.h_3_out = d3.rows<float>(1245184); // [rows, time 128, width 128]
+  map(d3, rows * 16384, Add{}, part.h_3_out, part.x_on_3, h_3_attn_c_proj_out);
 
   // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:82
-  h_3_ln_2_out_ = d3.rows<float>(1310720);       // [rows, time 128, normalized_shape 128]
-  h_3_ln_2_out_mean_ = d3.rows<float>(1510400);  // [rows, time 128]
-  h_3_ln_2_out_scale_ = d3.rows<float>(1510912); // [rows, time 128]
-  layer_norm(d3, rows * 128, 128, float(1e-05), h_3_out_, h_3_ln_2_weight_, h_3_ln_2_bias_,
-             h_3_ln_2_out_, h_3_ln_2_out_mean_, h_3_ln_2_out_scale_);
+  part.h_3_ln_2_out = d3.rows<float>(1310720);       // [rows, time 128, normalized_shape 128]
+  part.h_3_ln_2_out_mean = d3.rows<float>(1510400);  // [rows, time 128]
+  part.h_3_ln_2_out_scale = d3.rows<float>(1510912); // [rows, time 128]
+  layer_norm(d3, rows * 128, 128, float(1e-05), part.h_3_out, h_3_ln_2_weight_, h_3_ln_2_bias_,
+             part.h_3_ln_2_out, part.h_3_ln_2_out_mean, part.h_3_ln_2_out_scale);
 
   // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:67
-  h_3_mlp_c_fc_out_ = d3.rows<float>(0); // [rows * 128, out 512]
-  linear(d3, rows * 128, 128, 512, h_3_ln_2_out_, h_3_mlp_c_fc_weight_, h_3_mlp_c_fc_bias_,
-         Activation::none, h_3_mlp_c_fc_out_);
+  part.h_3_mlp_c_fc_out = d3.rows<float>(0); // [rows * 128, out 512]
+  linear(d3, rows * 128, 128, 512, part.h_3_ln_2_out, h_3_mlp_c_fc_weight_, h_3_mlp_c_fc_bias_,
+         Activation::none, part.h_3_mlp_c_fc_out);
 
   // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
-  h_3_mlp_out_ = d3.rows<float>(262144); // [rows, time 128, out 512]
-  map(d3, rows * 65536, Gelu{}, h_3_mlp_out_, h_3_mlp_c_fc_out_);
+  part.h_3_mlp_out = d3.rows<float>(262144); // [rows, time 128, out 512]
+  map(d3, rows * 65536, Gelu{}, part.h_3_mlp_out, part.h_3_mlp_c_fc_out);
 
   // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
   float *const h_3_mlp_c_proj_out = d3.rows<float>(1376256); // [rows * 128, out 128]
-  linear(d3, rows * 128, 512, 128, h_3_mlp_out_, h_3_mlp_c_proj_weight_, h_3_mlp_c_proj_bias_,
+  linear(d3, rows * 128, 512, 128, part.h_3_mlp_out, h_3_mlp_c_proj_weight_, h_3_mlp_c_proj_bias_,
          Activation::none, h_3_mlp_c_proj_out);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  x_5_ = d3.rows<float>(1376256); // [rows, time 128, width 128]
-  map(d3, rows * 16384, Add{}, x_5_, h_3_out_, h_3_mlp_c_proj_out);
+  part.x_5 = d3.rows<float>(1376256); // [rows, time 128, width 128]
+  map(d3, rows * 16384, Add{}, part.x_5, part.h_3_out, h_3_mlp_c_proj_out);
 
   // ln_f = LayerNorm(width)                                              gpt.mp:9
-  ln_f_out_ = d3.rows<float>(1441792);       // [rows, time 128, normalized_shape 128]
-  ln_f_out_mean_ = d3.rows<float>(1511424);  // [rows, time 128]
-  ln_f_out_scale_ = d3.rows<float>(1511936); // [rows, time 128]
-  layer_norm(d3, rows * 128, 128, float(1e-05), x_5_, ln_f_weight_, ln_f_bias_, ln_f_out_,
-             ln_f_out_mean_, ln_f_out_scale_);
+  part.ln_f_out = d3.rows<float>(1441792);       // [rows, time 128, normalized_shape 128]
+  part.ln_f_out_mean = d3.rows<float>(1511424);  // [rows, time 128]
+  part.ln_f_out_scale = d3.rows<float>(1511936); // [rows, time 128]
+  layer_norm(d3, rows * 128, 128, float(1e-05), part.x_5, ln_f_weight_, ln_f_bias_, part.ln_f_out,
+             part.ln_f_out_mean, part.ln_f_out_scale);
 
   // lm_head = Linear(width, 256, bias: false, weight: wte.weight)        gpt.mp:10
-  lm_head_matmul_ = d3.rows<float>(524288); // [rows * 128, out 256]
-  matmul(d3, 1, rows * 128, 256, 128, Transpose::no, Transpose::yes, ln_f_out_, wte_weight_on_3_,
-         lm_head_matmul_);
+  part.lm_head_matmul = d3.rows<float>(524288); // [rows * 128, out 256]
+  matmul(d3, 1, rows * 128, 256, 128, Transpose::no, Transpose::yes, part.ln_f_out,
+         part.wte_weight_on_3, part.lm_head_matmul);
 
   // loss = cross_entropy                                                 gpt.mp:20
   float *const loss_cross_entropy = d3.rows<float>(655360); // [rows, time 128]
-  cross_entropy(d3, rows * 128, 256, lm_head_matmul_, target_, loss_cross_entropy);
-  loss_ = d3.fixed<float>(262144); // []
-  reduce(d3, Reduction::sum, Shape{rows, 128}, 1u << 0 | 1u << 1, loss_cross_entropy, loss_,
-         store_);
+  cross_entropy(d3, rows * 128, 256, part.lm_head_matmul, part.target, loss_cross_entropy);
+  part.loss = d3.fixed<float>(262144); // []
+  reduce(d3, Reduction::sum, Shape{rows, 128}, 1u << 0 | 1u << 1, loss_cross_entropy, part.loss,
+         part.store);
 }
 
-void Gpt::backward_on_3(int64_t rows) {
-  Device &d3 = device(3);
+void Gpt::backward_on_3(Part &part) {
+  Device &d3 = part.device(3);
+  const int64_t rows = part.rows;
 
   // loss = cross_entropy                                                 gpt.mp:20
   float *const lm_head_out_grad = d3.rows<float>(1512448); // [rows, time 128]
-  map(d3, rows * 128, Div{float(batch_rows_ * 128)}, lm_head_out_grad);
+  map(d3, rows * 128, Div{float(part.batch_rows * 128)}, lm_head_out_grad);
   float *const lm_head_out_grad_2 = d3.rows<float>(655360); // [rows, time 128, out 256]
-  cross_entropy_gradient(d3, rows * 128, 256, lm_head_matmul_, target_, lm_head_out_grad,
+  cross_entropy_gradient(d3, rows * 128, 256, part.lm_head_matmul, part.target, lm_head_out_grad,
                          lm_head_out_grad_2);
 
   // lm_head = Linear(width, 256, bias: false, weight: wte.weight)        gpt.mp:10
   float *const lm_head_reshape_grad = d3.rows<float>(524288); // [rows * 128, in 128]
   matmul(d3, 1, rows * 128, 128, 256, Transpose::no, Transpose::no, lm_head_out_grad_2,
-         wte_weight_on_3_, lm_head_reshape_grad);
-  wte_weight_grad_ = d3.fixed<float>(131072); // [num_embeddings 256, embedding_dim 128]
-  matmul(d3, 1, 256, 128, rows * 128, Transpose::yes, Transpose::no, lm_head_out_grad_2, ln_f_out_,
-         wte_weight_grad_, store_);
+         part.wte_weight_on_3, lm_head_reshape_grad);
+  part.wte_weight_grad = d3.fixed<float>(131072); // [num_embeddings 256, embedding_dim 128]
+  matmul(d3, 1, 256, 128, rows * 128, Transpose::yes, Transpose::no, lm_head_out_grad_2,
+         part.ln_f_out, part.wte_weight_grad, part.store);
 
   // ln_f = LayerNorm(width)                                              gpt.mp:9
   float *const x_grad = d3.rows<float>(1441792);           // [rows, time 128, width 128]
   float *const ln_f_weight_grad = d3.gradients() + 198272; // [normalized_shape 128]
   float *const ln_f_bias_grad = d3.gradients() + 198400;   // [normalized_shape 128]
-  layer_norm_gradient(d3, rows * 128, 128, lm_head_reshape_grad, x_5_, ln_f_out_mean_,
-                      ln_f_out_scale_, ln_f_weight_, x_grad, ln_f_weight_grad, ln_f_bias_grad,
-                      store_);
+  layer_norm_gradient(d3, rows * 128, 128, lm_head_reshape_grad, part.x_5, part.ln_f_out_mean,
+                      part.ln_f_out_scale, ln_f_weight_, x_grad, ln_f_weight_grad, ln_f_bias_grad,
+                      part.store);
 
   // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
   float *const h_3_mlp_c_proj_broadcast = d3.gradients() + 198144; // [width 128]
   reduce(d3, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, x_grad,
-         h_3_mlp_c_proj_broadcast, store_);
+         h_3_mlp_c_proj_broadcast, part.store);
   float *const h_3_mlp_c_proj_reshape_grad = d3.rows<float>(524288); // [rows * 128, in 512]
   matmul(d3, 1, rows * 128, 512, 128, Transpose::no, Transpose::no, x_grad, h_3_mlp_c_proj_weight_,
          h_3_mlp_c_proj_reshape_grad);
   float *const h_3_mlp_c_proj_weight_grad = d3.gradients() + 132608; // [out 128, in 512]
-  matmul(d3, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, x_grad, h_3_mlp_out_,
-         h_3_mlp_c_proj_weight_grad, store_);
+  matmul(d3, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, x_grad, part.h_3_mlp_out,
+         h_3_mlp_c_proj_weight_grad, part.store);
 
   // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
   float *const h_3_mlp_c_fc_out_grad = d3.rows<float>(0); // [rows, time 128, out 512]
-  map(d3, rows * 65536, GeluDerivativeMul{}, h_3_mlp_c_fc_out_grad, h_3_mlp_c_fc_out_,
+  map(d3, rows * 65536, GeluDerivativeMul{}, h_3_mlp_c_fc_out_grad, part.h_3_mlp_c_fc_out,
       h_3_mlp_c_proj_reshape_grad);
 
   // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:67
   float *const h_3_mlp_c_fc_bias_grad = d3.gradients() + 132096; // [out 512]
   reduce(d3, Reduction::sum, Shape{rows, 128, 512}, 1u << 0 | 1u << 1, h_3_mlp_c_fc_out_grad,
-         h_3_mlp_c_fc_bias_grad, store_);
+         h_3_mlp_c_fc_bias_grad, part.store);
   float *const h_3_mlp_c_fc_reshape_grad = d3.rows<float>(262144); // [rows * 128, in 128]
   matmul(d3, 1, rows * 128, 128, 512, Transpose::no, Transpose::no, h_3_mlp_c_fc_out_grad,
          h_3_mlp_c_fc_weight_, h_3_mlp_c_fc_reshape_grad);
   float *const h_3_mlp_c_fc_weight_grad = d3.gradients() + 66560; // [out 512, in 128]
   matmul(d3, 1, 512, 128, rows * 128, Transpose::yes, Transpose::no, h_3_mlp_c_fc_out_grad,
-         h_3_ln_2_out_, h_3_mlp_c_fc_weight_grad, store_);
+         part.h_3_ln_2_out, h_3_mlp_c_fc_weight_grad, part.store);
 
   // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:82
   float *const h_3_out_grad = d3.rows<float>(0);              // [rows, time 128, width 128]
   float *const h_3_ln_2_weight_grad = d3.gradients() + 66304; // [normalized_shape 128]
   float *const h_3_ln_2_bias_grad = d3.gradients() + 66432;   // [normalized_shape 128]
-  layer_norm_gradient(d3, rows * 128, 128, h_3_mlp_c_fc_reshape_grad, h_3_out_, h_3_ln_2_out_mean_,
-                      h_3_ln_2_out_scale_, h_3_ln_2_weight_, h_3_out_grad, h_3_ln_2_weight_grad,
-                      h_3_ln_2_bias_grad, store_);
+  layer_norm_gradient(d3, rows * 128, 128, h_3_mlp_c_fc_reshape_grad, part.h_3_out,
+                      part.h_3_ln_2_out_mean, part.h_3_ln_2_out_scale, h_3_ln_2_weight_,
+                      h_3_out_grad, h_3_ln_2_weight_grad, h_3_ln_2_bias_grad, part.store);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
   float *const h_3_out_grad_2 = d3.rows<float>(1441792); // [rows, time 128, width 128]
@@ -886,13 +896,13 @@ void Gpt::backward_on_3(int64_t rows) {
   // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
   float *const h_3_attn_c_proj_broadcast = d3.gradients() + 66176; // [width 128]
   reduce(d3, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, h_3_out_grad_2,
-         h_3_attn_c_proj_broadcast, store_);
+         h_3_attn_c_proj_broadcast, part.store);
   float *const h_3_attn_c_proj_reshape_grad = d3.rows<float>(0); // [rows * 128, in 128]
   matmul(d3, 1, rows * 128, 128, 128, Transpose::no, Transpose::no, h_3_out_grad_2,
          h_3_attn_c_proj_weight_, h_3_attn_c_proj_reshape_grad);
   float *const h_3_attn_c_proj_weight_grad = d3.gradients() + 49792; // [out 128, in 128]
-  matmul(d3, 1, 128, 128, rows * 128, Transpose::yes, Transpose::no, h_3_out_grad_2, h_3_attn_out_,
-         h_3_attn_c_proj_weight_grad, store_);
+  matmul(d3, 1, 128, 128, rows * 128, Transpose::yes, Transpose::no, h_3_out_grad_2,
+         part.h_3_attn_out, h_3_attn_c_proj_weight_grad, part.store);
 
   // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:80
   float *const h_3_attn_y_grad = d3.rows<float>(65536); // [rows, heads 4, time 128, dim 32]
@@ -904,9 +914,9 @@ void Gpt::backward_on_3(int64_t rows) {
   float *const h_3_attn_permute_grad_3 =
       d3.rows<float>(196608); // [rows, kv_heads 4, time 128, dim 32]
   attention_gradient(d3, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, h_3_attn_y_grad,
-                     h_3_attn_permute_, h_3_attn_permute_2_, h_3_attn_permute_3_, h_3_attn_y_,
-                     h_3_attn_y_log_sums_, h_3_attn_permute_grad, h_3_attn_permute_grad_2,
-                     h_3_attn_permute_grad_3);
+                     part.h_3_attn_permute, part.h_3_attn_permute_2, part.h_3_attn_permute_3,
+                     part.h_3_attn_y, part.h_3_attn_y_log_sums, h_3_attn_permute_grad,
+                     h_3_attn_permute_grad_2, h_3_attn_permute_grad_3);
   float *const h_3_attn_reshape_grad =
       d3.rows<float>(262144); // [rows, time 128, kv_heads 4, dim 32]
   copy(d3, Shape{rows, 128, 4, 32}, h_3_attn_permute_grad_3, {16384, 32, 4096, 1},
@@ -930,68 +940,70 @@ void Gpt::backward_on_3(int64_t rows) {
        h_3_attn_c_attn_out_grad + 256, {49152, 384, 1});
   float *const h_3_attn_c_attn_bias_grad = d3.gradients() + 49408; // [out 384]
   reduce(d3, Reduction::sum, Shape{rows, 128, 384}, 1u << 0 | 1u << 1, h_3_attn_c_attn_out_grad,
-         h_3_attn_c_attn_bias_grad, store_);
+         h_3_attn_c_attn_bias_grad, part.store);
   float *const h_3_attn_c_attn_reshape_grad = d3.rows<float>(196608); // [rows * 128, in 128]
   matmul(d3, 1, rows * 128, 128, 384, Transpose::no, Transpose::no, h_3_attn_c_attn_out_grad,
          h_3_attn_c_attn_weight_, h_3_attn_c_attn_reshape_grad);
   float *const h_3_attn_c_attn_weight_grad = d3.gradients() + 256; // [out 384, in 128]
   matmul(d3, 1, 384, 128, rows * 128, Transpose::yes, Transpose::no, h_3_attn_c_attn_out_grad,
-         h_3_ln_1_out_, h_3_attn_c_attn_weight_grad, store_);
+         part.h_3_ln_1_out, h_3_attn_c_attn_weight_grad, part.store);
 
   // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
   float *const x_grad_2 = d3.rows<float>(0);              // [rows, time 128, width 128]
   float *const h_3_ln_1_weight_grad = d3.gradients();     // [normalized_shape 128]
   float *const h_3_ln_1_bias_grad = d3.gradients() + 128; // [normalized_shape 128]
-  layer_norm_gradient(d3, rows * 128, 128, h_3_attn_c_attn_reshape_grad, x_on_3_,
-                      h_3_ln_1_out_mean_, h_3_ln_1_out_scale_, h_3_ln_1_weight_, x_grad_2,
-                      h_3_ln_1_weight_grad, h_3_ln_1_bias_grad, store_);
+  layer_norm_gradient(d3, rows * 128, 128, h_3_attn_c_attn_reshape_grad, part.x_on_3,
+                      part.h_3_ln_1_out_mean, part.h_3_ln_1_out_scale, h_3_ln_1_weight_, x_grad_2,
+                      h_3_ln_1_weight_grad, h_3_ln_1_bias_grad, part.store);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  x_grad_ = d3.rows<float>(1441792); // [rows, time 128, width 128]
-  map(d3, rows * 16384, Add{}, x_grad_, h_3_out_grad_2, x_grad_2);
+  part.x_grad = d3.rows<float>(1441792); // [rows, time 128, width 128]
+  map(d3, rows * 16384, Add{}, part.x_grad, h_3_out_grad_2, x_grad_2);
 }
 
-void Gpt::backward_on_2(int64_t rows) {
-  Device &d2 = device(2);
-  Device &d3 = device(3);
+void Gpt::backward_on_2(Part &part) {
+  Device &d2 = part.device(2);
+  Device &d3 = part.device(3);
+  const int64_t rows = part.rows;
 
   // x_grad: device 3 → 2, 65,536 B a row; h.2, h.2.mlp.c_proj read it  transformer.mp:87
-  const float *const x_grad_on_2 = transfer(d3, x_grad_, d2, d2.rows<float>(1376256), rows * 16384);
+  const float *const x_grad_on_2 =
+      transfer(d3, part.x_grad, d2, d2.rows<float>(1376256), rows * 16384);
 
   // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
   float *const h_2_mlp_c_proj_broadcast = d2.gradients() + 198144; // [width 128]
   reduce(d2, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, x_grad_on_2,
-         h_2_mlp_c_proj_broadcast, store_);
+         h_2_mlp_c_proj_broadcast, part.store);
   float *const h_2_mlp_c_proj_reshape_grad = d2.rows<float>(524288); // [rows * 128, in 512]
   matmul(d2, 1, rows * 128, 512, 128, Transpose::no, Transpose::no, x_grad_on_2,
          h_2_mlp_c_proj_weight_, h_2_mlp_c_proj_reshape_grad);
   float *const h_2_mlp_c_proj_weight_grad = d2.gradients() + 132608; // [out 128, in 512]
-  matmul(d2, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, x_grad_on_2, h_2_mlp_out_,
-         h_2_mlp_c_proj_weight_grad, store_);
+  matmul(d2, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, x_grad_on_2, part.h_2_mlp_out,
+         h_2_mlp_c_proj_weight_grad, part.store);
 
   // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
   float *const h_2_mlp_c_fc_out_grad = d2.rows<float>(0); // [rows, time 128, out 512]
-  map(d2, rows * 65536, GeluDerivativeMul{}, h_2_mlp_c_fc_out_grad, h_2_mlp_c_fc_out_,
+  map(d2, rows * 65536, GeluDerivativeMul{}, h_2_mlp_c_fc_out_grad, part.h_2_mlp_c_fc_out,
       h_2_mlp_c_proj_reshape_grad);
 
   // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:67
   float *const h_2_mlp_c_fc_bias_grad = d2.gradients() + 132096; // [out 512]
   reduce(d2, Reduction::sum, Shape{rows, 128, 512}, 1u << 0 | 1u << 1, h_2_mlp_c_fc_out_grad,
-         h_2_mlp_c_fc_bias_grad, store_);
+         h_2_mlp_c_fc_bias_grad, part.store);
   float *const h_2_mlp_c_fc_reshape_grad = d2.rows<float>(262144); // [rows * 128, in 128]
   matmul(d2, 1, rows * 128, 128, 512, Transpose::no, Transpose::no, h_2_mlp_c_fc_out_grad,
          h_2_mlp_c_fc_weight_, h_2_mlp_c_fc_reshape_grad);
   float *const h_2_mlp_c_fc_weight_grad = d2.gradients() + 66560; // [out 512, in 128]
   matmul(d2, 1, 512, 128, rows * 128, Transpose::yes, Transpose::no, h_2_mlp_c_fc_out_grad,
-         h_2_ln_2_out_, h_2_mlp_c_fc_weight_grad, store_);
+         part.h_2_ln_2_out, h_2_mlp_c_fc_weight_grad, part.store);
 
   // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:82
   float *const h_2_out_grad = d2.rows<float>(196608);         // [rows, time 128, width 128]
   float *const h_2_ln_2_weight_grad = d2.gradients() + 66304; // [normalized_shape 128]
   float *const h_2_ln_2_bias_grad = d2.gradients() + 66432;   // [normalized_shape 128]
-  layer_norm_gradient(d2, rows * 128, 128, h_2_mlp_c_fc_reshape_grad, h_2_out_, h_2_ln_2_out_mean_,
-                      h_2_ln_2_out_scale_, h_2_ln_2_weight_, h_2_out_grad, h_2_ln_2_weight_grad,
-                      h_2_ln_2_bias_grad, store_);
+  layer_norm_gradient(d2, rows * 128, 128, h_2_mlp_c_fc_reshape_grad, part.h_2_out,
+                      part.h_2_ln_2_out_mean, part.h_2_ln_2_out_scale, h_2_ln_2_weight_,
+                      h_2_out_grad, h_2_ln_2_weight_grad, h_2_ln_2_bias_grad, part.store);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
   float *const h_2_out_grad_2 = d2.rows<float>(196608); // [rows, time 128, width 128]
@@ -1000,13 +1012,13 @@ void Gpt::backward_on_2(int64_t rows) {
   // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
   float *const h_2_attn_c_proj_broadcast = d2.gradients() + 66176; // [width 128]
   reduce(d2, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, h_2_out_grad_2,
-         h_2_attn_c_proj_broadcast, store_);
+         h_2_attn_c_proj_broadcast, part.store);
   float *const h_2_attn_c_proj_reshape_grad = d2.rows<float>(0); // [rows * 128, in 128]
   matmul(d2, 1, rows * 128, 128, 128, Transpose::no, Transpose::no, h_2_out_grad_2,
          h_2_attn_c_proj_weight_, h_2_attn_c_proj_reshape_grad);
   float *const h_2_attn_c_proj_weight_grad = d2.gradients() + 49792; // [out 128, in 128]
-  matmul(d2, 1, 128, 128, rows * 128, Transpose::yes, Transpose::no, h_2_out_grad_2, h_2_attn_out_,
-         h_2_attn_c_proj_weight_grad, store_);
+  matmul(d2, 1, 128, 128, rows * 128, Transpose::yes, Transpose::no, h_2_out_grad_2,
+         part.h_2_attn_out, h_2_attn_c_proj_weight_grad, part.store);
 
   // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:80
   float *const h_2_attn_y_grad = d2.rows<float>(65536); // [rows, heads 4, time 128, dim 32]
@@ -1018,9 +1030,9 @@ void Gpt::backward_on_2(int64_t rows) {
   float *const h_2_attn_permute_grad_3 =
       d2.rows<float>(262144); // [rows, kv_heads 4, time 128, dim 32]
   attention_gradient(d2, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, h_2_attn_y_grad,
-                     h_2_attn_permute_, h_2_attn_permute_2_, h_2_attn_permute_3_, h_2_attn_y_,
-                     h_2_attn_y_log_sums_, h_2_attn_permute_grad, h_2_attn_permute_grad_2,
-                     h_2_attn_permute_grad_3);
+                     part.h_2_attn_permute, part.h_2_attn_permute_2, part.h_2_attn_permute_3,
+                     part.h_2_attn_y, part.h_2_attn_y_log_sums, h_2_attn_permute_grad,
+                     h_2_attn_permute_grad_2, h_2_attn_permute_grad_3);
   float *const h_2_attn_reshape_grad =
       d2.rows<float>(327680); // [rows, time 128, kv_heads 4, dim 32]
   copy(d2, Shape{rows, 128, 4, 32}, h_2_attn_permute_grad_3, {16384, 32, 4096, 1},
@@ -1044,69 +1056,70 @@ void Gpt::backward_on_2(int64_t rows) {
        h_2_attn_c_attn_out_grad + 256, {49152, 384, 1});
   float *const h_2_attn_c_attn_bias_grad = d2.gradients() + 49408; // [out 384]
   reduce(d2, Reduction::sum, Shape{rows, 128, 384}, 1u << 0 | 1u << 1, h_2_attn_c_attn_out_grad,
-         h_2_attn_c_attn_bias_grad, store_);
+         h_2_attn_c_attn_bias_grad, part.store);
   float *const h_2_attn_c_attn_reshape_grad = d2.rows<float>(262144); // [rows * 128, in 128]
   matmul(d2, 1, rows * 128, 128, 384, Transpose::no, Transpose::no, h_2_attn_c_attn_out_grad,
          h_2_attn_c_attn_weight_, h_2_attn_c_attn_reshape_grad);
   float *const h_2_attn_c_attn_weight_grad = d2.gradients() + 256; // [out 384, in 128]
   matmul(d2, 1, 384, 128, rows * 128, Transpose::yes, Transpose::no, h_2_attn_c_attn_out_grad,
-         h_2_ln_1_out_, h_2_attn_c_attn_weight_grad, store_);
+         part.h_2_ln_1_out, h_2_attn_c_attn_weight_grad, part.store);
 
   // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
   float *const x_grad = d2.rows<float>(0);                // [rows, time 128, width 128]
   float *const h_2_ln_1_weight_grad = d2.gradients();     // [normalized_shape 128]
   float *const h_2_ln_1_bias_grad = d2.gradients() + 128; // [normalized_shape 128]
-  layer_norm_gradient(d2, rows * 128, 128, h_2_attn_c_attn_reshape_grad, x_on_2_,
-                      h_2_ln_1_out_mean_, h_2_ln_1_out_scale_, h_2_ln_1_weight_, x_grad,
-                      h_2_ln_1_weight_grad, h_2_ln_1_bias_grad, store_);
+  layer_norm_gradient(d2, rows * 128, 128, h_2_attn_c_attn_reshape_grad, part.x_on_2,
+                      part.h_2_ln_1_out_mean, part.h_2_ln_1_out_scale, h_2_ln_1_weight_, x_grad,
+                      h_2_ln_1_weight_grad, h_2_ln_1_bias_grad, part.store);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  x_grad_2_ = d2.rows<float>(196608); // [rows, time 128, width 128]
-  map(d2, rows * 16384, Add{}, x_grad_2_, h_2_out_grad_2, x_grad);
+  part.x_grad_2 = d2.rows<float>(196608); // [rows, time 128, width 128]
+  map(d2, rows * 16384, Add{}, part.x_grad_2, h_2_out_grad_2, x_grad);
 }
 
-void Gpt::backward_on_1(int64_t rows) {
-  Device &d1 = device(1);
-  Device &d2 = device(2);
+void Gpt::backward_on_1(Part &part) {
+  Device &d1 = part.device(1);
+  Device &d2 = part.device(2);
+  const int64_t rows = part.rows;
 
   // x_grad: device 2 → 1, 65,536 B a row; h.1, h.1.mlp.c_proj read it  transformer.mp:87
   const float *const x_grad_on_1 =
-      transfer(d2, x_grad_2_, d1, d1.rows<float>(1376256), rows * 16384);
+      transfer(d2, part.x_grad_2, d1, d1.rows<float>(1376256), rows * 16384);
 
   // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
   float *const h_1_mlp_c_proj_broadcast = d1.gradients() + 198144; // [width 128]
   reduce(d1, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, x_grad_on_1,
-         h_1_mlp_c_proj_broadcast, store_);
+         h_1_mlp_c_proj_broadcast, part.store);
   float *const h_1_mlp_c_proj_reshape_grad = d1.rows<float>(524288); // [rows * 128, in 512]
   matmul(d1, 1, rows * 128, 512, 128, Transpose::no, Transpose::no, x_grad_on_1,
          h_1_mlp_c_proj_weight_, h_1_mlp_c_proj_reshape_grad);
   float *const h_1_mlp_c_proj_weight_grad = d1.gradients() + 132608; // [out 128, in 512]
-  matmul(d1, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, x_grad_on_1, h_1_mlp_out_,
-         h_1_mlp_c_proj_weight_grad, store_);
+  matmul(d1, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, x_grad_on_1, part.h_1_mlp_out,
+         h_1_mlp_c_proj_weight_grad, part.store);
 
   // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
   float *const h_1_mlp_c_fc_out_grad = d1.rows<float>(0); // [rows, time 128, out 512]
-  map(d1, rows * 65536, GeluDerivativeMul{}, h_1_mlp_c_fc_out_grad, h_1_mlp_c_fc_out_,
+  map(d1, rows * 65536, GeluDerivativeMul{}, h_1_mlp_c_fc_out_grad, part.h_1_mlp_c_fc_out,
       h_1_mlp_c_proj_reshape_grad);
 
   // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:67
   float *const h_1_mlp_c_fc_bias_grad = d1.gradients() + 132096; // [out 512]
   reduce(d1, Reduction::sum, Shape{rows, 128, 512}, 1u << 0 | 1u << 1, h_1_mlp_c_fc_out_grad,
-         h_1_mlp_c_fc_bias_grad, store_);
+         h_1_mlp_c_fc_bias_grad, part.store);
   float *const h_1_mlp_c_fc_reshape_grad = d1.rows<float>(262144); // [rows * 128, in 128]
   matmul(d1, 1, rows * 128, 128, 512, Transpose::no, Transpose::no, h_1_mlp_c_fc_out_grad,
          h_1_mlp_c_fc_weight_, h_1_mlp_c_fc_reshape_grad);
   float *const h_1_mlp_c_fc_weight_grad = d1.gradients() + 66560; // [out 512, in 128]
   matmul(d1, 1, 512, 128, rows * 128, Transpose::yes, Transpose::no, h_1_mlp_c_fc_out_grad,
-         h_1_ln_2_out_, h_1_mlp_c_fc_weight_grad, store_);
+         part.h_1_ln_2_out, h_1_mlp_c_fc_weight_grad, part.store);
 
   // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:82
   float *const h_1_out_grad = d1.rows<float>(196608);         // [rows, time 128, width 128]
   float *const h_1_ln_2_weight_grad = d1.gradients() + 66304; // [normalized_shape 128]
   float *const h_1_ln_2_bias_grad = d1.gradients() + 66432;   // [normalized_shape 128]
-  layer_norm_gradient(d1, rows * 128, 128, h_1_mlp_c_fc_reshape_grad, h_1_out_, h_1_ln_2_out_mean_,
-                      h_1_ln_2_out_scale_, h_1_ln_2_weight_, h_1_out_grad, h_1_ln_2_weight_grad,
-                      h_1_ln_2_bias_grad, store_);
+  layer_norm_gradient(d1, rows * 128, 128, h_1_mlp_c_fc_reshape_grad, part.h_1_out,
+                      part.h_1_ln_2_out_mean, part.h_1_ln_2_out_scale, h_1_ln_2_weight_,
+                      h_1_out_grad, h_1_ln_2_weight_grad, h_1_ln_2_bias_grad, part.store);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
   float *const h_1_out_grad_2 = d1.rows<float>(196608); // [rows, time 128, width 128]
@@ -1115,13 +1128,13 @@ void Gpt::backward_on_1(int64_t rows) {
   // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
   float *const h_1_attn_c_proj_broadcast = d1.gradients() + 66176; // [width 128]
   reduce(d1, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, h_1_out_grad_2,
-         h_1_attn_c_proj_broadcast, store_);
+         h_1_attn_c_proj_broadcast, part.store);
   float *const h_1_attn_c_proj_reshape_grad = d1.rows<float>(0); // [rows * 128, in 128]
   matmul(d1, 1, rows * 128, 128, 128, Transpose::no, Transpose::no, h_1_out_grad_2,
          h_1_attn_c_proj_weight_, h_1_attn_c_proj_reshape_grad);
   float *const h_1_attn_c_proj_weight_grad = d1.gradients() + 49792; // [out 128, in 128]
-  matmul(d1, 1, 128, 128, rows * 128, Transpose::yes, Transpose::no, h_1_out_grad_2, h_1_attn_out_,
-         h_1_attn_c_proj_weight_grad, store_);
+  matmul(d1, 1, 128, 128, rows * 128, Transpose::yes, Transpose::no, h_1_out_grad_2,
+         part.h_1_attn_out, h_1_attn_c_proj_weight_grad, part.store);
 
   // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:80
   float *const h_1_attn_y_grad = d1.rows<float>(65536); // [rows, heads 4, time 128, dim 32]
@@ -1133,9 +1146,9 @@ void Gpt::backward_on_1(int64_t rows) {
   float *const h_1_attn_permute_grad_3 =
       d1.rows<float>(262144); // [rows, kv_heads 4, time 128, dim 32]
   attention_gradient(d1, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, h_1_attn_y_grad,
-                     h_1_attn_permute_, h_1_attn_permute_2_, h_1_attn_permute_3_, h_1_attn_y_,
-                     h_1_attn_y_log_sums_, h_1_attn_permute_grad, h_1_attn_permute_grad_2,
-                     h_1_attn_permute_grad_3);
+                     part.h_1_attn_permute, part.h_1_attn_permute_2, part.h_1_attn_permute_3,
+                     part.h_1_attn_y, part.h_1_attn_y_log_sums, h_1_attn_permute_grad,
+                     h_1_attn_permute_grad_2, h_1_attn_permute_grad_3);
   float *const h_1_attn_reshape_grad =
       d1.rows<float>(327680); // [rows, time 128, kv_heads 4, dim 32]
   copy(d1, Shape{rows, 128, 4, 32}, h_1_attn_permute_grad_3, {16384, 32, 4096, 1},
@@ -1159,69 +1172,70 @@ void Gpt::backward_on_1(int64_t rows) {
        h_1_attn_c_attn_out_grad + 256, {49152, 384, 1});
   float *const h_1_attn_c_attn_bias_grad = d1.gradients() + 49408; // [out 384]
   reduce(d1, Reduction::sum, Shape{rows, 128, 384}, 1u << 0 | 1u << 1, h_1_attn_c_attn_out_grad,
-         h_1_attn_c_attn_bias_grad, store_);
+         h_1_attn_c_attn_bias_grad, part.store);
   float *const h_1_attn_c_attn_reshape_grad = d1.rows<float>(262144); // [rows * 128, in 128]
   matmul(d1, 1, rows * 128, 128, 384, Transpose::no, Transpose::no, h_1_attn_c_attn_out_grad,
          h_1_attn_c_attn_weight_, h_1_attn_c_attn_reshape_grad);
   float *const h_1_attn_c_attn_weight_grad = d1.gradients() + 256; // [out 384, in 128]
   matmul(d1, 1, 384, 128, rows * 128, Transpose::yes, Transpose::no, h_1_attn_c_attn_out_grad,
-         h_1_ln_1_out_, h_1_attn_c_attn_weight_grad, store_);
+         part.h_1_ln_1_out, h_1_attn_c_attn_weight_grad, part.store);
 
   // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
   float *const x_grad = d1.rows<float>(0);                // [rows, time 128, width 128]
   float *const h_1_ln_1_weight_grad = d1.gradients();     // [normalized_shape 128]
   float *const h_1_ln_1_bias_grad = d1.gradients() + 128; // [normalized_shape 128]
-  layer_norm_gradient(d1, rows * 128, 128, h_1_attn_c_attn_reshape_grad, x_on_1_,
-                      h_1_ln_1_out_mean_, h_1_ln_1_out_scale_, h_1_ln_1_weight_, x_grad,
-                      h_1_ln_1_weight_grad, h_1_ln_1_bias_grad, store_);
+  layer_norm_gradient(d1, rows * 128, 128, h_1_attn_c_attn_reshape_grad, part.x_on_1,
+                      part.h_1_ln_1_out_mean, part.h_1_ln_1_out_scale, h_1_ln_1_weight_, x_grad,
+                      h_1_ln_1_weight_grad, h_1_ln_1_bias_grad, part.store);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  x_grad_3_ = d1.rows<float>(196608); // [rows, time 128, width 128]
-  map(d1, rows * 16384, Add{}, x_grad_3_, h_1_out_grad_2, x_grad);
+  part.x_grad_3 = d1.rows<float>(196608); // [rows, time 128, width 128]
+  map(d1, rows * 16384, Add{}, part.x_grad_3, h_1_out_grad_2, x_grad);
 }
 
-void Gpt::backward_on_0(int64_t rows) {
-  Device &d0 = device(0);
-  Device &d1 = device(1);
+void Gpt::backward_on_0(Part &part) {
+  Device &d0 = part.device(0);
+  Device &d1 = part.device(1);
+  const int64_t rows = part.rows;
 
   // x_grad: device 1 → 0, 65,536 B a row; h.0, h.0.mlp.c_proj read it  transformer.mp:87
   const float *const x_grad_on_0 =
-      transfer(d1, x_grad_3_, d0, d0.rows<float>(1376256), rows * 16384);
+      transfer(d1, part.x_grad_3, d0, d0.rows<float>(1376256), rows * 16384);
 
   // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
   float *const h_0_mlp_c_proj_broadcast = d0.gradients() + 247296; // [width 128]
   reduce(d0, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, x_grad_on_0,
-         h_0_mlp_c_proj_broadcast, store_);
+         h_0_mlp_c_proj_broadcast, part.store);
   float *const h_0_mlp_c_proj_reshape_grad = d0.rows<float>(524288); // [rows * 128, in 512]
   matmul(d0, 1, rows * 128, 512, 128, Transpose::no, Transpose::no, x_grad_on_0,
          h_0_mlp_c_proj_weight_, h_0_mlp_c_proj_reshape_grad);
   float *const h_0_mlp_c_proj_weight_grad = d0.gradients() + 181760; // [out 128, in 512]
-  matmul(d0, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, x_grad_on_0, h_0_mlp_out_,
-         h_0_mlp_c_proj_weight_grad, store_);
+  matmul(d0, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, x_grad_on_0, part.h_0_mlp_out,
+         h_0_mlp_c_proj_weight_grad, part.store);
 
   // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
   float *const h_0_mlp_c_fc_out_grad = d0.rows<float>(0); // [rows, time 128, out 512]
-  map(d0, rows * 65536, GeluDerivativeMul{}, h_0_mlp_c_fc_out_grad, h_0_mlp_c_fc_out_,
+  map(d0, rows * 65536, GeluDerivativeMul{}, h_0_mlp_c_fc_out_grad, part.h_0_mlp_c_fc_out,
       h_0_mlp_c_proj_reshape_grad);
 
   // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:67
   float *const h_0_mlp_c_fc_bias_grad = d0.gradients() + 181248; // [out 512]
   reduce(d0, Reduction::sum, Shape{rows, 128, 512}, 1u << 0 | 1u << 1, h_0_mlp_c_fc_out_grad,
-         h_0_mlp_c_fc_bias_grad, store_);
+         h_0_mlp_c_fc_bias_grad, part.store);
   float *const h_0_mlp_c_fc_reshape_grad = d0.rows<float>(262144); // [rows * 128, in 128]
   matmul(d0, 1, rows * 128, 128, 512, Transpose::no, Transpose::no, h_0_mlp_c_fc_out_grad,
          h_0_mlp_c_fc_weight_, h_0_mlp_c_fc_reshape_grad);
   float *const h_0_mlp_c_fc_weight_grad = d0.gradients() + 115712; // [out 512, in 128]
   matmul(d0, 1, 512, 128, rows * 128, Transpose::yes, Transpose::no, h_0_mlp_c_fc_out_grad,
-         h_0_ln_2_out_, h_0_mlp_c_fc_weight_grad, store_);
+         part.h_0_ln_2_out, h_0_mlp_c_fc_weight_grad, part.store);
 
   // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:82
   float *const h_0_out_grad = d0.rows<float>(196608);          // [rows, time 128, width 128]
   float *const h_0_ln_2_weight_grad = d0.gradients() + 115456; // [normalized_shape 128]
   float *const h_0_ln_2_bias_grad = d0.gradients() + 115584;   // [normalized_shape 128]
-  layer_norm_gradient(d0, rows * 128, 128, h_0_mlp_c_fc_reshape_grad, h_0_out_, h_0_ln_2_out_mean_,
-                      h_0_ln_2_out_scale_, h_0_ln_2_weight_, h_0_out_grad, h_0_ln_2_weight_grad,
-                      h_0_ln_2_bias_grad, store_);
+  layer_norm_gradient(d0, rows * 128, 128, h_0_mlp_c_fc_reshape_grad, part.h_0_out,
+                      part.h_0_ln_2_out_mean, part.h_0_ln_2_out_scale, h_0_ln_2_weight_,
+                      h_0_out_grad, h_0_ln_2_weight_grad, h_0_ln_2_bias_grad, part.store);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
   float *const h_0_out_grad_2 = d0.rows<float>(196608); // [rows, time 128, width 128]
@@ -1230,13 +1244,13 @@ void Gpt::backward_on_0(int64_t rows) {
   // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
   float *const h_0_attn_c_proj_broadcast = d0.gradients() + 115328; // [width 128]
   reduce(d0, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, h_0_out_grad_2,
-         h_0_attn_c_proj_broadcast, store_);
+         h_0_attn_c_proj_broadcast, part.store);
   float *const h_0_attn_c_proj_reshape_grad = d0.rows<float>(0); // [rows * 128, in 128]
   matmul(d0, 1, rows * 128, 128, 128, Transpose::no, Transpose::no, h_0_out_grad_2,
          h_0_attn_c_proj_weight_, h_0_attn_c_proj_reshape_grad);
   float *const h_0_attn_c_proj_weight_grad = d0.gradients() + 98944; // [out 128, in 128]
-  matmul(d0, 1, 128, 128, rows * 128, Transpose::yes, Transpose::no, h_0_out_grad_2, h_0_attn_out_,
-         h_0_attn_c_proj_weight_grad, store_);
+  matmul(d0, 1, 128, 128, rows * 128, Transpose::yes, Transpose::no, h_0_out_grad_2,
+         part.h_0_attn_out, h_0_attn_c_proj_weight_grad, part.store);
 
   // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:80
   float *const h_0_attn_y_grad = d0.rows<float>(65536); // [rows, heads 4, time 128, dim 32]
@@ -1248,9 +1262,9 @@ void Gpt::backward_on_0(int64_t rows) {
   float *const h_0_attn_permute_grad_3 =
       d0.rows<float>(262144); // [rows, kv_heads 4, time 128, dim 32]
   attention_gradient(d0, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, h_0_attn_y_grad,
-                     h_0_attn_permute_, h_0_attn_permute_2_, h_0_attn_permute_3_, h_0_attn_y_,
-                     h_0_attn_y_log_sums_, h_0_attn_permute_grad, h_0_attn_permute_grad_2,
-                     h_0_attn_permute_grad_3);
+                     part.h_0_attn_permute, part.h_0_attn_permute_2, part.h_0_attn_permute_3,
+                     part.h_0_attn_y, part.h_0_attn_y_log_sums, h_0_attn_permute_grad,
+                     h_0_attn_permute_grad_2, h_0_attn_permute_grad_3);
   float *const h_0_attn_reshape_grad =
       d0.rows<float>(327680); // [rows, time 128, kv_heads 4, dim 32]
   copy(d0, Shape{rows, 128, 4, 32}, h_0_attn_permute_grad_3, {16384, 32, 4096, 1},
@@ -1274,65 +1288,67 @@ void Gpt::backward_on_0(int64_t rows) {
        h_0_attn_c_attn_out_grad + 256, {49152, 384, 1});
   float *const h_0_attn_c_attn_bias_grad = d0.gradients() + 98560; // [out 384]
   reduce(d0, Reduction::sum, Shape{rows, 128, 384}, 1u << 0 | 1u << 1, h_0_attn_c_attn_out_grad,
-         h_0_attn_c_attn_bias_grad, store_);
+         h_0_attn_c_attn_bias_grad, part.store);
   float *const h_0_attn_c_attn_reshape_grad = d0.rows<float>(262144); // [rows * 128, in 128]
   matmul(d0, 1, rows * 128, 128, 384, Transpose::no, Transpose::no, h_0_attn_c_attn_out_grad,
          h_0_attn_c_attn_weight_, h_0_attn_c_attn_reshape_grad);
   float *const h_0_attn_c_attn_weight_grad = d0.gradients() + 49408; // [out 384, in 128]
   matmul(d0, 1, 384, 128, rows * 128, Transpose::yes, Transpose::no, h_0_attn_c_attn_out_grad,
-         h_0_ln_1_out_, h_0_attn_c_attn_weight_grad, store_);
+         part.h_0_ln_1_out, h_0_attn_c_attn_weight_grad, part.store);
 
   // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
   float *const x_grad = d0.rows<float>(0);                    // [rows, time 128, embedding_dim 128]
   float *const h_0_ln_1_weight_grad = d0.gradients() + 49152; // [normalized_shape 128]
   float *const h_0_ln_1_bias_grad = d0.gradients() + 49280;   // [normalized_shape 128]
-  layer_norm_gradient(d0, rows * 128, 128, h_0_attn_c_attn_reshape_grad, x_, h_0_ln_1_out_mean_,
-                      h_0_ln_1_out_scale_, h_0_ln_1_weight_, x_grad, h_0_ln_1_weight_grad,
-                      h_0_ln_1_bias_grad, store_);
+  layer_norm_gradient(d0, rows * 128, 128, h_0_attn_c_attn_reshape_grad, part.x,
+                      part.h_0_ln_1_out_mean, part.h_0_ln_1_out_scale, h_0_ln_1_weight_, x_grad,
+                      h_0_ln_1_weight_grad, h_0_ln_1_bias_grad, part.store);
 
   // add                                                                  gpt.mp:14
   float *const x_grad_2 = d0.rows<float>(196608); // [rows, time 128, width 128]
   map(d0, rows * 16384, Add{}, x_grad_2, h_0_out_grad_2, x_grad);
 
   // reduce                                                               gpt.mp:14
-  wpe_broadcast_ = d0.fixed<float>(196608); // [time 128, width 128]
-  reduce(d0, Reduction::sum, Shape{rows, 128, 128}, 1u << 0, x_grad_2, wpe_broadcast_, store_);
+  part.wpe_broadcast = d0.fixed<float>(196608); // [time 128, width 128]
+  reduce(d0, Reduction::sum, Shape{rows, 128, 128}, 1u << 0, x_grad_2, part.wpe_broadcast,
+         part.store);
 
   // wte = Embedding(256, width, std: 0.02)                               gpt.mp:4
-  wte_out_ = d0.fixed<float>(0); // [num_embeddings 256, embedding_dim 128]
-  scatter_add(d0, 256, 128, rows * 128, "wte", text_, x_grad_2, wte_out_, store_);
+  part.wte_out = d0.fixed<float>(0); // [num_embeddings 256, embedding_dim 128]
+  scatter_add(d0, 256, 128, rows * 128, "wte", part.text, x_grad_2, part.wte_out, part.store);
 }
 
-void Gpt::finish_on_3(int64_t rows) {
-  Device &d3 = device(3);
+void Gpt::finish_on_3(Part &part) {
+  Device &d3 = part.device(3);
+  const int64_t rows = part.rows;
 
   // loss = cross_entropy                                                 gpt.mp:20
-  loss_2_ = d3.fixed<float>(262144); // []
-  map(d3, 1, Div_2{float(rows * 128)}, loss_2_, loss_);
+  part.loss_2 = d3.fixed<float>(262144); // []
+  map(d3, 1, Div_2{float(rows * 128)}, part.loss_2, part.loss);
 }
 
-void Gpt::finish_on_0() {
-  Device &d0 = device(0);
-  Device &d3 = device(3);
+void Gpt::finish_on_0(Part &part) {
+  Device &d0 = part.device(0);
+  Device &d3 = part.device(3);
 
   // wpe = Embedding(context, width, std: 0.02)                           gpt.mp:5
   float *const wpe_weight_grad = d0.gradients() + 32768; // [num_embeddings 128, embedding_dim 128]
-  scatter_add(d0, 128, 128, 128, "wpe.weight", wpe_out_, wpe_broadcast_, wpe_weight_grad);
+  scatter_add(d0, 128, 128, 128, "wpe.weight", part.wpe_out, part.wpe_broadcast, wpe_weight_grad);
 
   // wte_weight_grad: device 3 → 0, 131,072 B; wte reads it             linear.mp:8
   const float *const wte_weight_grad_on_0 =
-      transfer(d3, wte_weight_grad_, d0, d0.fixed<float>(131072), 32768);
+      transfer(d3, part.wte_weight_grad, d0, d0.fixed<float>(131072), 32768);
 
   // wte = Embedding(256, width, std: 0.02)                               gpt.mp:4
   float *const wte_weight_grad = d0.gradients(); // [num_embeddings 256, embedding_dim 128]
-  map(d0, 32768, Add{}, wte_weight_grad, wte_weight_grad_on_0, wte_out_);
+  map(d0, 32768, Add{}, wte_weight_grad, wte_weight_grad_on_0, part.wte_out);
 }
 
-void Gpt::update() {
-  Device &d0 = device(0);
-  Device &d1 = device(1);
-  Device &d2 = device(2);
-  Device &d3 = device(3);
+void Gpt::update(Part &part) {
+  Device &d0 = part.device(0);
+  Device &d1 = part.device(1);
+  Device &d2 = part.device(2);
+  Device &d3 = part.device(3);
   adamw(d0, optimizer(), step());
   adamw(d1, optimizer(), step());
   adamw(d2, optimizer(), step());
@@ -1341,29 +1357,30 @@ void Gpt::update() {
 
 float Gpt::evaluate(const Batch &batch, const void *&output) {
   check(batch);
-  const int64_t rows = batch.rows;
-  text_ = static_cast<const int32_t *>(batch.inputs[0]);
-  target_ = static_cast<const int32_t *>(batch.target);
+  Part whole(*this, batch.rows);
+  whole.text = static_cast<const int32_t *>(batch.inputs[0]);
+  whole.target = static_cast<const int32_t *>(batch.target);
 
-  evaluate_on_0(rows); // wte, wpe, h.0.ln_1, h.0.attn.c_attn, h.0.attn, h.0.attn.c_proj, h.0,
-                       // h.0.ln_2, h.0.mlp.c_fc, h.0.mlp, h.0.mlp.c_proj
-  evaluate_on_1(rows); // h.1.ln_1, h.1.attn.c_attn, h.1.attn, h.1.attn.c_proj, h.1, h.1.ln_2,
-                       // h.1.mlp.c_fc, h.1.mlp, h.1.mlp.c_proj
-  evaluate_on_2(rows); // h.2.ln_1, h.2.attn.c_attn, h.2.attn, h.2.attn.c_proj, h.2, h.2.ln_2,
-                       // h.2.mlp.c_fc, h.2.mlp, h.2.mlp.c_proj
-  evaluate_on_3(rows); // h.3.ln_1, h.3.attn.c_attn, h.3.attn, h.3.attn.c_proj, h.3, h.3.ln_2,
-                       // h.3.mlp.c_fc, h.3.mlp, h.3.mlp.c_proj, ln_f, lm_head, loss
+  evaluate_on_0(whole); // wte, wpe, h.0.ln_1, h.0.attn.c_attn, h.0.attn, h.0.attn.c_proj, h.0,
+                        // h.0.ln_2, h.0.mlp.c_fc, h.0.mlp, h.0.mlp.c_proj
+  evaluate_on_1(whole); // h.1.ln_1, h.1.attn.c_attn, h.1.attn, h.1.attn.c_proj, h.1, h.1.ln_2,
+                        // h.1.mlp.c_fc, h.1.mlp, h.1.mlp.c_proj
+  evaluate_on_2(whole); // h.2.ln_1, h.2.attn.c_attn, h.2.attn, h.2.attn.c_proj, h.2, h.2.ln_2,
+                        // h.2.mlp.c_fc, h.2.mlp, h.2.mlp.c_proj
+  evaluate_on_3(whole); // h.3.ln_1, h.3.attn.c_attn, h.3.attn, h.3.attn.c_proj, h.3, h.3.ln_2,
+                        // h.3.mlp.c_fc, h.3.mlp, h.3.mlp.c_proj, ln_f, lm_head, loss
 
-  output = lm_head_matmul_;
-  return *loss_;
+  output = whole.lm_head_matmul;
+  return *whole.loss;
 }
 
-void Gpt::evaluate_on_0(int64_t rows) {
-  Device &d0 = device(0);
+void Gpt::evaluate_on_0(Part &part) {
+  Device &d0 = part.device(0);
+  const int64_t rows = part.rows;
 
   // wte = Embedding(256, width, std: 0.02)                               gpt.mp:4
   float *const wte_out = d0.rows<float>(262144); // [rows, time 128, embedding_dim 128]
-  gather(d0, 256, 128, rows * 128, "wte.weight", wte_weight_, text_, wte_out);
+  gather(d0, 256, 128, rows * 128, "wte.weight", wte_weight_, part.text, wte_out);
 
   // wpe = Embedding(context, width, std: 0.02)                           gpt.mp:5
   int32_t *const wpe_out = d0.fixed<int32_t>(65536); // [time 128]
@@ -1446,16 +1463,17 @@ void Gpt::evaluate_on_0(int64_t rows) {
          Activation::none, h_0_mlp_c_proj_out);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  x_2_ = d0.rows<float>(262144); // [rows, time 128, width 128]
-  map(d0, rows * 16384, Add{}, x_2_, h_0_out, h_0_mlp_c_proj_out);
+  part.x_2 = d0.rows<float>(262144); // [rows, time 128, width 128]
+  map(d0, rows * 16384, Add{}, part.x_2, h_0_out, h_0_mlp_c_proj_out);
 }
 
-void Gpt::evaluate_on_1(int64_t rows) {
-  Device &d0 = device(0);
-  Device &d1 = device(1);
+void Gpt::evaluate_on_1(Part &part) {
+  Device &d0 = part.device(0);
+  Device &d1 = part.device(1);
+  const int64_t rows = part.rows;
 
   // x: device 0 → 1, 65,536 B a row; h.1, h.1.ln_1 read it             transformer.mp:87
-  const float *const x_on_1 = transfer(d0, x_2_, d1, d1.rows<float>(196608), rows * 16384);
+  const float *const x_on_1 = transfer(d0, part.x_2, d1, d1.rows<float>(196608), rows * 16384);
 
   // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
   float *const h_1_ln_1_out = d1.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
@@ -1527,16 +1545,17 @@ void Gpt::evaluate_on_1(int64_t rows) {
          Activation::none, h_1_mlp_c_proj_out);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  x_3_ = d1.rows<float>(262144); // [rows, time 128, width 128]
-  map(d1, rows * 16384, Add{}, x_3_, h_1_out, h_1_mlp_c_proj_out);
+  part.x_3 = d1.rows<float>(262144); // [rows, time 128, width 128]
+  map(d1, rows * 16384, Add{}, part.x_3, h_1_out, h_1_mlp_c_proj_out);
 }
 
-void Gpt::evaluate_on_2(int64_t rows) {
-  Device &d1 = device(1);
-  Device &d2 = device(2);
+void Gpt::evaluate_on_2(Part &part) {
+  Device &d1 = part.device(1);
+  Device &d2 = part.device(2);
+  const int64_t rows = part.rows;
 
   // x: device 1 → 2, 65,536 B a row; h.2, h.2.ln_1 read it             transformer.mp:87
-  const float *const x_on_2 = transfer(d1, x_3_, d2, d2.rows<float>(196608), rows * 16384);
+  const float *const x_on_2 = transfer(d1, part.x_3, d2, d2.rows<float>(196608), rows * 16384);
 
   // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
   float *const h_2_ln_1_out = d2.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
@@ -1608,17 +1627,18 @@ void Gpt::evaluate_on_2(int64_t rows) {
          Activation::none, h_2_mlp_c_proj_out);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  x_4_ = d2.rows<float>(262144); // [rows, time 128, width 128]
-  map(d2, rows * 16384, Add{}, x_4_, h_2_out, h_2_mlp_c_proj_out);
+  part.x_4 = d2.rows<float>(262144); // [rows, time 128, width 128]
+  map(d2, rows * 16384, Add{}, part.x_4, h_2_out, h_2_mlp_c_proj_out);
 }
 
-void Gpt::evaluate_on_3(int64_t rows) {
-  Device &d0 = device(0);
-  Device &d2 = device(2);
-  Device &d3 = device(3);
+void Gpt::evaluate_on_3(Part &part) {
+  Device &d0 = part.device(0);
+  Device &d2 = part.device(2);
+  Device &d3 = part.device(3);
+  const int64_t rows = part.rows;
 
   // x: device 2 → 3, 65,536 B a row; h.3, h.3.ln_1 read it             transformer.mp:87
-  const float *const x_on_3 = transfer(d2, x_4_, d3, d3.rows<float>(196608), rows * 16384);
+  const float *const x_on_3 = transfer(d2, part.x_4, d3, d3.rows<float>(196608), rows * 16384);
 
   // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
   float *const h_3_ln_1_out = d3.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
@@ -1704,40 +1724,41 @@ void Gpt::evaluate_on_3(int64_t rows) {
   const float *const wte_weight_on_3 = transfer(d0, wte_weight_, d3, d3.fixed<float>(0), 32768);
 
   // lm_head = Linear(width, 256, bias: false, weight: wte.weight)        gpt.mp:10
-  lm_head_matmul_ = d3.rows<float>(0); // [rows * 128, out 256]
+  part.lm_head_matmul = d3.rows<float>(0); // [rows * 128, out 256]
   matmul(d3, 1, rows * 128, 256, 128, Transpose::no, Transpose::yes, ln_f_out, wte_weight_on_3,
-         lm_head_matmul_);
+         part.lm_head_matmul);
 
   // loss = cross_entropy                                                 gpt.mp:20
   float *const loss_cross_entropy = d3.rows<float>(131072); // [rows, time 128]
-  cross_entropy(d3, rows * 128, 256, lm_head_matmul_, target_, loss_cross_entropy);
-  loss_ = d3.fixed<float>(0); // []
-  reduce(d3, Reduction::mean, Shape{rows, 128}, 1u << 0 | 1u << 1, loss_cross_entropy, loss_);
+  cross_entropy(d3, rows * 128, 256, part.lm_head_matmul, part.target, loss_cross_entropy);
+  part.loss = d3.fixed<float>(0); // []
+  reduce(d3, Reduction::mean, Shape{rows, 128}, 1u << 0 | 1u << 1, loss_cross_entropy, part.loss);
 }
 
 const void *Gpt::predict(const Batch &batch) {
   check(batch);
-  const int64_t rows = batch.rows;
-  text_ = static_cast<const int32_t *>(batch.inputs[0]);
+  Part whole(*this, batch.rows);
+  whole.text = static_cast<const int32_t *>(batch.inputs[0]);
 
-  predict_on_0(rows); // wte, wpe, h.0.ln_1, h.0.attn.c_attn, h.0.attn, h.0.attn.c_proj, h.0,
-                      // h.0.ln_2, h.0.mlp.c_fc, h.0.mlp, h.0.mlp.c_proj
-  predict_on_1(rows); // h.1.ln_1, h.1.attn.c_attn, h.1.attn, h.1.attn.c_proj, h.1, h.1.ln_2,
-                      // h.1.mlp.c_fc, h.1.mlp, h.1.mlp.c_proj
-  predict_on_2(rows); // h.2.ln_1, h.2.attn.c_attn, h.2.attn, h.2.attn.c_proj, h.2, h.2.ln_2,
-                      // h.2.mlp.c_fc, h.2.mlp, h.2.mlp.c_proj
-  predict_on_3(rows); // h.3.ln_1, h.3.attn.c_attn, h.3.attn, h.3.attn.c_proj, h.3, h.3.ln_2,
-                      // h.3.mlp.c_fc, h.3.mlp, h.3.mlp.c_proj, ln_f, lm_head
+  predict_on_0(whole); // wte, wpe, h.0.ln_1, h.0.attn.c_attn, h.0.attn, h.0.attn.c_proj, h.0,
+                       // h.0.ln_2, h.0.mlp.c_fc, h.0.mlp, h.0.mlp.c_proj
+  predict_on_1(whole); // h.1.ln_1, h.1.attn.c_attn, h.1.attn, h.1.attn.c_proj, h.1, h.1.ln_2,
+                       // h.1.mlp.c_fc, h.1.mlp, h.1.mlp.c_proj
+  predict_on_2(whole); // h.2.ln_1, h.2.attn.c_attn, h.2.attn, h.2.attn.c_proj, h.2, h.2.ln_2,
+                       // h.2.mlp.c_fc, h.2.mlp, h.2.mlp.c_proj
+  predict_on_3(whole); // h.3.ln_1, h.3.attn.c_attn, h.3.attn, h.3.attn.c_proj, h.3, h.3.ln_2,
+                       // h.3.mlp.c_fc, h.3.mlp, h.3.mlp.c_proj, ln_f, lm_head
 
-  return lm_head_matmul_;
+  return whole.lm_head_matmul;
 }
 
-void Gpt::predict_on_0(int64_t rows) {
-  Device &d0 = device(0);
+void Gpt::predict_on_0(Part &part) {
+  Device &d0 = part.device(0);
+  const int64_t rows = part.rows;
 
   // wte = Embedding(256, width, std: 0.02)                               gpt.mp:4
   float *const wte_out = d0.rows<float>(262144); // [rows, time 128, embedding_dim 128]
-  gather(d0, 256, 128, rows * 128, "wte.weight", wte_weight_, text_, wte_out);
+  gather(d0, 256, 128, rows * 128, "wte.weight", wte_weight_, part.text, wte_out);
 
   // wpe = Embedding(context, width, std: 0.02)                           gpt.mp:5
   int32_t *const wpe_out = d0.fixed<int32_t>(65536); // [time 128]
@@ -1820,16 +1841,17 @@ void Gpt::predict_on_0(int64_t rows) {
          Activation::none, h_0_mlp_c_proj_out);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  x_2_ = d0.rows<float>(262144); // [rows, time 128, width 128]
-  map(d0, rows * 16384, Add{}, x_2_, h_0_out, h_0_mlp_c_proj_out);
+  part.x_2 = d0.rows<float>(262144); // [rows, time 128, width 128]
+  map(d0, rows * 16384, Add{}, part.x_2, h_0_out, h_0_mlp_c_proj_out);
 }
 
-void Gpt::predict_on_1(int64_t rows) {
-  Device &d0 = device(0);
-  Device &d1 = device(1);
+void Gpt::predict_on_1(Part &part) {
+  Device &d0 = part.device(0);
+  Device &d1 = part.device(1);
+  const int64_t rows = part.rows;
 
   // x: device 0 → 1, 65,536 B a row; h.1, h.1.ln_1 read it             transformer.mp:87
-  const float *const x_on_1 = transfer(d0, x_2_, d1, d1.rows<float>(196608), rows * 16384);
+  const float *const x_on_1 = transfer(d0, part.x_2, d1, d1.rows<float>(196608), rows * 16384);
 
   // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
   float *const h_1_ln_1_out = d1.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
@@ -1901,16 +1923,17 @@ void Gpt::predict_on_1(int64_t rows) {
          Activation::none, h_1_mlp_c_proj_out);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  x_3_ = d1.rows<float>(262144); // [rows, time 128, width 128]
-  map(d1, rows * 16384, Add{}, x_3_, h_1_out, h_1_mlp_c_proj_out);
+  part.x_3 = d1.rows<float>(262144); // [rows, time 128, width 128]
+  map(d1, rows * 16384, Add{}, part.x_3, h_1_out, h_1_mlp_c_proj_out);
 }
 
-void Gpt::predict_on_2(int64_t rows) {
-  Device &d1 = device(1);
-  Device &d2 = device(2);
+void Gpt::predict_on_2(Part &part) {
+  Device &d1 = part.device(1);
+  Device &d2 = part.device(2);
+  const int64_t rows = part.rows;
 
   // x: device 1 → 2, 65,536 B a row; h.2, h.2.ln_1 read it             transformer.mp:87
-  const float *const x_on_2 = transfer(d1, x_3_, d2, d2.rows<float>(196608), rows * 16384);
+  const float *const x_on_2 = transfer(d1, part.x_3, d2, d2.rows<float>(196608), rows * 16384);
 
   // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
   float *const h_2_ln_1_out = d2.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
@@ -1982,17 +2005,18 @@ void Gpt::predict_on_2(int64_t rows) {
          Activation::none, h_2_mlp_c_proj_out);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  x_4_ = d2.rows<float>(262144); // [rows, time 128, width 128]
-  map(d2, rows * 16384, Add{}, x_4_, h_2_out, h_2_mlp_c_proj_out);
+  part.x_4 = d2.rows<float>(262144); // [rows, time 128, width 128]
+  map(d2, rows * 16384, Add{}, part.x_4, h_2_out, h_2_mlp_c_proj_out);
 }
 
-void Gpt::predict_on_3(int64_t rows) {
-  Device &d0 = device(0);
-  Device &d2 = device(2);
-  Device &d3 = device(3);
+void Gpt::predict_on_3(Part &part) {
+  Device &d0 = part.device(0);
+  Device &d2 = part.device(2);
+  Device &d3 = part.device(3);
+  const int64_t rows = part.rows;
 
   // x: device 2 → 3, 65,536 B a row; h.3, h.3.ln_1 read it             transformer.mp:87
-  const float *const x_on_3 = transfer(d2, x_4_, d3, d3.rows<float>(196608), rows * 16384);
+  const float *const x_on_3 = transfer(d2, part.x_4, d3, d3.rows<float>(196608), rows * 16384);
 
   // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
   float *const h_3_ln_1_out = d3.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
@@ -2078,9 +2102,9 @@ void Gpt::predict_on_3(int64_t rows) {
   const float *const wte_weight_on_3 = transfer(d0, wte_weight_, d3, d3.fixed<float>(0), 32768);
 
   // lm_head = Linear(width, 256, bias: false, weight: wte.weight)        gpt.mp:10
-  lm_head_matmul_ = d3.rows<float>(0); // [rows * 128, out 256]
+  part.lm_head_matmul = d3.rows<float>(0); // [rows * 128, out 256]
   matmul(d3, 1, rows * 128, 256, 128, Transpose::no, Transpose::yes, ln_f_out, wte_weight_on_3,
-         lm_head_matmul_);
+         part.lm_head_matmul);
 }
 
 float Gpt::train_step(const int32_t *text, const int32_t *target, int64_t rows) {

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <limits>
 #include <sstream>
+#include <utility>
 
 #if defined(__SSE2__)
 #include <pmmintrin.h>
@@ -21,6 +22,10 @@ namespace {
 constexpr int64_t alignment = 256;
 constexpr int64_t rows_rounded_to = 64; // so that any offset a row of at least 4 bytes is aligned
 constexpr int largest_thread_count = 1024;
+constexpr int64_t floats_of_a_line = 16; // in a cache line
+/// Gradients of which each thread that shares out rows may have a copy: 16 MiB. Products of larger
+/// models are worth being shared out one by one.
+constexpr int64_t most_copied_floats = int64_t(4) << 20;
 
 [[noreturn]] void fail_too_large() { fail("an arena does not fit in 64-bit sizes"); }
 
@@ -180,13 +185,39 @@ Device::Device(int index, int physical, const DeviceDescription &description, in
   std::byte *arena = mapping.begin;
   mapped_bytes_ = static_cast<int64_t>(mapping.size);
   parameters_ = reinterpret_cast<float *>(arena);
+  own_gradients_ = whole_gradients_ = gradients_ = parameters_ + description.parameter_floats;
   fixed_ = arena + region.parameters;
   rows_ = fixed_ + region.fixed;
 }
 
+Device::Device(const Device &whole, std::byte *memory, int64_t first_row, int64_t rows)
+    : index_(whole.index_), physical_(whole.physical_), threads_(1),
+      description_(whole.description_), rounded_rows_(rows), arena_bytes_(whole.arena_bytes_),
+      parameters_(whole.parameters_), gradients_(whole.gradients_),
+      own_gradients_(whole.gradients_), whole_gradients_(whole.gradients_), fixed_(whole.fixed_),
+      rows_(whole.rows_ + first_row * description_.row_bytes) {
+  if (memory) {
+    fixed_ = memory;
+    own_gradients_ = gradients_ =
+        reinterpret_cast<float *>(memory + round_up(description_.fixed_bytes, alignment));
+  }
+}
+
 Device::~Device() {
-  if (parameters_)
+  if (mapped_bytes_ > 0)
     munmap(parameters_, mapped_bytes_);
+}
+
+Range Device::share_of(int64_t count) const {
+  // Shares begin with a cache line of their own.
+  const int64_t lines = (count + floats_of_a_line - 1) / floats_of_a_line;
+  return {std::min(count, lines * share_ / shares_ * floats_of_a_line),
+          std::min(count, lines * (share_ + 1) / shares_ * floats_of_a_line)};
+}
+
+int64_t Device::thread_bytes() const {
+  return add(round_up(description_.fixed_bytes, alignment),
+             round_up(multiply(description_.parameter_floats, sizeof(float)), alignment));
 }
 
 Machine::Machine(const std::string &devices, int threads,
@@ -210,8 +241,47 @@ Machine::Machine(const std::string &devices, int threads,
     devices_.push_back(std::make_unique<Device>(static_cast<int>(index), 0, descriptions[index],
                                                 optimizer_slots, largest_batch, threads));
   if (threads > 1) {
+    make_shares(largest_batch);
 #pragma omp parallel num_threads(threads)
     flush_denormals();
+  }
+}
+
+Machine::Memory::Memory(int device, int64_t bytes) {
+  const Mapping mapping = map_zeroed(device, bytes);
+  begin_ = mapping.begin;
+  size_ = static_cast<int64_t>(mapping.size);
+}
+
+Machine::Memory::Memory(Memory &&other) noexcept
+    : begin_(std::exchange(other.begin_, nullptr)), size_(other.size_) {}
+
+Machine::Memory::~Memory() {
+  if (begin_)
+    munmap(begin_, size_);
+}
+
+void Machine::make_shares(int64_t largest_batch) {
+  int64_t floats = 0;
+  for (const std::unique_ptr<Device> &device : devices_)
+    floats += device->description().parameter_floats;
+  const int64_t room = round_up(largest_batch, rows_rounded_to);
+  if (floats > most_copied_floats || largest_batch < 2 || room < threads_)
+    return;
+  rows_of_a_share_ = room / threads_;
+  // Where rows are many, what belongs to a thread begins with a cache line of its own.
+  if (rows_of_a_share_ >= floats_of_a_line)
+    rows_of_a_share_ = rows_of_a_share_ / floats_of_a_line * floats_of_a_line;
+  rows_of_a_share_ = std::min(rows_of_a_share_, rows_rounded_to);
+  for (int thread = 0; thread < threads_; ++thread) {
+    Devices &share = thread == 0 ? first_share_ : shares_.emplace_back();
+    for (const std::unique_ptr<Device> &device : devices_) {
+      std::byte *memory = nullptr;
+      if (thread > 0 && device->thread_bytes() > 0)
+        memory = memories_.emplace_back(device->index(), device->thread_bytes()).begin();
+      share.push_back(
+          std::make_unique<Device>(*device, memory, thread * rows_of_a_share_, rows_of_a_share_));
+    }
   }
 }
 

@@ -13,19 +13,23 @@ constexpr int64_t optimizer_grain = 16384;
 
 MPAR_INLINE float fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 
-/// Calls update(begin, end, weight_decay) on parts of the trained floats: those that decay, then
-/// those that do not.
+/// Calls update(begin, end, weight_decay) on parts of the trained floats that the device is to
+/// update: those that decay, then those that do not.
 template <typename Update>
 void for_each_group(Device &device, const OptimizerSettings &settings, const Update &update) {
   const int64_t trained = device.description().trained_floats;
   const int64_t undecayed = device.description().undecayed_floats;
   const int64_t decayed = trained - undecayed;
-  parallel_parts(device, decayed, optimizer_grain,
-                 [&](int64_t begin, int64_t end) { update(begin, end, settings.weight_decay); });
-  if (undecayed > 0)
-    parallel_parts(device, undecayed, optimizer_grain, [&](int64_t begin, int64_t end) {
-      update(decayed + begin, decayed + end, 0.0);
-    });
+  const auto update_group = [&](int64_t first, int64_t count, double weight_decay) {
+    const Range range = device.share_of(count);
+    first += range.begin;
+    if (range.begin < range.end)
+      parallel_parts(
+          device, range.end - range.begin, optimizer_grain,
+          [&](int64_t begin, int64_t end) { update(first + begin, first + end, weight_decay); });
+  };
+  update_group(0, decayed, settings.weight_decay);
+  update_group(decayed, undecayed, 0.0);
 }
 
 } // namespace mpar

@@ -280,7 +280,7 @@ std::optional<int> parse_command_line(int argc, char **argv, const ModelDescript
     add_file_flags(app, options);
     app.add_option("--devices", options.devices, "What the program's devices are: auto or cpu")
         ->group("Running");
-    app.add_option("--threads", options.threads, "Threads inside a matrix product (1)")
+    app.add_option("--threads", options.threads, "Threads that work on a batch (1)")
         ->check(whole<int>(1))
         ->group("Running");
     app.add_flag("--quiet", options.quiet, "Print nothing but errors")->group("Running");

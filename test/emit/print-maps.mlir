@@ -19,7 +19,7 @@ mp.model @Net devices 1 attributes {mp.devices = [{fixed_bytes = 0 : i64, parame
   mp.program @predict ["x", "y"] {
   ^bb0(%x: tensor<?x4xf32, #mp.dims<batch, 4>>, %y: tensor<?x1xf32, #mp.dims<batch, 1>>):
     // Tests that an operand which is broadcast is read with a step of 0.
-    // CHECK: map(d0, Shape{rows, 4}, SubSubDivAdd{}, h, strided(x_, {4, 1}), strided(y_, {1, 0}));
+    // CHECK: map(d0, Shape{rows, 4}, SubSubDivAdd{}, h, strided(part.x, {4, 1}), strided(part.y, {1, 0}));
     %h = mp.map %x, %y maps [array<i64: 0, 1>, array<i64: 0, 1>] {mp.device = 0 : i64, mp.buffer = #mp.buffer<rows, 0>} : (tensor<?x4xf32, #mp.dims<batch, 4>>, tensor<?x1xf32, #mp.dims<batch, 1>>) -> tensor<?x4xf32, #mp.dims<batch, 4>> {
     ^bb0(%a: f32, %b: f32):
       %d = mp.sub %a, %b : f32, f32 -> f32
@@ -29,8 +29,8 @@ mp.model @Net devices 1 attributes {mp.devices = [{fixed_bytes = 0 : i64, parame
       mp.yield %s : f32
     } loc("h")
     // Tests that a mask has a key of its own and counts elements of the whole batch.
-    // CHECK: DropoutPowMul{seed(), uint64_t(step()), 0x{{[0-9a-f]+}}u}, dropped_,
-    // CHECK-NEXT: strided(h, {4, 1}), Index64
+    // CHECK: DropoutPowMul{seed(), uint64_t(step()), 0x{{[0-9a-f]+}}u},
+    // CHECK-NEXT: part.dropped, strided(h, {4, 1}), Index64
     %m = mp.map %h maps [array<i64: 0, 1>] {mp.device = 0 : i64, mp.buffer = #mp.buffer<rows, 16>} : (tensor<?x4xf32, #mp.dims<batch, 4>>) -> tensor<?x4xf32, #mp.dims<batch, 4>> {
     ^bb0(%a: f32):
       %k = mp.dropout_mask 5.0e-1 of "drop" call 0 : f32

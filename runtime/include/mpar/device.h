@@ -24,6 +24,12 @@ struct DeviceDescription {
   int64_t undecayed_floats = 0;
 };
 
+/// Elements [begin, end).
+struct Range {
+  int64_t begin;
+  int64_t end;
+};
+
 /// One logical device and its arena. Not thread-safe: a device is worked by one thread at a time.
 class Device {
 public:
@@ -31,6 +37,12 @@ public:
   /// not suffice. `threads`: how many the kernels may use, at least 1.
   Device(int index, int physical, const DeviceDescription &description, int optimizer_slots,
          int64_t largest_batch, int threads = 1);
+  /// The device as one of several threads sees it that share out the rows of a batch: parameters
+  /// and optimiser's state are those of `whole`; gradients and activations of constant size are the
+  /// thread's own, in `memory` (`thread_bytes()` of `whole`, zeroed; null: those of `whole`); of
+  /// the activations a row it has `rows` rows, `first_row` after where those of `whole` begin.
+  /// Its kernels use the calling thread alone. `whole` and `memory` must outlive it.
+  Device(const Device &whole, std::byte *memory, int64_t first_row, int64_t rows);
   Device(const Device &) = delete;
   Device &operator=(const Device &) = delete;
   ~Device();
@@ -41,15 +53,32 @@ public:
   int physical() const { return physical_; }
   /// Threads that the kernels of this device may use.
   int threads() const { return threads_; }
+  /// Lets the kernels use `threads` from now on, at least 1.
+  void use_threads(int threads) { threads_ = threads; }
+  /// Of `count` trained floats those that an optimiser's step on this device is to update: all, or
+  /// of what a thread sees its share.
+  Range share_of(int64_t count) const;
+  /// Of what a thread sees: updates are of share number `share` of `shares`, by the gradients of
+  /// the whole device.
+  void take_share(int share, int shares) {
+    share_ = share;
+    shares_ = shares;
+    gradients_ = whole_gradients_;
+  }
+  /// Of what a thread sees: gradients are its own.
+  void take_rows() { gradients_ = own_gradients_; }
+  const float *own_gradients() const { return own_gradients_; }
   const DeviceDescription &description() const { return description_; }
 
   float *parameters() const { return parameters_; }
-  float *gradients() const { return parameters_ + description_.parameter_floats; }
+  float *gradients() const { return gradients_; }
   /// The optimiser's state number `slot` (0: momentum or first moment; 1: second moment).
   float *state(int slot) const { return parameters_ + (2 + slot) * description_.parameter_floats; }
 
   /// The bytes the arena takes, all regions together.
   int64_t arena_bytes() const { return arena_bytes_; }
+  /// The bytes that each further thread which shares out rows takes for itself.
+  int64_t thread_bytes() const;
 
   /// An activation: `fixed` bytes into the region of constant size.
   template <typename T> T *fixed(int64_t offset) const {
@@ -64,11 +93,16 @@ private:
   int index_;
   int physical_;
   int threads_;
+  int share_ = 0;
+  int shares_ = 1;
   DeviceDescription description_;
   int64_t rounded_rows_;
   int64_t arena_bytes_;
-  int64_t mapped_bytes_;        // whole pages
+  int64_t mapped_bytes_ = 0;    // whole pages; 0: the arena is another's
   float *parameters_ = nullptr; // where the arena begins
+  float *gradients_ = nullptr;
+  float *own_gradients_ = nullptr;
+  float *whole_gradients_ = nullptr;
   std::byte *fixed_ = nullptr;
   std::byte *rows_ = nullptr;
 };
@@ -85,7 +119,8 @@ void check_devices(const std::string &devices, int count);
 class Machine {
 public:
   /// `devices`: "auto" or "cpu" (all logical devices are the calling thread). Other forms are
-  /// refused by name. `threads`: threads inside a matrix product, 1 to 1024. Fails, naming the
+  /// refused by name. `threads`: those that share out the rows of a batch or, where they do not,
+  /// the work of each kernel, 1 to 1024. Fails, naming the
   /// device and its bytes, where the arenas together need more memory than the system, or the
   /// control group the process runs in, has left.
   Machine(const std::string &devices, int threads,
@@ -97,8 +132,37 @@ public:
   const Device &device(int index) const { return *devices_[index]; }
   int threads() const { return threads_; }
 
+  /// Threads that may share out the rows of a batch, each with gradients of its own: all of them,
+  /// or 1 where the copies of the gradients would be large or the batch has one row.
+  int sharing_threads() const { return static_cast<int>(shares_.size()) + 1; }
+  /// The rows that one of them works on at a time, at most.
+  int64_t rows_of_a_share() const { return rows_of_a_share_; }
+  /// A device as thread `thread` in [0, sharing_threads()) sees it; see Device.
+  Device &share(int thread, int index) {
+    return thread == 0 ? *first_share_[index] : *shares_[thread - 1][index];
+  }
+
 private:
-  std::vector<std::unique_ptr<Device>> devices_;
+  using Devices = std::vector<std::unique_ptr<Device>>;
+  class Memory {
+  public:
+    Memory(int device, int64_t bytes);
+    Memory(Memory &&other) noexcept;
+    Memory &operator=(Memory &&) = delete;
+    ~Memory();
+    std::byte *begin() const { return begin_; }
+
+  private:
+    std::byte *begin_;
+    int64_t size_;
+  };
+  void make_shares(int64_t largest_batch);
+
+  Devices devices_;
+  std::vector<Memory> memories_; // of shares
+  Devices first_share_;
+  std::vector<Devices> shares_; // of the other threads
+  int64_t rows_of_a_share_ = 0;
   int threads_;
 };
 

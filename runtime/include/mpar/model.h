@@ -102,6 +102,8 @@ struct ModelDescription {
   int64_t classes = 0;
   /// The fewest rows a step can train on: 2 where the variance of one row would be asked for.
   int64_t least_rows = 1;
+  /// Multiplications in the matrix products of a training step, a row: what threads share out.
+  int64_t row_multiplications = 0;
   TrainingDefaults training;
 };
 

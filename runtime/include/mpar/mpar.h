@@ -11,6 +11,7 @@
 #include "mpar/model.h"
 #include "mpar/normalize.h"
 #include "mpar/optimizer.h"
+#include "mpar/part.h"
 #include "mpar/reduce.h"
 #include "mpar/scalar.h"
 #include "mpar/shape.h"

@@ -1,0 +1,119 @@
+// How threads share out the rows of a batch.
+#include "mpar/part.h"
+
+#include "mpar/model.h"
+#include "multiversion.h"
+
+#include <omp.h>
+
+#include <exception>
+#include <vector>
+#if defined(__SANITIZE_THREAD__)
+#include <thread>
+#endif
+
+namespace mpar {
+namespace {
+
+/// Multiplications that a further thread must take over to be worth waking: some 20 microseconds.
+constexpr int64_t worth_a_thread = int64_t(2) << 20;
+
+MPAR_MULTIVERSION void add_to(int64_t count, const float *more, float *sum) {
+  MPAR_INDEPENDENT
+  for (int64_t i = 0; i < count; ++i)
+    sum[i] += more[i];
+}
+
+} // namespace
+
+BatchPart::BatchPart(Model &model, int64_t rows_of_batch)
+    : rows(rows_of_batch), batch_rows(rows_of_batch), machine_(&model.machine()) {
+  const int64_t work = std::max<int64_t>(1, model.description().row_multiplications);
+  const int64_t rows_of_a_thread = (worth_a_thread + work - 1) / work;
+  const int64_t worth =
+      work >= worth_a_thread ? machine_->threads() : std::max<int64_t>(1, rows / rows_of_a_thread);
+  const int threads = static_cast<int>(std::min<int64_t>(machine_->threads(), worth));
+  if (rows >= threads && threads <= machine_->sharing_threads())
+    sharing_threads_ = threads;
+  for (int index = 0; index < machine_->count(); ++index)
+    machine_->device(index).use_threads(threads);
+}
+
+Device &BatchPart::device(int index) const {
+  return thread_ < 0 ? machine_->device(index) : machine_->share(thread_, index);
+}
+
+int64_t BatchPart::most_rows(int64_t part_rows) const {
+  if (thread_ < 0)
+    return part_rows * machine_->device(0).threads();
+  return std::min(part_rows, machine_->rows_of_a_share());
+}
+
+void BatchPart::enter(int thread) {
+  thread_ = thread;
+  for (int index = 0; thread >= 0 && index < machine_->count(); ++index)
+    machine_->share(thread, index).take_rows();
+}
+
+void BatchPart::enter_share(int thread) {
+  thread_ = thread;
+  for (int index = 0; index < machine_->count(); ++index)
+    machine_->share(thread, index).take_share(thread, sharing_threads_);
+  if (apart_)
+    add_share_of_gradients();
+}
+
+void BatchPart::add_share_of_gradients() const {
+  for (int index = 0; index < machine_->count(); ++index) {
+    const Device &device = machine_->share(thread_, index);
+    const int64_t trained = device.description().trained_floats;
+    const int64_t undecayed = device.description().undecayed_floats;
+    // The two groups that an optimiser updates, each shared out by itself.
+    const Range decayed = device.share_of(trained - undecayed);
+    Range rest = device.share_of(undecayed);
+    rest.begin += trained - undecayed;
+    rest.end += trained - undecayed;
+    float *const sum = machine_->device(index).gradients();
+    for (const Range &range : {decayed, rest})
+      for (int other = 1; other < sharing_threads_; ++other)
+        add_to(range.end - range.begin, machine_->share(other, index).own_gradients() + range.begin,
+               sum + range.begin);
+  }
+}
+
+void BatchPart::add_gradients() {
+  for_each_share(*this, [](BatchPart &) {});
+}
+
+void run_on_threads(int threads, void (*work)(void *context, int thread), void *context) {
+  std::vector<std::exception_ptr> thrown(threads);
+  const auto run = [&](int thread) {
+    try {
+      work(context, thread);
+    } catch (...) {
+      thrown[thread] = std::current_exception();
+    }
+  };
+#if defined(__SANITIZE_THREAD__)
+  // ThreadSanitizer does not see how OpenMP's threads wait for one another; these it does.
+  std::vector<std::thread> others;
+  for (int thread = 1; thread < threads; ++thread)
+    others.emplace_back([&run, thread] {
+      flush_denormals();
+      run(thread);
+    });
+  run(0);
+  for (std::thread &other : others)
+    other.join();
+#else
+  // OpenMP may grant fewer threads than were asked for; all shares are worked on nevertheless.
+#pragma omp parallel for num_threads(threads) schedule(static, 1)
+  for (int thread = 0; thread < threads; ++thread)
+    run(thread);
+#endif
+  for (const std::exception_ptr &exception : thrown)
+    if (exception)
+      std::rethrow_exception(exception);
+}
+
+} // namespace mpar

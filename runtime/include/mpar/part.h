@@ -1,0 +1,126 @@
+// Rows of a batch that are worked through together, and how threads share out a batch.
+#pragma once
+
+#include "mpar/device.h"
+
+#include <algorithm>
+#include <cstdint>
+
+namespace mpar {
+
+class Model;
+
+/// Some rows of a batch, and the devices as the thread that works on them sees them. What an
+/// emitted model derives from it holds the values that its functions hand to one another.
+class BatchPart {
+public:
+  /// All rows of a batch. The kernels of the model's devices are given as many threads as so many
+  /// rows are worth. `model` must outlive it.
+  BatchPart(Model &model, int64_t rows);
+
+  Device &device(int index) const;
+
+  int64_t rows;                   // of this part
+  int64_t first_row = 0;          // where they begin in the batch
+  int64_t batch_rows;             // of the whole batch
+  Store store = Store::overwrite; // whether sums over the batch begin with this part or go on
+
+  /// Threads that share out this batch's rows; 1: none do, and each kernel uses all.
+  int sharing_threads() const { return sharing_threads_; }
+  /// The most rows to work on at a time, where a thread is to take `part_rows`.
+  int64_t most_rows(int64_t part_rows) const;
+  /// Sees the devices as this thread of several that share out rows; -1: as a whole.
+  void enter(int thread);
+  /// Sees the devices as this thread of several that share out parameters, and adds up the
+  /// gradients of these, where they are apart.
+  void enter_share(int thread);
+  /// Adds up the gradients of all threads, in their order.
+  void add_gradients();
+  /// Whether gradients are still to be added up.
+  void set_apart(bool apart) { apart_ = apart; }
+
+private:
+  void add_share_of_gradients() const;
+  template <typename T>
+  friend void sum_over_threads(const BatchPart &whole, int device, T *sum, int64_t count);
+  Machine *machine_;
+  int thread_ = -1; // none: the devices as a whole
+  int sharing_threads_ = 1;
+  bool apart_ = false;
+};
+
+/// Calls work(context, thread) for each of `threads` threads, at once, and waits for all. What one
+/// throws is thrown on, the first thread's first.
+void run_on_threads(int threads, void (*work)(void *context, int thread), void *context);
+
+/// Calls body(part) on parts of the batch, at most `part_rows` rows a thread at a time, in order.
+/// Threads take runs of rows that follow one another; each keeps to its rows from the first layer
+/// to the last gradient, so that what it computes stays in its cache. Sums over the batch are sums
+/// over the parts of a run, in order, and then over the runs, in order: of gradients by
+/// `add_gradients` or `for_each_share`, of others by `sum_over_threads`.
+template <typename Part, typename Body>
+void for_each_part(Part &whole, int64_t part_rows, const Body &body) {
+  const int threads = whole.sharing_threads();
+  const int64_t rows = whole.rows;
+  Part first = whole; // the first thread's values: those that outlive parts are the whole's
+  auto run = [&](int thread) {
+    Part own = whole;
+    Part &part = thread == 0 ? first : own;
+    if (threads > 1)
+      part.enter(thread);
+    const int64_t begin = rows * thread / threads;
+    const int64_t end = rows * (thread + 1) / threads;
+    const int64_t most = part.most_rows(part_rows);
+    for (int64_t row = begin; row < end; row += most) {
+      part.rows = std::min(most, end - row);
+      part.first_row = row;
+      part.store = row == begin ? Store::overwrite : Store::add;
+      body(part);
+    }
+  };
+  if (threads == 1)
+    run(0);
+  else
+    run_on_threads(
+        threads,
+        [](void *context, int thread) { (*static_cast<decltype(run) *>(context))(thread); }, &run);
+  first.enter(-1);
+  first.rows = rows;
+  first.first_row = 0;
+  first.set_apart(threads > 1);
+  whole = first;
+}
+
+/// Calls body(part), which updates parameters, on each thread that shares out the batch: there an
+/// optimiser's step updates the thread's share of a device's parameters. What gradients are still
+/// apart is added up first.
+template <typename Part, typename Body> void for_each_share(Part &whole, const Body &body) {
+  const int threads = whole.sharing_threads();
+  if (threads == 1)
+    return body(whole);
+  auto run = [&](int thread) {
+    Part part = whole;
+    part.enter_share(thread);
+    body(part);
+  };
+  run_on_threads(
+      threads, [](void *context, int thread) { (*static_cast<decltype(run) *>(context))(thread); },
+      &run);
+  whole.set_apart(false);
+}
+
+/// Adds to a sum over the batch, which lies in the region of constant size of `device`, what
+/// threads other than the first have of it, in their order.
+template <typename T>
+void sum_over_threads(const BatchPart &whole, int device, T *sum, int64_t count) {
+  Machine &machine = *whole.machine_;
+  const int64_t offset =
+      reinterpret_cast<std::byte *>(sum) - machine.device(device).fixed<std::byte>(0);
+  for (int thread = 1; thread < whole.sharing_threads(); ++thread) {
+    const T *more = machine.share(thread, device).template fixed<T>(offset);
+    for (int64_t i = 0; i < count; ++i)
+      sum[i] += more[i];
+  }
+}
+
+} // namespace mpar
