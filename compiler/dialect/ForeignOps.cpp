@@ -1,5 +1,5 @@
 // Calls of C++ functions of the user's own: verifiers, and what they are called.
-#include "dialect/MpDialect.h"
+#include "dialect/VerifyShapes.h"
 
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -22,16 +22,14 @@ std::string CallScalarOp::getExpression() {
 LogicalResult CallScalarOp::verify() {
   if (getInputs().empty() || getInputs().size() > kMostScalars)
     return emitOpError("expected one to eight operands, got ") << getInputs().size();
-  for (Value input : getInputs())
-    if (!haveSameShape(input.getType(), getType()))
-      return emitOpError("expected operands of the result's shape, got ")
-             << input.getType() << " and " << getType();
-  return success();
+  return verifySameShape(*this);
 }
 
 LogicalResult CallTensorOp::verify() {
   if (getInputs().empty())
     return emitOpError("expected one operand or more");
+  if (failed(verifyDimensionsKnown(*this)))
+    return failure();
   std::optional<int64_t> adjoint = getAdjoint();
   if (!adjoint)
     return success();

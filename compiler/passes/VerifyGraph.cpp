@@ -21,12 +21,17 @@ void VerifyGraph::runOnOperation() {
       op->emitError("has no place in a graph");
       signalPassFailure();
     }
-    for (Value result : op->getResults()) {
-      auto type = dyn_cast<RankedTensorType>(result.getType());
-      if (type && !isa_and_nonnull<DimensionsAttr>(type.getEncoding())) {
-        op->emitError("expected a tensor whose dimensions are known, got ") << type;
-        signalPassFailure();
-      }
-    }
+    auto check = [&](Type type) {
+      auto tensor = dyn_cast<RankedTensorType>(type);
+      if (tensor && isa_and_nonnull<DimensionsAttr>(tensor.getEncoding()))
+        return;
+      op->emitError("expected a tensor whose dimensions are known, got ") << type;
+      signalPassFailure();
+    };
+    if (auto parameter = dyn_cast<ParameterOp>(op))
+      check(parameter.getType());
+    for (Type type : op->getResultTypes())
+      if (isa<RankedTensorType>(type))
+        check(type);
   });
 }

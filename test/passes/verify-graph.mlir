@@ -50,3 +50,27 @@ mp.model @no_dimensions {
     mp.return %w : tensor<4xf32>
   }
 }
+
+// -----
+
+// Tests that a parameter that is no tensor, or whose dimensions have no factors, is refused: what plans memory counts its
+// elements.
+mp.model @parameters {
+  // expected-error @below {{expected a tensor whose dimensions are known, got 'tensor<4xf32>'}}
+  mp.parameter @w : tensor<4xf32> init zeros []
+  // expected-error @below {{expected a tensor whose dimensions are known, got 'f32'}}
+  mp.parameter @s : f32 init zeros []
+}
+
+// -----
+
+// Tests that what has no operands says of what size it is.
+mp.model @sources {
+  mp.program @predict [] {
+    // expected-error @below {{expected a tensor whose dimensions are known, got 'tensor<f32>'}}
+    %n = mp.extent 12 rows : tensor<f32>
+    // expected-error @below {{expected a tensor whose dimensions are known, got 'tensor<4xf32>'}}
+    %m = mp.dropout_mask 5.0e-1 of "drop" call 0 : tensor<4xf32>
+    mp.return
+  }
+}
