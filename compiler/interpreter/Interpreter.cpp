@@ -1,11 +1,10 @@
 // Runs a program operation by operation.
 #include "interpreter/Interpreter.h"
 
-#include "interpreter/Kernels.h"
+#include "interpreter/ComputeOperation.h"
 
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringSet.h"
-#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace mparc::mp;
@@ -24,12 +23,11 @@ public:
 
 private:
   LogicalResult execute(Operation *op);
-  LogicalResult compute(Operation *op, ArrayRef<View> results);
   LogicalResult runWhole();
   LogicalResult runInParts(int64_t rowsAPart);
   void bindArguments(int64_t firstRow, int64_t rows);
   void releaseAfter(Operation *op);
-  LogicalResult computeElements(Operation *op, const View &result);
+  void numberElements(Type type);
   LogicalResult noteScale(UpdateOp op);
 
   FailureOr<Outcome> collect();
@@ -38,8 +36,6 @@ private:
   /// nothing.
   Value root(Value value) const;
   const View &get(Value value) const { return storage_->get(value); }
-  /// The elements of an operand that may be missing.
-  View getIf(Value value) const { return value ? get(value) : View(); }
 
   ModelOp model_;
   ProgramOp program_;
@@ -156,7 +152,9 @@ template <typename Scalar> LogicalResult Run<Scalar>::execute(Operation *op) {
     if (!inPlace)
       storage_->poison(result);
   }
-  if (failed(compute(op, results)))
+  numberElements(op->getResult(0).getType());
+  auto operand = [&](Value value) -> const View & { return get(value); };
+  if (failed(compute<Scalar>(op, operand, results, surroundings_)))
     return failure();
   for (auto &[value, part] : parts) {
     const View &sum = get(value);
@@ -169,165 +167,16 @@ template <typename Scalar> LogicalResult Run<Scalar>::execute(Operation *op) {
   return success();
 }
 
-template <typename Scalar>
-LogicalResult Run<Scalar>::compute(Operation *op, ArrayRef<View> results) {
-  const View &result = results.front();
-  if (isa<ScalarExpression, MapOp, ConstantOp, ExtentOp, DropoutMaskOp, IotaOp>(op))
-    return computeElements(op, result);
-  if (auto call = dyn_cast<CallTensorOp>(op))
-    return op->emitError("`") << call.getFunction() << "` is C++ of `" << call.getHeader()
-                              << "`, which is compiled and not interpreted";
-  return TypeSwitch<Operation *, LogicalResult>(op)
-      .Case([&](TransferOp transfer) {
-        const View &from = get(transfer.getInput());
-        std::memmove(result.data, from.data,
-                     from.count() * getElementBytes(from.kind, sizeof(Scalar)));
-        return success();
-      })
-      .Case([&](BroadcastOp broadcast) {
-        const View &from = get(broadcast.getInput());
-        Extents strides = getStrides(from.extents), steps;
-        for (int64_t source : broadcast.getDimensions())
-          steps.push_back(source < 0 || from.extents[source] == 1 ? 0 : strides[source]);
-        copy<Scalar>(result.extents, from, 0, steps, result, 0, getStrides(result.extents));
-        return success();
-      })
-      .Case([&](PermuteOp permute) {
-        const View &from = get(permute.getInput());
-        Extents strides = getStrides(from.extents), steps;
-        for (int64_t source : permute.getPermutation())
-          steps.push_back(strides[source]);
-        copy<Scalar>(result.extents, from, 0, steps, result, 0, getStrides(result.extents));
-        return success();
-      })
-      .Case([&](SliceOp slice) {
-        interpreter::slice<Scalar>(get(slice.getInput()), slice.getDimension(), slice.getFrom(),
-                                   result);
-        return success();
-      })
-      .Case([&](PadOp pad) {
-        interpreter::pad<Scalar>(get(pad.getInput()), pad.getDimension(), pad.getBefore(), result);
-        return success();
-      })
-      .Case([&](ConcatOp concat) {
-        SmallVector<View> parts;
-        for (Value input : concat.getInputs())
-          parts.push_back(get(input));
-        interpreter::concat<Scalar>(parts, concat.getDimension(), result);
-        return success();
-      })
-      .Case([&](MatmulOp matmul) {
-        interpreter::matmul<Scalar>(get(matmul.getA()), matmul.getTransposeA(), get(matmul.getB()),
-                                    matmul.getTransposeB(), result);
-        return success();
-      })
-      .Case([&](LinearOp linear) {
-        interpreter::linear<Scalar>(get(linear.getX()), get(linear.getWeight()),
-                                    linear.getBias() ? get(linear.getBias()) : View{},
-                                    linear.getActivation() == ActivationKind::relu, result,
-                                    surroundings_);
-        return success();
-      })
-      .Case([&](ReduceOp reduce) {
-        interpreter::reduce<Scalar>(reduce.getKind(), get(reduce.getInput()),
-                                    reduce.getDimensions(), result, surroundings_);
-        return success();
-      })
-      .template Case<SoftmaxOp, LogSoftmaxOp>([&](auto softmax) {
-        interpreter::softmax<Scalar>(get(softmax.getInput()), softmax.getDimension(),
-                                     isa<LogSoftmaxOp>(op), result);
-        return success();
-      })
-      .Case([&](AttentionOp attention) {
-        interpreter::attention<Scalar>(get(attention.getQ()), get(attention.getK()),
-                                       get(attention.getV()), attention.getCausal(), result,
-                                       results[1]);
-        return success();
-      })
-      .Case([&](AttentionGradientOp gradient) {
-        interpreter::attentionGradient<Scalar>(
-            get(gradient.getGradient()), get(gradient.getQ()), get(gradient.getK()),
-            get(gradient.getV()), get(gradient.getResult()), get(gradient.getLogSums()),
-            gradient.getCausal(), results[0], results[1], results[2]);
-        return success();
-      })
-      .Case([&](LayerNormOp norm) {
-        interpreter::normalize<Scalar>(
-            get(norm.getX()), norm.getDimensions(), getIf(norm.getWeight()), getIf(norm.getBias()),
-            norm.getEps().convertToDouble(), result, results[1], results[2]);
-        return success();
-      })
-      .Case([&](RmsNormOp norm) {
-        interpreter::normalize<Scalar>(get(norm.getX()), norm.getDimensions(),
-                                       getIf(norm.getWeight()), {}, norm.getEps().convertToDouble(),
-                                       result, {}, results[1]);
-        return success();
-      })
-      .Case([&](LayerNormGradientOp norm) {
-        interpreter::normalizeGradient<Scalar>(
-            get(norm.getGradient()), get(norm.getX()), get(norm.getMean()), get(norm.getScale()),
-            getIf(norm.getWeight()), result, results[1], results[2]);
-        return success();
-      })
-      .Case([&](RmsNormGradientOp norm) {
-        interpreter::normalizeGradient<Scalar>(get(norm.getGradient()), get(norm.getX()), {},
-                                               get(norm.getScale()), getIf(norm.getWeight()),
-                                               result, results[1], {});
-        return success();
-      })
-      .Case([&](ArgmaxOp argmax) {
-        interpreter::argmax<Scalar>(get(argmax.getInput()), argmax.getDimension(), result,
-                                    surroundings_);
-        return success();
-      })
-      .template Case<GatherOp, ScatterAddOp, CrossEntropyOp, CrossEntropyGradientOp>([&](auto) {
-        auto views = llvm::map_to_vector(op->getOperands(), [&](Value each) { return get(each); });
-        return computeIndexed<Scalar>(op, views, result);
-      })
-      .Case([&](SquaredNormOp norm) {
-        interpreter::squaredNorm<Scalar>(get(norm.getInput()),
-                                         norm.getSum() ? get(norm.getSum()) : View{}, result);
-        return success();
-      })
-      .Case([&](ClipScaleOp clip) {
-        interpreter::clipScale<Scalar>(get(clip.getSquaredNorm()), clip.getNorm().convertToDouble(),
-                                       result);
-        return success();
-      })
-      .Default([](Operation *other) {
-        return other->emitError("cannot interpret ") << other->getName();
-      });
-}
-
-template <typename Scalar>
-LogicalResult Run<Scalar>::computeElements(Operation *op, const View &result) {
-  auto program = ElementProgram::compile(op);
-  if (failed(program))
-    return failure();
-  SmallVector<StridedView> operands;
-  auto map = dyn_cast<MapOp>(op);
-  for (auto [index, operand] : llvm::enumerate(op->getOperands())) {
-    const View &view = get(operand);
-    Extents strides = getStrides(view.extents), steps;
-    if (!map)
-      steps = strides;
-    else
-      for (int64_t source : map.getMap(index))
-        steps.push_back(source < 0 || view.extents[source] == 1 ? 0 : strides[source]);
-    operands.push_back({view, steps});
-  }
-  // Elements are numbered as in a tensor of all rows, of which these are some.
+/// Elements are numbered as in a tensor of all rows, of which a part has some.
+template <typename Scalar> void Run<Scalar>::numberElements(Type type) {
   surroundings_.first = 0;
   surroundings_.strides.clear();
-  if (partRows_) {
-    Type type = op->getResult(0).getType();
-    surroundings_.strides = getStrides(getExtents(type, options_.rows));
-    for (auto [stride, dimension] : llvm::zip(surroundings_.strides, getDimensions(type)))
-      if (dimension.hasBatch())
-        surroundings_.first = firstRow_ * dimension.getStaticSize() * stride;
-  }
-  interpreter::map<Scalar>(*program, operands, result, surroundings_);
-  return success();
+  if (!partRows_)
+    return;
+  surroundings_.strides = getStrides(getExtents(type, options_.rows));
+  for (auto [stride, dimension] : llvm::zip(surroundings_.strides, getDimensions(type)))
+    if (dimension.hasBatch())
+      surroundings_.first = firstRow_ * dimension.getStaticSize() * stride;
 }
 
 /// A copy of what a view shows.
