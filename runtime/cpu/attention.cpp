@@ -7,6 +7,7 @@
 #include "mpar/attention.h"
 
 #include "exponential.h"
+#include "fold_lanes.h"
 #include "parallel.h"
 #include "product.h"
 #include "scratch.h"
@@ -235,20 +236,8 @@ struct HeadGradient {
 /// means[i] = Σ_j gradient[i, j] · y[i, j]: what softmax's gradient takes off.
 MPAR_MULTIVERSION void row_products(int64_t rows, int64_t columns, const float *gradient,
                                     const float *y, float *means) {
-  constexpr int64_t lanes = 16;
-  for (int64_t i = 0; i < rows; ++i, gradient += columns, y += columns) {
-    float partial[lanes] = {};
-    int64_t j = 0;
-    for (; j + lanes <= columns; j += lanes)
-      for (int64_t lane = 0; lane < lanes; ++lane)
-        partial[lane] += gradient[j + lane] * y[j + lane];
-    for (int64_t lane = 0; j + lane < columns; ++lane)
-      partial[lane] += gradient[j + lane] * y[j + lane];
-    for (int64_t half = lanes / 2; half > 0; half /= 2)
-      for (int64_t lane = 0; lane < half; ++lane)
-        partial[lane] += partial[lane + half];
-    means[i] = partial[0];
-  }
+  for (int64_t i = 0; i < rows; ++i, gradient += columns, y += columns)
+    means[i] = sum_lanes<16>(columns, [&](int64_t j) { return gradient[j] * y[j]; });
 }
 
 /// Scores become probabilities, and the probabilities' gradients those of the scores.

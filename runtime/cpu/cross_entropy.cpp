@@ -8,6 +8,7 @@
 #include "mpar/errors.h"
 
 #include "exponential.h"
+#include "fold_lanes.h"
 #include "parallel.h"
 
 #include <cmath>
@@ -29,19 +30,9 @@ void check_targets(int64_t count, int64_t classes, const int32_t *target) {
 
 /// A NaN may be passed over: the sum of exponentials is NaN all the same.
 MPAR_INLINE float find_largest(int64_t classes, const float *x) {
-  float partial[lanes];
-  for (int64_t lane = 0; lane < lanes; ++lane)
-    partial[lane] = -INFINITY;
-  int64_t i = 0;
-  for (; i + lanes <= classes; i += lanes)
-    for (int64_t lane = 0; lane < lanes; ++lane)
-      partial[lane] = x[i + lane] > partial[lane] ? x[i + lane] : partial[lane];
-  for (int64_t lane = 0; i + lane < classes; ++lane)
-    partial[lane] = x[i + lane] > partial[lane] ? x[i + lane] : partial[lane];
-  for (int64_t half = lanes / 2; half > 0; half /= 2)
-    for (int64_t lane = 0; lane < half; ++lane)
-      partial[lane] = partial[lane + half] > partial[lane] ? partial[lane + half] : partial[lane];
-  return partial[0];
+  const auto larger = [](float a, float b) { return b > a ? b : a; };
+  return fold_lanes<lanes>(
+      classes, -INFINITY, [&](float most, int64_t i) { return larger(most, x[i]); }, larger);
 }
 
 /// Σ exp(x − largest); with `keep`, each is written to `e`, which may be `x`.

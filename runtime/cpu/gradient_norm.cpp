@@ -5,7 +5,7 @@
 // double, ascending, rounded once.
 #include "mpar/optimizer.h"
 
-#include "multiversion.h"
+#include "fold_lanes.h"
 #include "parallel.h"
 
 #include <algorithm>
@@ -20,17 +20,9 @@ constexpr int64_t block = 4096;
 constexpr int64_t grain = 32; // blocks that are worth a second thread
 
 MPAR_INLINE float block_sum(const float *x, int64_t count) {
-  float partial[lanes] = {};
-  int64_t i = 0;
-  for (; i + lanes <= count; i += lanes)
-    for (int64_t lane = 0; lane < lanes; ++lane)
-      partial[lane] = __builtin_fmaf(x[i + lane], x[i + lane], partial[lane]);
-  for (int64_t lane = 0; i + lane < count; ++lane)
-    partial[lane] = __builtin_fmaf(x[i + lane], x[i + lane], partial[lane]);
-  for (int64_t half = lanes / 2; half > 0; half /= 2)
-    for (int64_t lane = 0; lane < half; ++lane)
-      partial[lane] = partial[lane] + partial[lane + half];
-  return partial[0];
+  return fold_lanes<lanes>(
+      count, 0.0f, [&](float partial, int64_t i) { return __builtin_fmaf(x[i], x[i], partial); },
+      [](float a, float b) { return a + b; });
 }
 
 /// sums[b] for the blocks b in [begin, end) of `count` elements.

@@ -4,7 +4,7 @@
 // which are added by halves; so it depends on the row alone, and not on the width of vectors.
 #include "mpar/normalize.h"
 
-#include "multiversion.h"
+#include "fold_lanes.h"
 #include "parallel.h"
 
 #include <cmath>
@@ -13,23 +13,12 @@
 namespace mpar {
 namespace {
 
-constexpr int64_t lanes = 16;
 constexpr int64_t block_rows = 64; // of sums over rows
 constexpr int64_t grain = 65536;   // elements that are worth a second thread
 
 /// The sum of value(i) for i in [0, count).
 template <typename Value> MPAR_INLINE float sum_of(int64_t count, const Value &value) {
-  float partial[lanes] = {};
-  int64_t i = 0;
-  for (; i + lanes <= count; i += lanes)
-    for (int64_t lane = 0; lane < lanes; ++lane)
-      partial[lane] += value(i + lane);
-  for (int64_t lane = 0; i + lane < count; ++lane)
-    partial[lane] += value(i + lane);
-  for (int64_t half = lanes / 2; half > 0; half /= 2)
-    for (int64_t lane = 0; lane < half; ++lane)
-      partial[lane] += partial[lane + half];
-  return partial[0];
+  return sum_lanes<16>(count, value);
 }
 
 struct Forward {

@@ -1,7 +1,7 @@
 // Products in plain code, and which kernels the processor can run.
 #include "product.h"
 
-#include "multiversion.h"
+#include "fold_lanes.h"
 
 namespace mpar {
 namespace portable {
@@ -10,19 +10,8 @@ namespace {
 constexpr int64_t lanes = 16;
 
 void rows_times_vector(int64_t n, int64_t k, const float *x, const float *b, float *y) {
-  for (int64_t j = 0; j < n; ++j, b += k) {
-    float partial[lanes] = {};
-    int64_t p = 0;
-    for (; p + lanes <= k; p += lanes)
-      for (int64_t lane = 0; lane < lanes; ++lane)
-        partial[lane] += x[p + lane] * b[p + lane];
-    for (int64_t lane = 0; p + lane < k; ++lane)
-      partial[lane] += x[p + lane] * b[p + lane];
-    for (int64_t half = lanes / 2; half > 0; half /= 2)
-      for (int64_t lane = 0; lane < half; ++lane)
-        partial[lane] += partial[lane + half];
-    y[j] = partial[0];
-  }
+  for (int64_t j = 0; j < n; ++j, b += k)
+    y[j] = sum_lanes<lanes>(k, [&](int64_t p) { return x[p] * b[p]; });
 }
 
 void vector_times_rows(int64_t n, int64_t k, const float *x, const float *b, float *y) {

@@ -7,7 +7,7 @@
 // blocks' sums in double likewise.
 #include "mpar/reduce.h"
 
-#include "multiversion.h"
+#include "fold_lanes.h"
 #include "parallel.h"
 
 #include <limits>
@@ -48,19 +48,10 @@ template <Reduction reduction> MPAR_INLINE float first_value() {
 
 /// One block of contiguous elements.
 template <Reduction reduction> MPAR_INLINE float reduce_block(const float *x, int64_t count) {
-  float partial[lanes];
-  for (int64_t lane = 0; lane < lanes; ++lane)
-    partial[lane] = first_value<reduction>();
-  int64_t i = 0;
-  for (; i + lanes <= count; i += lanes)
-    for (int64_t lane = 0; lane < lanes; ++lane)
-      partial[lane] = combine<reduction>(partial[lane], x[i + lane]);
-  for (int64_t lane = 0; i + lane < count; ++lane)
-    partial[lane] = combine<reduction>(partial[lane], x[i + lane]);
-  for (int64_t half = lanes / 2; half > 0; half /= 2)
-    for (int64_t lane = 0; lane < half; ++lane)
-      partial[lane] = combine<reduction>(partial[lane], partial[lane + half]);
-  return partial[0];
+  return fold_lanes<lanes>(
+      count, first_value<reduction>(),
+      [&](float partial, int64_t i) { return combine<reduction>(partial, x[i]); },
+      [](float a, float b) { return combine<reduction>(a, b); });
 }
 
 /// y[i] = the reduction of x[i · count] … for `rows` rows of `count` contiguous elements.

@@ -3,6 +3,7 @@
 #include "mpar/reduce.h"
 
 #include "exponential.h"
+#include "fold_lanes.h"
 #include "parallel.h"
 
 #include <cmath>
@@ -25,24 +26,16 @@ MPAR_INLINE float larger(float a, float b) { return b > a || b != b ? b : a; }
 /// One line of contiguous elements: their largest, and the sum of the exponentials less it, which
 /// go to `y` if it is not null.
 MPAR_INLINE float sum_exponentials(int64_t count, const float *x, float *y, float &largest) {
-  float most[lanes];
-  for (int64_t lane = 0; lane < lanes; ++lane)
-    most[lane] = -std::numeric_limits<float>::infinity();
-  int64_t i = 0;
-  for (; i + lanes <= count; i += lanes)
-    for (int64_t lane = 0; lane < lanes; ++lane)
-      most[lane] = larger(most[lane], x[i + lane]);
-  for (int64_t lane = 0; i + lane < count; ++lane)
-    most[lane] = larger(most[lane], x[i + lane]);
-  for (int64_t half = lanes / 2; half > 0; half /= 2)
-    for (int64_t lane = 0; lane < half; ++lane)
-      most[lane] = larger(most[lane], most[lane + half]);
-  const float top = largest = most[0];
+  const float top = largest = fold_lanes<lanes>(
+      count, -std::numeric_limits<float>::infinity(),
+      [&](float most, int64_t i) { return larger(most, x[i]); },
+      [](float a, float b) { return larger(a, b); });
   double sum = 0;
   for (int64_t begin = 0; begin < count; begin += block) {
     const int64_t end = std::min(count, begin + block);
     float partial[lanes] = {};
-    for (i = begin; i + lanes <= end; i += lanes) {
+    int64_t i = begin;
+    for (; i + lanes <= end; i += lanes) {
       float e[lanes];
       for (int64_t lane = 0; lane < lanes; ++lane)
         e[lane] = exponential(x[i + lane] - top);
