@@ -82,9 +82,9 @@ static Scalar evaluateReal(const Instruction &instruction, Scalar a, Scalar b) {
   case Opcode::sigmoid:
     return mpar::sigmoid(a);
   case Opcode::tanh:
-    return std::tanh(a);
+    return mpar::tanh(a);
   case Opcode::exp:
-    return std::exp(a);
+    return mpar::exp(a);
   case Opcode::log:
     return std::log(a);
   case Opcode::sqrt:

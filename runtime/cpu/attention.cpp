@@ -6,8 +6,10 @@
 // depend on the queries it is worked on with.
 #include "mpar/attention.h"
 
-#include "exponential.h"
+#include "mpar/elementary.h"
+
 #include "fold_lanes.h"
+#include "multiversion.h"
 #include "parallel.h"
 #include "product.h"
 #include "scratch.h"

@@ -5,10 +5,11 @@
 // is that of reduce.cpp: 32 partial sums in blocks of 1,024, the blocks in double.
 #include "mpar/indexing.h"
 
+#include "mpar/elementary.h"
 #include "mpar/errors.h"
 
-#include "exponential.h"
 #include "fold_lanes.h"
+#include "multiversion.h"
 #include "parallel.h"
 
 #include <cmath>

@@ -2,8 +2,10 @@
 // extent, inner].
 #include "mpar/reduce.h"
 
-#include "exponential.h"
+#include "mpar/elementary.h"
+
 #include "fold_lanes.h"
+#include "multiversion.h"
 #include "parallel.h"
 
 #include <cmath>

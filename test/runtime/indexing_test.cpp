@@ -1,7 +1,6 @@
 // Rows of tables by their numbers, and the cross-entropy of classes, against plain loops.
 #include "kernels.h"
 
-#include "exponential.h"
 #include "mpar/errors.h"
 #include "mpar/indexing.h"
 
@@ -105,21 +104,6 @@ TEST(ScatterAdd, RefusesWhatIsNotInTheTable) {
       message_of([&] { scatter_add(device, 3, 2, 2, "wte", ids, rows.data(), table.data()); }),
       "wte: id 5 is not in a table of 3 rows");
   EXPECT_EQ(table, std::vector<float>(6, 9));
-}
-
-TEST(Exponential, IsWithinTwoUnitsInTheLastPlace) {
-  double worst = 0;
-  for (float x = -87.25f; x < 0.5f; x += 0.000137f) {
-    const double exact = std::exp(double(x));
-    const double unit = double(std::nextafter(float(exact), 1e38f)) - double(float(exact));
-    worst = std::max(worst, std::abs(double(exponential(x)) - exact) / unit);
-  }
-  EXPECT_LT(worst, 2);
-  EXPECT_EQ(exponential(0), 1);
-  EXPECT_EQ(exponential(-88), 0);
-  EXPECT_EQ(exponential(-1e30f), 0);
-  EXPECT_EQ(exponential(-INFINITY), 0);
-  EXPECT_TRUE(std::isnan(exponential(NAN)));
 }
 
 TEST(CrossEntropy, IsThatOfDoubles) {

@@ -3,24 +3,19 @@
 // differences.
 #pragma once
 
+#include "mpar/elementary.h"
+
 #include <cmath>
 #include <cstdint>
-
-#ifdef __CUDACC__
-#define MPAR_HOST_DEVICE __host__ __device__
-#else
-#define MPAR_HOST_DEVICE
-#endif
+#include <type_traits>
 
 namespace mpar {
 
 using std::abs;
 using std::cos;
-using std::exp;
 using std::log;
 using std::sin;
 using std::sqrt;
-using std::tanh;
 
 namespace detail {
 // A parameter of type T that takes no part in deducing T: `clamp(x, 0, 1)` is a clamp in the type
@@ -102,12 +97,10 @@ template <typename T, typename P> MPAR_HOST_DEVICE inline T pow(T x, P p) {
 }
 
 /// 1 / (1 + e⁻ˣ).
-template <typename T> MPAR_HOST_DEVICE inline T sigmoid(T x) {
-  return T(1) / (T(1) + std::exp(-x));
-}
+template <typename T> MPAR_HOST_DEVICE inline T sigmoid(T x) { return T(1) / (T(1) + exp(-x)); }
 
 /// x · sigmoid(x).
-template <typename T> MPAR_HOST_DEVICE inline T silu(T x) { return x / (T(1) + std::exp(-x)); }
+template <typename T> MPAR_HOST_DEVICE inline T silu(T x) { return x / (T(1) + exp(-x)); }
 
 template <typename T> MPAR_HOST_DEVICE inline T silu_derivative(T x) {
   const T s = sigmoid(x);
@@ -116,27 +109,35 @@ template <typename T> MPAR_HOST_DEVICE inline T silu_derivative(T x) {
 
 /// x · Φ(x), Φ the normal distribution function (Hendrycks and Gimpel, arXiv:1606.08415).
 template <typename T> MPAR_HOST_DEVICE inline T gelu(T x) {
-  return x * T(0.5) * (T(1) + std::erf(x * detail::sqrt_half<T>));
+  if constexpr (std::is_same_v<T, float>)
+    return x * normal_distribution(x).probability;
+  else
+    return x * T(0.5) * (T(1) + std::erf(x * detail::sqrt_half<T>));
 }
 
 /// Φ(x) + x · φ(x).
 template <typename T> MPAR_HOST_DEVICE inline T gelu_derivative(T x) {
-  const T distribution = T(0.5) * (T(1) + std::erf(x * detail::sqrt_half<T>));
-  const T density = std::exp(x * x * T(-0.5)) * (T(0.5) * detail::sqrt_two_over_pi<T>);
-  return distribution + x * density;
+  const T at_zero = T(0.5) * detail::sqrt_two_over_pi<T>; // φ(0)
+  if constexpr (std::is_same_v<T, float>) {
+    const NormalDistribution normal = normal_distribution(x);
+    return normal.probability + x * (normal.bell * at_zero);
+  } else {
+    const T distribution = T(0.5) * (T(1) + std::erf(x * detail::sqrt_half<T>));
+    return distribution + x * (std::exp(x * x * T(-0.5)) * at_zero);
+  }
 }
 
 /// The same paper's approximation of gelu by tanh.
 template <typename T> MPAR_HOST_DEVICE inline T gelu_tanh(T x) {
   const T inner = detail::sqrt_two_over_pi<T> * (x + detail::gelu_cubic<T> * (x * x * x));
-  return T(0.5) * x * (T(1) + std::tanh(inner));
+  return T(0.5) * x * (T(1) + tanh(inner));
 }
 
 template <typename T> MPAR_HOST_DEVICE inline T gelu_tanh_derivative(T x) {
   const T inner = detail::sqrt_two_over_pi<T> * (x + detail::gelu_cubic<T> * (x * x * x));
   const T inner_derivative =
       detail::sqrt_two_over_pi<T> * (T(1) + T(3) * detail::gelu_cubic<T> * (x * x));
-  const T t = std::tanh(inner);
+  const T t = tanh(inner);
   return T(0.5) * (T(1) + t) + T(0.5) * x * (T(1) - t * t) * inner_derivative;
 }
 
