@@ -9,6 +9,7 @@ include "dialect/MpElementwise.td"
 include "dialect/MpForeign.td"
 include "dialect/MpIndexing.td"
 include "dialect/MpAttention.td"
+include "dialect/MpConvolution.td"
 include "dialect/MpSources.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 

@@ -100,12 +100,16 @@ static StringRef sourceName(Value value) {
 static std::string describeOneOfSeveral(OpResult result) {
   Operation *op = result.getOwner();
   unsigned number = result.getResultNumber();
-  if (isa<AttentionOp, LayerNormOp, RmsNormOp>(op)) {
+  if (isa<AttentionOp, LayerNormOp, RmsNormOp, MaxPoolOp>(op)) {
     StringRef name = getSourceName(op->getLoc());
     if (number == 0 || name.empty())
       return name.str();
     bool isMean = isa<LayerNormOp>(op) && number == 1;
-    return (name + (isa<AttentionOp>(op) ? "_log_sums" : isMean ? "_mean" : "_scale")).str();
+    return (name + (isa<AttentionOp>(op) ? "_log_sums"
+                    : isa<MaxPoolOp>(op) ? "_positions"
+                    : isMean             ? "_mean"
+                                         : "_scale"))
+        .str();
   }
   // The first operand is the gradient of the result; the others stand in the order of theirs.
   Value operand;

@@ -362,7 +362,9 @@ void CallPrinter::print(Operation *op) {
             PermuteOp, SliceOp, PadOp, ConcatOp, ConstantOp, ExtentOp, SquaredNormOp, ClipScaleOp,
             UpdateOp, AssignOp, GatherOp, ScatterAddOp, CrossEntropyOp, CrossEntropyGradientOp,
             AttentionOp, AttentionGradientOp, LayerNormOp, LayerNormGradientOp, RmsNormOp,
-            RmsNormGradientOp, CallTensorOp>([&](auto concrete) { call(concrete); })
+            RmsNormGradientOp, CallTensorOp, ConvOp, ConvInputGradientOp, ConvWeightGradientOp,
+            MaxPoolOp, MaxPoolGradientOp, AvgPoolOp, AvgPoolGradientOp>(
+          [&](auto concrete) { call(concrete); })
       .Default([](Operation *) { llvm_unreachable("mp-prepare-emission leaves nothing else"); });
 }
 

@@ -60,6 +60,13 @@ private:
   void call(mp::CrossEntropyOp op);
   void call(mp::CrossEntropyGradientOp op);
   void call(mp::CallTensorOp op);
+  void call(mp::ConvOp op);
+  void call(mp::ConvInputGradientOp op);
+  void call(mp::ConvWeightGradientOp op);
+  void call(mp::MaxPoolOp op);
+  void call(mp::MaxPoolGradientOp op);
+  void call(mp::AvgPoolOp op);
+  void call(mp::AvgPoolGradientOp op);
 
   /// The arguments that calls on the rows of a table begin with: its rows, their elements, how many
   /// ids.
@@ -69,6 +76,12 @@ private:
   std::string headSizes(mlir::Value q, mlir::Value k, mlir::Value v, bool causal);
   /// `rows, 64`: normalizations of how many elements.
   std::string normSizes(mlir::Value x, int64_t dimensions);
+  /// `rows * 3`: the product of all dimensions but the last.
+  std::string countBeforeLast(mlir::Value value, size_t count);
+  /// A convolution of x, or a gradient of it.
+  template <typename Op> void convolution(Op op, mlir::Value x, mlir::Value weight);
+  /// A pooling of x, or the gradient of one; `further` arguments after its sizes.
+  template <typename Op> void pooling(Op op, mlir::Value x, llvm::StringRef further);
   /// The names of values, `nullptr` for one that is missing, each after a comma.
   std::string names(mlir::ValueRange values);
   void printTransfer(mp::TransferOp op);

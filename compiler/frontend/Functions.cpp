@@ -43,6 +43,7 @@ struct Table {
     addProductFunctions(functions);
     addIndexingFunctions(functions);
     addAttentionFunctions(functions);
+    addConvolutionFunctions(functions);
     addListFunctions(functions);
     for (const Function &function : functions) {
       byName[function.name] = &function;

@@ -149,6 +149,12 @@ LogicalResult compute(Operation *op, OperandView get, ArrayRef<View> results,
         auto views = llvm::map_to_vector(op->getOperands(), [&](Value each) { return get(each); });
         return computeIndexed<Scalar>(op, views, result);
       })
+      .template Case<ConvOp, ConvInputGradientOp, ConvWeightGradientOp, MaxPoolOp,
+                     MaxPoolGradientOp, AvgPoolOp, AvgPoolGradientOp>([&](auto) {
+        auto views = llvm::map_to_vector(op->getOperands(), [&](Value each) { return get(each); });
+        computeWindowed<Scalar>(op, views, results);
+        return success();
+      })
       .Case([&](SquaredNormOp norm) {
         interpreter::squaredNorm<Scalar>(get(norm.getInput()), getIf(norm.getSum()), result);
         return success();

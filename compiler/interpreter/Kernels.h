@@ -93,6 +93,11 @@ void normalizeGradient(const View &g, const View &x, const View &mean, const Vie
 template <typename Scalar>
 void argmax(const View &x, int64_t dimension, const View &y, const Surroundings &surroundings);
 
+/// Convolution and pooling, and their gradients, of the views of their operands and results.
+template <typename Scalar>
+void computeWindowed(mlir::Operation *op, llvm::ArrayRef<View> operands,
+                     llvm::ArrayRef<View> results);
+
 /// The operations that take positions from another tensor, of the views of their operands; a
 /// position outside is an error at `op`.
 template <typename Scalar>

@@ -86,7 +86,8 @@ static bool mixesRows(Operation *op) {
 static bool isSum(Operation *op) {
   if (auto reduce = dyn_cast<ReduceOp>(op))
     return reduce.getKind() == ReductionKind::sum || reduce.getKind() == ReductionKind::mean;
-  return isa<MatmulOp, ScatterAddOp, LayerNormGradientOp, RmsNormGradientOp>(op);
+  return isa<MatmulOp, ScatterAddOp, LayerNormGradientOp, RmsNormGradientOp, ConvWeightGradientOp>(
+      op);
 }
 
 LogicalResult Sorter::visit(Operation *op) {

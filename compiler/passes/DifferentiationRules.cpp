@@ -212,6 +212,27 @@ Value rmsNormRule(Operation *op, unsigned index, Value g, Build &b) {
   return gradient->getResult(index);
 }
 
+Value convRule(Operation *op, unsigned index, Value g, Build &b) {
+  auto conv = cast<ConvOp>(op);
+  if (index == 0)
+    return b.make<ConvInputGradientOp>(x(op).getType(), g, conv.getWeight(), conv.getStride(),
+                                       conv.getPadding(), conv.getDilation(), conv.getGroups());
+  return b.make<ConvWeightGradientOp>(x(op, 1).getType(), g, conv.getX(), conv.getStride(),
+                                      conv.getPadding(), conv.getDilation(), conv.getGroups());
+}
+
+Value maxPoolRule(Operation *op, unsigned, Value g, Build &b) {
+  auto pool = cast<MaxPoolOp>(op);
+  return b.make<MaxPoolGradientOp>(x(op).getType(), g, pool.getPositions(),
+                                   static_cast<int64_t>(pool.getKernel().size()));
+}
+
+Value avgPoolRule(Operation *op, unsigned, Value g, Build &b) {
+  auto pool = cast<AvgPoolOp>(op);
+  return b.make<AvgPoolGradientOp>(x(op).getType(), g, pool.getKernel(), pool.getStride(),
+                                   pool.getPadding(), pool.getCountPadding());
+}
+
 // g times the derivative, which another function of the header gives: of several, all at once.
 Value callScalarRule(Operation *op, unsigned index, Value g, Build &b) {
   auto call = cast<CallScalarOp>(op);
@@ -290,6 +311,10 @@ const llvm::StringMap<DifferentiationRule> &table() {
       {"mp.reduce", reduceRule},
       {"mp.softmax", softmaxRule},
       {"mp.log_softmax", logSoftmaxRule},
+      // kernels and windows that move over dimensions
+      {"mp.conv", convRule},
+      {"mp.max_pool", maxPoolRule},
+      {"mp.avg_pool", avgPoolRule},
       // positions from another tensor
       {"mp.gather", gatherRule},
       {"mp.cross_entropy", crossEntropyRule},

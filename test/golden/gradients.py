@@ -512,6 +512,91 @@ normalization("rms_norm", "RMS normalization", "rms_norm", (3, 5), 1, True)
 normalization("rms_norm_plain", "RMS normalization without a weight", "rms_norm", (2, 3), 2, False)
 
 
+# --- convolution and pooling -----------------------------------------------------------------------------
+
+
+def spread_over_batch(graph, name, shape, leading):
+    """A parameter of `shape`; with a batch among `leading`, spread over it and multiplied by what differs a row."""
+    operand = graph.parameter(name, leading[1:] + shape, high=2.0)
+    if not leading:
+        return operand
+    wide = graph.spread(operand, leading + shape, [-1] + list(range(len(leading) - 1 + len(shape))))
+    x = graph.argument("x" + name, leading + shape, 0.5, 1.0)
+    return graph.elementwise("mul", [wide, x], lambda a, b: a * b)
+
+
+def flatten_leading(count, function):
+    """`function` of a tensor of one leading dimension, on tensors of any that end in `count` others."""
+    def apply(x, *others):
+        y = function(x.reshape((-1,) + x.shape[x.dim() - count:]), *others)
+        return y.reshape(x.shape[:x.dim() - count] + y.shape[1:])
+
+    return apply
+
+
+def positions_of(sizes, kernel, stride, padding, dilation):
+    return tuple((size + 2 * p - d * (k - 1) - 1) // s + 1
+                 for size, k, s, p, d in zip(sizes, kernel, stride, padding, dilation))
+
+
+def convolution(name, summary, x, weight, stride, padding, dilation, groups=1, leading=(BATCH,)):
+    """`x` from the channels on."""
+    @test(f"both rules of a convolution {summary}", name)
+    def build(graph):
+        spatial = len(weight) - 2
+        operands = [spread_over_batch(graph, "a", x, leading), graph.parameter("weight", weight)]
+        function = (F.conv1d, F.conv2d, F.conv3d)[spatial - 1]
+        text = (f"conv {{0}}, {{1}} stride {list(stride)} padding {list(padding)} dilation {list(dilation)} "
+                f"groups {groups} : ({{types}}) -> {{result}}")
+        shape = leading + weight[:1] + positions_of(x[1:], weight[2:], stride, padding, dilation)
+        return graph.op(text, operands, shape, flatten_leading(
+            spatial + 1, lambda a, w: function(a, w, None, stride, padding, dilation, groups)))
+
+
+convolution("conv", "of two dimensions", (2, 4, 5), (3, 2, 3, 2), (1, 1), (1, 0), (1, 1))
+convolution("conv_strided", "that steps over positions, and leaves some out", (1, 6, 7), (2, 1, 2, 3), (3, 2), (0, 1), (1, 1))
+convolution("conv_dilated", "of a kernel whose elements lie apart", (2, 6, 5), (2, 2, 2, 3), (1, 1), (1, 2), (3, 2))
+convolution("conv_groups", "in groups of channels", (4, 3, 3), (6, 2, 2, 2), (1, 1), (1, 1), (1, 1), 2)
+convolution("conv_depthwise", "of each channel by itself", (3, 3, 4), (3, 1, 2, 2), (1, 2), (0, 0), (1, 1), 3)
+convolution("conv_line", "of one dimension", (2, 7), (3, 2, 3), (2,), (1,), (1,))
+convolution("conv_volume", "of three dimensions", (2, 2, 3, 4), (2, 2, 1, 2, 3), (1, 1, 2), (0, 1, 1), (1, 1, 1))
+convolution("conv_leading", "with two dimensions before the channels", (1, 5), (2, 1, 2), (1,), (0,), (1,), leading=(BATCH, 2))
+convolution("conv_constant", "of what does not depend on the batch", (2, 3, 3), (1, 2, 2, 2), (1, 1), (0, 0), (1, 1), leading=())
+
+
+def pooling(name, summary, mnemonic, x, kernel, stride, padding, leading=(BATCH,), count_padding=False):
+    @test(f"the rule of a {summary}", name)
+    def build(graph):
+        spatial = len(kernel)
+        operand = spread_over_batch(graph, "a", x, leading)
+        shape = leading + x[:len(x) - spatial] + positions_of(x[len(x) - spatial:], kernel, stride, padding, (1,) * spatial)
+        text = f"{mnemonic} {{0}} kernel {list(kernel)} stride {list(stride)} padding {list(padding)}"
+        if mnemonic == "max_pool":
+            function = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[spatial - 1]
+            positions = text_of_type(shape, "i32")
+            value = graph.op(text + " : {types} -> {result}, " + positions, [operand], shape,
+                             flatten_leading(spatial, lambda a: function(a.unsqueeze(1), kernel, stride, padding).squeeze(1)))
+            graph.lines[-1] = graph.lines[-1].replace(" =", ":2 =", 1)
+            return value
+        function = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[spatial - 1]
+        return graph.op(text + (" count_padding" if count_padding else "") + " : ({types}) -> {result}", [operand], shape,
+                        flatten_leading(spatial, lambda a: function(
+                            a.unsqueeze(1), kernel, stride, padding, count_include_pad=count_padding).squeeze(1)))
+
+
+pooling("max_pool", "maximum under windows that lie side by side", "max_pool", (2, 4, 6), (2, 3), (2, 3), (0, 0))
+pooling("max_pool_overlapping", "maximum under windows that overlap, and reach over the edges", "max_pool", (2, 5, 5), (3, 2),
+        (1, 1), (1, 1))
+pooling("max_pool_line", "maximum over one dimension, of which some is left out", "max_pool", (3, 8), (3,), (2,), (0,))
+pooling("max_pool_volume", "maximum over three dimensions", "max_pool", (2, 3, 4), (2, 2, 2), (1, 2, 2), (1, 0, 0))
+pooling("max_pool_constant", "maximum of what does not depend on the batch", "max_pool", (2, 4), (1, 2), (1, 2), (0, 0), leading=())
+pooling("avg_pool", "mean under windows that overlap", "avg_pool", (2, 4, 5), (2, 3), (1, 2), (0, 0))
+pooling("avg_pool_padding", "mean that counts the padding", "avg_pool", (2, 4, 5), (3, 3), (2, 3), (1, 1), count_padding=True)
+pooling("avg_pool_within", "mean of what lies within", "avg_pool", (2, 4, 5), (3, 3), (2, 3), (1, 1))
+pooling("avg_pool_line", "mean over one dimension, of which some is left out", "avg_pool", (2, 2, 8), (3,), (3,), (0,))
+pooling("avg_pool_volume", "mean over three dimensions", "avg_pool", (3, 2, 4), (2, 1, 2), (1, 1, 2), (1, 0, 1), count_padding=True)
+
+
 # --- uses, and constants -----------------------------------------------------------------------------
 
 
@@ -582,6 +667,15 @@ reduction_ties("reduce_maximum_ties_last", "maximum", "of equal maxima along a d
                lambda x: torch.max(x, dim=1).values)
 reduction_ties("reduce_minimum_ties_last", "minimum", "of equal minima along a dimension the first takes all", [1], (2,),
                lambda x: torch.min(x, dim=1).values)
+
+
+@test("that of equal elements under a window the first takes all, as PyTorch has it", smooth=False)
+def max_pool_ties(graph):
+    a = graph.parameter("a", (2, 4), data=[[1.0, 3.0, 3.0, -2.0], [3.0, 1.0, -2.0, -2.0]])
+    value = graph.op("max_pool {0} kernel [2, 2] stride [1, 1] padding [0, 1] : {types} -> {result}, " + text_of_type((1, 5), "i32"),
+                     [a], (1, 5), lambda x: F.max_pool2d(x[None, None], 2, 1, (0, 1))[0, 0])
+    graph.lines[-1] = graph.lines[-1].replace(" =", ":2 =", 1)
+    return value
 
 
 @test("powers at a base or an exponent of 0, as PyTorch has them", smooth=False)

@@ -11,13 +11,13 @@ A file holds, of a run on one thread:
   weights           of every parameter and buffer before training: SHA-256 of its little-endian f32 or i32 bytes, or, for
                     the few drawn by `normal`, all values or 64 of them at `indices`
   batch_losses      the first 20 batches' losses, or as many as the program says
-  stable_batches    how many of these PyTorch itself gets to 1e-6 when its linear layers are computed in double
+  stable_batches    how many of these PyTorch itself gets to 1e-6 when its linear and convolutional layers are computed in double
   gradients         of every parameter in the first step: its norm, and all values or 64 of them at `indices`;
                     `double`: the norm of the difference to the same in double, over its norm
   epochs            [train loss] or [train loss, test loss] or [train loss, test loss, accuracy] an epoch
   loss_tolerance, gradient_tolerance    where compare.py's are too strict
   buffers           the values of every buffer after training
-  stable_epochs     the last epoch up to which PyTorch agrees with itself to 1e-6 when its linear layers are in double
+  stable_epochs     the last epoch up to which PyTorch agrees with itself to 1e-6 when these layers are in double
 """
 
 import argparse
@@ -95,19 +95,24 @@ def tensors(program, rows):
     return TensorDataset(x, y[:, 0].long() if program.loss == "cross_entropy" else y)
 
 
-class DoubleLinear:
-    """Computes F.linear, so every linear layer, in double while it is entered."""
+class DoubleProducts:
+    """Computes what linear and convolutional layers call in double while it is entered."""
 
     def __enter__(self):
-        self.linear = F.linear
+        self.functions = {name: getattr(F, name) for name in ("linear", "conv1d", "conv2d")}
 
-        def linear(x, weight, bias=None):
-            return self.linear(x.double(), weight.double(), None if bias is None else bias.double()).float()
+        def in_double(function):
+            def compute(x, weight, bias=None, *others):
+                return function(x.double(), weight.double(), None if bias is None else bias.double(), *others).float()
 
-        F.linear = linear
+            return compute
+
+        for name, function in self.functions.items():
+            setattr(F, name, in_double(function))
 
     def __exit__(self, *_):
-        F.linear = self.linear
+        for name, function in self.functions.items():
+            setattr(F, name, function)
 
 
 def make_optimizer(program, model):
@@ -222,7 +227,7 @@ def describe_gradient(name, gradient, exact):
 def golden(name):
     program = models.PROGRAMS[name]()
     weights, batch_losses, gradients, first, epochs, buffers = train(program)
-    with DoubleLinear():
+    with DoubleProducts():
         other = train(program)
     exact = double_gradients(program, weights, *first)
     result = {

@@ -121,6 +121,19 @@ def digits():
     return Program(model, 64, DIGITS, test=0.2, loss="cross_entropy", optimizer=adamw(1e-3), epochs=15, batch=16)
 
 
+def cnn():
+    def forward(m, x):
+        h = F.max_pool2d(F.relu(m.conv1(x.reshape(-1, 1, 8, 8) / 16)), 2)
+        return m.output(torch.tanh(m.conv3(F.relu(m.conv2(h))).flatten(1)))
+
+    def model():
+        return Model(forward, conv1=nn.Conv2d(1, 8, 3, padding=1), conv2=nn.Conv2d(8, 12, 3, bias=False),
+                     conv3=nn.Conv2d(12, 16, 2, stride=2), output=nn.Linear(16, 10))
+
+    return Program(model, 64, DIGITS, test=0.2, loss="cross_entropy", optimizer=sgd(0.2, momentum=0.5), epochs=3,
+                   batch=100, seed=41)
+
+
 def digits_sgd():
     def model():
         return Model(lambda m, x: m.output(F.relu(m.wide(x / 16 - 0.5))), wide=nn.Linear(64, 500),
@@ -750,7 +763,7 @@ PROGRAMS = {function.__name__: function for function in (
     deep_gelu_tanh, layer_norm, no_bias, log_softmax, softmax, residual, twice, gated_unit, several_results, batch_norm,
     integers, activation_layers, element_wise, low_precision, initialisers, embedding, characters, attention,
     transformer, llama,
-    averaged_squares, summed_squares, scheduled, clipped, stepped, gpt, tied, tied_embedding, containers, own_loss)}
+    cnn, averaged_squares, summed_squares, scheduled, clipped, stepped, gpt, tied, tied_embedding, containers, own_loss)}
 
 # Parameters that are not drawn bit for bit: normal() is PyTorch's to 1e-6.
 DRAWN_NORMAL = {"initialisers": {"second.weight", "second.bias"}, "embedding": {"words.weight"},

@@ -102,3 +102,35 @@ mp.model @buffer devices 1 {
     mp.return %mean : !scalar
   }
 }
+
+!signal = tensor<?x2x8xf32, #mp.dims<batch, 2, 8>>
+!answer = tensor<?x3x6xf32, #mp.dims<batch, 3, 6>>
+!pooled = tensor<?x3x2xf32, #mp.dims<batch, 3, 2>>
+!positions = tensor<?x3x2xi32, #mp.dims<batch, 3, 2>>
+!kernel = tensor<3x2x3xf32, #mp.dims<3, 2, 3>>
+
+// Tests that convolution and pooling go row by row, and that the weight's gradient is a sum over the parts.
+// CHECK-LABEL: mp.model @convolution
+// CHECK: mp.program @train {{.*}}mp.rows_a_part = 64
+// CHECK: mp.conv %
+// CHECK-NOT: mp.accumulate
+// CHECK: mp.max_pool %
+// CHECK-NOT: mp.accumulate
+// CHECK: mp.reduce sum
+// CHECK: mp.max_pool_gradient
+// CHECK-NOT: mp.accumulate
+// CHECK: %[[WEIGHT:.*]] = mp.conv_weight_gradient {{.*}}mp.accumulate
+// CHECK: mp.gradient @w, %[[WEIGHT]] {{.*}}mp.when = "after"
+mp.model @convolution devices 1 {
+  mp.program @train ["x", "target"] {
+  ^bb0(%x: !signal, %target: !row):
+    %w = mp.read @w {mp.device = 0 : i64} : !kernel
+    %y = mp.conv %x, %w stride [1] padding [0] dilation [1] groups 1 {mp.device = 0 : i64} : (!signal, !kernel) -> !answer
+    %z, %at = mp.max_pool %y kernel [3] stride [3] padding [0] {mp.device = 0 : i64} : !answer -> !pooled, !positions
+    %loss = mp.reduce sum %z [0, 1, 2] {mp.device = 0 : i64} : !pooled -> !scalar
+    %dy = mp.max_pool_gradient %z, %at dimensions 1 {mp.device = 0 : i64} : (!pooled, !positions) -> !answer
+    %dw = mp.conv_weight_gradient %dy, %x stride [1] padding [0] dilation [1] groups 1 {mp.device = 0 : i64} : (!answer, !signal) -> !kernel
+    mp.gradient @w, %dw {mp.device = 0 : i64} : !kernel
+    mp.return %loss : !scalar
+  }
+}

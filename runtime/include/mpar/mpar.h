@@ -2,6 +2,7 @@
 #pragma once
 
 #include "mpar/attention.h"
+#include "mpar/convolution.h"
 #include "mpar/device.h"
 #include "mpar/errors.h"
 #include "mpar/indexing.h"
@@ -12,6 +13,7 @@
 #include "mpar/normalize.h"
 #include "mpar/optimizer.h"
 #include "mpar/part.h"
+#include "mpar/pool.h"
 #include "mpar/reduce.h"
 #include "mpar/scalar.h"
 #include "mpar/shape.h"

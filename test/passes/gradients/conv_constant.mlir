@@ -1,0 +1,24 @@
+// Tests both rules of a convolution of what does not depend on the batch. Written by test/golden/gradients.py.
+// RUN: mp-run %s --phase grad --rows 3 --input %S/Inputs/conv_constant.txt --check-gradients | FileCheck %s
+// RUN: mp-run %s --phase grad --rows 3 --input %S/Inputs/conv_constant.txt --expect %S/Inputs/conv_constant.txt \
+// RUN:   --scalar f64 --tolerance 1e-10 | FileCheck %s --check-prefix=TORCH
+// RUN: mp-run %s --compare-phases | FileCheck %s --check-prefix=PHASES
+
+// CHECK: gradients agree
+// TORCH: 3 tensors agree
+// PHASES: @train is the same in all phases
+mp.model @Test {
+  mp.parameter @a : tensor<2x3x3xf32, #mp.dims<2, 3, 3>> init zeros []
+  mp.parameter @weight : tensor<1x2x2x2xf32, #mp.dims<1, 2, 2, 2>> init zeros []
+  mp.training optimizer "sgd" {lr = 1.0e-3 : f64, momentum = 0.0 : f64, weight_decay = 0.0 : f64}
+    loss "mse" epochs 1 batch 4 shuffle false seed 0 classes 0 data {} test_data {}
+  mp.program @train ["weights"] {
+  ^bb0(%weights: tensor<1x2x2xf32, #mp.dims<1, 2, 2>>):
+    %a = mp.read @a : tensor<2x3x3xf32, #mp.dims<2, 3, 3>>
+    %weight = mp.read @weight : tensor<1x2x2x2xf32, #mp.dims<1, 2, 2, 2>>
+    %v1 = mp.conv %a, %weight stride [1, 1] padding [0, 0] dilation [1, 1] groups 1 : (tensor<2x3x3xf32, #mp.dims<2, 3, 3>>, tensor<1x2x2x2xf32, #mp.dims<1, 2, 2, 2>>) -> tensor<1x2x2xf32, #mp.dims<1, 2, 2>>
+    %v2 = mp.mul %v1, %weights : tensor<1x2x2xf32, #mp.dims<1, 2, 2>>, tensor<1x2x2xf32, #mp.dims<1, 2, 2>> -> tensor<1x2x2xf32, #mp.dims<1, 2, 2>>
+    %v3 = mp.reduce mean %v2 [0, 1, 2] : tensor<1x2x2xf32, #mp.dims<1, 2, 2>> -> tensor<f32, #mp.dims<>>
+    mp.return %v3 : tensor<f32, #mp.dims<>>
+  }
+}

@@ -1,0 +1,26 @@
+// Tests both rules of a convolution of a kernel whose elements lie apart. Written by test/golden/gradients.py.
+// RUN: mp-run %s --phase grad --rows 3 --input %S/Inputs/conv_dilated.txt --check-gradients | FileCheck %s
+// RUN: mp-run %s --phase grad --rows 3 --input %S/Inputs/conv_dilated.txt --expect %S/Inputs/conv_dilated.txt \
+// RUN:   --scalar f64 --tolerance 1e-10 | FileCheck %s --check-prefix=TORCH
+// RUN: mp-run %s --compare-phases | FileCheck %s --check-prefix=PHASES
+
+// CHECK: gradients agree
+// TORCH: 3 tensors agree
+// PHASES: @train is the same in all phases
+mp.model @Test {
+  mp.parameter @a : tensor<2x6x5xf32, #mp.dims<2, 6, 5>> init zeros []
+  mp.parameter @weight : tensor<2x2x2x3xf32, #mp.dims<2, 2, 2, 3>> init zeros []
+  mp.training optimizer "sgd" {lr = 1.0e-3 : f64, momentum = 0.0 : f64, weight_decay = 0.0 : f64}
+    loss "mse" epochs 1 batch 4 shuffle false seed 0 classes 0 data {} test_data {}
+  mp.program @train ["xa", "weights"] {
+  ^bb0(%xa: tensor<?x2x6x5xf32, #mp.dims<batch, 2, 6, 5>>, %weights: tensor<?x2x5x5xf32, #mp.dims<batch, 2, 5, 5>>):
+    %a = mp.read @a : tensor<2x6x5xf32, #mp.dims<2, 6, 5>>
+    %v1 = mp.broadcast %a [-1, 0, 1, 2] : tensor<2x6x5xf32, #mp.dims<2, 6, 5>> -> tensor<?x2x6x5xf32, #mp.dims<batch, 2, 6, 5>>
+    %v2 = mp.mul %v1, %xa : tensor<?x2x6x5xf32, #mp.dims<batch, 2, 6, 5>>, tensor<?x2x6x5xf32, #mp.dims<batch, 2, 6, 5>> -> tensor<?x2x6x5xf32, #mp.dims<batch, 2, 6, 5>>
+    %weight = mp.read @weight : tensor<2x2x2x3xf32, #mp.dims<2, 2, 2, 3>>
+    %v3 = mp.conv %v2, %weight stride [1, 1] padding [1, 2] dilation [3, 2] groups 1 : (tensor<?x2x6x5xf32, #mp.dims<batch, 2, 6, 5>>, tensor<2x2x2x3xf32, #mp.dims<2, 2, 2, 3>>) -> tensor<?x2x5x5xf32, #mp.dims<batch, 2, 5, 5>>
+    %v4 = mp.mul %v3, %weights : tensor<?x2x5x5xf32, #mp.dims<batch, 2, 5, 5>>, tensor<?x2x5x5xf32, #mp.dims<batch, 2, 5, 5>> -> tensor<?x2x5x5xf32, #mp.dims<batch, 2, 5, 5>>
+    %v5 = mp.reduce mean %v4 [0, 1, 2, 3] : tensor<?x2x5x5xf32, #mp.dims<batch, 2, 5, 5>> -> tensor<f32, #mp.dims<>>
+    mp.return %v5 : tensor<f32, #mp.dims<>>
+  }
+}
