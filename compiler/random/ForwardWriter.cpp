@@ -61,7 +61,7 @@ std::optional<Expression> ForwardWriter::makeAny() {
   Variable &x = pick(), &y = pick();
   std::optional<Expression> made;
   bool both = false;
-  switch (random_.below(19)) {
+  switch (random_.below(20)) {
   case 0:
   case 1:
   case 2:
@@ -112,6 +112,9 @@ std::optional<Expression> ForwardWriter::makeAny() {
     break;
   case 16: // of a value with itself, batched where it has leading dimensions
     made = makeProduct(x, x);
+    break;
+  case 17:
+    made = makeWindow(x);
     break;
   default:
     made = makeLayer(x);

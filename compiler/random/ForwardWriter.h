@@ -94,6 +94,8 @@ private:
   std::optional<Expression> makeProduct(const Variable &x, const Variable &y);
   std::optional<Expression> makeAttention(const Variable &x, const Variable &y);
   std::optional<Expression> makeLayer(const Variable &x);
+  std::optional<Expression> makeWindow(const Variable &x);
+  std::optional<Expression> makeConvolution(const Variable &x);
   std::optional<Expression> makePipeline(const Variable &x);
   std::optional<Expression> makeInteger(const Variable &x);
   std::optional<Expression> makeLookup(const Variable &x, const Variable &y);

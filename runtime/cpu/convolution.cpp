@@ -1,9 +1,10 @@
-// Convolutions by oneDNN, a row of the batch at a time.
+// Convolutions by oneDNN, a row of the batch at a time, or a few where they are small.
 //
-// What oneDNN computes of one row it computes of every row in the same way, however many there are;
-// and one row's tensors, in the layout that its fastest kernels ask for, stay in the second cache.
-// So tensors lie in memory as everywhere else, and each row is laid out anew where the kernel wants
-// it. What a convolution needs is costly to make: each thread keeps it, by the convolution's sizes.
+// How many depends on the sizes of a row alone, and rows that are missing at the end are zero: so a
+// row is computed in the same way however many there are. One step's tensors, in the layout that
+// oneDNN's fastest kernels ask for, stay in the second cache: tensors lie in memory as everywhere
+// else, and what a step needs of them is laid out anew where its kernel wants it. What a
+// convolution needs is costly to make: each thread keeps it, by the convolution's sizes.
 #include "mpar/convolution.h"
 
 #include "mpar/errors.h"
@@ -116,7 +117,26 @@ MPAR_MULTIVERSION void add(int64_t count, const float *from, float *to) {
     to[i] += from[i];
 }
 
-/// One row of a convolution, or of a gradient of it.
+/// Multiplications of one row of a convolution.
+int64_t work_of(const Convolution &convolution) {
+  return convolution.out * (convolution.in / convolution.groups) * convolution.kernel.count() *
+         convolution.positions().count();
+}
+
+/// Rows worked on together: so many that a call of oneDNN is worth it, so few that they stay in the
+/// second cache.
+int64_t rows_of_a_step(const Convolution &convolution) {
+  constexpr int64_t most = 16, most_floats = 1 << 15, most_work = 1 << 20;
+  const int64_t row_floats = convolution.in * convolution.extents.count() +
+                             convolution.out * convolution.positions().count();
+  int64_t rows = 1;
+  while (2 * rows <= most && 2 * rows * row_floats <= most_floats &&
+         2 * rows * work_of(convolution) <= most_work)
+    rows *= 2;
+  return rows;
+}
+
+/// A few rows of a convolution, or of a gradient of it.
 class Step {
 public:
   Step(Direction direction, const Convolution &convolution);
@@ -134,12 +154,16 @@ private:
   void compute();
   /// Lends the operands what they are laid out in, and returns where it ends.
   float *lend(int64_t further);
+  /// Where the step's rows of a tensor begin that is `step` elements long: there, or where fewer
+  /// rows are left, copied to `padded` with zeros behind them.
+  const float *pad(int64_t rows, const float *from, int64_t step, float *padded) const;
 
   dnnl::primitive primitive_;
   std::unique_ptr<Operand> a_, b_, c_;
   std::unique_ptr<memory> work_;
   int64_t work_floats_ = 0;
-  int64_t a_row_, b_row_, c_row_; // elements
+  int64_t rows_;                     // of a step
+  int64_t a_step_, b_step_, c_step_; // elements of each tensor
 };
 
 memory::dims dims_of(std::initializer_list<int64_t> first, const Shape &spatial) {
@@ -179,14 +203,15 @@ void Step::set_up(const std::array<int, 3> &arguments, const Descriptions &plain
   c_ = std::make_unique<Operand>(arguments[2], plain[2], wanted[2], false);
   for (const auto *operand : {&a_, &b_, &c_})
     work_floats_ = std::max(work_floats_, (*operand)->work_floats());
-  a_row_ = product(plain[0].dims());
-  b_row_ = product(plain[1].dims());
-  c_row_ = product(plain[2].dims());
+  a_step_ = product(plain[0].dims());
+  b_step_ = product(plain[1].dims());
+  c_step_ = product(plain[2].dims());
 }
 
-Step::Step(Direction direction, const Convolution &convolution) {
-  const memory::dims x = dims_of({1, convolution.in}, convolution.extents);
-  const memory::dims y = dims_of({1, convolution.out}, convolution.positions());
+Step::Step(Direction direction, const Convolution &convolution)
+    : rows_(rows_of_a_step(convolution)) {
+  const memory::dims x = dims_of({rows_, convolution.in}, convolution.extents);
+  const memory::dims y = dims_of({rows_, convolution.out}, convolution.positions());
   const int64_t groups = convolution.groups;
   const memory::dims weight =
       groups == 1 ? dims_of({convolution.out, convolution.in}, convolution.kernel)
@@ -256,35 +281,47 @@ void Step::compute() {
           {a_->argument(), b_->argument(), c_->argument(), {DNNL_ARG_SCRATCHPAD, work_->get()}});
 }
 
+const float *Step::pad(int64_t rows, const float *from, int64_t step, float *padded) const {
+  if (rows >= rows_)
+    return from;
+  std::copy_n(from, step / rows_ * rows, padded);
+  std::fill_n(padded + step / rows_ * rows, step / rows_ * (rows_ - rows), 0.0f);
+  return padded;
+}
+
 void Step::run(int64_t rows, const float *a, const float *b, float *c) {
-  lend(0);
+  float *const padded_a = lend(a_step_ + c_step_), *const padded_c = padded_a + a_step_;
   b_->set_outside(b);
   b_->move_in(*work_);
-  for (int64_t row = 0; row < rows; ++row) {
-    a_->set_outside(a + row * a_row_);
+  for (; rows > 0; rows -= rows_, a += a_step_, c += c_step_) {
+    a_->set_outside(pad(rows, a, a_step_, padded_a));
     a_->move_in(*work_);
-    c_->set_outside(c + row * c_row_);
+    c_->set_outside(rows < rows_ ? padded_c : c);
     compute();
     c_->move_out(*work_);
+    if (rows < rows_)
+      std::copy_n(padded_c, c_step_ / rows_ * rows, c);
   }
 }
 
 const float *Step::sum(int64_t rows, const float *a, const float *b) {
   const int64_t count = c_->count();
-  float *const total = lend(2 * count), *const plain = total + count;
-  float *const one = total - count; // where a row's is laid out
-  for (int64_t row = 0; row < rows; ++row) {
-    a_->set_outside(a + row * a_row_);
+  float *const total = lend(2 * count + a_step_ + b_step_), *const plain = total + count;
+  float *const padded_a = plain + count, *const padded_b = padded_a + a_step_;
+  float *const one = total - count; // where the sum of one step is laid out
+  for (int64_t step = 0; step * rows_ < rows; ++step) {
+    const int64_t left = rows - step * rows_;
+    a_->set_outside(pad(left, a + step * a_step_, a_step_, padded_a));
     a_->move_in(*work_);
-    b_->set_outside(b + row * b_row_);
+    b_->set_outside(pad(left, b + step * b_step_, b_step_, padded_b));
     b_->move_in(*work_);
-    float *const here = row == 0 ? total : one;
-    if (row < 2 && c_->moves())
+    float *const here = step == 0 ? total : one;
+    if (step < 2 && c_->moves())
       c_->set_inside(here);
-    else if (row < 2)
+    else if (step < 2)
       c_->set_outside(here);
     compute();
-    if (row > 0)
+    if (step > 0)
       add(count, one, total);
   }
   if (!c_->moves())
@@ -323,10 +360,8 @@ Step &find_step(Direction direction, const Convolution &convolution) {
 template <typename Body>
 void for_each_part(const Device &device, Direction direction, int64_t rows,
                    const Convolution &convolution, const Body &body) {
-  const int64_t work = product(dims_of({convolution.out, convolution.in / convolution.groups},
-                                       convolution.positions())) *
-                       product(dims_of({}, convolution.kernel));
-  const int64_t grain = std::max<int64_t>(1, smallest_shared / std::max<int64_t>(1, work));
+  const int64_t grain =
+      std::max(rows_of_a_step(convolution), smallest_shared / work_of(convolution));
   try {
     const ThreadCount one(1); // a step is made for the number of threads that run it
     find_step(direction, convolution);

@@ -125,6 +125,20 @@ STATES = """model States {{
 }}
 """
 
+# Convolutions apart from what pools between them: the positions of the maxima travel back.
+WINDOWS = """model Windows {{
+  {0}first = Conv1d(2, 6, 3, padding: 1);
+  {1}second = Conv1d(6, 4, 2, stride: 2, groups: 2);
+  {2}last = Linear(12, 12);
+  forward(x: f32[batch, 12]) -> f32[batch, 12] {{
+    h = reshape(x, [batch, 2, 6]) |> first |> tanh;
+    {3}m = max_pool1d(h, 2, stride: 1, padding: 1);
+    {4}a = avg_pool1d(m, 3, stride: 1, padding: 1);
+    return flatten(second(m + a), 1) |> last;
+  }}
+}}
+"""
+
 
 def places(template, devices, optimizer, train=TRAIN):
     # A hundred rows are worked through in two parts.
@@ -151,12 +165,12 @@ def cases(full, seed):
         ("article_" + name, article(devices)) for name, devices in article_placements(full, generator)]
     count = 20 if full else 3
     for name, template, optimizer in [("fan_out", FAN_OUT, "adam(lr: 1e-2)"), ("twice", TWICE, "sgd(lr: 0.05, momentum: 0.9)"),
-                                      ("states", STATES, "adam(lr: 1e-2)"),
+                                      ("windows", WINDOWS, "adam(lr: 1e-2)"), ("states", STATES, "adam(lr: 1e-2)"),
                                       ("apart", APART, "adamw(lr: 1e-2)"), ("tied", TIED, "adam(lr: 1e-2)")]:
         slots = template.count("{0}") + sum(template.count("{%d}" % i) for i in range(1, 9))
         group = [(f"{name}_none", places(template, [None] * slots, optimizer))]
         fixed = {"fan_out": [[0, 0, 1, 0, 1, None, None], [0, 1, 0, 1, 0, 1, None]], "twice": [[0, 1, 0, 1, 1], [1, 0, 1, 0, None]],
-                 "states": [[0, 1, 0, 1, 0], [0, 1, 2, 0, 1]],
+                 "windows": [[0, 1, 0, 1, 0], [0, 1, 2, 2, 0]], "states": [[0, 1, 0, 1, 0], [0, 1, 2, 0, 1]],
                  "apart": [[0, 0, 0, 1, 1, 0], [0, 1, 2, 3, 0, 1]],
                  "tied": [[0, 1, 3, 2, None], [3, 0, 1, 1, 2]]}[name]
         fixed += [[generator.randrange(3) for _ in range(slots)] for _ in range(count - 2)]

@@ -131,8 +131,7 @@ def train(program):
     torch.manual_seed(program.seed)
     model = program.model()
     # A tied one under each of its names.
-    state = dict(model.named_buffers())
-    weights = {name: value.detach().clone() for name, value in model.state_dict().items() if name not in state}
+    weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
     rows = read_rows(program, program.data)
     test_count = int(len(rows) * program.test)
     train_rows = rows[:len(rows) - test_count]
@@ -251,6 +250,10 @@ def golden(name):
         else:
             indices = sorted(random.Random(key).sample(range(data.size), SAMPLED))
             result["weights"][key] = {"indices": indices, "values": [shortest(data.flatten()[i]) for i in indices]}
+    if buffers:
+        result["buffers"] = {key: {"dtype": "F32" if value.is_floating_point() else "I32", "shape": list(value.shape),
+                                   "values": [shortest(v) for v in value.flatten().tolist()]}
+                             for key, value in buffers.items()}
     for key in ("loss_tolerance", "gradient_tolerance"):
         if getattr(program, key):
             result[key] = getattr(program, key)

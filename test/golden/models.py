@@ -134,6 +134,25 @@ def cnn():
                    batch=100, seed=41)
 
 
+def convolutions():
+    def forward(m, x):
+        a = m.line(x.reshape(-1, 2, 6)).flatten(1)
+        return m.output(torch.cat([a, m.plane(x.reshape(-1, 1, 3, 4))], dim=1))
+
+    def model():
+        line = nn.Sequential(nn.Conv1d(2, 6, 3, padding=2, dilation=2, groups=2), nn.Tanh(),
+                             nn.AvgPool1d(3, stride=2, padding=1), nn.Conv1d(6, 4, 2, bias=False),
+                             nn.MaxPool1d(2, stride=1), nn.AdaptiveAvgPool1d(1))
+        plane = nn.Sequential(nn.Conv2d(1, 8, 3, stride=1, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(),
+                              nn.MaxPool2d(3, stride=1, padding=1), nn.Conv2d(8, 8, 2, groups=8),
+                              nn.AvgPool2d(2, stride=1, padding=1, count_include_pad=False), nn.Tanh(),
+                              nn.Conv2d(8, 6, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        return Model(forward, line=line, plane=plane, output=nn.Linear(10, 12))
+
+    return Program(model, 12, SUNSPOTS, test=0.2, optimizer=sgd(0.1, momentum=0.5), epochs=3, batch=80, seed=43,
+                   gradient_tolerance=5e-6)
+
+
 def digits_sgd():
     def model():
         return Model(lambda m, x: m.output(F.relu(m.wide(x / 16 - 0.5))), wide=nn.Linear(64, 500),
@@ -763,7 +782,8 @@ PROGRAMS = {function.__name__: function for function in (
     deep_gelu_tanh, layer_norm, no_bias, log_softmax, softmax, residual, twice, gated_unit, several_results, batch_norm,
     integers, activation_layers, element_wise, low_precision, initialisers, embedding, characters, attention,
     transformer, llama,
-    cnn, averaged_squares, summed_squares, scheduled, clipped, stepped, gpt, tied, tied_embedding, containers, own_loss)}
+    cnn, convolutions,
+    averaged_squares, summed_squares, scheduled, clipped, stepped, gpt, tied, tied_embedding, containers, own_loss)}
 
 # Parameters that are not drawn bit for bit: normal() is PyTorch's to 1e-6.
 DRAWN_NORMAL = {"initialisers": {"second.weight", "second.bias"}, "embedding": {"words.weight"},

@@ -31,8 +31,8 @@ void conv_input_gradient(Device &device, int64_t rows, const Convolution &convol
                          const float *gradient, const float *weight, float *dx);
 
 /// dweight, the gradient of the weight: the sum over the rows, in ascending order, of what each
-/// gives; with several threads, of what the rows of each thread give. With `Store::add` it is added
-/// to what is there.
+/// gives, or a few where they are small; with several threads, over the rows of each, then over
+/// these. With `Store::add` it is added to what is there.
 void conv_weight_gradient(Device &device, int64_t rows, const Convolution &convolution,
                           const float *gradient, const float *x, float *dweight,
                           Store store = Store::overwrite);
