@@ -3,6 +3,7 @@
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -145,6 +146,18 @@ uint64_t getDropoutKey(StringRef path, int64_t call) {
 }
 
 bool isPlaceless(Operation *op) { return isa<ConstantOp, ExtentOp, IotaOp, DropoutMaskOp>(op); }
+
+void forEachDirection(ProgramOp program, llvm::function_ref<void(Operation *, bool)> visit) {
+  llvm::DenseSet<Operation *> forward;
+  SmallVector<Value> pending(program.getBlock().getTerminator()->getOperands());
+  for (AssignOp assign : program.getBlock().getOps<AssignOp>())
+    pending.push_back(assign.getValue());
+  while (!pending.empty())
+    if (Operation *op = pending.pop_back_val().getDefiningOp(); op && forward.insert(op).second)
+      llvm::append_range(pending, op->getOperands());
+  for (Operation &op : program.getBlock().without_terminator())
+    visit(&op, !forward.contains(&op));
+}
 
 void MpDialect::initialize() {
   registerAttributes();

@@ -41,6 +41,15 @@ inline constexpr llvm::StringLiteral kRowsAPart = "mp.rows_a_part";
 inline constexpr llvm::StringLiteral kWhen = "mp.when";
 inline constexpr llvm::StringLiteral kAccumulate = "mp.accumulate";
 
+/// Of an instruction of a program whose microbatches are scheduled: the number of its stage. Of the
+/// program: how many microbatches; its turns, each the stage, the microbatch and, for what it waits
+/// for, pairs of a device and how many of that device's turns.
+inline constexpr llvm::StringLiteral kStage = "mp.stage";
+inline constexpr llvm::StringLiteral kMicrobatches = "mp.microbatches";
+inline constexpr llvm::StringLiteral kTurns = "mp.turns";
+/// Of @train: the multiplications of matrix products that grow with the rows, a row.
+inline constexpr llvm::StringLiteral kRowMultiplications = "mp.row_multiplications";
+
 /// Of a forward operation: the number of the part that the backward pass recomputes. Of an
 /// operation made for that: so that it is not taken for the one that it repeats.
 inline constexpr llvm::StringLiteral kRecompute = "mp.recompute";
@@ -98,6 +107,11 @@ void nameAfter(mlir::Value made, mlir::Value source, const llvm::Twine &suffix);
 /// What the numbers of a dropout mask are keyed by, beside seed, step and index: a hash (FNV-1a) of
 /// the layer's path and the number of the call in it. The same in every backend.
 uint64_t getDropoutKey(llvm::StringRef path, int64_t call);
+
+/// Calls `visit` for each operation of a program, in order, with whether it contributes to no
+/// result: in @train the backward pass.
+void forEachDirection(ProgramOp program,
+                      llvm::function_ref<void(mlir::Operation *op, bool isBackward)> visit);
 
 /// Whether an operation needs no place, because every reader can make its result anew: constants,
 /// iotas, extents, masks.

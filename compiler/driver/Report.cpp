@@ -77,7 +77,7 @@ void Reporter::printTransfers() {
   ProgramOp program = index.train ? index.train : index.predict;
   llvm::SmallVector<TransferOp> forward, backward;
   // The order of issue; what contributes to no result is the backward pass.
-  emit::forEachDirection(program, [&](Operation *op, bool isBackward) {
+  mp::forEachDirection(program, [&](Operation *op, bool isBackward) {
     if (auto transfer = dyn_cast<TransferOp>(op))
       (isBackward ? backward : forward).push_back(transfer);
   });

@@ -19,7 +19,7 @@ inline constexpr llvm::StringLiteral kFunctor = "mp.functor";
 /// The C++ name of an operation's result; an array of them where it has several.
 inline constexpr llvm::StringLiteral kName = "mp.name";
 /// On an operation, the numbers of the results whose pointers outlive the function that computes
-/// them: these are members of the part of the batch that functions work on.
+/// them.
 inline constexpr llvm::StringLiteral kMember = "mp.member";
 /// On an operation of @train that computes gradients.
 inline constexpr llvm::StringLiteral kBackward = "mp.backward";
@@ -31,6 +31,11 @@ inline constexpr llvm::StringLiteral kClass = "mp.class";
 /// The name of a result, by kName, and whether it is a member, by kMember.
 llvm::StringRef getName(mlir::Value result);
 bool isMember(mlir::Value result);
+/// What has the pointer to a result: a local variable of its function; the part of the batch, where
+/// it has rows; the model; or, of a sum over the parts of a batch, every function that names it, for
+/// it lies elsewhere for each thread.
+enum class Holder { local, part, model, place };
+Holder getHolder(mlir::Value result);
 
 /// Gives every operation of the graph that the source leaves unnamed a name from its layer
 /// (`layer1_out`) or its operand (`h_relu`), so that gradients and copies made later have names
@@ -41,11 +46,6 @@ std::unique_ptr<mlir::Pass> createNameGraphPass();
 std::unique_ptr<mlir::Pass> createPrepareEmissionPass();
 /// Gives every value, parameter and functor the name it has in C++.
 std::unique_ptr<mlir::Pass> createNameValuesPass();
-
-/// Calls `visit` for each operation of a program, in order, with whether it contributes to no
-/// result: in @train the backward pass.
-void forEachDirection(mp::ProgramOp program,
-                      llvm::function_ref<void(mlir::Operation *op, bool isBackward)> visit);
 
 struct EmitOptions {
   std::string version; // of mparc

@@ -18,8 +18,10 @@ namespace mparc::emit {
 struct Function {
   std::string name;
   std::string body;
-  std::string layers;   // for the reader of the caller
-  std::string when;     // "before" or "after" the parts of a batch; empty: for each, or for a batch
+  std::string layers = {};   // for the reader of the caller
+  int64_t device = 0;
+  int64_t from = -1; // of a transfer
+  std::string when = {};     // "before" or "after" the parts of a batch; empty: for each, or for a batch
                         // that is not cut
   bool updates = false; // parameters: what threads share out by parameters, not by rows
   bool readsGradients = false; // or writes them, other than by an update
@@ -39,6 +41,7 @@ private:
   void printClass(llvm::raw_ostream &out);
   void printMembers(llvm::raw_ostream &out);
   void printPart(llvm::raw_ostream &out);
+  void forEachShared(Holder holder, llvm::function_ref<void(mlir::Value, llvm::StringRef)> visit);
   void printConstructor(llvm::raw_ostream &out);
   void printMain(llvm::raw_ostream &out);
   std::vector<Function> makeFunctions(mp::ProgramOp program);
@@ -48,6 +51,9 @@ private:
   void printProgram(mp::ProgramOp program, llvm::StringRef signature, llvm::raw_ostream &out);
   /// What the rows called `part` find in the batch.
   void printArguments(mp::ProgramOp program, llvm::StringRef part, llvm::raw_ostream &out);
+  void printSums(mp::ProgramOp program, llvm::raw_ostream &out);
+  void printTurns(mp::ProgramOp program, llvm::raw_ostream &out);
+  void printReturn(mp::ProgramOp program, llvm::raw_ostream &out);
   void printParts(mp::ProgramOp program, llvm::raw_ostream &out);
   void printOverloads(llvm::raw_ostream &out);
   /// The C++ name of an argument where it is one of a function's: without the member's underscore.

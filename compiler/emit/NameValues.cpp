@@ -1,9 +1,8 @@
 //===- NameValues.cpp - the C++ name of everything that is printed
 //---------------------------------===//
 //
-// Does:     names values after the source, gradients `h_grad`, copies `h_on_1`, and
-// functors
-//           after what they compute.
+// Does:     names values after the source, gradients `h_grad`, copies `h_on_1`,
+// what the model has `h_`, and functors after what they compute.
 // Before:   %h = mp.linear ... loc("h")
 // Becomes:  %h = mp.linear ... {mp.name = "h", mp.member = [0]}
 // Needs:    mp-prepare-emission.
@@ -88,6 +87,16 @@ bool isMember(Value result) {
          llvm::is_contained(members.asArrayRef(), cast<OpResult>(result).getResultNumber());
 }
 
+static Holder holderOf(Value value, bool member) {
+  if (!member)
+    return Holder::local;
+  if (isa<BlockArgument>(value) || getElementCount(value.getType()).perRow)
+    return Holder::part;
+  return isSumOverParts(value) ? Holder::place : Holder::model;
+}
+
+Holder getHolder(Value result) { return holderOf(result, isMember(result)); }
+
 /// What the source calls an operand, or a parameter.
 static StringRef sourceName(Value value) {
   value = storage(value);
@@ -156,12 +165,14 @@ static std::string temporaryName(Operation *op) { return ("_" + getPlainName(op)
 
 std::string NameValuesPass::memberName(Value value, StringRef name) {
   // Programs share `x` where both mean a pointer to the same kind of tensor; one program gives a
-  // member to one value.
+  // member to one value. What the model has ends in an underscore.
   unsigned &number = nextHere[name];
   Shared type{value.getType(), isReadOnly(value)};
+  StringRef end = holderOf(value, true) == Holder::model ? "_" : "";
   for (;;) {
     ++number;
-    std::string member = number == 1 ? name.str() : (name + "_" + Twine(number)).str();
+    std::string member =
+        number == 1 ? (name + end).str() : (name + "_" + Twine(number) + end).str();
     auto [known, isNew] = shared.try_emplace(member, type);
     if ((isNew || known->second == type) && usedHere.insert(member).second)
       return member;
@@ -173,6 +184,7 @@ void NameValuesPass::nameParameters() {
   Scope members;
   for (auto parameter : getOperation().getOps<ParameterOp>()) {
     std::string name = members.unique(makeIdentifier(parameter.getSymName()) + "_");
+    shared[name] = {}; // no value is called that
     parameter->setAttr(kName, builder.getStringAttr(name));
   }
 }
@@ -189,6 +201,7 @@ void NameValuesPass::nameArguments(ProgramOp program) {
 void NameValuesPass::nameResults(ProgramOp program) {
   Builder builder(&getContext());
   llvm::DenseMap<Attribute, Scope> scopes; // a function each
+  llvm::StringSet<> places;                // names that several functions give the same value
   for (Operation &op : program.getBlock().without_terminator()) {
     Attribute function = op.getAttr(kFunction);
     if (!function || op.getNumResults() == 0)
@@ -200,9 +213,17 @@ void NameValuesPass::nameResults(ProgramOp program) {
       name = name.empty() ? temporaryName(&op) : makeIdentifier(name);
       if (outlivesFunction(result, function)) {
         members.push_back(result.getResultNumber());
-        name = memberName(result, StringRef(name).ltrim('_'));
+        std::string base = StringRef(name).ltrim('_').str();
+        do
+          name = memberName(result, base);
+        while (holderOf(result, true) == Holder::place && scopes[function].unique(name) != name);
+        if (holderOf(result, true) == Holder::place)
+          places.insert(name);
       } else {
-        name = scopes[function].unique(name);
+        std::string base = name;
+        do
+          name = scopes[function].unique(base);
+        while (places.contains(name));
       }
       names.push_back(builder.getStringAttr(name));
     }

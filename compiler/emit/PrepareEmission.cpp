@@ -3,7 +3,7 @@
 //
 // Does:     makes each element-wise operation that stands alone an mp.map, and divides programs
 // into
-//           member functions of the emitted class.
+//           member functions of the emitted class: those of @train are its stages.
 // Before:   %i = mp.iota 0 {mp.device = 0, mp.buffer = ...}
 // Becomes:  %i = mp.map maps [] {mp.device = 0, mp.buffer = ..., mp.function = "forward_on_0"} ...
 //             { %p = mp.index 0 : i32   mp.yield %p : i32 }
@@ -16,7 +16,6 @@
 #include "emit/Emit.h"
 
 #include "mlir/IR/IRMapping.h"
-#include "llvm/ADT/DenseSet.h"
 
 using namespace mlir;
 using namespace mparc::mp;
@@ -76,65 +75,54 @@ static void wrapInMap(Operation *op) {
   op->erase();
 }
 
-void forEachDirection(ProgramOp program, llvm::function_ref<void(Operation *, bool)> visit) {
-  DenseSet<Operation *> forward;
-  SmallVector<Value> pending(program.getBlock().getTerminator()->getOperands());
-  for (AssignOp assign : program.getBlock().getOps<AssignOp>())
-    pending.push_back(assign.getValue());
-  while (!pending.empty())
-    if (Operation *op = pending.pop_back_val().getDefiningOp(); op && forward.insert(op).second)
-      llvm::append_range(pending, op->getOperands());
-  for (Operation &op : program.getBlock().without_terminator())
-    visit(&op, !forward.contains(&op));
-}
-
 /// Whether the operation is a line of the emitted program.
 static bool prints(Operation *op) { return !isa<ReadOp, ReshapeOp, GradientOp, ReturnOp>(op); }
 
-/// The function of what ends a step: the norm of the gradients, and the updates; empty for others.
-static std::string endOfStep(Operation *op) {
-  if (isa<UpdateOp>(op))
-    return "update"; // a line a device: not worth a function each; threads share it out
-  if (isa<AssignOp>(op))
-    return "update_buffers";
-  if (isa<SquaredNormOp, ClipScaleOp>(op))
-    return "clip_gradients";
-  if (!isa<TransferOp>(op) || op->use_empty())
-    return {};
-  std::string first = endOfStep(*op->user_begin());
-  if (first == "update") // copies what the gradients are multiplied by, which is not shared out
-    return "clip_gradients";
-  bool agree =
-      llvm::all_of(op->getUsers(), [&](Operation *user) { return endOfStep(user) == first; });
-  return agree ? first : std::string();
-}
-
-static std::string functionName(StringRef program, Operation *op) {
-  if (std::string name = endOfStep(op); !name.empty())
-    return name;
+/// The function of a stage of @train, by its first operation.
+static std::string stageName(Operation *op) {
   std::string device = std::to_string(getDevice(op).value_or(0));
-  if (auto when = op->getAttrOfType<StringAttr>(kWhen))
-    return (when.getValue() == "before" ? "prepare_on_" : "finish_on_") + device;
-  if (program != "train")
-    return (program + "_on_" + device).str();
-  return (op->hasAttr(kBackward) ? "backward_on_" : "forward_on_") + device;
+  if (auto transfer = dyn_cast<TransferOp>(op))
+    return "transfer_" + std::to_string(transfer.getFrom()) + "_to_" + device;
+  StringRef work = "forward";
+  if (isa<UpdateOp>(op))
+    work = "update";
+  else if (isa<AssignOp>(op))
+    work = "update_buffers";
+  else if (isa<SquaredNormOp, ClipScaleOp>(op))
+    work = "clip_gradients";
+  else if (auto when = op->getAttrOfType<StringAttr>(kWhen))
+    work = when.getValue() == "before" ? "prepare" : "finish";
+  else if (op->hasAttr(kBackward))
+    work = "backward";
+  return (work + "_on_" + device).str();
 }
 
+/// A function is a stage of @train; of other programs, a run on one device of a length that is read
+/// without scrolling.
 static void divideIntoFunctions(ProgramOp program) {
   llvm::StringMap<unsigned> parts;
   std::string current, function;
+  Attribute stage;
   unsigned length = 0;
   Builder builder(program.getContext());
   for (Operation &op : program.getBlock().without_terminator()) {
     if (!prints(&op))
       continue;
-    std::string run = functionName(program.getSymName(), &op);
-    if (run != current || length == kLongestFunction) {
+    // What no stream carries out goes with what comes before it.
+    Attribute own = op.getAttr(kStage) ? op.getAttr(kStage) : stage;
+    std::string run = program.getSymName() == "train"
+                          ? stageName(&op)
+                          : (program.getSymName() + "_on_" +
+                             std::to_string(getDevice(&op).value_or(0)))
+                                .str();
+    bool begins = own ? own != stage : run != current || length == kLongestFunction;
+    if (begins) {
       unsigned part = ++parts[run];
       function = part == 1 ? run : run + "_part_" + std::to_string(part);
       current = run;
       length = 0;
     }
+    stage = own;
     ++length;
     op.setAttr(kFunction, builder.getStringAttr(function));
   }

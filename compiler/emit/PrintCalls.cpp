@@ -29,7 +29,15 @@ std::string CallPrinter::name(Value value) {
     return name(reshape.getInput());
   if (auto read = dyn_cast<ReadOp>(op))
     return index.parameters.lookup(read.getParameterAttr())->getAttrOfType<StringAttr>(kName).str();
-  return (isMember(value) ? part + "." : "") + getName(value).str();
+  return (getHolder(value) == Holder::part ? part + "." : "") + getName(value).str();
+}
+
+void CallPrinter::declarePlace(Value value) {
+  while (auto reshape = value.getDefiningOp<ReshapeOp>())
+    value = reshape.getInput();
+  Operation *op = value.getDefiningOp();
+  if (op && !isa<ReadOp>(op) && getHolder(value) == Holder::place && !declared.contains(value))
+    declareResult(value);
 }
 
 std::string CallPrinter::device(Operation *op) {
@@ -335,7 +343,9 @@ void CallPrinter::call(AssignOp op) {
 
 void CallPrinter::declareResult(Value result) {
   Type type = result.getType();
-  if (!isMember(result))
+  declared.insert(result);
+  Holder holder = getHolder(result);
+  if (holder == Holder::local || holder == Holder::place)
     out << elementTypeName(getElementTypeOrSelf(type)) << " *const ";
   out << name(result) << " = " << place(result) << "; // " << shapeComment(type) << "\n";
 }
@@ -344,7 +354,7 @@ void CallPrinter::printTransfer(TransferOp op) {
   Type type = op.getType();
   std::string from = "d" + std::to_string(op.getFrom());
   devices.insert(op.getFrom());
-  if (!isMember(op.getResult()))
+  if (getHolder(op.getResult()) == Holder::local)
     out << "const " << elementTypeName(getElementTypeOrSelf(type)) << " *const ";
   out << name(op.getResult()) << " = transfer(" << from << ", " << name(op.getInput()) << ", "
       << device(op) << ", " << place(op.getResult()) << ", " << size(getElementCount(type))
@@ -353,6 +363,8 @@ void CallPrinter::printTransfer(TransferOp op) {
 
 void CallPrinter::print(Operation *op) {
   inParts = op->getParentOp()->hasAttr(kRowsAPart) && !op->hasAttr(kWhen);
+  for (Value operand : op->getOperands())
+    declarePlace(operand);
   if (auto transfer = dyn_cast<TransferOp>(op))
     return printTransfer(transfer);
   for (Value result : op->getResults())

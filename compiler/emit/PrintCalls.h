@@ -92,6 +92,8 @@ private:
   void copy(mlir::Operation *op, mlir::Type shape, mlir::Value x, llvm::StringRef xStrides,
             mp::ElementCount from, llvm::StringRef yStrides, mp::ElementCount to);
 
+  /// Declares what functions name each for themselves, where this one has not.
+  void declarePlace(mlir::Value value);
   std::string device(mlir::Operation *op);
   std::string size(mp::ElementCount count);
   std::string place(mlir::Value result);
@@ -112,6 +114,7 @@ private:
   const ModelIndex &index;
   llvm::raw_ostream &out;
   std::string part;
+  llvm::DenseSet<mlir::Value> declared;
 };
 
 } // namespace mparc::emit

@@ -33,6 +33,13 @@ void FilePrinter::printFunctors(llvm::raw_ostream &out) {
 //===- The class
 //------------------------------------------------------------------------------------===//
 
+/// `const float *x = nullptr; // [rows, 12]`
+static void printPointer(Value value, StringRef name, llvm::raw_ostream &out) {
+  bool readOnly = isa<BlockArgument>(value) || isa<TransferOp>(value.getDefiningOp());
+  out << (readOnly ? "const " : "") << elementTypeName(getElementTypeOrSelf(value.getType()))
+      << " *" << name << " = nullptr; // " << shapeComment(value.getType()) << "\n";
+}
+
 void FilePrinter::printMembers(llvm::raw_ostream &out) {
   bool hasBuffers = llvm::any_of(ModelOp(index.model).getOps<ParameterOp>(),
                                  [](ParameterOp parameter) { return parameter.getUntrained(); });
@@ -44,33 +51,48 @@ void FilePrinter::printMembers(llvm::raw_ostream &out) {
         << parameter->getAttrOfType<StringAttr>(kName).getValue() << "; // "
         << shapeComment(parameter.getTensorType()) << ", device "
         << getDevice(parameter).value_or(0) << alsoComment(parameter) << "\n";
+  bool first = true;
+  if (index.train && index.train->hasAttr(kTurns))
+    out << "\n// Parts of microbatches, where devices have workers.\nstd::vector<Part> parts_;\n";
+  forEachShared(Holder::model, [&](Value value, StringRef name) {
+    if (first)
+      out << "\n// Values of all rows together; they live for a call.\n";
+    first = false;
+    printPointer(value, name, out);
+  });
 }
 
-void FilePrinter::printPart(llvm::raw_ostream &out) {
-  out << "/// Rows that are worked on together, and the values that one function computes of them "
-         "and "
-         "another reads.\n"
-      << "struct Part : mpar::BatchPart {\nusing BatchPart::BatchPart;\n\n";
+/// Calls `visit` for the arguments and results of all programs that functions share and `holder`
+/// has, once for each name.
+void FilePrinter::forEachShared(Holder holder, llvm::function_ref<void(Value, StringRef)> visit) {
   llvm::StringSet<> known;
-  CallPrinter names(index, out, "");
-  auto member = [&](Value value, bool readOnly) {
-    std::string name = names.name(value).substr(1); // without the point
-    if (!known.insert(name).second)
-      return;
-    out << (readOnly ? "const " : "") << elementTypeName(getElementTypeOrSelf(value.getType()))
-        << " *" << name << " = nullptr; // " << shapeComment(value.getType()) << "\n";
+  CallPrinter names(index, llvm::nulls(), "");
+  auto meet = [&](Value value) {
+    std::string name = names.name(value);
+    if (holder == Holder::part)
+      name.erase(0, 1); // the point
+    if (known.insert(name).second)
+      visit(value, name);
   };
   for (ProgramOp program : {index.train, index.evaluate, index.predict}) {
     if (!program)
       continue;
     for (BlockArgument argument : program.getBlock().getArguments())
-      if (!argument.use_empty())
-        member(argument, true);
+      if (!argument.use_empty() && holder == Holder::part)
+        meet(argument);
     for (Operation &op : program.getBlock())
       for (Value result : op.getResults())
-        if (isMember(result))
-          member(result, isa<TransferOp>(op));
+        if (isMember(result) && getHolder(result) == holder)
+          meet(result);
   }
+}
+
+void FilePrinter::printPart(llvm::raw_ostream &out) {
+  out << "/// Rows that are worked on together, and the values that one function computes of them and "
+         "another reads.\n"
+      << "struct Part : mpar::BatchPart {\nusing BatchPart::BatchPart;\n\n";
+  forEachShared(Holder::part,
+                [&](Value value, StringRef name) { printPointer(value, name, out); });
   out << "};\n\n";
 }
 
@@ -171,7 +193,7 @@ EmittedText FilePrinter::print() {
   printHeaders(source);
   source << "\n#include <algorithm>\n#include <cstdint>\n#include "
             "<initializer_list>\n#include "
-            "<memory>\n"
+            "<iterator>\n#include <memory>\n#include <vector>\n"
          << "\nusing namespace mpar;\n";
   printFunctors(source);
   if (!declareApart)

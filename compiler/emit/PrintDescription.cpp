@@ -55,6 +55,14 @@ static void printDevices(const ModelIndex &index, llvm::raw_ostream &out) {
     out << "},\n";
   }
   out << "};\n";
+  for (auto [number, entry] : llvm::enumerate(devices)) {
+    auto device = cast<DictionaryAttr>(entry);
+    if (auto count = device.getAs<IntegerAttr>("microbatches"))
+      out << "description.devices[" << number
+          << "].slots = " << device.getAs<IntegerAttr>("slots").getInt()
+          << "; // microbatches that have values there at once\ndescription.devices[" << number
+          << "].microbatches = " << count.getInt() << ";\n";
+  }
 }
 
 static void printParameter(ParameterOp parameter, llvm::raw_ostream &out) {
@@ -91,29 +99,6 @@ static void printParameters(const ModelIndex &index, llvm::raw_ostream &out) {
     printParameter(parameter, out);
 }
 
-/// Multiplications of matrix products in a program, those that grow with the rows, a row.
-static int64_t rowMultiplications(ProgramOp program) {
-  int64_t sum = 0;
-  auto add = [&](Value left, Value right, int64_t times) {
-    ElementCount count = getElementCount(left.getType());
-    if (count.perRow || getElementCount(right.getType()).perRow)
-      sum += count.count * times;
-  };
-  auto last = [](Value value) { return getDimensions(value.getType()).back().getStaticSize(); };
-  auto attend = [&](Value q, Value k, int64_t products) {
-    auto keys = getDimensions(k.getType());
-    add(q, k, products * keys[keys.size() - 2].getStaticSize());
-  };
-  program.walk([&](Operation *op) {
-    llvm::TypeSwitch<Operation *>(op)
-        .Case([&](LinearOp linear) { add(linear.getX(), linear.getX(), last(linear.getResult())); })
-        .Case([&](MatmulOp matmul) { add(matmul.getA(), matmul.getB(), last(matmul.getResult())); })
-        .Case([&](AttentionOp attention) { attend(attention.getQ(), attention.getK(), 2); })
-        .Case([&](AttentionGradientOp gradient) { attend(gradient.getQ(), gradient.getK(), 5); });
-  });
-  return sum;
-}
-
 static void printPorts(const ModelIndex &index, llvm::raw_ostream &out) {
   ProgramOp predict = index.predict, train = index.train;
   out << "\ndescription.inputs = {";
@@ -123,8 +108,8 @@ static void printPorts(const ModelIndex &index, llvm::raw_ostream &out) {
   out << "};\n";
   if (train && leastRows(train) > 1)
     out << "description.least_rows = " << leastRows(train) << ";\n";
-  if (train)
-    out << "description.row_multiplications = " << rowMultiplications(train) << ";\n";
+  if (auto work = train ? train->getAttrOfType<IntegerAttr>(kRowMultiplications) : IntegerAttr())
+    out << "description.row_multiplications = " << work.getInt() << ";\n";
   if (train)
     out << "description.target = "
         << port(cast<StringAttr>(train.getNames().getValue().back()).getValue(),
@@ -201,6 +186,45 @@ static void printTraining(TrainingOp training, llvm::raw_ostream &out) {
           << settingText(setting.getValue()) << ";\n";
 }
 
+/// How workers carry out a step.
+static void printSchedule(ProgramOp train, llvm::raw_ostream &out) {
+  auto turns = train->getAttrOfType<ArrayAttr>(kTurns);
+  if (!turns)
+    return;
+  out << "\nSchedule &schedule = description.schedule;\nschedule.microbatches = "
+      << train->getAttrOfType<IntegerAttr>(kMicrobatches).getInt() << ";\n";
+  if (auto rows = train->getAttrOfType<IntegerAttr>(kRowsAPart))
+    out << "schedule.part_rows = " << rows.getInt() << ";\n";
+  out << "// Stages, in the order of train_step: device, and how they stand towards the "
+         "microbatches.\n"
+         "using When = StageDescription::When;\nschedule.stages = {";
+  int64_t last = -1;
+  for (Operation &op : train.getBlock()) {
+    auto stage = op.getAttrOfType<IntegerAttr>(kStage);
+    if (!stage || stage.getInt() == last)
+      continue;
+    last = stage.getInt();
+    auto when = op.getAttrOfType<StringAttr>(kWhen);
+    out << (last ? ", " : "") << "{" << getDevice(&op).value_or(0)
+        << ", When::" << (when ? when.getValue() : "during") << "}";
+  }
+  out << "};\n// Their turns where devices have workers: stage, microbatch, and a device of which so "
+         "many turns\n// must have finished first.\n"
+         "static constexpr TurnEntry turns[] = {";
+  bool first = true;
+  for (Attribute turn : turns) {
+    ArrayRef<int64_t> numbers = cast<DenseI64ArrayAttr>(turn).asArrayRef();
+    for (size_t wait = 2; wait < std::max<size_t>(3, numbers.size()); wait += 2) {
+      out << (first ? "" : ", ") << "{" << numbers[0] << ", " << numbers[1];
+      if (numbers.size() > 2)
+        out << ", " << numbers[wait] << ", " << numbers[wait + 1];
+      out << "}";
+      first = false;
+    }
+  }
+  out << "};\nschedule.turns = make_turns(std::begin(turns), std::end(turns));\n";
+}
+
 void printDescription(const ModelIndex &index, const EmitOptions &options, llvm::raw_ostream &out) {
   ModelOp model = index.model;
   out << "ModelDescription " << model->getAttrOfType<StringAttr>(kClass).getValue()
@@ -213,6 +237,8 @@ void printDescription(const ModelIndex &index, const EmitOptions &options, llvm:
   printPorts(index, out);
   if (index.training)
     printTraining(index.training, out);
+  if (index.train)
+    printSchedule(index.train, out);
   out << "return description;\n}\n";
 }
 

@@ -38,13 +38,30 @@ static void printStages(const std::vector<Function> &stages, StringRef when, Str
 }
 
 /// Sums over the batch that are no gradients: those the runtime knows how to add up itself.
-static void printSums(ProgramOp program, CallPrinter &names, llvm::raw_ostream &out) {
+void FilePrinter::printSums(ProgramOp program, llvm::raw_ostream &out) {
   for (Operation &op : program.getBlock())
-    for (Value result : op.getResults())
-      if (op.hasAttr(kAccumulate) && isMember(result) &&
-          getPlace(result).getRegion() == RegionKind::fixed)
-        out << "sum_over_threads(whole, " << getDevice(&op).value_or(0) << ", "
-            << names.name(result) << ", " << getElementCount(result.getType()).count << ");\n";
+    for (Value result : op.getResults()) {
+      if (!op.hasAttr(kAccumulate) || !isMember(result) ||
+          getPlace(result).getRegion() != RegionKind::fixed)
+        continue;
+      out << "sum_over_threads<" << elementTypeName(getElementTypeOrSelf(result.getType()))
+          << ">(whole, " << getDevice(&op).value_or(0) << ", " << getPlace(result).getOffset()
+          << ", " << getElementCount(result.getType()).count << "); // " << getName(result) << "\n";
+    }
+}
+
+/// The step of devices that have workers: every stage by its number, in turns.
+void FilePrinter::printTurns(ProgramOp program, llvm::raw_ostream &out) {
+  out << "static constexpr void (" << className << "::*stages[])(Part &) = {\n";
+  llvm::interleave(
+      functions[program], out,
+      [&](const Function &stage) { out << "&" << className << "::" << stage.name; }, ", ");
+  out << "};\n"
+         "if (workers()) {\n"
+         "run_turns(whole, parts_, begin, [this](Part &part, int stage) { "
+         "(this->*stages[stage])(part); });\n";
+  printReturn(program, out);
+  out << "}\n";
 }
 
 /// A batch that is worked through a few rows at a time.
@@ -57,12 +74,14 @@ void FilePrinter::printParts(ProgramOp program, llvm::raw_ostream &out) {
          "finds\n"
       << "// there. Sums over the batch are sums over these parts, in order.\n"
       << "for_each_part(whole, " << rows << ", [&](Part &part) {\n";
-  printArguments(program, "part", out);
+  if (program->hasAttr(kTurns))
+    out << "begin(part);\n";
+  else
+    printArguments(program, "part", out);
   out << "\n";
   printStages(stages, "", "part", out);
   out << "});\n";
-  CallPrinter names(index, out, "whole");
-  printSums(program, names, out);
+  printSums(program, out);
   for (const Function &stage : stages)
     if (stage.when == "after" && stage.readsGradients) {
       out << "whole.add_gradients();\n";
@@ -80,6 +99,23 @@ void FilePrinter::printParts(ProgramOp program, llvm::raw_ostream &out) {
   out << "});\n";
 }
 
+void FilePrinter::printReturn(ProgramOp program, llvm::raw_ostream &out) {
+  CallPrinter names(index, out, "whole");
+  auto results = program.getBlock().getTerminator()->getOperands();
+  // A sum over the parts of the batch has no pointer of its own.
+  for (Value result : results)
+    if (result.getDefiningOp() && getHolder(result) == Holder::place)
+      out << elementTypeName(getElementTypeOrSelf(result.getType())) << " *const "
+          << getName(result) << " = whole.device("
+          << getDevice(result.getDefiningOp()).value_or(0) << ").fixed<"
+          << elementTypeName(getElementTypeOrSelf(result.getType())) << ">("
+          << getPlace(result).getOffset() << ");\n";
+  if (results.size() == 2)
+    out << "output = " << names.name(results[0]) << ";\n";
+  out << "return " << (program.getSymName() == "predict" ? "" : "*") << names.name(results.back())
+      << ";\n";
+}
+
 int64_t leastRows(ProgramOp train) {
   int64_t least = 1;
   train.walk([&](ExtentOp extent) {
@@ -91,8 +127,6 @@ int64_t leastRows(ProgramOp train) {
 }
 
 void FilePrinter::printProgram(ProgramOp program, StringRef signature, llvm::raw_ostream &out) {
-  bool predicts = program.getSymName() == "predict";
-  CallPrinter names(index, out, "whole");
   bool trains = program.getSymName() == "train";
   int64_t least = trains ? leastRows(program) : 1;
   out << "\n"
@@ -102,18 +136,25 @@ void FilePrinter::printProgram(ProgramOp program, StringRef signature, llvm::raw
     out << "++step();\n";
   const std::vector<Function> &stages = functions[program];
   out << "Part whole(*this, batch.rows);\n";
+  if (program->hasAttr(kTurns)) {
+    out << "const auto begin = [&](Part &part) {\n";
+    printArguments(program, "part", out);
+    out << "};\n";
+    printTurns(program, out);
+  }
   if (program->hasAttr(kRowsAPart)) {
     printParts(program, out);
   } else {
-    printArguments(program, "whole", out);
+    if (program->hasAttr(kTurns))
+      out << "begin(whole);\n";
+    else
+      printArguments(program, "whole", out);
     out << "\n";
     printStages(stages, "", "whole", out);
   }
-  auto results = program.getBlock().getTerminator()->getOperands();
   out << "\n";
-  if (results.size() == 2)
-    out << "output = " << names.name(results[0]) << ";\n";
-  out << "return " << (predicts ? "" : "*") << names.name(results.back()) << ";\n}\n";
+  printReturn(program, out);
+  out << "}\n";
   for (const Function &stage : stages)
     out << "\nvoid " << className << "::" << stage.name << "(Part &part) {\n"
         << stage.body << "}\n";

@@ -95,6 +95,7 @@ std::vector<Function> FilePrinter::makeFunctions(ProgramOp program) {
   std::string lastComment;
   SmallVector<std::string> layers;
   bool updates = false, readsGradients = false;
+  Operation *first = nullptr;
   auto finish = [&] {
     if (current.empty())
       return;
@@ -104,8 +105,14 @@ std::vector<Function> FilePrinter::makeFunctions(ProgramOp program) {
                  ");\n";
     if (calls->usesRows)
       devices += "const int64_t rows = part.rows;\n";
-    result.push_back(
-        {current, devices + body, llvm::join(layers, ", "), when, updates, readsGradients});
+    Function function{current, devices + body, llvm::join(layers, ", ")};
+    function.device = getDevice(first).value_or(0);
+    if (auto transfer = dyn_cast<TransferOp>(first))
+      function.from = transfer.getFrom();
+    function.when = when;
+    function.updates = updates;
+    function.readsGradients = readsGradients;
+    result.push_back(std::move(function));
     updates = readsGradients = false;
     body.clear();
     layers.clear();
@@ -119,6 +126,7 @@ std::vector<Function> FilePrinter::makeFunctions(ProgramOp program) {
     if (function.getValue() != current) {
       finish();
       current = function.str();
+      first = &op;
       auto stands = op.getAttrOfType<StringAttr>(kWhen);
       when = stands ? stands.str() : "";
     }

@@ -150,6 +150,10 @@ static int64_t roundUp(int64_t value, int64_t multiple) {
 
 int64_t arenaBytes(DictionaryAttr device, int slots, int64_t batch) {
   auto entry = [&](StringRef name) { return device.getAs<IntegerAttr>(name).getInt(); };
+  if (device.getAs<IntegerAttr>("microbatches")) {
+    int64_t largest = (batch + entry("microbatches") - 1) / entry("microbatches");
+    batch = std::max(batch, entry("slots") * largest);
+  }
   return roundUp((2 + slots) * entry("parameter_floats") * 4, 256) +
          roundUp(entry("fixed_bytes"), 256) + roundUp(entry("row_bytes") * roundUp(batch, 64), 256);
 }

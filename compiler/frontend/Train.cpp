@@ -76,7 +76,9 @@ void TrainReader::read(llvm::StringRef name, const ast::Expr &value) {
       settings.seed = seed.value_or(0);
   } else if (name == "shuffle") {
     settings.shuffle = truth("`shuffle`", value).value_or(true);
-  } else if (name == "replicas" || name == "microbatches") {
+  } else if (name == "microbatches") {
+    settings.microbatches = atLeastOne(name, value).value_or(settings.microbatches);
+  } else if (name == "replicas") {
     std::optional<int64_t> count = atLeastOne(name, value);
     if (count && *count > 1)
       session.unsupported(value.range, "more than 1 of `" + name + "` is");
@@ -86,9 +88,11 @@ void TrainReader::read(llvm::StringRef name, const ast::Expr &value) {
     if (!text) {
       if (!isPoison(schedule))
         session.error(value.range, "`schedule` must be a string, got " + describe(schedule));
-    } else if (*text == "1f1b" || *text == "interleaved" || *text == "zero-bubble") {
+    } else if (*text == "gpipe" || *text == "1f1b") {
+      settings.pipeline = *text;
+    } else if (*text == "interleaved" || *text == "zero-bubble") {
       session.unsupported(value.range, "the schedule \"" + *text + "\" is");
-    } else if (*text != "gpipe") {
+    } else {
       session.error(value.range,
                     "unknown schedule \"" + *text + "\"" +
                         didYouMean(*text, {"gpipe", "1f1b", "interleaved", "zero-bubble"}));

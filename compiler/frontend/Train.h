@@ -57,6 +57,9 @@ struct TrainSettings {
   llvm::ArrayRef<ast::Argument> lossArguments;
   int64_t epochs = 10, batch = 32, seed = 0;
   bool shuffle = true;
+  /// Parts of a batch that go through the devices one after another, and in which order.
+  int64_t microbatches = 1;
+  std::string pipeline = "gpipe";
 };
 
 /// Evaluates the entries of a train block, with those that options replace. Errors are reported;

@@ -44,7 +44,10 @@ class CutRows : public mparc::mp::impl::CutRowsBase<CutRows> {
 /// Where each operation of a program stands towards its rows.
 class Sorter {
 public:
-  /// Fails, saying why to whoever debugs, where a row's value depends on other rows.
+  /// `mustCut`: whether a program that cannot be cut is an error.
+  explicit Sorter(bool mustCut) : mustCut(mustCut) {}
+  /// Fails where a row's value depends on other rows, saying why to whoever debugs or, where the
+  /// program must be cut, to the user.
   LogicalResult sort(ProgramOp program);
   /// Writes the answer into the program.
   void apply(ProgramOp program);
@@ -53,9 +56,13 @@ private:
   LogicalResult visit(Operation *op);
   LogicalResult refuse(Operation *op, StringRef why) {
     LLVM_DEBUG(llvm::dbgs() << "not cut: " << why << ": " << *op << "\n");
+    if (mustCut)
+      return op->emitError("combines rows of the batch with one another (")
+             << getPlainName(op) << " " << why << "): `microbatches` must be 1";
     return failure();
   }
 
+  bool mustCut;
   SmallVector<Operation *> before, during, after, sums;
   llvm::DenseSet<Value> onSums; // values that depend on sums over the batch
 };
@@ -183,8 +190,12 @@ void CutRows::runOnOperation() {
   for (ProgramOp program : getOperation().getBody().getOps<ProgramOp>()) {
     if (program.getSymName() != "train")
       continue;
-    Sorter sorter;
+    bool mustCut = llvm::any_of(getOperation().getBody().getOps<TrainingOp>(),
+                                [](TrainingOp training) { return training.getMicrobatches() > 1; });
+    Sorter sorter(mustCut);
     if (succeeded(sorter.sort(program)))
       sorter.apply(program);
+    else if (mustCut)
+      return signalPassFailure();
   }
 }

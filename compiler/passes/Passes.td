@@ -125,6 +125,19 @@ def VerifyGraph : Verify<"graph", "primitives only, every size known up to the b
 def VerifyPlaced : Verify<"placed", "every operation but constants has its device">;
 def VerifyTransferred : Verify<"transferred", "an operation and its operands are on one device">;
 def VerifyScheduled : Verify<"scheduled", "the order can be carried out without deadlock, by rendezvous and in-order streams">;
+def ScheduleMicrobatches : Pass<"mp-schedule-microbatches", "::mparc::mp::ModelOp"> {
+  let summary = "decide which stage works on which microbatch when";
+  let description = [{
+    Divides @train into stages and orders their turns, one for each microbatch, by the schedule of the train block: one
+    total order over all devices, in which a turn waits for earlier ones only, so that nothing can hang. It holds where
+    devices are worked by different threads; where one thread works all of them, it takes the microbatches one by one,
+    which gives the same sums.
+
+    Example: test/passes/schedule-microbatches.mlir
+  }];
+}
+
+def VerifyTurns : Verify<"turns", "the turns of microbatches can be carried out, and nothing races">;
 def VerifyCalls : Verify<"calls", "every value has its place, and no two alive at once overlap">;
 
 #endif

@@ -5,6 +5,8 @@
 #include <omp.h>
 #include <sys/mman.h>
 
+#include <algorithm>
+#include <charconv>
 #include <cstring>
 #include <fstream>
 #include <limits>
@@ -47,6 +49,14 @@ int64_t round_up(int64_t value, int64_t multiple) {
   return add(value, multiple - 1) / multiple * multiple;
 }
 
+/// The rows that the arena of a device has.
+int64_t arena_rows(const DeviceDescription &description, int64_t largest_batch) {
+  return std::max(largest_batch,
+                  multiply(description.slots, largest_microbatch(largest_batch,
+                                                                 static_cast<int>(
+                                                                     description.microbatches))));
+}
+
 /// The three regions of an arena, in bytes.
 struct Regions {
   int64_t parameters; // and gradients, and the optimiser's state
@@ -60,7 +70,8 @@ Regions regions(const DeviceDescription &description, int optimizer_slots, int64
   const int64_t parameter_bytes = multiply(description.parameter_floats, sizeof(float));
   return {round_up(multiply(copies, parameter_bytes), alignment),
           round_up(description.fixed_bytes, alignment),
-          round_up(multiply(description.row_bytes, round_up(largest_batch, rows_rounded_to)),
+          round_up(multiply(description.row_bytes,
+                            round_up(arena_rows(description, largest_batch), rows_rounded_to)),
                    alignment)};
 }
 
@@ -145,26 +156,37 @@ Mapping map_zeroed(int index, int64_t bytes) {
 
 } // namespace
 
-void check_devices(const std::string &devices, int count) {
-  if (devices == "auto")
-    return;
+std::vector<int> parse_devices(const std::string &devices, int count) {
+  std::vector<int> cores;
   int entries = 0;
-  std::istringstream list(devices);
+  std::istringstream list(devices == "auto" ? "cpu" : devices);
   for (std::string name; std::getline(list, name, ',');) {
     ++entries;
     if (name == "cpu")
       continue;
-    if (name.compare(0, 4, "cpu:") == 0)
-      fail("`" + name + "`: worker threads are not supported by this version");
+    if (name.compare(0, 4, "cpu:") == 0) {
+      int core = -1;
+      const char *const end = name.data() + name.size();
+      const auto [rest, error] = std::from_chars(name.data() + 4, end, core);
+      if (error != std::errc() || rest != end || core < 0)
+        fail("`" + name + "`: expected a core's number after `cpu:`");
+      cores.push_back(core);
+      continue;
+    }
     if (name == "cuda" || name.compare(0, 5, "cuda:") == 0)
       fail("`" + name + "`: GPUs are not supported by this version");
-    fail("`" + name + "`: no such device; expected `auto` or `cpu`");
+    fail("`" + name + "`: no such device; expected `auto`, `cpu` or `cpu:K`");
   }
   if (entries == 0 || devices.back() == ',')
-    fail("`" + devices + "`: a device is missing; expected `auto` or `cpu`");
+    fail("`" + devices + "`: a device is missing; expected `auto`, `cpu` or `cpu:K`");
   if (entries != 1 && entries != count)
     fail("`" + devices + "`: " + std::to_string(entries) + " devices for a program of " +
          std::to_string(count));
+  if (!cores.empty() && static_cast<int>(cores.size()) != entries)
+    fail("`" + devices + "`: either all devices are `cpu` or all have workers, `cpu:K`");
+  if (cores.size() == 1)
+    cores.assign(count, cores.front());
+  return cores;
 }
 
 int64_t arena_bytes(const DeviceDescription &description, int optimizer_slots,
@@ -175,7 +197,7 @@ int64_t arena_bytes(const DeviceDescription &description, int optimizer_slots,
 Device::Device(int index, int physical, const DeviceDescription &description, int optimizer_slots,
                int64_t largest_batch, int threads)
     : index_(index), physical_(physical), threads_(threads), description_(description),
-      rounded_rows_(round_up(largest_batch, rows_rounded_to)),
+      rounded_rows_(round_up(arena_rows(description, largest_batch), rows_rounded_to)),
       arena_bytes_(mpar::arena_bytes(description, optimizer_slots, largest_batch)) {
   const Regions region = regions(description, optimizer_slots, largest_batch);
   const int64_t available = available_memory();
@@ -223,11 +245,12 @@ int64_t Device::thread_bytes() const {
 Machine::Machine(const std::string &devices, int threads,
                  const std::vector<DeviceDescription> &descriptions, int optimizer_slots,
                  int64_t largest_batch)
-    : threads_(threads) {
-  check_devices(devices, static_cast<int>(descriptions.size()));
+    : cores_(parse_devices(devices, static_cast<int>(descriptions.size()))), threads_(threads) {
   if (threads < 1 || threads > largest_thread_count)
     fail("threads: " + std::to_string(threads) + " is not in 1 to " +
          std::to_string(largest_thread_count));
+  if (!cores_.empty() && threads > 1)
+    fail("threads: " + std::to_string(threads) + " for devices with workers, which are one each");
   // Memory is taken as it is written, so what earlier devices will write counts against what is
   // left.
   int64_t available = available_memory();
@@ -238,8 +261,9 @@ Machine::Machine(const std::string &devices, int threads,
     available -= bytes;
   }
   for (size_t index = 0; index < descriptions.size(); ++index)
-    devices_.push_back(std::make_unique<Device>(static_cast<int>(index), 0, descriptions[index],
-                                                optimizer_slots, largest_batch, threads));
+    devices_.push_back(std::make_unique<Device>(
+        static_cast<int>(index), cores_.empty() ? 0 : cores_[index], descriptions[index],
+        optimizer_slots, largest_batch, threads));
   if (threads > 1) {
     make_shares(largest_batch);
 #pragma omp parallel num_threads(threads)
@@ -259,6 +283,19 @@ Machine::Memory::Memory(Memory &&other) noexcept
 Machine::Memory::~Memory() {
   if (begin_)
     munmap(begin_, size_);
+}
+
+void Machine::make_slots(const Schedule &schedule, int64_t largest_batch) {
+  const int64_t rows = largest_microbatch(largest_batch, schedule.microbatches);
+  const int64_t part_rows = schedule.part_rows > 0 ? schedule.part_rows : rows;
+  parts_a_microbatch_ = (rows + part_rows - 1) / part_rows;
+  for (const std::unique_ptr<Device> &device : devices_) {
+    Devices &views = slots_.emplace_back();
+    for (int64_t slot = 0; slot < device->description().slots; ++slot)
+      for (int64_t first = 0; first < rows; first += part_rows)
+        views.push_back(std::make_unique<Device>(*device, nullptr, slot * rows + first,
+                                                 std::min(part_rows, rows - first)));
+  }
 }
 
 void Machine::make_shares(int64_t largest_batch) {

@@ -27,7 +27,8 @@ MPAR_MULTIVERSION void add_to(int64_t count, const float *more, float *sum) {
 } // namespace
 
 BatchPart::BatchPart(Model &model, int64_t rows_of_batch)
-    : rows(rows_of_batch), batch_rows(rows_of_batch), machine_(&model.machine()) {
+    : rows(rows_of_batch), batch_rows(rows_of_batch), model_(&model),
+      machine_(&model.machine()) {
   const int64_t work = std::max<int64_t>(1, model.description().row_multiplications);
   const int64_t rows_of_a_thread = (worth_a_thread + work - 1) / work;
   const int64_t worth =
@@ -40,7 +41,17 @@ BatchPart::BatchPart(Model &model, int64_t rows_of_batch)
 }
 
 Device &BatchPart::device(int index) const {
+  if (microbatch_ >= 0)
+    return machine_->slot(index, microbatch_, part_);
   return thread_ < 0 ? machine_->device(index) : machine_->share(thread_, index);
+}
+
+const Schedule &BatchPart::schedule() const { return model_->description().schedule; }
+
+int BatchPart::microbatches() const { return schedule().microbatches; }
+
+void BatchPart::run_turns(Workers::Work work, void *context) const {
+  model_->workers()->run(work, context);
 }
 
 int64_t BatchPart::most_rows(int64_t part_rows) const {

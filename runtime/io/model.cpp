@@ -58,6 +58,10 @@ Model::Model(ModelDescription description, const Settings &settings)
             machine_.device(parameter.device).description().parameter_floats)
       fail("the program places " + parameter.name + " where no device has room for it");
   }
+  if (!machine_.cores().empty()) {
+    machine_.make_slots(description_.schedule, largest_batch_);
+    workers_ = std::make_unique<Workers>(machine_.cores(), description_.schedule);
+  }
   initialize(settings.seed.value_or(description_.training.seed));
 }
 

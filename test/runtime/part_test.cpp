@@ -95,9 +95,8 @@ TEST(BatchPart, AddsUpWhatThreadsHave) {
           gradient += static_cast<float>(part.rows * i);
         }
     });
-    int64_t *count = whole.device(0).fixed<int64_t>(8);
-    sum_over_threads(whole, 0, count, 1);
-    EXPECT_EQ(*count, 37);
+    sum_over_threads<int64_t>(whole, 0, 8, 1);
+    EXPECT_EQ(*whole.device(0).fixed<int64_t>(8), 37);
     whole.add_gradients();
     for (int index : {0, 1})
       for (int64_t i = 0; i < parameter_count; ++i)

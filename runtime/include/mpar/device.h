@@ -1,6 +1,8 @@
 // Logical devices, what each is physically, and the one arena each has.
 #pragma once
 
+#include "mpar/schedule.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -22,6 +24,10 @@ struct DeviceDescription {
   int64_t row_bytes;        // activations, bytes a row
   /// Of the trained parameters, a suffix: those that weight decay leaves alone.
   int64_t undecayed_floats = 0;
+  /// Microbatches that have values there at once where workers carry out a step, and how many a
+  /// batch has: where their rows together are more than the largest batch's, the arena has as many.
+  int64_t slots = 1;
+  int64_t microbatches = 1;
 };
 
 /// Elements [begin, end).
@@ -112,14 +118,15 @@ private:
 int64_t arena_bytes(const DeviceDescription &description, int optimizer_slots,
                     int64_t largest_batch);
 
-/// Refuses, by name, what `--devices` may not be for a program of `count` logical devices.
-void check_devices(const std::string &devices, int count);
+/// What `--devices` says of a program of `count` logical devices: of each the core whose worker
+/// carries it out; empty: all are the calling thread. Refuses, by name, what it may not be.
+std::vector<int> parse_devices(const std::string &devices, int count);
 
 /// The logical devices of one program, mapped to physical ones by `--devices`.
 class Machine {
 public:
-  /// `devices`: "auto" or "cpu" (all logical devices are the calling thread). Other forms are
-  /// refused by name. `threads`: those that share out the rows of a batch or, where they do not,
+  /// `devices`: "auto" or "cpu" (all logical devices are the calling thread), "cpu:K" or a list of
+  /// them, one a device (a worker pinned to core K each). Other forms are refused by name. `threads`: those that share out the rows of a batch or, where they do not,
   /// the work of each kernel, 1 to 1024. Fails, naming the
   /// device and its bytes, where the arenas together need more memory than the system, or the
   /// control group the process runs in, has left.
@@ -131,6 +138,19 @@ public:
   Device &device(int index) { return *devices_[index]; }
   const Device &device(int index) const { return *devices_[index]; }
   int threads() const { return threads_; }
+  /// Of each device the core of its worker; empty: there are none.
+  const std::vector<int> &cores() const { return cores_; }
+
+  /// Divides the rows of each device's arena among microbatches, for workers.
+  void make_slots(const Schedule &schedule, int64_t largest_batch);
+  /// A device as one part of a microbatch sees it; see Device. Parts are those of at most
+  /// `part_rows` rows of the schedule.
+  Device &slot(int index, int microbatch, int64_t part) {
+    const Devices &all = slots_[index];
+    const int64_t number = microbatch * parts_a_microbatch_ + part;
+    return *all[number % static_cast<int64_t>(all.size())];
+  }
+  int64_t parts_a_microbatch() const { return parts_a_microbatch_; }
 
   /// Threads that may share out the rows of a batch, each with gradients of its own: all of them,
   /// or 1 where the copies of the gradients would be large or the batch has one row.
@@ -163,6 +183,9 @@ private:
   Devices first_share_;
   std::vector<Devices> shares_; // of the other threads
   int64_t rows_of_a_share_ = 0;
+  std::vector<Devices> slots_; // by device: of a microbatch and part, then the next
+  int64_t parts_a_microbatch_ = 1;
+  std::vector<int> cores_;
   int threads_;
 };
 

@@ -5,6 +5,7 @@
 #include "mpar/learning_rate.h"
 #include "mpar/optimizer.h"
 #include "mpar/random.h"
+#include "mpar/schedule.h"
 
 #include <cstdint>
 #include <memory>
@@ -104,6 +105,8 @@ struct ModelDescription {
   int64_t least_rows = 1;
   /// Multiplications in the matrix products of a training step, a row: what threads share out.
   int64_t row_multiplications = 0;
+  /// How a step goes where devices have workers.
+  Schedule schedule;
   TrainingDefaults training;
 };
 
@@ -155,6 +158,9 @@ public:
   Machine &machine() { return machine_; }
   const Machine &machine() const { return machine_; }
   int64_t largest_batch() const { return largest_batch_; }
+  /// The threads that work the devices; null where the calling thread does, pinned to its core where
+  /// a program of one device was given one.
+  Workers *workers() { return description_.schedule.turns.empty() ? nullptr : workers_.get(); }
   /// Where a parameter or buffer lies; a buffer of another type has its own elements there.
   float *parameter(size_t index);
   float *gradient(size_t index);
@@ -189,6 +195,7 @@ private:
   int64_t step_ = 0;
   Generator generator_;
   Machine machine_;
+  std::unique_ptr<Workers> workers_;
 };
 
 using ModelFactory = std::unique_ptr<Model> (*)(const Settings &);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <vector>
 
 namespace mpar {
 
@@ -34,6 +35,17 @@ public:
   /// Sees the devices as this thread of several that share out parameters, and adds up the
   /// gradients of these, where they are apart.
   void enter_share(int thread);
+  /// Sees the devices as a part of a microbatch, which has memory of its own on each.
+  void enter_microbatch(int microbatch, int64_t part) {
+    microbatch_ = microbatch;
+    part_ = part;
+  }
+  /// The microbatches of a batch.
+  int microbatches() const;
+  int64_t parts_a_microbatch() const { return machine_->parts_a_microbatch(); }
+  /// Carries out the turns of the model's schedule on its workers.
+  void run_turns(Workers::Work work, void *context) const;
+  const Schedule &schedule() const;
   /// Adds up the gradients of all threads, in their order.
   void add_gradients();
   /// Whether gradients are still to be added up.
@@ -42,12 +54,20 @@ public:
 private:
   void add_share_of_gradients() const;
   template <typename T>
-  friend void sum_over_threads(const BatchPart &whole, int device, T *sum, int64_t count);
+  friend void sum_over_threads(const BatchPart &whole, int device, int64_t offset, int64_t count);
+  Model *model_;
   Machine *machine_;
+  int microbatch_ = -1; // none: the devices as a whole
+  int64_t part_ = 0;
   int thread_ = -1; // none: the devices as a whole
   int sharing_threads_ = 1;
   bool apart_ = false;
 };
+
+/// Of `rows` in contiguous shares of nearly equal size, one.
+inline RowRange rows_of_share(int64_t rows, int share, int shares) {
+  return {rows * share / shares, rows * (share + 1) / shares - rows * share / shares};
+}
 
 /// Calls work(context, thread) for each of `threads` threads, at once, and waits for all. What one
 /// throws is thrown on, the first thread's first.
@@ -62,20 +82,23 @@ template <typename Part, typename Body>
 void for_each_part(Part &whole, int64_t part_rows, const Body &body) {
   const int threads = whole.sharing_threads();
   const int64_t rows = whole.rows;
-  Part first = whole; // the first thread's values: those that outlive parts are the whole's
   auto run = [&](int thread) {
-    Part own = whole;
-    Part &part = thread == 0 ? first : own;
+    Part part = whole;
     if (threads > 1)
       part.enter(thread);
-    const int64_t begin = rows * thread / threads;
-    const int64_t end = rows * (thread + 1) / threads;
     const int64_t most = part.most_rows(part_rows);
-    for (int64_t row = begin; row < end; row += most) {
-      part.rows = std::min(most, end - row);
-      part.first_row = row;
-      part.store = row == begin ? Store::overwrite : Store::add;
-      body(part);
+    // Threads share out the whole batch; one takes microbatch by microbatch, as workers sum.
+    const int runs = threads > 1 ? 1 : whole.microbatches();
+    for (int number = 0; number < runs; ++number) {
+      const RowRange range = threads > 1 ? rows_of_share(rows, thread, threads)
+                                         : rows_of_microbatch(rows, number, runs);
+      const int64_t end = range.first + range.count;
+      for (int64_t row = range.first; row < end; row += most) {
+        part.rows = std::min(most, end - row);
+        part.first_row = row;
+        body(part);
+        part.store = Store::add;
+      }
     }
   };
   if (threads == 1)
@@ -84,11 +107,43 @@ void for_each_part(Part &whole, int64_t part_rows, const Body &body) {
     run_on_threads(
         threads,
         [](void *context, int thread) { (*static_cast<decltype(run) *>(context))(thread); }, &run);
-  first.enter(-1);
-  first.rows = rows;
-  first.first_row = 0;
-  first.set_apart(threads > 1);
-  whole = first;
+  whole.set_apart(threads > 1);
+}
+
+/// Carries out a step on the model's workers: begin(part) for each part of each microbatch, on the
+/// calling thread, then body(part, stage) for each turn, on the thread of the stage's device.
+/// `parts` is where they lie; it keeps its memory from step to step.
+template <typename Part, typename Begin, typename Body>
+void run_turns(Part &whole, std::vector<Part> &parts, const Begin &begin, const Body &body) {
+  const Schedule &schedule = whole.schedule();
+  const int64_t parts_each = whole.parts_a_microbatch();
+  parts.assign(schedule.microbatches * parts_each, whole);
+  for (int microbatch = 0; microbatch < schedule.microbatches; ++microbatch) {
+    const RowRange range =
+        rows_of_microbatch(whole.rows, microbatch, schedule.microbatches);
+    const int64_t most = schedule.part_rows > 0 ? schedule.part_rows : range.count;
+    for (int64_t number = 0; number < parts_each; ++number) {
+      Part &part = parts[microbatch * parts_each + number];
+      part.enter_microbatch(microbatch, number);
+      part.rows = std::max<int64_t>(0, std::min(most, range.count - number * most));
+      part.first_row = range.first + number * most;
+      part.store = microbatch + number == 0 ? Store::overwrite : Store::add;
+      if (part.rows > 0)
+        begin(part);
+    }
+  }
+  auto work = [&](int stage, int microbatch) {
+    if (schedule.stages[stage].when != StageDescription::When::during)
+      return body(whole, stage);
+    for (int64_t number = 0; number < parts_each; ++number)
+      if (Part &part = parts[microbatch * parts_each + number]; part.rows > 0)
+        body(part, stage);
+  };
+  whole.run_turns(
+      [](void *context, int stage, int microbatch) {
+        (*static_cast<decltype(work) *>(context))(stage, microbatch);
+      },
+      &work);
 }
 
 /// Calls body(part), which updates parameters, on each thread that shares out the batch: there an
@@ -109,13 +164,12 @@ template <typename Part, typename Body> void for_each_share(Part &whole, const B
   whole.set_apart(false);
 }
 
-/// Adds to a sum over the batch, which lies in the region of constant size of `device`, what
-/// threads other than the first have of it, in their order.
+/// Adds to a sum over the batch, which lies `offset` bytes into the region of constant size of
+/// `device`, what threads other than the first have of it, in their order.
 template <typename T>
-void sum_over_threads(const BatchPart &whole, int device, T *sum, int64_t count) {
+void sum_over_threads(const BatchPart &whole, int device, int64_t offset, int64_t count) {
   Machine &machine = *whole.machine_;
-  const int64_t offset =
-      reinterpret_cast<std::byte *>(sum) - machine.device(device).fixed<std::byte>(0);
+  T *sum = machine.device(device).fixed<T>(offset);
   for (int thread = 1; thread < whole.sharing_threads(); ++thread) {
     const T *more = machine.share(thread, device).template fixed<T>(offset);
     for (int64_t i = 0; i < count; ++i)

@@ -1,0 +1,149 @@
+// Division of a program into stages, and what is known of each.
+#include "planner/Stages.h"
+#include "planner/Streams.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+
+#include <tuple>
+
+using namespace mlir;
+
+namespace mparc::mp {
+
+/// The most instructions of one stage.
+constexpr unsigned kLongestStage = 48;
+
+/// What ends a step stands by itself: it is not work on rows.
+enum class Kind { compute, transfer, clip, update, assign };
+
+static Kind kindOf(Operation *op) {
+  return isa<TransferOp>(op)                 ? Kind::transfer
+         : isa<SquaredNormOp, ClipScaleOp>(op) ? Kind::clip
+         : isa<UpdateOp>(op)                 ? Kind::update
+         : isa<AssignOp>(op)                 ? Kind::assign
+                                             : Kind::compute;
+}
+
+void divideIntoStages(ProgramOp program) {
+  using Key = std::tuple<Kind, int64_t, int64_t, Attribute, bool>;
+  std::optional<Key> current;
+  int64_t number = -1;
+  unsigned length = 0;
+  Builder builder(program.getContext());
+  forEachDirection(program, [&](Operation *op, bool isBackward) {
+    if (!isInstruction(op))
+      return;
+    auto transfer = dyn_cast<TransferOp>(op);
+    Key key{kindOf(op), getDevice(op).value_or(0),
+            transfer ? static_cast<int64_t>(transfer.getFrom()) : -1, op->getAttr(kWhen),
+            isBackward};
+    if (key != current || length == kLongestStage) {
+      ++number;
+      length = 0;
+      current = key;
+    }
+    ++length;
+    op->setAttr(kStage, builder.getI64IntegerAttr(number));
+  });
+}
+
+int64_t getRowMultiplications(Operation *op) {
+  auto product = [](Value left, Value right, int64_t times) -> int64_t {
+    ElementCount count = getElementCount(left.getType());
+    return count.perRow || getElementCount(right.getType()).perRow ? count.count * times : 0;
+  };
+  auto last = [](Value value) { return getDimensions(value.getType()).back().getStaticSize(); };
+  auto attend = [&](Value q, Value k, int64_t products) {
+    auto keys = getDimensions(k.getType());
+    return product(q, k, products * keys[keys.size() - 2].getStaticSize());
+  };
+  return llvm::TypeSwitch<Operation *, int64_t>(op)
+      .Case([&](LinearOp linear) {
+        return product(linear.getX(), linear.getX(), last(linear.getResult()));
+      })
+      .Case([&](MatmulOp matmul) {
+        return product(matmul.getA(), matmul.getB(), last(matmul.getResult()));
+      })
+      .Case([&](AttentionOp attention) { return attend(attention.getQ(), attention.getK(), 2); })
+      .Case([&](AttentionGradientOp gradient) {
+        return attend(gradient.getQ(), gradient.getK(), 5);
+      })
+      .Default([](Operation *) -> int64_t { return 0; });
+}
+
+static Stage::When whenOf(Operation *op) {
+  auto when = op->getAttrOfType<StringAttr>(kWhen);
+  return !when                        ? Stage::When::during
+         : when.getValue() == "before" ? Stage::When::before
+                                       : Stage::When::after;
+}
+
+static void insert(llvm::SmallVector<int64_t> &set, int64_t value) {
+  if (!llvm::is_contained(set, value))
+    set.push_back(value);
+}
+
+/// Adds the devices whose memory an operation reads or writes values of a row in. Between devices
+/// that share memory a transfer's copy is its source.
+static void addTouches(Operation *op, llvm::SmallVector<int64_t> &touches) {
+  for (Value result : op->getResults())
+    if (getElementCount(result.getType()).perRow)
+      insert(touches, getDevice(op).value_or(0));
+  for (Value operand : op->getOperands())
+    for (Value source = getSource(operand); source;) {
+      if (getElementCount(source.getType()).perRow)
+        insert(touches, getDevice(source.getDefiningOp()).value_or(0));
+      auto transfer = source.getDefiningOp<TransferOp>();
+      source = transfer ? getSource(transfer.getInput()) : Value();
+    }
+}
+
+std::vector<Stage> readStages(ProgramOp program) {
+  std::vector<Stage> stages;
+  std::vector<int64_t> stageOf; // by order
+  forEachDirection(program, [&](Operation *op, bool isBackward) {
+    auto number = op->getAttrOfType<IntegerAttr>(kStage);
+    if (!number || !isInstruction(op))
+      return;
+    size_t index = number.getInt();
+    if (index >= stages.size()) {
+      stages.resize(index + 1);
+      Stage &stage = stages.back();
+      auto transfer = dyn_cast<TransferOp>(op);
+      stage.device = getDevice(op).value_or(0);
+      stage.from = transfer ? static_cast<int64_t>(transfer.getFrom()) : -1;
+      stage.when = whenOf(op);
+      stage.backward = isBackward;
+      stage.cost = transfer ? 0 : 1;
+    }
+    Stage &stage = stages[index];
+    stage.cost += getRowMultiplications(op);
+    stage.sums |= op->hasAttr(kAccumulate);
+    addTouches(op, stage.touches);
+    stageOf.resize(std::max<size_t>(stageOf.size(), getOrder(op) + 1), -1);
+    stageOf[getOrder(op)] = static_cast<int64_t>(index);
+    for (int64_t wait : getWaits(op))
+      if (wait >= 0 && wait < static_cast<int64_t>(stageOf.size()) && stageOf[wait] >= 0 &&
+          stageOf[wait] != static_cast<int64_t>(index))
+        insert(stage.waits, stageOf[wait]);
+  });
+  // Waits count on a device's instructions, and on the transfers of either side, to be carried out
+  // in order.
+  llvm::DenseMap<int64_t, int64_t> lastOn, lastMoving;
+  for (auto [index, stage] : llvm::enumerate(stages)) {
+    auto follow = [&](const llvm::DenseMap<int64_t, int64_t> &last, int64_t device) {
+      if (auto known = last.find(device); known != last.end())
+        insert(stage.waits, known->second);
+    };
+    follow(lastOn, stage.device);
+    if (stage.isTransfer())
+      for (int64_t device : {stage.from, stage.device}) {
+        follow(lastMoving, device);
+        lastMoving[device] = static_cast<int64_t>(index);
+      }
+    lastOn[stage.device] = static_cast<int64_t>(index);
+  }
+  return stages;
+}
+
+} // namespace mparc::mp

@@ -1,0 +1,23 @@
+// The stages of a program: what of its instructions is scheduled as one.
+#pragma once
+
+#include "dialect/MpDialect.h"
+#include "planner/Microbatches.h"
+
+#include <vector>
+
+namespace mparc::mp {
+
+/// Numbers the instructions of a planned program by stage (`mp.stage`): maximal runs on one device,
+/// of one direction and standing towards the microbatches; each run of transfers between two
+/// devices is one, and so is what updates parameters. A long run is several, so that each can be
+/// one function that is read without scrolling.
+void divideIntoStages(ProgramOp program);
+
+/// The stages of a program that has been divided, with what each waits for.
+std::vector<Stage> readStages(ProgramOp program);
+
+/// Multiplications of matrix products that grow with the rows, a row; 0 for other operations.
+int64_t getRowMultiplications(mlir::Operation *op);
+
+} // namespace mparc::mp

@@ -1,0 +1,208 @@
+// Orders of microbatches: right by a proof of its own, and of the length that theory gives.
+#include "planner/Microbatches.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+#include <set>
+
+using namespace mparc::mp;
+
+namespace {
+
+using When = Stage::When;
+
+/// A pipeline that visits devices in this order, and goes back the same way: transfers between
+/// different ones, an update on each device last.
+std::vector<Stage> makePipeline(const std::vector<int64_t> &visited, int64_t forwardCost = 1,
+                                int64_t backwardCost = 2) {
+  std::vector<Stage> stages;
+  auto add = [&](Stage stage) {
+    if (!stages.empty() && stage.when == When::during)
+      stage.waits.push_back(static_cast<int64_t>(stages.size()) - 1);
+    stages.push_back(std::move(stage));
+  };
+  auto pass = [&](std::vector<int64_t> devices, bool backward) {
+    for (size_t i = 0; i < devices.size(); ++i) {
+      int64_t before = i > 0 ? devices[i - 1] : devices[i];
+      if (before != devices[i])
+        add({devices[i], before, When::during, backward, 0, {}, {before, devices[i]}, false});
+      add({devices[i], -1, When::during, backward, backward ? backwardCost : forwardCost, {},
+           {devices[i]}, backward});
+    }
+  };
+  pass(visited, false);
+  pass({visited.rbegin(), visited.rend()}, true);
+  std::set<int64_t> devices(visited.begin(), visited.end());
+  for (int64_t device : devices)
+    stages.push_back({device, -1, When::after, true, 1, {}, {}, false});
+  return stages;
+}
+
+struct Plan {
+  std::vector<Stage> stages;
+  std::vector<Turn> order;
+  llvm::SmallVector<int64_t> slots;
+  std::vector<PlannedTurn> turns;
+};
+
+Plan makePlan(std::vector<Stage> stages, int64_t microbatches, ScheduleKind kind) {
+  int64_t devices = 0;
+  for (const Stage &stage : stages)
+    devices = std::max(devices, stage.device + 1);
+  Plan plan;
+  plan.stages = std::move(stages);
+  plan.order = orderTurns(plan.stages, microbatches, kind);
+  plan.slots = countSlots(plan.stages, plan.order, microbatches, devices);
+  plan.turns = planTurns(plan.stages, plan.order, plan.slots, microbatches);
+  return plan;
+}
+
+/// The time of a plan that waits for nothing but what it must: each turn begins when its device is
+/// free and what it waits for has finished.
+int64_t timeOf(const Plan &plan) {
+  std::vector<std::vector<int64_t>> finished(plan.slots.size());
+  int64_t last = 0;
+  for (const PlannedTurn &planned : plan.turns) {
+    const Stage &stage = plan.stages[planned.turn.stage];
+    auto &own = finished[stage.device];
+    int64_t begin = own.empty() ? 0 : own.back();
+    for (auto wait : planned.waits)
+      begin = std::max(begin, finished[wait.device][wait.turns - 1]);
+    own.push_back(begin + (stage.when == When::during ? stage.cost : 0));
+    last = std::max(last, own.back());
+  }
+  return last;
+}
+
+TEST(Microbatches, TakeTheTimeThatTheoryGives) {
+  // (m + p - 1) slots of a forward and a backward pass, for either schedule.
+  for (auto kind : {ScheduleKind::gpipe, ScheduleKind::one_forward_one_backward})
+    for (int64_t stages : {1, 2, 4, 7})
+      for (int64_t microbatches : {1, 2, 5, 8, 20}) {
+        std::vector<int64_t> visited;
+        for (int64_t stage = 0; stage < stages; ++stage)
+          visited.push_back(stage);
+        Plan plan = makePlan(makePipeline(visited), microbatches, kind);
+        EXPECT_EQ(checkTurns(plan.stages, plan.turns, plan.slots, microbatches), std::nullopt);
+        EXPECT_EQ(timeOf(plan), (microbatches + stages - 1) * 3)
+            << stages << " stages, " << microbatches << " microbatches";
+      }
+}
+
+TEST(Microbatches, KeepWhatTheScheduleSays) {
+  Plan all = makePlan(makePipeline({0, 1, 2, 3}), 9, ScheduleKind::gpipe);
+  EXPECT_EQ(all.slots, llvm::SmallVector<int64_t>({9, 9, 9, 9}));
+  Plan few = makePlan(makePipeline({0, 1, 2, 3}), 9, ScheduleKind::one_forward_one_backward);
+  // A stage has begun at most as many as there are stages from it on; the next arrives meanwhile.
+  for (auto [device, slots] : llvm::enumerate(few.slots)) {
+    EXPECT_GE(slots, 4 - static_cast<int64_t>(device));
+    EXPECT_LE(slots, 5 - static_cast<int64_t>(device));
+  }
+}
+
+/// Whether a plan is right, by following every way through its streams and waits.
+bool isRight(const Plan &plan, int64_t microbatches) {
+  size_t count = plan.turns.size();
+  std::vector<std::vector<size_t>> ofDevice(plan.slots.size());
+  std::vector<std::vector<bool>> before(count, std::vector<bool>(count));
+  std::set<std::pair<int64_t, int64_t>> seen;
+  size_t expected = 0;
+  for (const Stage &stage : plan.stages)
+    expected += stage.when == When::during ? microbatches : 1;
+  if (count != expected)
+    return false;
+  for (size_t i = 0; i < count; ++i) {
+    const PlannedTurn &planned = plan.turns[i];
+    bool once = plan.stages[planned.turn.stage].when != When::during;
+    if ((once && planned.turn.microbatch > 0) ||
+        !seen.insert({planned.turn.stage, planned.turn.microbatch}).second)
+      return false;
+    auto follow = [&](size_t earlier) {
+      before[i][earlier] = true;
+      for (size_t j = 0; j < count; ++j)
+        if (before[earlier][j])
+          before[i][j] = true;
+    };
+    auto &own = ofDevice[plan.stages[planned.turn.stage].device];
+    if (!own.empty())
+      follow(own.back());
+    for (auto wait : planned.waits) {
+      if (wait.turns > static_cast<int64_t>(ofDevice[wait.device].size()))
+        return false;
+      follow(ofDevice[wait.device][wait.turns - 1]);
+    }
+    own.push_back(i);
+  }
+  for (size_t i = 0; i < count; ++i)
+    for (size_t j = 0; j < count; ++j) {
+      Turn later = plan.turns[i].turn, earlier = plan.turns[j].turn;
+      const Stage &stage = plan.stages[later.stage], &other = plan.stages[earlier.stage];
+      bool same = later.microbatch == earlier.microbatch || stage.when != When::during ||
+                  other.when != When::during;
+      bool reads = same && llvm::is_contained(stage.waits, earlier.stage);
+      bool reuses = stage.when == When::during && other.when == When::during &&
+                    llvm::is_contained(stage.touches, stage.device) &&
+                    llvm::is_contained(other.touches, stage.device) &&
+                    earlier.microbatch == later.microbatch - plan.slots[stage.device];
+      bool sums = stage.sums && later.stage == earlier.stage &&
+                  earlier.microbatch < later.microbatch;
+      if ((reads || reuses || sums) && !before[i][j])
+        return false;
+    }
+  return true;
+}
+
+class RandomPlans : public testing::TestWithParam<int> {};
+
+TEST_P(RandomPlans, AreRightAndFaultsAreFound) {
+  std::mt19937 random(GetParam());
+  auto pick = [&](int64_t from, int64_t to) {
+    return std::uniform_int_distribution<int64_t>(from, to)(random);
+  };
+  for (int repeat = 0; repeat < 250; ++repeat) {
+    int64_t devices = pick(1, 4), visits = pick(1, 5), microbatches = pick(1, 5);
+    std::vector<int64_t> visited;
+    for (int64_t i = 0; i < visits; ++i)
+      visited.push_back(pick(0, devices - 1));
+    std::vector<Stage> stages = makePipeline(visited, pick(1, 3), pick(1, 3));
+    // A skip connection: one stage reads of another what it must then wait for.
+    if (int64_t later = pick(0, static_cast<int64_t>(stages.size()) - 1); later > 0)
+      stages[later].waits.push_back(pick(0, later - 1));
+    auto kind = pick(0, 1) ? ScheduleKind::gpipe : ScheduleKind::one_forward_one_backward;
+    Plan plan = makePlan(stages, microbatches, kind);
+    auto check = [&] { return checkTurns(plan.stages, plan.turns, plan.slots, microbatches); };
+    ASSERT_EQ(check(), std::nullopt);
+    ASSERT_TRUE(isRight(plan, microbatches));
+    // Faults of every kind: found where they are ones.
+    for (int fault = 0; fault < 6; ++fault) {
+      Plan whole = plan;
+      size_t at = pick(0, static_cast<int64_t>(plan.turns.size()) - 1);
+      PlannedTurn &planned = plan.turns[at];
+      if (fault == 0 && at > 0)
+        std::swap(planned, plan.turns[at - 1]);
+      else if (fault == 1 && !planned.waits.empty())
+        planned.waits.pop_back();
+      else if (fault == 2 && !planned.waits.empty())
+        --planned.waits.back().turns;
+      else if (fault == 3)
+        plan.turns.erase(plan.turns.begin() + at);
+      else if (fault == 4)
+        planned.turn.microbatch = pick(0, microbatches - 1);
+      else if (fault == 5)
+        for (int64_t &slots : plan.slots)
+          slots = std::max<int64_t>(1, slots - 1);
+      bool hasZeroWait = llvm::any_of(plan.turns, [](const PlannedTurn &turn) {
+        return llvm::any_of(turn.waits, [](auto wait) { return wait.turns < 1; });
+      });
+      if (!hasZeroWait)
+        EXPECT_EQ(check() == std::nullopt, isRight(plan, microbatches)) << "fault " << fault;
+      plan = whole;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, RandomPlans, testing::Range(0, 8));
+
+} // namespace
