@@ -32,8 +32,8 @@ inline constexpr llvm::StringLiteral kClass = "mp.class";
 llvm::StringRef getName(mlir::Value result);
 bool isMember(mlir::Value result);
 /// What has the pointer to a result: a local variable of its function; the part of the batch, where
-/// it has rows; the model; or, of a sum over the parts of a batch, every function that names it, for
-/// it lies elsewhere for each thread.
+/// it has rows; the model; or, of a sum over the parts of a batch, every function that names it,
+/// for it lies elsewhere for each thread.
 enum class Holder { local, part, model, place };
 Holder getHolder(mlir::Value result);
 

@@ -18,12 +18,12 @@ namespace mparc::emit {
 struct Function {
   std::string name;
   std::string body;
-  std::string layers = {};   // for the reader of the caller
+  std::string layers = {}; // for the reader of the caller
   int64_t device = 0;
-  int64_t from = -1; // of a transfer
-  std::string when = {};     // "before" or "after" the parts of a batch; empty: for each, or for a batch
-                        // that is not cut
-  bool updates = false; // parameters: what threads share out by parameters, not by rows
+  int64_t from = -1;     // of a transfer
+  std::string when = {}; // "before" or "after" the parts of a batch; empty: for each, or for a
+                         // batch that is not cut
+  bool updates = false;        // parameters: what threads share out by parameters, not by rows
   bool readsGradients = false; // or writes them, other than by an update
 };
 

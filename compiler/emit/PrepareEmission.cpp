@@ -110,11 +110,10 @@ static void divideIntoFunctions(ProgramOp program) {
       continue;
     // What no stream carries out goes with what comes before it.
     Attribute own = op.getAttr(kStage) ? op.getAttr(kStage) : stage;
-    std::string run = program.getSymName() == "train"
-                          ? stageName(&op)
-                          : (program.getSymName() + "_on_" +
-                             std::to_string(getDevice(&op).value_or(0)))
-                                .str();
+    std::string run =
+        program.getSymName() == "train"
+            ? stageName(&op)
+            : (program.getSymName() + "_on_" + std::to_string(getDevice(&op).value_or(0))).str();
     bool begins = own ? own != stage : run != current || length == kLongestFunction;
     if (begins) {
       unsigned part = ++parts[run];

@@ -88,11 +88,11 @@ void FilePrinter::forEachShared(Holder holder, llvm::function_ref<void(Value, St
 }
 
 void FilePrinter::printPart(llvm::raw_ostream &out) {
-  out << "/// Rows that are worked on together, and the values that one function computes of them and "
+  out << "/// Rows that are worked on together, and the values that one function computes of them "
+         "and "
          "another reads.\n"
       << "struct Part : mpar::BatchPart {\nusing BatchPart::BatchPart;\n\n";
-  forEachShared(Holder::part,
-                [&](Value value, StringRef name) { printPointer(value, name, out); });
+  forEachShared(Holder::part, [&](Value value, StringRef name) { printPointer(value, name, out); });
   out << "};\n\n";
 }
 

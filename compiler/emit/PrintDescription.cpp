@@ -208,7 +208,8 @@ static void printSchedule(ProgramOp train, llvm::raw_ostream &out) {
     out << (last ? ", " : "") << "{" << getDevice(&op).value_or(0)
         << ", When::" << (when ? when.getValue() : "during") << "}";
   }
-  out << "};\n// Their turns where devices have workers: stage, microbatch, and a device of which so "
+  out << "};\n// Their turns where devices have workers: stage, microbatch, and a device of which "
+         "so "
          "many turns\n// must have finished first.\n"
          "static constexpr TurnEntry turns[] = {";
   bool first = true;

@@ -106,9 +106,8 @@ void FilePrinter::printReturn(ProgramOp program, llvm::raw_ostream &out) {
   for (Value result : results)
     if (result.getDefiningOp() && getHolder(result) == Holder::place)
       out << elementTypeName(getElementTypeOrSelf(result.getType())) << " *const "
-          << getName(result) << " = whole.device("
-          << getDevice(result.getDefiningOp()).value_or(0) << ").fixed<"
-          << elementTypeName(getElementTypeOrSelf(result.getType())) << ">("
+          << getName(result) << " = whole.device(" << getDevice(result.getDefiningOp()).value_or(0)
+          << ").fixed<" << elementTypeName(getElementTypeOrSelf(result.getType())) << ">("
           << getPlace(result).getOffset() << ");\n";
   if (results.size() == 2)
     out << "output = " << names.name(results[0]) << ";\n";

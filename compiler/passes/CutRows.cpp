@@ -57,8 +57,8 @@ private:
   LogicalResult refuse(Operation *op, StringRef why) {
     LLVM_DEBUG(llvm::dbgs() << "not cut: " << why << ": " << *op << "\n");
     if (mustCut)
-      return op->emitError("combines rows of the batch with one another (")
-             << getPlainName(op) << " " << why << "): `microbatches` must be 1";
+      return op->emitError("rows of the batch depend on one another here: where they do, this "
+                           "version cannot cut a batch into `microbatches`");
     return failure();
   }
 

@@ -1,17 +1,17 @@
-// mp-schedule-microbatches: which stage works on which microbatch when, if every device has a worker
-// of its own.
+// mp-schedule-microbatches: which stage works on which microbatch when, if every device has a
+// worker of its own.
 //
 // before   %h = mp.linear … {mp.order = 0, mp.device = 0}
 //          %h1 = mp.transfer %h from 0 {mp.order = 1, mp.device = 1}
 // after    %h = mp.linear … {mp.stage = 0}
 //          %h1 = mp.transfer %h from 0 {mp.stage = 1}
-//          on the program, of two microbatches: mp.turns = [[0, 0], [0, 1], [1, 0, 0, 1], …]: stage 1
-//          of microbatch 0 waits for one turn of device 0
+//          on the program, of two microbatches: mp.turns = [[0, 0], [0, 1], [1, 0, 0, 1], …]: stage
+//          1 of microbatch 0 waits for one turn of device 0
 //
 // needs    the phase calls.
-// gives    `mp.stage` on the instructions of @train, `mp.row_multiplications` on it; where there are several devices, `mp.turns` and
-// `mp.microbatches` on it, and `slots` and `microbatches` in `mp.devices`: the microbatches
-// that have values on a device at once, of how many.
+// gives    `mp.stage` on the instructions of @train, `mp.row_multiplications` on it; where there
+// are several devices, `mp.turns` and `mp.microbatches` on it, and `slots` and `microbatches` in
+// `mp.devices`: the microbatches that have values on a device at once, of how many.
 #include "passes/Passes.h"
 #include "planner/Stages.h"
 

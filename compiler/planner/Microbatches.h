@@ -41,10 +41,10 @@ struct Turn {
   }
 };
 
-/// gpipe: all forward, then all backward (Y. Huang et al., "GPipe", 2019). one_forward_one_backward:
-/// a stage begins no more forward passes than the pipeline has stages from it on before it has gone
-/// back through the first of them (D. Narayanan et al., "PipeDream", 2019, the variant that
-/// flushes).
+/// gpipe: all forward, then all backward (Y. Huang et al., "GPipe", 2019).
+/// one_forward_one_backward: a stage begins no more forward passes than the pipeline has stages
+/// from it on before it has gone back through the first of them (D. Narayanan et al., "PipeDream",
+/// 2019, the variant that flushes).
 enum class ScheduleKind { gpipe, one_forward_one_backward };
 std::optional<ScheduleKind> parseScheduleKind(llvm::StringRef name);
 

@@ -37,8 +37,9 @@ public:
     if (on == device || streams[device][on] > number)
       return true;
     return llvm::any_of(waits, [&](PlannedTurn::Wait wait) {
-      return wait.turns > 0 && (wait.device == on ? wait.turns > number
-                                                  : finished[wait.device][wait.turns - 1][on] > number);
+      return wait.turns > 0 &&
+             (wait.device == on ? wait.turns > number
+                                : finished[wait.device][wait.turns - 1][on] > number);
     });
   }
   /// Whether some waits imply another.
@@ -64,9 +65,7 @@ public:
 
 private:
   using Clock = llvm::SmallVector<int64_t, 8>;
-  int64_t numberOf(Turn turn) const {
-    return numbers[turn.stage * microbatches + turn.microbatch];
-  }
+  int64_t numberOf(Turn turn) const { return numbers[turn.stage * microbatches + turn.microbatch]; }
 
   llvm::ArrayRef<Stage> stages;
   int64_t microbatches;

@@ -17,11 +17,11 @@ constexpr unsigned kLongestStage = 48;
 enum class Kind { compute, transfer, clip, update, assign };
 
 static Kind kindOf(Operation *op) {
-  return isa<TransferOp>(op)                 ? Kind::transfer
+  return isa<TransferOp>(op)                   ? Kind::transfer
          : isa<SquaredNormOp, ClipScaleOp>(op) ? Kind::clip
-         : isa<UpdateOp>(op)                 ? Kind::update
-         : isa<AssignOp>(op)                 ? Kind::assign
-                                             : Kind::compute;
+         : isa<UpdateOp>(op)                   ? Kind::update
+         : isa<AssignOp>(op)                   ? Kind::assign
+                                               : Kind::compute;
 }
 
 void divideIntoStages(ProgramOp program) {
@@ -65,15 +65,14 @@ int64_t getRowMultiplications(Operation *op) {
         return product(matmul.getA(), matmul.getB(), last(matmul.getResult()));
       })
       .Case([&](AttentionOp attention) { return attend(attention.getQ(), attention.getK(), 2); })
-      .Case([&](AttentionGradientOp gradient) {
-        return attend(gradient.getQ(), gradient.getK(), 5);
-      })
+      .Case(
+          [&](AttentionGradientOp gradient) { return attend(gradient.getQ(), gradient.getK(), 5); })
       .Default([](Operation *) -> int64_t { return 0; });
 }
 
 static Stage::When whenOf(Operation *op) {
   auto when = op->getAttrOfType<StringAttr>(kWhen);
-  return !when                        ? Stage::When::during
+  return !when                         ? Stage::When::during
          : when.getValue() == "before" ? Stage::When::before
                                        : Stage::When::after;
 }

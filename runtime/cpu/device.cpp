@@ -51,10 +51,10 @@ int64_t round_up(int64_t value, int64_t multiple) {
 
 /// The rows that the arena of a device has.
 int64_t arena_rows(const DeviceDescription &description, int64_t largest_batch) {
-  return std::max(largest_batch,
-                  multiply(description.slots, largest_microbatch(largest_batch,
-                                                                 static_cast<int>(
-                                                                     description.microbatches))));
+  return std::max(
+      largest_batch,
+      multiply(description.slots,
+               largest_microbatch(largest_batch, static_cast<int>(description.microbatches))));
 }
 
 /// The three regions of an arena, in bytes.
@@ -261,9 +261,9 @@ Machine::Machine(const std::string &devices, int threads,
     available -= bytes;
   }
   for (size_t index = 0; index < descriptions.size(); ++index)
-    devices_.push_back(std::make_unique<Device>(
-        static_cast<int>(index), cores_.empty() ? 0 : cores_[index], descriptions[index],
-        optimizer_slots, largest_batch, threads));
+    devices_.push_back(
+        std::make_unique<Device>(static_cast<int>(index), cores_.empty() ? 0 : cores_[index],
+                                 descriptions[index], optimizer_slots, largest_batch, threads));
   if (threads > 1) {
     make_shares(largest_batch);
 #pragma omp parallel num_threads(threads)

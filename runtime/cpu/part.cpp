@@ -27,8 +27,7 @@ MPAR_MULTIVERSION void add_to(int64_t count, const float *more, float *sum) {
 } // namespace
 
 BatchPart::BatchPart(Model &model, int64_t rows_of_batch)
-    : rows(rows_of_batch), batch_rows(rows_of_batch), model_(&model),
-      machine_(&model.machine()) {
+    : rows(rows_of_batch), batch_rows(rows_of_batch), model_(&model), machine_(&model.machine()) {
   const int64_t work = std::max<int64_t>(1, model.description().row_multiplications);
   const int64_t rows_of_a_thread = (worth_a_thread + work - 1) / work;
   const int64_t worth =

@@ -22,8 +22,8 @@ namespace {
 
 // A handoff is a cache line's way from core to core where both sides are busy; a thread that waits
 // for long leaves its core to others.
-constexpr int spins = 4000;         // some 50 microseconds
-constexpr int yields = 200;         // a core shared with others is given to them
+constexpr int spins = 4000; // some 50 microseconds
+constexpr int yields = 200; // a core shared with others is given to them
 constexpr long nap_nanoseconds = 20'000;
 
 void pause() {

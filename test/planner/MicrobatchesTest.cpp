@@ -28,8 +28,14 @@ std::vector<Stage> makePipeline(const std::vector<int64_t> &visited, int64_t for
       int64_t before = i > 0 ? devices[i - 1] : devices[i];
       if (before != devices[i])
         add({devices[i], before, When::during, backward, 0, {}, {before, devices[i]}, false});
-      add({devices[i], -1, When::during, backward, backward ? backwardCost : forwardCost, {},
-           {devices[i]}, backward});
+      add({devices[i],
+           -1,
+           When::during,
+           backward,
+           backward ? backwardCost : forwardCost,
+           {},
+           {devices[i]},
+           backward});
     }
   };
   pass(visited, false);
@@ -146,8 +152,8 @@ bool isRight(const Plan &plan, int64_t microbatches) {
                     llvm::is_contained(stage.touches, stage.device) &&
                     llvm::is_contained(other.touches, stage.device) &&
                     earlier.microbatch == later.microbatch - plan.slots[stage.device];
-      bool sums = stage.sums && later.stage == earlier.stage &&
-                  earlier.microbatch < later.microbatch;
+      bool sums =
+          stage.sums && later.stage == earlier.stage && earlier.microbatch < later.microbatch;
       if ((reads || reuses || sums) && !before[i][j])
         return false;
     }
@@ -196,8 +202,9 @@ TEST_P(RandomPlans, AreRightAndFaultsAreFound) {
       bool hasZeroWait = llvm::any_of(plan.turns, [](const PlannedTurn &turn) {
         return llvm::any_of(turn.waits, [](auto wait) { return wait.turns < 1; });
       });
-      if (!hasZeroWait)
+      if (!hasZeroWait) {
         EXPECT_EQ(check() == std::nullopt, isRight(plan, microbatches)) << "fault " << fault;
+      }
       plan = whole;
     }
   }

@@ -83,14 +83,48 @@ TEST(Machine, RefusesOtherDevicesByName) {
     }
     return "no error";
   };
-  EXPECT_EQ(refused("cpu:0"), "`cpu:0`: worker threads are not supported by this version");
-  EXPECT_EQ(refused("cpu,cpu:1"), "`cpu:1`: worker threads are not supported by this version");
+  EXPECT_EQ(refused("cpu:"), "`cpu:`: expected a core's number after `cpu:`");
+  EXPECT_EQ(refused("cpu:-1"), "`cpu:-1`: expected a core's number after `cpu:`");
+  EXPECT_EQ(refused("cpu,cpu:1"),
+            "`cpu,cpu:1`: either all devices are `cpu` or all have workers, `cpu:K`");
   EXPECT_EQ(refused("cuda"), "`cuda`: GPUs are not supported by this version");
   EXPECT_EQ(refused("cuda:0,cuda:1"), "`cuda:0`: GPUs are not supported by this version");
-  EXPECT_EQ(refused("tpu"), "`tpu`: no such device; expected `auto` or `cpu`");
+  EXPECT_EQ(refused("tpu"), "`tpu`: no such device; expected `auto`, `cpu` or `cpu:K`");
   EXPECT_EQ(refused("cpu,cpu,cpu"), "`cpu,cpu,cpu`: 3 devices for a program of 2");
-  EXPECT_EQ(refused(""), "``: a device is missing; expected `auto` or `cpu`");
-  EXPECT_EQ(refused("cpu,"), "`cpu,`: a device is missing; expected `auto` or `cpu`");
+  EXPECT_EQ(refused(""), "``: a device is missing; expected `auto`, `cpu` or `cpu:K`");
+  EXPECT_EQ(refused("cpu,"), "`cpu,`: a device is missing; expected `auto`, `cpu` or `cpu:K`");
+}
+
+TEST(Machine, KeepsDevicesOfOneCoreTogether) {
+  Machine machine("cpu:3,cpu:1,cpu:3", 1, std::vector<DeviceDescription>(3, some_device), 0, 4);
+  EXPECT_EQ(machine.cores(), std::vector<int>({3, 1, 3}));
+  EXPECT_EQ(machine.device(0).physical(), machine.device(2).physical());
+  EXPECT_NE(machine.device(0).physical(), machine.device(1).physical());
+  EXPECT_EQ(Machine("cpu:2", 1, {some_device, some_device}, 0, 4).cores(),
+            std::vector<int>({2, 2}));
+}
+
+TEST(Machine, GivesEveryPartOfAMicrobatchMemoryOfItsOwn) {
+  // 100 rows in 2 microbatches of 50, these in parts of 20; both have values at once.
+  DeviceDescription description{16, 16, 0, 8};
+  description.slots = description.microbatches = 2;
+  Machine machine("cpu:0", 1, {description}, 0, 100);
+  Schedule schedule;
+  schedule.microbatches = 2;
+  schedule.part_rows = 20;
+  machine.make_slots(schedule, 100);
+  EXPECT_EQ(machine.parts_a_microbatch(), 3);
+  const std::byte *next = machine.device(0).rows<std::byte>(0);
+  for (int microbatch : {0, 1})
+    for (int64_t part : {0, 1, 2}) {
+      Device &slot = machine.slot(0, microbatch, part);
+      const int64_t rows = part < 2 ? 20 : 10;
+      EXPECT_EQ(slot.rows<std::byte>(0), next);
+      EXPECT_EQ(slot.rows<std::byte>(4), next + 4 * rows);
+      EXPECT_EQ(slot.gradients(), machine.device(0).gradients());
+      next += 8 * rows;
+    }
+  EXPECT_LE(next, machine.device(0).rows<std::byte>(0) + 8 * 128);
 }
 
 TEST(Machine, RefusesThreadCountsOutOfRange) {

@@ -126,10 +126,10 @@ std::vector<int> parse_devices(const std::string &devices, int count);
 class Machine {
 public:
   /// `devices`: "auto" or "cpu" (all logical devices are the calling thread), "cpu:K" or a list of
-  /// them, one a device (a worker pinned to core K each). Other forms are refused by name. `threads`: those that share out the rows of a batch or, where they do not,
-  /// the work of each kernel, 1 to 1024. Fails, naming the
-  /// device and its bytes, where the arenas together need more memory than the system, or the
-  /// control group the process runs in, has left.
+  /// them, one a device (a worker pinned to core K each). Other forms are refused by name.
+  /// `threads`: those that share out the rows of a batch or, where they do not, the work of each
+  /// kernel, 1 to 1024. Fails, naming the device and its bytes, where the arenas together need more
+  /// memory than the system, or the control group the process runs in, has left.
   Machine(const std::string &devices, int threads,
           const std::vector<DeviceDescription> &descriptions, int optimizer_slots,
           int64_t largest_batch);

@@ -158,8 +158,8 @@ public:
   Machine &machine() { return machine_; }
   const Machine &machine() const { return machine_; }
   int64_t largest_batch() const { return largest_batch_; }
-  /// The threads that work the devices; null where the calling thread does, pinned to its core where
-  /// a program of one device was given one.
+  /// The threads that work the devices; null where the calling thread does, pinned to its core
+  /// where a program of one device was given one.
   Workers *workers() { return description_.schedule.turns.empty() ? nullptr : workers_.get(); }
   /// Where a parameter or buffer lies; a buffer of another type has its own elements there.
   float *parameter(size_t index);

@@ -119,8 +119,7 @@ void run_turns(Part &whole, std::vector<Part> &parts, const Begin &begin, const 
   const int64_t parts_each = whole.parts_a_microbatch();
   parts.assign(schedule.microbatches * parts_each, whole);
   for (int microbatch = 0; microbatch < schedule.microbatches; ++microbatch) {
-    const RowRange range =
-        rows_of_microbatch(whole.rows, microbatch, schedule.microbatches);
+    const RowRange range = rows_of_microbatch(whole.rows, microbatch, schedule.microbatches);
     const int64_t most = schedule.part_rows > 0 ? schedule.part_rows : range.count;
     for (int64_t number = 0; number < parts_each; ++number) {
       Part &part = parts[microbatch * parts_each + number];

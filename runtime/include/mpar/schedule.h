@@ -65,7 +65,8 @@ inline int64_t largest_microbatch(int64_t rows, int microbatches) {
 class Workers {
 public:
   /// `cores`: of each logical device, the core that works it; devices of one core share a thread.
-  /// Fails where the machine has no such core for this process. `schedule` must outlive the workers.
+  /// Fails where the machine has no such core for this process. `schedule` must outlive the
+  /// workers.
   Workers(const std::vector<int> &cores, const Schedule &schedule);
   Workers(const Workers &) = delete;
   Workers &operator=(const Workers &) = delete;

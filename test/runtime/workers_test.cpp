@@ -1,0 +1,149 @@
+// Worker threads and the turns that they carry out.
+#include "kernels.h"
+
+#include "mpar/errors.h"
+#include "mpar/schedule.h"
+
+#include <atomic>
+#include <sched.h>
+#include <string>
+#include <vector>
+
+using namespace mpar;
+
+namespace {
+
+using When = StageDescription::When;
+
+/// Cores that this process may run on, at most `count`.
+std::vector<int> some_cores(int count) {
+  cpu_set_t set;
+  sched_getaffinity(0, sizeof(set), &set);
+  std::vector<int> cores;
+  for (int core = 0; core < CPU_SETSIZE && static_cast<int>(cores.size()) < count; ++core)
+    if (CPU_ISSET(core, &set))
+      cores.push_back(core);
+  return cores;
+}
+
+/// The affinity that a test changes is given back.
+class WorkersTest : public testing::Test {
+protected:
+  void SetUp() override { sched_getaffinity(0, sizeof(before_), &before_); }
+  void TearDown() override { sched_setaffinity(0, sizeof(before_), &before_); }
+
+private:
+  cpu_set_t before_;
+};
+
+/// A chain over three devices and back, of `microbatches`: each stage waits for the one before.
+Schedule make_chain(int microbatches) {
+  Schedule schedule;
+  schedule.microbatches = microbatches;
+  const std::vector<int> devices = {0, 1, 2, 1, 0};
+  for (int device : devices)
+    schedule.stages.push_back({device, When::during});
+  std::vector<int64_t> done(3);
+  std::vector<int64_t> number(devices.size() * microbatches);
+  for (int microbatch = 0; microbatch < microbatches; ++microbatch)
+    for (size_t stage = 0; stage < devices.size(); ++stage) {
+      Turn turn{static_cast<int>(stage), microbatch, {}};
+      if (stage > 0)
+        turn.waits.push_back({devices[stage - 1], number[(stage - 1) * microbatches + microbatch]});
+      number[stage * microbatches + microbatch] = ++done[devices[stage]];
+      schedule.turns.push_back(turn);
+    }
+  return schedule;
+}
+
+struct Counts {
+  // Not atomic: the waits must order what touches them.
+  std::vector<int> values;
+  int wrong = 0;
+};
+
+TEST_F(WorkersTest, CarryOutEveryTurnAfterWhatItWaitsFor) {
+  for (int wanted : {1, 2, 3}) {
+    const std::vector<int> cores = some_cores(wanted);
+    std::vector<int> of_device;
+    for (size_t device = 0; device < 3; ++device)
+      of_device.push_back(cores[device % cores.size()]);
+    const Schedule schedule = make_chain(4);
+    Workers workers(of_device, schedule);
+    for (int step = 0; step < 200; ++step) {
+      Counts counts{std::vector<int>(4), 0};
+      workers.run(
+          [](void *context, int stage, int microbatch) {
+            Counts &all = *static_cast<Counts *>(context);
+            if (all.values[microbatch] != stage)
+              all.wrong = 1;
+            ++all.values[microbatch];
+          },
+          &counts);
+      ASSERT_EQ(counts.values, std::vector<int>(4, 5));
+      ASSERT_EQ(counts.wrong, 0);
+    }
+  }
+}
+
+TEST_F(WorkersTest, ThrowOnWhatATurnThrowsAndEnd) {
+  const std::vector<int> cores = some_cores(2);
+  const Schedule schedule = make_chain(3);
+  Workers workers({cores.front(), cores.back(), cores.front()}, schedule);
+  const auto run = [&] {
+    workers.run(
+        [](void *, int stage, int microbatch) {
+          if (stage == 1 && microbatch == 1)
+            fail("stage 1 of microbatch 1");
+        },
+        nullptr);
+  };
+  for (const char *expected : {"stage 1 of microbatch 1", "a step after one that failed"})
+    try {
+      run();
+      FAIL();
+    } catch (const Error &error) {
+      EXPECT_STREQ(error.what(), expected);
+    }
+}
+
+TEST_F(WorkersTest, RefuseACoreThatIsNotThere) {
+  const Schedule schedule = make_chain(1);
+  for (int core : {CPU_SETSIZE - 1, CPU_SETSIZE, 1 << 30})
+    try {
+      Workers workers({some_cores(1).front(), core, core}, schedule);
+      FAIL();
+    } catch (const Error &error) {
+      EXPECT_EQ(std::string(error.what()).find("`cpu:" + std::to_string(core) + "`"), 0u);
+    }
+}
+
+TEST(Microbatches, DivideRowsAsTheContractSays) {
+  // The first `rows mod microbatches` are a row longer, empty ones come last.
+  for (int64_t rows : {1, 5, 8, 13})
+    for (int microbatches : {1, 2, 5, 9}) {
+      int64_t next = 0;
+      for (int microbatch = 0; microbatch < microbatches; ++microbatch) {
+        const RowRange range = rows_of_microbatch(rows, microbatch, microbatches);
+        EXPECT_EQ(range.first, next);
+        EXPECT_EQ(range.count, rows / microbatches + (microbatch < rows % microbatches ? 1 : 0));
+        EXPECT_LE(range.count, largest_microbatch(rows, microbatches));
+        next += range.count;
+      }
+      EXPECT_EQ(next, rows);
+    }
+}
+
+TEST(Turns, AreMadeOfEntries) {
+  const TurnEntry entries[] = {{0, 0}, {1, 0, 0, 1}, {2, 0, 0, 1}, {2, 0, 1, 3}, {2, 1}};
+  const std::vector<Turn> turns = make_turns(std::begin(entries), std::end(entries));
+  ASSERT_EQ(turns.size(), 4u);
+  EXPECT_TRUE(turns[0].waits.empty());
+  EXPECT_EQ(turns[1].waits.size(), 1u);
+  ASSERT_EQ(turns[2].waits.size(), 2u);
+  EXPECT_EQ(turns[2].waits[1].device, 1);
+  EXPECT_EQ(turns[2].waits[1].turns, 3);
+  EXPECT_EQ(turns[3].microbatch, 1);
+}
+
+} // namespace
