@@ -23,7 +23,7 @@ struct Function {
   int64_t from = -1;     // of a transfer
   std::string when = {}; // "before" or "after" the parts of a batch; empty: for each, or for a
                          // batch that is not cut
-  bool updates = false;        // parameters: what threads share out by parameters, not by rows
+  bool updates = false;  // parameters: what threads share out by parameters, not by rows
   bool readsGradients = false; // or writes them, other than by an update
 };
 

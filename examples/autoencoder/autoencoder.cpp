@@ -22,7 +22,9 @@
 #include <algorithm>
 #include <cstdint>
 #include <initializer_list>
+#include <iterator>
 #include <memory>
+#include <vector>
 
 using namespace mpar;
 
@@ -88,37 +90,47 @@ private:
   struct Part : mpar::BatchPart {
     using BatchPart::BatchPart;
 
-    const float *x = nullptr;                // [rows, 12]
-    const float *target = nullptr;           // [rows, out 12]
-    float *layer1_relu = nullptr;            // [rows, out 256]
-    float *layer2_relu = nullptr;            // [rows, out 128]
-    const float *layer2_relu_on_1 = nullptr; // [rows, out 128]
-    float *layer3_relu = nullptr;            // [rows, out 64]
-    float *h = nullptr;                      // [rows, out 8]
-    const float *h_on_2 = nullptr;           // [rows, out 8]
-    float *layer5_relu = nullptr;            // [rows, out 64]
-    float *layer6_relu = nullptr;            // [rows, out 128]
-    const float *layer6_relu_on_3 = nullptr; // [rows, out 128]
-    float *layer7_relu = nullptr;            // [rows, out 256]
-    float *loss_difference = nullptr;        // [rows, out 12]
-    float *loss = nullptr;                   // []
-    float *layer6_relu_grad = nullptr;       // [rows, out 128]
-    float *h_grad = nullptr;                 // [rows, out 8]
-    float *layer2_relu_grad = nullptr;       // [rows, out 128]
-    float *loss_2 = nullptr;                 // []
-    float *layer8_out = nullptr;             // [rows, out 12]
+    const float *x = nullptr;                     // [rows, 12]
+    const float *target = nullptr;                // [rows, out 12]
+    float *layer1_relu = nullptr;                 // [rows, out 256]
+    float *layer2_relu = nullptr;                 // [rows, out 128]
+    const float *layer2_relu_on_1 = nullptr;      // [rows, out 128]
+    float *layer3_relu = nullptr;                 // [rows, out 64]
+    float *h = nullptr;                           // [rows, out 8]
+    const float *h_on_2 = nullptr;                // [rows, out 8]
+    float *layer5_relu = nullptr;                 // [rows, out 64]
+    float *layer6_relu = nullptr;                 // [rows, out 128]
+    const float *layer6_relu_on_3 = nullptr;      // [rows, out 128]
+    float *layer7_relu = nullptr;                 // [rows, out 256]
+    float *loss_difference = nullptr;             // [rows, out 12]
+    float *layer6_relu_grad = nullptr;            // [rows, out 128]
+    const float *layer6_relu_grad_on_2 = nullptr; // [rows, out 128]
+    float *h_grad = nullptr;                      // [rows, out 8]
+    const float *h_grad_on_1 = nullptr;           // [rows, out 8]
+    float *layer2_relu_grad = nullptr;            // [rows, out 128]
+    const float *layer2_relu_grad_on_0 = nullptr; // [rows, out 128]
+    float *layer8_out = nullptr;                  // [rows, out 12]
   };
 
   void forward_on_0(Part &part);
+  void transfer_0_to_1(Part &part);
   void forward_on_1(Part &part);
+  void transfer_1_to_2(Part &part);
   void forward_on_2(Part &part);
+  void transfer_2_to_3(Part &part);
   void forward_on_3(Part &part);
   void backward_on_3(Part &part);
+  void transfer_3_to_2(Part &part);
   void backward_on_2(Part &part);
+  void transfer_2_to_1(Part &part);
   void backward_on_1(Part &part);
+  void transfer_1_to_0(Part &part);
   void backward_on_0(Part &part);
   void finish_on_3(Part &part);
-  void update(Part &part);
+  void update_on_0(Part &part);
+  void update_on_1(Part &part);
+  void update_on_2(Part &part);
+  void update_on_3(Part &part);
   void evaluate_on_0(Part &part);
   void evaluate_on_1(Part &part);
   void evaluate_on_2(Part &part);
@@ -145,6 +157,13 @@ private:
   float *const layer7_bias_;   // [out 256], device 3
   float *const layer8_weight_; // [out 12, in 256], device 3
   float *const layer8_bias_;   // [out 12], device 3
+
+  // Parts of microbatches, where devices have workers.
+  std::vector<Part> parts_;
+
+  // Values of all rows together; they live for a call.
+  float *loss_2_ = nullptr; // []
+  float *loss_ = nullptr;   // []
 };
 
 ModelDescription Autoencoder::describe() {
@@ -203,6 +222,24 @@ ModelDescription Autoencoder::describe() {
   training.optimizer.eps = 1e-08;
   training.optimizer.lr = 0.001;
   training.optimizer.weight_decay = 0.0;
+
+  Schedule &schedule = description.schedule;
+  schedule.microbatches = 1;
+  schedule.part_rows = 64;
+  // Stages, in the order of train_step: device, and how they stand towards the microbatches.
+  using When = StageDescription::When;
+  schedule.stages = {{0, When::during}, {1, When::during}, {1, When::during}, {2, When::during},
+                     {2, When::during}, {3, When::during}, {3, When::during}, {3, When::during},
+                     {2, When::during}, {2, When::during}, {1, When::during}, {1, When::during},
+                     {0, When::during}, {0, When::during}, {3, When::after},  {0, When::after},
+                     {1, When::after},  {2, When::after},  {3, When::after}};
+  // Their turns where devices have workers: stage, microbatch, and a device of which so many turns
+  // must have finished first.
+  static constexpr TurnEntry turns[] = {
+      {0, 0},  {1, 0, 0, 1}, {2, 0},  {3, 0, 1, 2},  {4, 0},  {5, 0, 2, 2},  {6, 0},
+      {7, 0},  {8, 0, 3, 3}, {9, 0},  {10, 0, 2, 4}, {11, 0}, {12, 0, 1, 4}, {13, 0},
+      {14, 0}, {15, 0},      {16, 0}, {17, 0},       {18, 0}};
+  schedule.turns = make_turns(std::begin(turns), std::end(turns));
   return description;
 }
 
@@ -221,27 +258,54 @@ float Autoencoder::train_step(const Batch &batch) {
   check(batch);
   ++step();
   Part whole(*this, batch.rows);
+  const auto begin = [&](Part &part) {
+    part.x = static_cast<const float *>(batch.inputs[0]) + part.first_row * 12;
+    part.target = static_cast<const float *>(batch.target) + part.first_row * 12;
+  };
+  static constexpr void (Autoencoder::*stages[])(Part &) = {
+      &Autoencoder::forward_on_0,    &Autoencoder::transfer_0_to_1, &Autoencoder::forward_on_1,
+      &Autoencoder::transfer_1_to_2, &Autoencoder::forward_on_2,    &Autoencoder::transfer_2_to_3,
+      &Autoencoder::forward_on_3,    &Autoencoder::backward_on_3,   &Autoencoder::transfer_3_to_2,
+      &Autoencoder::backward_on_2,   &Autoencoder::transfer_2_to_1, &Autoencoder::backward_on_1,
+      &Autoencoder::transfer_1_to_0, &Autoencoder::backward_on_0,   &Autoencoder::finish_on_3,
+      &Autoencoder::update_on_0,     &Autoencoder::update_on_1,     &Autoencoder::update_on_2,
+      &Autoencoder::update_on_3};
+  if (workers()) {
+    run_turns(whole, parts_, begin,
+              [this](Part &part, int stage) { (this->*stages[stage])(part); });
+    return *loss_2_;
+  }
 
   // 64 rows at a time go through all layers and back: what one leaves in the cache the next finds
   // there. Sums over the batch are sums over these parts, in order.
   for_each_part(whole, 64, [&](Part &part) {
-    part.x = static_cast<const float *>(batch.inputs[0]) + part.first_row * 12;
-    part.target = static_cast<const float *>(batch.target) + part.first_row * 12;
+    begin(part);
 
-    forward_on_0(part);  // layer1, layer2
-    forward_on_1(part);  // layer3, layer4
-    forward_on_2(part);  // layer5, layer6
+    forward_on_0(part); // layer1, layer2
+    transfer_0_to_1(part);
+    forward_on_1(part); // layer3, layer4
+    transfer_1_to_2(part);
+    forward_on_2(part); // layer5, layer6
+    transfer_2_to_3(part);
     forward_on_3(part);  // layer7, layer8, loss
     backward_on_3(part); // loss, layer8, layer7
+    transfer_3_to_2(part);
     backward_on_2(part); // layer6, layer5
+    transfer_2_to_1(part);
     backward_on_1(part); // layer4, layer3
+    transfer_1_to_0(part);
     backward_on_0(part); // layer2, layer1
   });
-  sum_over_threads(whole, 3, whole.loss, 1);
-  finish_on_3(whole); // loss
-  for_each_share(whole, [&](Part &part) { update(part); });
+  sum_over_threads<float>(whole, 3, 0, 1); // loss
+  finish_on_3(whole);                      // loss
+  for_each_share(whole, [&](Part &part) {
+    update_on_0(part);
+    update_on_1(part);
+    update_on_2(part);
+    update_on_3(part);
+  });
 
-  return *whole.loss_2;
+  return *loss_2_;
 }
 
 void Autoencoder::forward_on_0(Part &part) {
@@ -259,13 +323,18 @@ void Autoencoder::forward_on_0(Part &part) {
          part.layer2_relu);
 }
 
-void Autoencoder::forward_on_1(Part &part) {
+void Autoencoder::transfer_0_to_1(Part &part) {
   Device &d0 = part.device(0);
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
   // layer2_relu: device 0 → 1, 512 B a row; layer3 reads it            autoencoder.mp:13
   part.layer2_relu_on_1 = transfer(d0, part.layer2_relu, d1, d1.rows<float>(0), rows * 128);
+}
+
+void Autoencoder::forward_on_1(Part &part) {
+  Device &d1 = part.device(1);
+  const int64_t rows = part.rows;
 
   // layer3 = Linear(128, 64)                                             autoencoder.mp:5
   part.layer3_relu = d1.rows<float>(1024); // [rows, out 64]
@@ -277,13 +346,18 @@ void Autoencoder::forward_on_1(Part &part) {
   linear(d1, rows, 64, 8, part.layer3_relu, layer4_weight_, layer4_bias_, Activation::relu, part.h);
 }
 
-void Autoencoder::forward_on_2(Part &part) {
+void Autoencoder::transfer_1_to_2(Part &part) {
   Device &d1 = part.device(1);
   Device &d2 = part.device(2);
   const int64_t rows = part.rows;
 
   // h: device 1 → 2, 32 B a row; layer5 reads it                       autoencoder.mp:13
   part.h_on_2 = transfer(d1, part.h, d2, d2.rows<float>(1280), rows * 8);
+}
+
+void Autoencoder::forward_on_2(Part &part) {
+  Device &d2 = part.device(2);
+  const int64_t rows = part.rows;
 
   // layer5 = Linear(8, 64)                                               autoencoder.mp:7
   part.layer5_relu = d2.rows<float>(1024); // [rows, out 64]
@@ -296,13 +370,18 @@ void Autoencoder::forward_on_2(Part &part) {
          part.layer6_relu);
 }
 
-void Autoencoder::forward_on_3(Part &part) {
+void Autoencoder::transfer_2_to_3(Part &part) {
   Device &d2 = part.device(2);
   Device &d3 = part.device(3);
   const int64_t rows = part.rows;
 
   // layer6_relu: device 2 → 3, 512 B a row; layer7 reads it            autoencoder.mp:14
   part.layer6_relu_on_3 = transfer(d2, part.layer6_relu, d3, d3.rows<float>(2048), rows * 128);
+}
+
+void Autoencoder::forward_on_3(Part &part) {
+  Device &d3 = part.device(3);
+  const int64_t rows = part.rows;
 
   // layer7 = Linear(128, 256)                                            autoencoder.mp:9
   part.layer7_relu = d3.rows<float>(0); // [rows, out 256]
@@ -319,8 +398,8 @@ void Autoencoder::forward_on_3(Part &part) {
   map(d3, rows * 12, Sub{}, part.loss_difference, layer8_out, part.target);
   float *const loss_mul = d3.rows<float>(1024); // [rows, out 12]
   map(d3, rows * 12, Square{}, loss_mul, part.loss_difference);
-  part.loss = d3.fixed<float>(0); // []
-  reduce(d3, Reduction::sum, Shape{rows, 12}, 1u << 0 | 1u << 1, loss_mul, part.loss, part.store);
+  float *const loss = d3.fixed<float>(0); // []
+  reduce(d3, Reduction::sum, Shape{rows, 12}, 1u << 0 | 1u << 1, loss_mul, loss, part.store);
 }
 
 void Autoencoder::backward_on_3(Part &part) {
@@ -359,18 +438,24 @@ void Autoencoder::backward_on_3(Part &part) {
          part.layer6_relu_on_3, layer7_weight_grad, part.store);
 }
 
-void Autoencoder::backward_on_2(Part &part) {
+void Autoencoder::transfer_3_to_2(Part &part) {
   Device &d2 = part.device(2);
   Device &d3 = part.device(3);
   const int64_t rows = part.rows;
 
   // layer6_relu_grad: device 3 → 2, 512 B a row                        linear.mp:8
-  const float *const layer6_relu_grad_on_2 =
+  part.layer6_relu_grad_on_2 =
       transfer(d3, part.layer6_relu_grad, d2, d2.rows<float>(512), rows * 128);
+}
+
+void Autoencoder::backward_on_2(Part &part) {
+  Device &d2 = part.device(2);
+  const int64_t rows = part.rows;
 
   // relu gradient                                                        autoencoder.mp:14
   float *const layer6_out_grad = d2.rows<float>(0); // [rows, out 128]
-  map(d2, rows * 128, ReluGradient{}, layer6_out_grad, part.layer6_relu, layer6_relu_grad_on_2);
+  map(d2, rows * 128, ReluGradient{}, layer6_out_grad, part.layer6_relu,
+      part.layer6_relu_grad_on_2);
 
   // layer6 = Linear(64, 128)                                             autoencoder.mp:8
   float *const layer6_bias_grad = d2.gradients() + 8768; // [out 128]
@@ -399,17 +484,22 @@ void Autoencoder::backward_on_2(Part &part) {
          layer5_weight_grad, part.store);
 }
 
-void Autoencoder::backward_on_1(Part &part) {
+void Autoencoder::transfer_2_to_1(Part &part) {
   Device &d1 = part.device(1);
   Device &d2 = part.device(2);
   const int64_t rows = part.rows;
 
   // h_grad: device 2 → 1, 32 B a row                                   linear.mp:8
-  const float *const h_grad_on_1 = transfer(d2, part.h_grad, d1, d1.rows<float>(512), rows * 8);
+  part.h_grad_on_1 = transfer(d2, part.h_grad, d1, d1.rows<float>(512), rows * 8);
+}
+
+void Autoencoder::backward_on_1(Part &part) {
+  Device &d1 = part.device(1);
+  const int64_t rows = part.rows;
 
   // relu gradient                                                        autoencoder.mp:13
   float *const layer4_out_grad = d1.rows<float>(768); // [rows, out 8]
-  map(d1, rows * 8, ReluGradient{}, layer4_out_grad, part.h, h_grad_on_1);
+  map(d1, rows * 8, ReluGradient{}, layer4_out_grad, part.h, part.h_grad_on_1);
 
   // layer4 = Linear(64, 8)                                               autoencoder.mp:6
   float *const layer4_bias_grad = d1.gradients() + 8768; // [out 8]
@@ -438,18 +528,24 @@ void Autoencoder::backward_on_1(Part &part) {
          part.layer2_relu_on_1, layer3_weight_grad, part.store);
 }
 
-void Autoencoder::backward_on_0(Part &part) {
+void Autoencoder::transfer_1_to_0(Part &part) {
   Device &d0 = part.device(0);
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
   // layer2_relu_grad: device 1 → 0, 512 B a row                        linear.mp:8
-  const float *const layer2_relu_grad_on_0 =
+  part.layer2_relu_grad_on_0 =
       transfer(d1, part.layer2_relu_grad, d0, d0.rows<float>(1024), rows * 128);
+}
+
+void Autoencoder::backward_on_0(Part &part) {
+  Device &d0 = part.device(0);
+  const int64_t rows = part.rows;
 
   // relu gradient                                                        autoencoder.mp:13
   float *const layer2_out_grad = d0.rows<float>(2048); // [rows, out 128]
-  map(d0, rows * 128, ReluGradient{}, layer2_out_grad, part.layer2_relu, layer2_relu_grad_on_0);
+  map(d0, rows * 128, ReluGradient{}, layer2_out_grad, part.layer2_relu,
+      part.layer2_relu_grad_on_0);
 
   // layer2 = Linear(256, 128)                                            autoencoder.mp:4
   float *const layer2_bias_grad = d0.gradients() + 36096; // [out 128]
@@ -480,18 +576,28 @@ void Autoencoder::finish_on_3(Part &part) {
   const int64_t rows = part.rows;
 
   // loss = mse                                                           autoencoder.mp:18
-  part.loss_2 = d3.fixed<float>(0); // []
-  map(d3, 1, Div{float(rows * 12)}, part.loss_2, part.loss);
+  float *const loss = d3.fixed<float>(0); // []
+  loss_2_ = d3.fixed<float>(0);           // []
+  map(d3, 1, Div{float(rows * 12)}, loss_2_, loss);
 }
 
-void Autoencoder::update(Part &part) {
+void Autoencoder::update_on_0(Part &part) {
   Device &d0 = part.device(0);
-  Device &d1 = part.device(1);
-  Device &d2 = part.device(2);
-  Device &d3 = part.device(3);
   adam(d0, optimizer(), step());
+}
+
+void Autoencoder::update_on_1(Part &part) {
+  Device &d1 = part.device(1);
   adam(d1, optimizer(), step());
+}
+
+void Autoencoder::update_on_2(Part &part) {
+  Device &d2 = part.device(2);
   adam(d2, optimizer(), step());
+}
+
+void Autoencoder::update_on_3(Part &part) {
+  Device &d3 = part.device(3);
   adam(d3, optimizer(), step());
 }
 
@@ -507,7 +613,7 @@ float Autoencoder::evaluate(const Batch &batch, const void *&output) {
   evaluate_on_3(whole); // layer7, layer8, loss
 
   output = whole.layer8_out;
-  return *whole.loss;
+  return *loss_;
 }
 
 void Autoencoder::evaluate_on_0(Part &part) {
@@ -583,8 +689,8 @@ void Autoencoder::evaluate_on_3(Part &part) {
   // loss = mse                                                           autoencoder.mp:18
   float *const loss_mul = d3.rows<float>(0); // [rows, out 12]
   map(d3, rows * 12, SubSquare{}, loss_mul, part.layer8_out, part.target);
-  part.loss = d3.fixed<float>(0); // []
-  reduce(d3, Reduction::mean, Shape{rows, 12}, 1u << 0 | 1u << 1, loss_mul, part.loss);
+  loss_ = d3.fixed<float>(0); // []
+  reduce(d3, Reduction::mean, Shape{rows, 12}, 1u << 0 | 1u << 1, loss_mul, loss_);
 }
 
 const void *Autoencoder::predict(const Batch &batch) {

@@ -19,7 +19,9 @@
 #include <algorithm>
 #include <cstdint>
 #include <initializer_list>
+#include <iterator>
 #include <memory>
+#include <vector>
 
 using namespace mpar;
 
@@ -67,27 +69,33 @@ private:
   struct Part : mpar::BatchPart {
     using BatchPart::BatchPart;
 
-    const float *image = nullptr;             // [rows, 64]
-    const int32_t *target = nullptr;          // [rows]
-    float *hidden1_relu = nullptr;            // [rows, out 256]
-    const float *hidden1_relu_on_1 = nullptr; // [rows, out 256]
-    float *hidden2_relu = nullptr;            // [rows, out 128]
-    const float *hidden2_relu_on_2 = nullptr; // [rows, out 128]
-    float *output_out = nullptr;              // [rows, out 10]
-    float *loss = nullptr;                    // []
-    float *hidden2_relu_grad = nullptr;       // [rows, out 128]
-    float *hidden1_relu_grad = nullptr;       // [rows, out 256]
-    float *loss_2 = nullptr;                  // []
+    const float *image = nullptr;                  // [rows, 64]
+    const int32_t *target = nullptr;               // [rows]
+    float *hidden1_relu = nullptr;                 // [rows, out 256]
+    const float *hidden1_relu_on_1 = nullptr;      // [rows, out 256]
+    float *hidden2_relu = nullptr;                 // [rows, out 128]
+    const float *hidden2_relu_on_2 = nullptr;      // [rows, out 128]
+    float *output_out = nullptr;                   // [rows, out 10]
+    float *hidden2_relu_grad = nullptr;            // [rows, out 128]
+    const float *hidden2_relu_grad_on_1 = nullptr; // [rows, out 128]
+    float *hidden1_relu_grad = nullptr;            // [rows, out 256]
+    const float *hidden1_relu_grad_on_0 = nullptr; // [rows, out 256]
   };
 
   void forward_on_0(Part &part);
+  void transfer_0_to_1(Part &part);
   void forward_on_1(Part &part);
+  void transfer_1_to_2(Part &part);
   void forward_on_2(Part &part);
   void backward_on_2(Part &part);
+  void transfer_2_to_1(Part &part);
   void backward_on_1(Part &part);
+  void transfer_1_to_0(Part &part);
   void backward_on_0(Part &part);
   void finish_on_2(Part &part);
-  void update(Part &part);
+  void update_on_0(Part &part);
+  void update_on_1(Part &part);
+  void update_on_2(Part &part);
   void evaluate_on_0(Part &part);
   void evaluate_on_1(Part &part);
   void evaluate_on_2(Part &part);
@@ -102,6 +110,13 @@ private:
   float *const hidden2_bias_;   // [out 128], device 1
   float *const output_weight_;  // [out 10, in 128], device 2
   float *const output_bias_;    // [out 10], device 2
+
+  // Parts of microbatches, where devices have workers.
+  std::vector<Part> parts_;
+
+  // Values of all rows together; they live for a call.
+  float *loss_2_ = nullptr; // []
+  float *loss_ = nullptr;   // []
 };
 
 ModelDescription Digits::describe() {
@@ -149,6 +164,22 @@ ModelDescription Digits::describe() {
   training.optimizer.eps = 1e-08;
   training.optimizer.lr = 0.001;
   training.optimizer.weight_decay = 0.01;
+
+  Schedule &schedule = description.schedule;
+  schedule.microbatches = 1;
+  schedule.part_rows = 64;
+  // Stages, in the order of train_step: device, and how they stand towards the microbatches.
+  using When = StageDescription::When;
+  schedule.stages = {{0, When::during}, {1, When::during}, {1, When::during}, {2, When::during},
+                     {2, When::during}, {2, When::during}, {1, When::during}, {1, When::during},
+                     {0, When::during}, {0, When::during}, {2, When::after},  {0, When::after},
+                     {1, When::after},  {2, When::after}};
+  // Their turns where devices have workers: stage, microbatch, and a device of which so many turns
+  // must have finished first.
+  static constexpr TurnEntry turns[] = {{0, 0},  {1, 0, 0, 1}, {2, 0},  {3, 0, 1, 2}, {4, 0},
+                                        {5, 0},  {6, 0, 2, 3}, {7, 0},  {8, 0, 1, 4}, {9, 0},
+                                        {10, 0}, {11, 0},      {12, 0}, {13, 0}};
+  schedule.turns = make_turns(std::begin(turns), std::end(turns));
   return description;
 }
 
@@ -162,25 +193,47 @@ float Digits::train_step(const Batch &batch) {
   check(batch);
   ++step();
   Part whole(*this, batch.rows);
+  const auto begin = [&](Part &part) {
+    part.image = static_cast<const float *>(batch.inputs[0]) + part.first_row * 64;
+    part.target = static_cast<const int32_t *>(batch.target) + part.first_row * 1;
+  };
+  static constexpr void (Digits::*stages[])(Part &) = {
+      &Digits::forward_on_0,    &Digits::transfer_0_to_1, &Digits::forward_on_1,
+      &Digits::transfer_1_to_2, &Digits::forward_on_2,    &Digits::backward_on_2,
+      &Digits::transfer_2_to_1, &Digits::backward_on_1,   &Digits::transfer_1_to_0,
+      &Digits::backward_on_0,   &Digits::finish_on_2,     &Digits::update_on_0,
+      &Digits::update_on_1,     &Digits::update_on_2};
+  if (workers()) {
+    run_turns(whole, parts_, begin,
+              [this](Part &part, int stage) { (this->*stages[stage])(part); });
+    return *loss_2_;
+  }
 
   // 64 rows at a time go through all layers and back: what one leaves in the cache the next finds
   // there. Sums over the batch are sums over these parts, in order.
   for_each_part(whole, 64, [&](Part &part) {
-    part.image = static_cast<const float *>(batch.inputs[0]) + part.first_row * 64;
-    part.target = static_cast<const int32_t *>(batch.target) + part.first_row * 1;
+    begin(part);
 
-    forward_on_0(part);  // hidden1
-    forward_on_1(part);  // hidden2
+    forward_on_0(part); // hidden1
+    transfer_0_to_1(part);
+    forward_on_1(part); // hidden2
+    transfer_1_to_2(part);
     forward_on_2(part);  // output, loss
     backward_on_2(part); // loss, output
+    transfer_2_to_1(part);
     backward_on_1(part); // hidden2
+    transfer_1_to_0(part);
     backward_on_0(part); // hidden1
   });
-  sum_over_threads(whole, 2, whole.loss, 1);
-  finish_on_2(whole); // loss
-  for_each_share(whole, [&](Part &part) { update(part); });
+  sum_over_threads<float>(whole, 2, 0, 1); // loss
+  finish_on_2(whole);                      // loss
+  for_each_share(whole, [&](Part &part) {
+    update_on_0(part);
+    update_on_1(part);
+    update_on_2(part);
+  });
 
-  return *whole.loss_2;
+  return *loss_2_;
 }
 
 void Digits::forward_on_0(Part &part) {
@@ -193,13 +246,18 @@ void Digits::forward_on_0(Part &part) {
          part.hidden1_relu);
 }
 
-void Digits::forward_on_1(Part &part) {
+void Digits::transfer_0_to_1(Part &part) {
   Device &d0 = part.device(0);
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
   // hidden1_relu: device 0 → 1, 1,024 B a row; hidden2 reads it        digits.mp:9
   part.hidden1_relu_on_1 = transfer(d0, part.hidden1_relu, d1, d1.rows<float>(0), rows * 256);
+}
+
+void Digits::forward_on_1(Part &part) {
+  Device &d1 = part.device(1);
+  const int64_t rows = part.rows;
 
   // hidden2 = Linear(256, 128)                                           digits.mp:4
   part.hidden2_relu = d1.rows<float>(2048); // [rows, out 128]
@@ -207,13 +265,18 @@ void Digits::forward_on_1(Part &part) {
          Activation::relu, part.hidden2_relu);
 }
 
-void Digits::forward_on_2(Part &part) {
+void Digits::transfer_1_to_2(Part &part) {
   Device &d1 = part.device(1);
   Device &d2 = part.device(2);
   const int64_t rows = part.rows;
 
   // hidden2_relu: device 1 → 2, 512 B a row; output reads it           digits.mp:9
   part.hidden2_relu_on_2 = transfer(d1, part.hidden2_relu, d2, d2.rows<float>(0), rows * 128);
+}
+
+void Digits::forward_on_2(Part &part) {
+  Device &d2 = part.device(2);
+  const int64_t rows = part.rows;
 
   // output = Linear(128, 10)                                             digits.mp:5
   part.output_out = d2.rows<float>(512); // [rows, out 10]
@@ -223,8 +286,8 @@ void Digits::forward_on_2(Part &part) {
   // loss = cross_entropy                                                 digits.mp:13
   float *const loss_cross_entropy = d2.rows<float>(552); // [rows]
   cross_entropy(d2, rows, 10, part.output_out, part.target, loss_cross_entropy);
-  part.loss = d2.fixed<float>(0); // []
-  reduce(d2, Reduction::sum, Shape{rows}, 1u << 0, loss_cross_entropy, part.loss, part.store);
+  float *const loss = d2.fixed<float>(0); // []
+  reduce(d2, Reduction::sum, Shape{rows}, 1u << 0, loss_cross_entropy, loss, part.store);
 }
 
 void Digits::backward_on_2(Part &part) {
@@ -250,18 +313,24 @@ void Digits::backward_on_2(Part &part) {
          part.hidden2_relu_on_2, output_weight_grad, part.store);
 }
 
-void Digits::backward_on_1(Part &part) {
+void Digits::transfer_2_to_1(Part &part) {
   Device &d1 = part.device(1);
   Device &d2 = part.device(2);
   const int64_t rows = part.rows;
 
   // hidden2_relu_grad: device 2 → 1, 512 B a row                       linear.mp:8
-  const float *const hidden2_relu_grad_on_1 =
+  part.hidden2_relu_grad_on_1 =
       transfer(d2, part.hidden2_relu_grad, d1, d1.rows<float>(1024), rows * 128);
+}
+
+void Digits::backward_on_1(Part &part) {
+  Device &d1 = part.device(1);
+  const int64_t rows = part.rows;
 
   // relu gradient                                                        digits.mp:9
   float *const hidden2_out_grad = d1.rows<float>(2048); // [rows, out 128]
-  map(d1, rows * 128, ReluGradient{}, hidden2_out_grad, part.hidden2_relu, hidden2_relu_grad_on_1);
+  map(d1, rows * 128, ReluGradient{}, hidden2_out_grad, part.hidden2_relu,
+      part.hidden2_relu_grad_on_1);
 
   // hidden2 = Linear(256, 128)                                           digits.mp:4
   float *const hidden2_bias_grad = d1.gradients() + 32768; // [out 128]
@@ -275,18 +344,24 @@ void Digits::backward_on_1(Part &part) {
          part.hidden1_relu_on_1, hidden2_weight_grad, part.store);
 }
 
-void Digits::backward_on_0(Part &part) {
+void Digits::transfer_1_to_0(Part &part) {
   Device &d0 = part.device(0);
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
   // hidden1_relu_grad: device 1 → 0, 1,024 B a row                     linear.mp:8
-  const float *const hidden1_relu_grad_on_0 =
+  part.hidden1_relu_grad_on_0 =
       transfer(d1, part.hidden1_relu_grad, d0, d0.rows<float>(1024), rows * 256);
+}
+
+void Digits::backward_on_0(Part &part) {
+  Device &d0 = part.device(0);
+  const int64_t rows = part.rows;
 
   // relu gradient                                                        digits.mp:9
   float *const hidden1_out_grad = d0.rows<float>(0); // [rows, out 256]
-  map(d0, rows * 256, ReluGradient{}, hidden1_out_grad, part.hidden1_relu, hidden1_relu_grad_on_0);
+  map(d0, rows * 256, ReluGradient{}, hidden1_out_grad, part.hidden1_relu,
+      part.hidden1_relu_grad_on_0);
 
   // hidden1 = Linear(64, 256)                                            digits.mp:3
   float *const hidden1_bias_grad = d0.gradients() + 16384; // [out 256]
@@ -302,16 +377,23 @@ void Digits::finish_on_2(Part &part) {
   const int64_t rows = part.rows;
 
   // loss = cross_entropy                                                 digits.mp:13
-  part.loss_2 = d2.fixed<float>(0); // []
-  map(d2, 1, Div_2{float(rows)}, part.loss_2, part.loss);
+  float *const loss = d2.fixed<float>(0); // []
+  loss_2_ = d2.fixed<float>(0);           // []
+  map(d2, 1, Div_2{float(rows)}, loss_2_, loss);
 }
 
-void Digits::update(Part &part) {
+void Digits::update_on_0(Part &part) {
   Device &d0 = part.device(0);
-  Device &d1 = part.device(1);
-  Device &d2 = part.device(2);
   adamw(d0, optimizer(), step());
+}
+
+void Digits::update_on_1(Part &part) {
+  Device &d1 = part.device(1);
   adamw(d1, optimizer(), step());
+}
+
+void Digits::update_on_2(Part &part) {
+  Device &d2 = part.device(2);
   adamw(d2, optimizer(), step());
 }
 
@@ -326,7 +408,7 @@ float Digits::evaluate(const Batch &batch, const void *&output) {
   evaluate_on_2(whole); // output, loss
 
   output = whole.output_out;
-  return *whole.loss;
+  return *loss_;
 }
 
 void Digits::evaluate_on_0(Part &part) {
@@ -371,8 +453,8 @@ void Digits::evaluate_on_2(Part &part) {
   // loss = cross_entropy                                                 digits.mp:13
   float *const loss_cross_entropy = d2.rows<float>(0); // [rows]
   cross_entropy(d2, rows, 10, part.output_out, part.target, loss_cross_entropy);
-  part.loss = d2.fixed<float>(0); // []
-  reduce(d2, Reduction::mean, Shape{rows}, 1u << 0, loss_cross_entropy, part.loss);
+  loss_ = d2.fixed<float>(0); // []
+  reduce(d2, Reduction::mean, Shape{rows}, 1u << 0, loss_cross_entropy, loss_);
 }
 
 const void *Digits::predict(const Batch &batch) {

@@ -24,7 +24,9 @@
 #include <algorithm>
 #include <cstdint>
 #include <initializer_list>
+#include <iterator>
 #include <memory>
+#include <vector>
 
 using namespace mpar;
 
@@ -84,106 +86,112 @@ private:
   struct Part : mpar::BatchPart {
     using BatchPart::BatchPart;
 
-    const int32_t *text = nullptr;          // [rows, time 128]
-    const int32_t *target = nullptr;        // [rows, time 128]
-    int32_t *wpe_out = nullptr;             // [time 128]
-    float *wpe_out_2 = nullptr;             // [time 128, embedding_dim 128]
-    const float *wte_weight_on_3 = nullptr; // [num_embeddings 256, embedding_dim 128]
-    float *x = nullptr;                     // [rows, time 128, embedding_dim 128]
-    float *h_0_ln_1_out = nullptr;          // [rows, time 128, normalized_shape 128]
-    float *h_0_ln_1_out_mean = nullptr;     // [rows, time 128]
-    float *h_0_ln_1_out_scale = nullptr;    // [rows, time 128]
-    float *h_0_attn_permute = nullptr;      // [rows, heads 4, time 128, dim 32]
-    float *h_0_attn_permute_2 = nullptr;    // [rows, kv_heads 4, time 128, dim 32]
-    float *h_0_attn_permute_3 = nullptr;    // [rows, kv_heads 4, time 128, dim 32]
-    float *h_0_attn_y = nullptr;            // [rows, heads 4, time 128, dim 32]
-    float *h_0_attn_y_log_sums = nullptr;   // [rows, heads 4, time 128]
-    float *h_0_attn_out = nullptr;          // [rows, time 128, heads 4, dim 32]
-    float *h_0_out = nullptr;               // [rows, time 128, width 128]
-    float *h_0_ln_2_out = nullptr;          // [rows, time 128, normalized_shape 128]
-    float *h_0_ln_2_out_mean = nullptr;     // [rows, time 128]
-    float *h_0_ln_2_out_scale = nullptr;    // [rows, time 128]
-    float *h_0_mlp_c_fc_out = nullptr;      // [rows * 128, out 512]
-    float *h_0_mlp_out = nullptr;           // [rows, time 128, out 512]
-    float *x_2 = nullptr;                   // [rows, time 128, width 128]
-    const float *x_on_1 = nullptr;          // [rows, time 128, width 128]
-    float *h_1_ln_1_out = nullptr;          // [rows, time 128, normalized_shape 128]
-    float *h_1_ln_1_out_mean = nullptr;     // [rows, time 128]
-    float *h_1_ln_1_out_scale = nullptr;    // [rows, time 128]
-    float *h_1_attn_permute = nullptr;      // [rows, heads 4, time 128, dim 32]
-    float *h_1_attn_permute_2 = nullptr;    // [rows, kv_heads 4, time 128, dim 32]
-    float *h_1_attn_permute_3 = nullptr;    // [rows, kv_heads 4, time 128, dim 32]
-    float *h_1_attn_y = nullptr;            // [rows, heads 4, time 128, dim 32]
-    float *h_1_attn_y_log_sums = nullptr;   // [rows, heads 4, time 128]
-    float *h_1_attn_out = nullptr;          // [rows, time 128, heads 4, dim 32]
-    float *h_1_out = nullptr;               // [rows, time 128, width 128]
-    float *h_1_ln_2_out = nullptr;          // [rows, time 128, normalized_shape 128]
-    float *h_1_ln_2_out_mean = nullptr;     // [rows, time 128]
-    float *h_1_ln_2_out_scale = nullptr;    // [rows, time 128]
-    float *h_1_mlp_c_fc_out = nullptr;      // [rows * 128, out 512]
-    float *h_1_mlp_out = nullptr;           // [rows, time 128, out 512]
-    float *x_3 = nullptr;                   // [rows, time 128, width 128]
-    const float *x_on_2 = nullptr;          // [rows, time 128, width 128]
-    float *h_2_ln_1_out = nullptr;          // [rows, time 128, normalized_shape 128]
-    float *h_2_ln_1_out_mean = nullptr;     // [rows, time 128]
-    float *h_2_ln_1_out_scale = nullptr;    // [rows, time 128]
-    float *h_2_attn_permute = nullptr;      // [rows, heads 4, time 128, dim 32]
-    float *h_2_attn_permute_2 = nullptr;    // [rows, kv_heads 4, time 128, dim 32]
-    float *h_2_attn_permute_3 = nullptr;    // [rows, kv_heads 4, time 128, dim 32]
-    float *h_2_attn_y = nullptr;            // [rows, heads 4, time 128, dim 32]
-    float *h_2_attn_y_log_sums = nullptr;   // [rows, heads 4, time 128]
-    float *h_2_attn_out = nullptr;          // [rows, time 128, heads 4, dim 32]
-    float *h_2_out = nullptr;               // [rows, time 128, width 128]
-    float *h_2_ln_2_out = nullptr;          // [rows, time 128, normalized_shape 128]
-    float *h_2_ln_2_out_mean = nullptr;     // [rows, time 128]
-    float *h_2_ln_2_out_scale = nullptr;    // [rows, time 128]
-    float *h_2_mlp_c_fc_out = nullptr;      // [rows * 128, out 512]
-    float *h_2_mlp_out = nullptr;           // [rows, time 128, out 512]
-    float *x_4 = nullptr;                   // [rows, time 128, width 128]
-    const float *x_on_3 = nullptr;          // [rows, time 128, width 128]
-    float *h_3_ln_1_out = nullptr;          // [rows, time 128, normalized_shape 128]
-    float *h_3_ln_1_out_mean = nullptr;     // [rows, time 128]
-    float *h_3_ln_1_out_scale = nullptr;    // [rows, time 128]
-    float *h_3_attn_permute = nullptr;      // [rows, heads 4, time 128, dim 32]
-    float *h_3_attn_permute_2 = nullptr;    // [rows, kv_heads 4, time 128, dim 32]
-    float *h_3_attn_permute_3 = nullptr;    // [rows, kv_heads 4, time 128, dim 32]
-    float *h_3_attn_y = nullptr;            // [rows, heads 4, time 128, dim 32]
-    float *h_3_attn_y_log_sums = nullptr;   // [rows, heads 4, time 128]
-    float *h_3_attn_out = nullptr;          // [rows, time 128, heads 4, dim 32]
-    float *h_3_out = nullptr;               // [rows, time 128, width 128]
-    float *h_3_ln_2_out = nullptr;          // [rows, time 128, normalized_shape 128]
-    float *h_3_ln_2_out_mean = nullptr;     // [rows, time 128]
-    float *h_3_ln_2_out_scale = nullptr;    // [rows, time 128]
-    float *h_3_mlp_c_fc_out = nullptr;      // [rows * 128, out 512]
-    float *h_3_mlp_out = nullptr;           // [rows, time 128, out 512]
-    float *x_5 = nullptr;                   // [rows, time 128, width 128]
-    float *ln_f_out = nullptr;              // [rows, time 128, normalized_shape 128]
-    float *ln_f_out_mean = nullptr;         // [rows, time 128]
-    float *ln_f_out_scale = nullptr;        // [rows, time 128]
-    float *lm_head_matmul = nullptr;        // [rows * 128, out 256]
-    float *loss = nullptr;                  // []
-    float *wte_weight_grad = nullptr;       // [num_embeddings 256, embedding_dim 128]
-    float *x_grad = nullptr;                // [rows, time 128, width 128]
-    float *x_grad_2 = nullptr;              // [rows, time 128, width 128]
-    float *x_grad_3 = nullptr;              // [rows, time 128, width 128]
-    float *wpe_broadcast = nullptr;         // [time 128, width 128]
-    float *wte_out = nullptr;               // [num_embeddings 256, embedding_dim 128]
-    float *loss_2 = nullptr;                // []
+    const int32_t *text = nullptr;        // [rows, time 128]
+    const int32_t *target = nullptr;      // [rows, time 128]
+    float *x = nullptr;                   // [rows, time 128, embedding_dim 128]
+    float *h_0_ln_1_out = nullptr;        // [rows, time 128, normalized_shape 128]
+    float *h_0_ln_1_out_mean = nullptr;   // [rows, time 128]
+    float *h_0_ln_1_out_scale = nullptr;  // [rows, time 128]
+    float *h_0_attn_permute = nullptr;    // [rows, heads 4, time 128, dim 32]
+    float *h_0_attn_permute_2 = nullptr;  // [rows, kv_heads 4, time 128, dim 32]
+    float *h_0_attn_permute_3 = nullptr;  // [rows, kv_heads 4, time 128, dim 32]
+    float *h_0_attn_y = nullptr;          // [rows, heads 4, time 128, dim 32]
+    float *h_0_attn_y_log_sums = nullptr; // [rows, heads 4, time 128]
+    float *h_0_attn_out = nullptr;        // [rows, time 128, heads 4, dim 32]
+    float *h_0_out = nullptr;             // [rows, time 128, width 128]
+    float *h_0_ln_2_out = nullptr;        // [rows, time 128, normalized_shape 128]
+    float *h_0_ln_2_out_mean = nullptr;   // [rows, time 128]
+    float *h_0_ln_2_out_scale = nullptr;  // [rows, time 128]
+    float *h_0_mlp_c_fc_out = nullptr;    // [rows * 128, out 512]
+    float *h_0_mlp_out = nullptr;         // [rows, time 128, out 512]
+    float *x_2 = nullptr;                 // [rows, time 128, width 128]
+    const float *x_on_1 = nullptr;        // [rows, time 128, width 128]
+    float *h_1_ln_1_out = nullptr;        // [rows, time 128, normalized_shape 128]
+    float *h_1_ln_1_out_mean = nullptr;   // [rows, time 128]
+    float *h_1_ln_1_out_scale = nullptr;  // [rows, time 128]
+    float *h_1_attn_permute = nullptr;    // [rows, heads 4, time 128, dim 32]
+    float *h_1_attn_permute_2 = nullptr;  // [rows, kv_heads 4, time 128, dim 32]
+    float *h_1_attn_permute_3 = nullptr;  // [rows, kv_heads 4, time 128, dim 32]
+    float *h_1_attn_y = nullptr;          // [rows, heads 4, time 128, dim 32]
+    float *h_1_attn_y_log_sums = nullptr; // [rows, heads 4, time 128]
+    float *h_1_attn_out = nullptr;        // [rows, time 128, heads 4, dim 32]
+    float *h_1_out = nullptr;             // [rows, time 128, width 128]
+    float *h_1_ln_2_out = nullptr;        // [rows, time 128, normalized_shape 128]
+    float *h_1_ln_2_out_mean = nullptr;   // [rows, time 128]
+    float *h_1_ln_2_out_scale = nullptr;  // [rows, time 128]
+    float *h_1_mlp_c_fc_out = nullptr;    // [rows * 128, out 512]
+    float *h_1_mlp_out = nullptr;         // [rows, time 128, out 512]
+    float *x_3 = nullptr;                 // [rows, time 128, width 128]
+    const float *x_on_2 = nullptr;        // [rows, time 128, width 128]
+    float *h_2_ln_1_out = nullptr;        // [rows, time 128, normalized_shape 128]
+    float *h_2_ln_1_out_mean = nullptr;   // [rows, time 128]
+    float *h_2_ln_1_out_scale = nullptr;  // [rows, time 128]
+    float *h_2_attn_permute = nullptr;    // [rows, heads 4, time 128, dim 32]
+    float *h_2_attn_permute_2 = nullptr;  // [rows, kv_heads 4, time 128, dim 32]
+    float *h_2_attn_permute_3 = nullptr;  // [rows, kv_heads 4, time 128, dim 32]
+    float *h_2_attn_y = nullptr;          // [rows, heads 4, time 128, dim 32]
+    float *h_2_attn_y_log_sums = nullptr; // [rows, heads 4, time 128]
+    float *h_2_attn_out = nullptr;        // [rows, time 128, heads 4, dim 32]
+    float *h_2_out = nullptr;             // [rows, time 128, width 128]
+    float *h_2_ln_2_out = nullptr;        // [rows, time 128, normalized_shape 128]
+    float *h_2_ln_2_out_mean = nullptr;   // [rows, time 128]
+    float *h_2_ln_2_out_scale = nullptr;  // [rows, time 128]
+    float *h_2_mlp_c_fc_out = nullptr;    // [rows * 128, out 512]
+    float *h_2_mlp_out = nullptr;         // [rows, time 128, out 512]
+    float *x_4 = nullptr;                 // [rows, time 128, width 128]
+    const float *x_on_3 = nullptr;        // [rows, time 128, width 128]
+    float *h_3_ln_1_out = nullptr;        // [rows, time 128, normalized_shape 128]
+    float *h_3_ln_1_out_mean = nullptr;   // [rows, time 128]
+    float *h_3_ln_1_out_scale = nullptr;  // [rows, time 128]
+    float *h_3_attn_permute = nullptr;    // [rows, heads 4, time 128, dim 32]
+    float *h_3_attn_permute_2 = nullptr;  // [rows, kv_heads 4, time 128, dim 32]
+    float *h_3_attn_permute_3 = nullptr;  // [rows, kv_heads 4, time 128, dim 32]
+    float *h_3_attn_y = nullptr;          // [rows, heads 4, time 128, dim 32]
+    float *h_3_attn_y_log_sums = nullptr; // [rows, heads 4, time 128]
+    float *h_3_attn_out = nullptr;        // [rows, time 128, heads 4, dim 32]
+    float *h_3_out = nullptr;             // [rows, time 128, width 128]
+    float *h_3_ln_2_out = nullptr;        // [rows, time 128, normalized_shape 128]
+    float *h_3_ln_2_out_mean = nullptr;   // [rows, time 128]
+    float *h_3_ln_2_out_scale = nullptr;  // [rows, time 128]
+    float *h_3_mlp_c_fc_out = nullptr;    // [rows * 128, out 512]
+    float *h_3_mlp_out = nullptr;         // [rows, time 128, out 512]
+    float *x_5 = nullptr;                 // [rows, time 128, width 128]
+    float *ln_f_out = nullptr;            // [rows, time 128, normalized_shape 128]
+    float *ln_f_out_mean = nullptr;       // [rows, time 128]
+    float *ln_f_out_scale = nullptr;      // [rows, time 128]
+    float *lm_head_matmul = nullptr;      // [rows * 128, out 256]
+    float *x_grad = nullptr;              // [rows, time 128, width 128]
+    const float *x_grad_on_2 = nullptr;   // [rows, time 128, width 128]
+    float *x_grad_2 = nullptr;            // [rows, time 128, width 128]
+    const float *x_grad_on_1 = nullptr;   // [rows, time 128, width 128]
+    float *x_grad_3 = nullptr;            // [rows, time 128, width 128]
+    const float *x_grad_on_0 = nullptr;   // [rows, time 128, width 128]
   };
 
   void prepare_on_0(Part &part);
-  void prepare_on_3(Part &part);
+  void transfer_0_to_3(Part &part);
   void forward_on_0(Part &part);
+  void transfer_0_to_1(Part &part);
   void forward_on_1(Part &part);
+  void transfer_1_to_2(Part &part);
   void forward_on_2(Part &part);
+  void transfer_2_to_3(Part &part);
   void forward_on_3(Part &part);
   void backward_on_3(Part &part);
+  void transfer_3_to_2(Part &part);
   void backward_on_2(Part &part);
+  void transfer_2_to_1(Part &part);
   void backward_on_1(Part &part);
+  void transfer_1_to_0(Part &part);
   void backward_on_0(Part &part);
   void finish_on_3(Part &part);
   void finish_on_0(Part &part);
-  void update(Part &part);
+  void transfer_3_to_0(Part &part);
+  void finish_on_0_part_2(Part &part);
+  void update_on_0(Part &part);
+  void update_on_1(Part &part);
+  void update_on_2(Part &part);
+  void update_on_3(Part &part);
   void evaluate_on_0(Part &part);
   void evaluate_on_1(Part &part);
   void evaluate_on_2(Part &part);
@@ -247,6 +255,17 @@ private:
   float *const h_3_mlp_c_proj_bias_;    // [out 128], device 3
   float *const ln_f_weight_;            // [normalized_shape 128], device 3
   float *const ln_f_bias_;              // [normalized_shape 128], device 3
+
+  // Parts of microbatches, where devices have workers.
+  std::vector<Part> parts_;
+
+  // Values of all rows together; they live for a call.
+  int32_t *wpe_out_ = nullptr;                  // [time 128]
+  float *wpe_out_2_ = nullptr;                  // [time 128, embedding_dim 128]
+  const float *wte_weight_on_3_ = nullptr;      // [num_embeddings 256, embedding_dim 128]
+  float *loss_2_ = nullptr;                     // []
+  const float *wte_weight_grad_on_0_ = nullptr; // [num_embeddings 256, embedding_dim 128]
+  float *loss_ = nullptr;                       // []
 };
 
 ModelDescription Gpt::describe() {
@@ -359,6 +378,26 @@ ModelDescription Gpt::describe() {
   training.optimizer.eps = 1e-08;
   training.optimizer.lr = 0.001;
   training.optimizer.weight_decay = 0.01;
+
+  Schedule &schedule = description.schedule;
+  schedule.microbatches = 1;
+  schedule.part_rows = 64;
+  // Stages, in the order of train_step: device, and how they stand towards the microbatches.
+  using When = StageDescription::When;
+  schedule.stages = {{0, When::before}, {3, When::before}, {0, When::during}, {1, When::during},
+                     {1, When::during}, {2, When::during}, {2, When::during}, {3, When::during},
+                     {3, When::during}, {3, When::during}, {2, When::during}, {2, When::during},
+                     {1, When::during}, {1, When::during}, {0, When::during}, {0, When::during},
+                     {3, When::after},  {0, When::after},  {0, When::after},  {0, When::after},
+                     {0, When::after},  {1, When::after},  {2, When::after},  {3, When::after}};
+  // Their turns where devices have workers: stage, microbatch, and a device of which so many turns
+  // must have finished first.
+  static constexpr TurnEntry turns[] = {
+      {0, 0},  {1, 0},        {2, 0},  {3, 0, 0, 2}, {3, 0, 3, 1},  {4, 0},  {5, 0, 1, 2},
+      {6, 0},  {7, 0, 2, 2},  {8, 0},  {9, 0},       {10, 0, 3, 4}, {11, 0}, {12, 0, 2, 4},
+      {13, 0}, {14, 0, 1, 4}, {15, 0}, {16, 0},      {17, 0},       {18, 0}, {19, 0},
+      {20, 0}, {21, 0},       {22, 0}, {23, 0}};
+  schedule.turns = make_turns(std::begin(turns), std::end(turns));
   return description;
 }
 
@@ -415,60 +454,88 @@ float Gpt::train_step(const Batch &batch) {
   check(batch);
   ++step();
   Part whole(*this, batch.rows);
+  const auto begin = [&](Part &part) {
+    part.text = static_cast<const int32_t *>(batch.inputs[0]) + part.first_row * 128;
+    part.target = static_cast<const int32_t *>(batch.target) + part.first_row * 128;
+  };
+  static constexpr void (Gpt::*stages[])(Part &) = {
+      &Gpt::prepare_on_0,    &Gpt::transfer_0_to_3, &Gpt::forward_on_0,    &Gpt::transfer_0_to_1,
+      &Gpt::forward_on_1,    &Gpt::transfer_1_to_2, &Gpt::forward_on_2,    &Gpt::transfer_2_to_3,
+      &Gpt::forward_on_3,    &Gpt::backward_on_3,   &Gpt::transfer_3_to_2, &Gpt::backward_on_2,
+      &Gpt::transfer_2_to_1, &Gpt::backward_on_1,   &Gpt::transfer_1_to_0, &Gpt::backward_on_0,
+      &Gpt::finish_on_3,     &Gpt::finish_on_0,     &Gpt::transfer_3_to_0, &Gpt::finish_on_0_part_2,
+      &Gpt::update_on_0,     &Gpt::update_on_1,     &Gpt::update_on_2,     &Gpt::update_on_3};
+  if (workers()) {
+    run_turns(whole, parts_, begin,
+              [this](Part &part, int stage) { (this->*stages[stage])(part); });
+    return *loss_2_;
+  }
   prepare_on_0(whole); // wpe
-  prepare_on_3(whole);
+  transfer_0_to_3(whole);
 
   // 64 rows at a time go through all layers and back: what one leaves in the cache the next finds
   // there. Sums over the batch are sums over these parts, in order.
   for_each_part(whole, 64, [&](Part &part) {
-    part.text = static_cast<const int32_t *>(batch.inputs[0]) + part.first_row * 128;
-    part.target = static_cast<const int32_t *>(batch.target) + part.first_row * 128;
+    begin(part);
 
     forward_on_0(part); // wte, h.0.ln_1, h.0.attn.c_attn, h.0.attn, h.0.attn.c_proj, h.0, h.0.ln_2,
                         // h.0.mlp.c_fc, h.0.mlp, h.0.mlp.c_proj
+    transfer_0_to_1(part);
     forward_on_1(part); // h.1.ln_1, h.1.attn.c_attn, h.1.attn, h.1.attn.c_proj, h.1, h.1.ln_2,
                         // h.1.mlp.c_fc, h.1.mlp, h.1.mlp.c_proj
+    transfer_1_to_2(part);
     forward_on_2(part); // h.2.ln_1, h.2.attn.c_attn, h.2.attn, h.2.attn.c_proj, h.2, h.2.ln_2,
                         // h.2.mlp.c_fc, h.2.mlp, h.2.mlp.c_proj
-    forward_on_3(part); // h.3.ln_1, h.3.attn.c_attn, h.3.attn, h.3.attn.c_proj, h.3, h.3.ln_2,
-                        // h.3.mlp.c_fc, h.3.mlp, h.3.mlp.c_proj, ln_f, lm_head, loss
+    transfer_2_to_3(part);
+    forward_on_3(part);  // h.3.ln_1, h.3.attn.c_attn, h.3.attn, h.3.attn.c_proj, h.3, h.3.ln_2,
+                         // h.3.mlp.c_fc, h.3.mlp, h.3.mlp.c_proj, ln_f, lm_head, loss
     backward_on_3(part); // loss, lm_head, ln_f, h.3.mlp.c_proj, h.3.mlp, h.3.mlp.c_fc, h.3.ln_2,
                          // h.3, h.3.attn.c_proj, h.3.attn, h.3.attn.c_attn, h.3.ln_1, h.2
+    transfer_3_to_2(part);
     backward_on_2(part); // h.2.mlp.c_proj, h.2.mlp, h.2.mlp.c_fc, h.2.ln_2, h.2, h.2.attn.c_proj,
                          // h.2.attn, h.2.attn.c_attn, h.2.ln_1, h.1
+    transfer_2_to_1(part);
     backward_on_1(part); // h.1.mlp.c_proj, h.1.mlp, h.1.mlp.c_fc, h.1.ln_2, h.1, h.1.attn.c_proj,
                          // h.1.attn, h.1.attn.c_attn, h.1.ln_1, h.0
+    transfer_1_to_0(part);
     backward_on_0(part); // h.0.mlp.c_proj, h.0.mlp, h.0.mlp.c_fc, h.0.ln_2, h.0, h.0.attn.c_proj,
                          // h.0.attn, h.0.attn.c_attn, h.0.ln_1, wte
   });
-  sum_over_threads(whole, 3, whole.loss, 1);
-  sum_over_threads(whole, 3, whole.wte_weight_grad, 32768);
-  sum_over_threads(whole, 0, whole.wpe_broadcast, 16384);
-  sum_over_threads(whole, 0, whole.wte_out, 32768);
+  sum_over_threads<float>(whole, 3, 262144, 1);     // loss
+  sum_over_threads<float>(whole, 3, 131072, 32768); // wte_weight_grad
+  sum_over_threads<float>(whole, 0, 196608, 16384); // wpe_broadcast
+  sum_over_threads<float>(whole, 0, 0, 32768);      // wte_out
   whole.add_gradients();
   finish_on_3(whole); // loss
-  finish_on_0(whole); // wpe, wte
-  for_each_share(whole, [&](Part &part) { update(part); });
+  finish_on_0(whole); // wpe
+  transfer_3_to_0(whole);
+  finish_on_0_part_2(whole); // wte
+  for_each_share(whole, [&](Part &part) {
+    update_on_0(part);
+    update_on_1(part);
+    update_on_2(part);
+    update_on_3(part);
+  });
 
-  return *whole.loss_2;
+  return *loss_2_;
 }
 
 void Gpt::prepare_on_0(Part &part) {
   Device &d0 = part.device(0);
 
   // wpe = Embedding(context, width, std: 0.02)                           gpt.mp:5
-  part.wpe_out = d0.fixed<int32_t>(262144); // [time 128]
-  map(d0, Shape{128}, Copy{}, part.wpe_out, Index{{1}});
-  part.wpe_out_2 = d0.fixed<float>(131072); // [time 128, embedding_dim 128]
-  gather(d0, 128, 128, 128, "wpe.weight", wpe_weight_, part.wpe_out, part.wpe_out_2);
+  wpe_out_ = d0.fixed<int32_t>(262144); // [time 128]
+  map(d0, Shape{128}, Copy{}, wpe_out_, Index{{1}});
+  wpe_out_2_ = d0.fixed<float>(131072); // [time 128, embedding_dim 128]
+  gather(d0, 128, 128, 128, "wpe.weight", wpe_weight_, wpe_out_, wpe_out_2_);
 }
 
-void Gpt::prepare_on_3(Part &part) {
+void Gpt::transfer_0_to_3(Part &part) {
   Device &d0 = part.device(0);
   Device &d3 = part.device(3);
 
   // wte_weight: device 0 → 3, 131,072 B; lm_head reads it              embedding.mp:7
-  part.wte_weight_on_3 = transfer(d0, wte_weight_, d3, d3.fixed<float>(0), 32768);
+  wte_weight_on_3_ = transfer(d0, wte_weight_, d3, d3.fixed<float>(0), 32768);
 }
 
 void Gpt::forward_on_0(Part &part) {
@@ -482,7 +549,7 @@ void Gpt::forward_on_0(Part &part) {
   // add                                                                  gpt.mp:14
   part.x = d0.rows<float>(786432); // [rows, time 128, embedding_dim 128]
   map(d0, Shape{rows, 128, 128}, Add{}, part.x, strided(wte_out, {16384, 128, 1}),
-      strided(part.wpe_out_2, {0, 128, 1}));
+      strided(wpe_out_2_, {0, 128, 1}));
 
   // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
   part.h_0_ln_1_out = d0.rows<float>(851968);        // [rows, time 128, normalized_shape 128]
@@ -559,13 +626,18 @@ void Gpt::forward_on_0(Part &part) {
   map(d0, rows * 16384, Add{}, part.x_2, part.h_0_out, h_0_mlp_c_proj_out);
 }
 
-void Gpt::forward_on_1(Part &part) {
+void Gpt::transfer_0_to_1(Part &part) {
   Device &d0 = part.device(0);
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
   // x: device 0 → 1, 65,536 B a row; h.1, h.1.ln_1 read it             transformer.mp:87
   part.x_on_1 = transfer(d0, part.x_2, d1, d1.rows<float>(786432), rows * 16384);
+}
+
+void Gpt::forward_on_1(Part &part) {
+  Device &d1 = part.device(1);
+  const int64_t rows = part.rows;
 
   // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
   part.h_1_ln_1_out = d1.rows<float>(851968);        // [rows, time 128, normalized_shape 128]
@@ -642,13 +714,18 @@ void Gpt::forward_on_1(Part &part) {
   map(d1, rows * 16384, Add{}, part.x_3, part.h_1_out, h_1_mlp_c_proj_out);
 }
 
-void Gpt::forward_on_2(Part &part) {
+void Gpt::transfer_1_to_2(Part &part) {
   Device &d1 = part.device(1);
   Device &d2 = part.device(2);
   const int64_t rows = part.rows;
 
   // x: device 1 → 2, 65,536 B a row; h.2, h.2.ln_1 read it             transformer.mp:87
   part.x_on_2 = transfer(d1, part.x_3, d2, d2.rows<float>(786432), rows * 16384);
+}
+
+void Gpt::forward_on_2(Part &part) {
+  Device &d2 = part.device(2);
+  const int64_t rows = part.rows;
 
   // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
   part.h_2_ln_1_out = d2.rows<float>(851968);        // [rows, time 128, normalized_shape 128]
@@ -725,13 +802,18 @@ void Gpt::forward_on_2(Part &part) {
   map(d2, rows * 16384, Add{}, part.x_4, part.h_2_out, h_2_mlp_c_proj_out);
 }
 
-void Gpt::forward_on_3(Part &part) {
+void Gpt::transfer_2_to_3(Part &part) {
   Device &d2 = part.device(2);
   Device &d3 = part.device(3);
   const int64_t rows = part.rows;
 
   // x: device 2 → 3, 65,536 B a row; h.3, h.3.ln_1 read it             transformer.mp:87
   part.x_on_3 = transfer(d2, part.x_4, d3, d3.rows<float>(786432), rows * 16384);
+}
+
+void Gpt::forward_on_3(Part &part) {
+  Device &d3 = part.device(3);
+  const int64_t rows = part.rows;
 
   // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
   part.h_3_ln_1_out = d3.rows<float>(851968);        // [rows, time 128, normalized_shape 128]
@@ -817,13 +899,13 @@ void Gpt::forward_on_3(Part &part) {
   // lm_head = Linear(width, 256, bias: false, weight: wte.weight)        gpt.mp:10
   part.lm_head_matmul = d3.rows<float>(524288); // [rows * 128, out 256]
   matmul(d3, 1, rows * 128, 256, 128, Transpose::no, Transpose::yes, part.ln_f_out,
-         part.wte_weight_on_3, part.lm_head_matmul);
+         wte_weight_on_3_, part.lm_head_matmul);
 
   // loss = cross_entropy                                                 gpt.mp:20
   float *const loss_cross_entropy = d3.rows<float>(655360); // [rows, time 128]
   cross_entropy(d3, rows * 128, 256, part.lm_head_matmul, part.target, loss_cross_entropy);
-  part.loss = d3.fixed<float>(262144); // []
-  reduce(d3, Reduction::sum, Shape{rows, 128}, 1u << 0 | 1u << 1, loss_cross_entropy, part.loss,
+  float *const loss = d3.fixed<float>(262144); // []
+  reduce(d3, Reduction::sum, Shape{rows, 128}, 1u << 0 | 1u << 1, loss_cross_entropy, loss,
          part.store);
 }
 
@@ -841,10 +923,10 @@ void Gpt::backward_on_3(Part &part) {
   // lm_head = Linear(width, 256, bias: false, weight: wte.weight)        gpt.mp:10
   float *const lm_head_reshape_grad = d3.rows<float>(524288); // [rows * 128, in 128]
   matmul(d3, 1, rows * 128, 128, 256, Transpose::no, Transpose::no, lm_head_out_grad_2,
-         part.wte_weight_on_3, lm_head_reshape_grad);
-  part.wte_weight_grad = d3.fixed<float>(131072); // [num_embeddings 256, embedding_dim 128]
+         wte_weight_on_3_, lm_head_reshape_grad);
+  float *const wte_weight_grad = d3.fixed<float>(131072); // [num_embeddings 256, embedding_dim 128]
   matmul(d3, 1, 256, 128, rows * 128, Transpose::yes, Transpose::no, lm_head_out_grad_2,
-         part.ln_f_out, part.wte_weight_grad, part.store);
+         part.ln_f_out, wte_weight_grad, part.store);
 
   // ln_f = LayerNorm(width)                                              gpt.mp:9
   float *const x_grad = d3.rows<float>(1441792);           // [rows, time 128, width 128]
@@ -961,25 +1043,29 @@ void Gpt::backward_on_3(Part &part) {
   map(d3, rows * 16384, Add{}, part.x_grad, h_3_out_grad_2, x_grad_2);
 }
 
-void Gpt::backward_on_2(Part &part) {
+void Gpt::transfer_3_to_2(Part &part) {
   Device &d2 = part.device(2);
   Device &d3 = part.device(3);
   const int64_t rows = part.rows;
 
   // x_grad: device 3 → 2, 65,536 B a row; h.2, h.2.mlp.c_proj read it  transformer.mp:87
-  const float *const x_grad_on_2 =
-      transfer(d3, part.x_grad, d2, d2.rows<float>(1376256), rows * 16384);
+  part.x_grad_on_2 = transfer(d3, part.x_grad, d2, d2.rows<float>(1376256), rows * 16384);
+}
+
+void Gpt::backward_on_2(Part &part) {
+  Device &d2 = part.device(2);
+  const int64_t rows = part.rows;
 
   // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
   float *const h_2_mlp_c_proj_broadcast = d2.gradients() + 198144; // [width 128]
-  reduce(d2, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, x_grad_on_2,
+  reduce(d2, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, part.x_grad_on_2,
          h_2_mlp_c_proj_broadcast, part.store);
   float *const h_2_mlp_c_proj_reshape_grad = d2.rows<float>(524288); // [rows * 128, in 512]
-  matmul(d2, 1, rows * 128, 512, 128, Transpose::no, Transpose::no, x_grad_on_2,
+  matmul(d2, 1, rows * 128, 512, 128, Transpose::no, Transpose::no, part.x_grad_on_2,
          h_2_mlp_c_proj_weight_, h_2_mlp_c_proj_reshape_grad);
   float *const h_2_mlp_c_proj_weight_grad = d2.gradients() + 132608; // [out 128, in 512]
-  matmul(d2, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, x_grad_on_2, part.h_2_mlp_out,
-         h_2_mlp_c_proj_weight_grad, part.store);
+  matmul(d2, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, part.x_grad_on_2,
+         part.h_2_mlp_out, h_2_mlp_c_proj_weight_grad, part.store);
 
   // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
   float *const h_2_mlp_c_fc_out_grad = d2.rows<float>(0); // [rows, time 128, out 512]
@@ -1007,7 +1093,7 @@ void Gpt::backward_on_2(Part &part) {
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
   float *const h_2_out_grad_2 = d2.rows<float>(196608); // [rows, time 128, width 128]
-  map(d2, rows * 16384, Add{}, h_2_out_grad_2, x_grad_on_2, h_2_out_grad);
+  map(d2, rows * 16384, Add{}, h_2_out_grad_2, part.x_grad_on_2, h_2_out_grad);
 
   // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
   float *const h_2_attn_c_proj_broadcast = d2.gradients() + 66176; // [width 128]
@@ -1077,25 +1163,29 @@ void Gpt::backward_on_2(Part &part) {
   map(d2, rows * 16384, Add{}, part.x_grad_2, h_2_out_grad_2, x_grad);
 }
 
-void Gpt::backward_on_1(Part &part) {
+void Gpt::transfer_2_to_1(Part &part) {
   Device &d1 = part.device(1);
   Device &d2 = part.device(2);
   const int64_t rows = part.rows;
 
   // x_grad: device 2 → 1, 65,536 B a row; h.1, h.1.mlp.c_proj read it  transformer.mp:87
-  const float *const x_grad_on_1 =
-      transfer(d2, part.x_grad_2, d1, d1.rows<float>(1376256), rows * 16384);
+  part.x_grad_on_1 = transfer(d2, part.x_grad_2, d1, d1.rows<float>(1376256), rows * 16384);
+}
+
+void Gpt::backward_on_1(Part &part) {
+  Device &d1 = part.device(1);
+  const int64_t rows = part.rows;
 
   // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
   float *const h_1_mlp_c_proj_broadcast = d1.gradients() + 198144; // [width 128]
-  reduce(d1, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, x_grad_on_1,
+  reduce(d1, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, part.x_grad_on_1,
          h_1_mlp_c_proj_broadcast, part.store);
   float *const h_1_mlp_c_proj_reshape_grad = d1.rows<float>(524288); // [rows * 128, in 512]
-  matmul(d1, 1, rows * 128, 512, 128, Transpose::no, Transpose::no, x_grad_on_1,
+  matmul(d1, 1, rows * 128, 512, 128, Transpose::no, Transpose::no, part.x_grad_on_1,
          h_1_mlp_c_proj_weight_, h_1_mlp_c_proj_reshape_grad);
   float *const h_1_mlp_c_proj_weight_grad = d1.gradients() + 132608; // [out 128, in 512]
-  matmul(d1, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, x_grad_on_1, part.h_1_mlp_out,
-         h_1_mlp_c_proj_weight_grad, part.store);
+  matmul(d1, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, part.x_grad_on_1,
+         part.h_1_mlp_out, h_1_mlp_c_proj_weight_grad, part.store);
 
   // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
   float *const h_1_mlp_c_fc_out_grad = d1.rows<float>(0); // [rows, time 128, out 512]
@@ -1123,7 +1213,7 @@ void Gpt::backward_on_1(Part &part) {
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
   float *const h_1_out_grad_2 = d1.rows<float>(196608); // [rows, time 128, width 128]
-  map(d1, rows * 16384, Add{}, h_1_out_grad_2, x_grad_on_1, h_1_out_grad);
+  map(d1, rows * 16384, Add{}, h_1_out_grad_2, part.x_grad_on_1, h_1_out_grad);
 
   // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
   float *const h_1_attn_c_proj_broadcast = d1.gradients() + 66176; // [width 128]
@@ -1193,25 +1283,29 @@ void Gpt::backward_on_1(Part &part) {
   map(d1, rows * 16384, Add{}, part.x_grad_3, h_1_out_grad_2, x_grad);
 }
 
-void Gpt::backward_on_0(Part &part) {
+void Gpt::transfer_1_to_0(Part &part) {
   Device &d0 = part.device(0);
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
   // x_grad: device 1 → 0, 65,536 B a row; h.0, h.0.mlp.c_proj read it  transformer.mp:87
-  const float *const x_grad_on_0 =
-      transfer(d1, part.x_grad_3, d0, d0.rows<float>(1376256), rows * 16384);
+  part.x_grad_on_0 = transfer(d1, part.x_grad_3, d0, d0.rows<float>(1376256), rows * 16384);
+}
+
+void Gpt::backward_on_0(Part &part) {
+  Device &d0 = part.device(0);
+  const int64_t rows = part.rows;
 
   // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
   float *const h_0_mlp_c_proj_broadcast = d0.gradients() + 247296; // [width 128]
-  reduce(d0, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, x_grad_on_0,
+  reduce(d0, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, part.x_grad_on_0,
          h_0_mlp_c_proj_broadcast, part.store);
   float *const h_0_mlp_c_proj_reshape_grad = d0.rows<float>(524288); // [rows * 128, in 512]
-  matmul(d0, 1, rows * 128, 512, 128, Transpose::no, Transpose::no, x_grad_on_0,
+  matmul(d0, 1, rows * 128, 512, 128, Transpose::no, Transpose::no, part.x_grad_on_0,
          h_0_mlp_c_proj_weight_, h_0_mlp_c_proj_reshape_grad);
   float *const h_0_mlp_c_proj_weight_grad = d0.gradients() + 181760; // [out 128, in 512]
-  matmul(d0, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, x_grad_on_0, part.h_0_mlp_out,
-         h_0_mlp_c_proj_weight_grad, part.store);
+  matmul(d0, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, part.x_grad_on_0,
+         part.h_0_mlp_out, h_0_mlp_c_proj_weight_grad, part.store);
 
   // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
   float *const h_0_mlp_c_fc_out_grad = d0.rows<float>(0); // [rows, time 128, out 512]
@@ -1239,7 +1333,7 @@ void Gpt::backward_on_0(Part &part) {
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
   float *const h_0_out_grad_2 = d0.rows<float>(196608); // [rows, time 128, width 128]
-  map(d0, rows * 16384, Add{}, h_0_out_grad_2, x_grad_on_0, h_0_out_grad);
+  map(d0, rows * 16384, Add{}, h_0_out_grad_2, part.x_grad_on_0, h_0_out_grad);
 
   // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
   float *const h_0_attn_c_proj_broadcast = d0.gradients() + 115328; // [width 128]
@@ -1309,13 +1403,12 @@ void Gpt::backward_on_0(Part &part) {
   map(d0, rows * 16384, Add{}, x_grad_2, h_0_out_grad_2, x_grad);
 
   // reduce                                                               gpt.mp:14
-  part.wpe_broadcast = d0.fixed<float>(196608); // [time 128, width 128]
-  reduce(d0, Reduction::sum, Shape{rows, 128, 128}, 1u << 0, x_grad_2, part.wpe_broadcast,
-         part.store);
+  float *const wpe_broadcast = d0.fixed<float>(196608); // [time 128, width 128]
+  reduce(d0, Reduction::sum, Shape{rows, 128, 128}, 1u << 0, x_grad_2, wpe_broadcast, part.store);
 
   // wte = Embedding(256, width, std: 0.02)                               gpt.mp:4
-  part.wte_out = d0.fixed<float>(0); // [num_embeddings 256, embedding_dim 128]
-  scatter_add(d0, 256, 128, rows * 128, "wte", part.text, x_grad_2, part.wte_out, part.store);
+  float *const wte_out = d0.fixed<float>(0); // [num_embeddings 256, embedding_dim 128]
+  scatter_add(d0, 256, 128, rows * 128, "wte", part.text, x_grad_2, wte_out, part.store);
 }
 
 void Gpt::finish_on_3(Part &part) {
@@ -1323,35 +1416,55 @@ void Gpt::finish_on_3(Part &part) {
   const int64_t rows = part.rows;
 
   // loss = cross_entropy                                                 gpt.mp:20
-  part.loss_2 = d3.fixed<float>(262144); // []
-  map(d3, 1, Div_2{float(rows * 128)}, part.loss_2, part.loss);
+  float *const loss = d3.fixed<float>(262144); // []
+  loss_2_ = d3.fixed<float>(262144);           // []
+  map(d3, 1, Div_2{float(rows * 128)}, loss_2_, loss);
 }
 
 void Gpt::finish_on_0(Part &part) {
   Device &d0 = part.device(0);
-  Device &d3 = part.device(3);
 
   // wpe = Embedding(context, width, std: 0.02)                           gpt.mp:5
+  float *const wpe_broadcast = d0.fixed<float>(196608);  // [time 128, width 128]
   float *const wpe_weight_grad = d0.gradients() + 32768; // [num_embeddings 128, embedding_dim 128]
-  scatter_add(d0, 128, 128, 128, "wpe.weight", part.wpe_out, part.wpe_broadcast, wpe_weight_grad);
-
-  // wte_weight_grad: device 3 → 0, 131,072 B; wte reads it             linear.mp:8
-  const float *const wte_weight_grad_on_0 =
-      transfer(d3, part.wte_weight_grad, d0, d0.fixed<float>(131072), 32768);
-
-  // wte = Embedding(256, width, std: 0.02)                               gpt.mp:4
-  float *const wte_weight_grad = d0.gradients(); // [num_embeddings 256, embedding_dim 128]
-  map(d0, 32768, Add{}, wte_weight_grad, wte_weight_grad_on_0, part.wte_out);
+  scatter_add(d0, 128, 128, 128, "wpe.weight", wpe_out_, wpe_broadcast, wpe_weight_grad);
 }
 
-void Gpt::update(Part &part) {
+void Gpt::transfer_3_to_0(Part &part) {
   Device &d0 = part.device(0);
-  Device &d1 = part.device(1);
-  Device &d2 = part.device(2);
   Device &d3 = part.device(3);
+
+  // wte_weight_grad: device 3 → 0, 131,072 B; wte reads it             linear.mp:8
+  float *const wte_weight_grad = d3.fixed<float>(131072); // [num_embeddings 256, embedding_dim 128]
+  wte_weight_grad_on_0_ = transfer(d3, wte_weight_grad, d0, d0.fixed<float>(131072), 32768);
+}
+
+void Gpt::finish_on_0_part_2(Part &part) {
+  Device &d0 = part.device(0);
+
+  // wte = Embedding(256, width, std: 0.02)                               gpt.mp:4
+  float *const wte_out = d0.fixed<float>(0);       // [num_embeddings 256, embedding_dim 128]
+  float *const wte_weight_grad_2 = d0.gradients(); // [num_embeddings 256, embedding_dim 128]
+  map(d0, 32768, Add{}, wte_weight_grad_2, wte_weight_grad_on_0_, wte_out);
+}
+
+void Gpt::update_on_0(Part &part) {
+  Device &d0 = part.device(0);
   adamw(d0, optimizer(), step());
+}
+
+void Gpt::update_on_1(Part &part) {
+  Device &d1 = part.device(1);
   adamw(d1, optimizer(), step());
+}
+
+void Gpt::update_on_2(Part &part) {
+  Device &d2 = part.device(2);
   adamw(d2, optimizer(), step());
+}
+
+void Gpt::update_on_3(Part &part) {
+  Device &d3 = part.device(3);
   adamw(d3, optimizer(), step());
 }
 
@@ -1371,7 +1484,7 @@ float Gpt::evaluate(const Batch &batch, const void *&output) {
                         // h.3.mlp.c_fc, h.3.mlp, h.3.mlp.c_proj, ln_f, lm_head, loss
 
   output = whole.lm_head_matmul;
-  return *whole.loss;
+  return *loss_;
 }
 
 void Gpt::evaluate_on_0(Part &part) {
@@ -1731,8 +1844,8 @@ void Gpt::evaluate_on_3(Part &part) {
   // loss = cross_entropy                                                 gpt.mp:20
   float *const loss_cross_entropy = d3.rows<float>(131072); // [rows, time 128]
   cross_entropy(d3, rows * 128, 256, part.lm_head_matmul, part.target, loss_cross_entropy);
-  part.loss = d3.fixed<float>(0); // []
-  reduce(d3, Reduction::mean, Shape{rows, 128}, 1u << 0 | 1u << 1, loss_cross_entropy, part.loss);
+  loss_ = d3.fixed<float>(0); // []
+  reduce(d3, Reduction::mean, Shape{rows, 128}, 1u << 0 | 1u << 1, loss_cross_entropy, loss_);
 }
 
 const void *Gpt::predict(const Batch &batch) {

@@ -278,7 +278,9 @@ std::optional<int> parse_command_line(int argc, char **argv, const ModelDescript
     add_data_flags(app, model, options);
     add_training_flags(app, model, options);
     add_file_flags(app, options);
-    app.add_option("--devices", options.devices, "What the program's devices are: auto, cpu, or cpu:K for a worker on core K, one a device")
+    app.add_option("--devices", options.devices,
+                   "What the program's devices are: auto, cpu, or cpu:K for a worker on core K, "
+                   "one a device")
         ->group("Running");
     app.add_option("--threads", options.threads, "Threads that work on a batch (1)")
         ->check(whole<int>(1))
