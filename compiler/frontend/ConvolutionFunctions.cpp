@@ -8,8 +8,9 @@ namespace mparc {
 
 using Sizes = SmallVector<int64_t, 3>;
 
-/// Larger steps and windows than any dimension's size; sums of a few of them are far from overflow.
-static constexpr int64_t kLargestSize = int64_t(1) << 40;
+/// More than any kernel or window needs; sums of a few are far from what 32 bits hold, in which
+/// libraries of kernels count.
+static constexpr int64_t kLargestSize = int64_t(1) << 24;
 
 /// The number of dimensions that a function's name ends in: 2 of `conv2d`.
 static unsigned spatialCount(const FunctionCall &call) {
