@@ -20,7 +20,11 @@
 namespace mpar {
 namespace {
 
+/// At most; see queries_of_a_block.
 constexpr int64_t block_queries = 64;
+/// Up to so many keys, causal attention takes half as many queries at a time: of what is computed
+/// for the keys beside the diagonal, which only some of the queries see, less is thrown away.
+constexpr int64_t few_keys = 512;
 constexpr int64_t block_keys = 256;
 // The first query of a block sees the first key of every block of keys that is worked on with it.
 static_assert(block_keys % block_queries == 0);
@@ -36,6 +40,10 @@ struct Block {
   int64_t query, queries; // the first, and how many
   int64_t key, keys;
 };
+
+int64_t queries_of_a_block(const AttentionSizes &sizes) {
+  return sizes.causal == Causal::yes && sizes.keys <= few_keys ? block_queries / 2 : block_queries;
+}
 
 /// What a thread works in.
 struct Workspace {
@@ -155,6 +163,8 @@ MPAR_MULTIVERSION void soften(const Block &block, bool causal, float scale, floa
     hide(block, scores);
   if (block.queries == block_queries) // a constant count of columns stays in registers
     soften_columns(block.keys, block_queries, scale, scores, largest, sum, rescale);
+  else if (block.queries == block_queries / 2)
+    soften_columns(block.keys, block_queries / 2, scale, scores, largest, sum, rescale);
   else
     soften_columns(block.keys, block.queries, scale, scores, largest, sum, rescale);
 }
@@ -187,7 +197,7 @@ struct Head {
 void attend_block(const AttentionSizes &sizes, const Head &head, int64_t query, float scale,
                   const Workspace &workspace) {
   const bool causal = sizes.causal == Causal::yes;
-  const int64_t queries = std::min(block_queries, sizes.queries - query);
+  const int64_t queries = std::min(queries_of_a_block(sizes), sizes.queries - query);
   const int64_t seen = causal ? std::min(sizes.keys, query + queries) : sizes.keys;
   float largest[block_queries], sum[block_queries] = {}, rescale[block_queries];
   std::fill_n(largest, block_queries, -infinity);
@@ -263,6 +273,8 @@ MPAR_MULTIVERSION void differentiate(const Block &block, bool causal, float scal
     hide(block, scores);
   if (block.queries == block_queries)
     differentiate_columns(block.keys, block_queries, scale, log_sums, means, scores, changes);
+  else if (block.queries == block_queries / 2)
+    differentiate_columns(block.keys, block_queries / 2, scale, log_sums, means, scores, changes);
   else
     differentiate_columns(block.keys, block.queries, scale, log_sums, means, scores, changes);
 }
@@ -304,7 +316,7 @@ void attention(Device &device, const AttentionSizes &sizes, const float *q, cons
       const Head head{q + i * sizes.queries * sizes.depth, k + shared * sizes.keys * sizes.depth,
                       v + shared * sizes.keys * sizes.width, y + i * sizes.queries * sizes.width,
                       log_sums + i * sizes.queries};
-      for (int64_t query = 0; query < sizes.queries; query += block_queries)
+      for (int64_t query = 0; query < sizes.queries; query += queries_of_a_block(sizes))
         attend_block(sizes, head, query, scale, workspace);
     }
   });
@@ -316,6 +328,7 @@ void attention_gradient(Device &device, const AttentionSizes &sizes, const float
   const float scale = scale_of(sizes);
   const int64_t group = sizes.heads / sizes.shared_heads;
   const bool causal = sizes.causal == Causal::yes;
+  const int64_t step = queries_of_a_block(sizes);
   for_each_shared_head(device, sizes, [&](int64_t shared, const Workspace &workspace) {
     const int64_t at_keys = shared * sizes.keys * sizes.depth;
     const int64_t at_values = shared * sizes.keys * sizes.width;
@@ -329,8 +342,8 @@ void attention_gradient(Device &device, const AttentionSizes &sizes, const float
                                 v + at_values,         y + at_results, log_sums + i * sizes.queries,
                                 dq + at_queries,       dk + at_keys,   dv + at_values};
         // Queries before the first key see none of the block.
-        for (int64_t query = causal ? key : 0; query < sizes.queries; query += block_queries) {
-          const int64_t queries = std::min(block_queries, sizes.queries - query);
+        for (int64_t query = causal ? key : 0; query < sizes.queries; query += step) {
+          const int64_t queries = std::min(step, sizes.queries - query);
           const int64_t seen = causal ? std::min(sizes.keys, query + queries) : sizes.keys;
           add_block(sizes, head, {query, queries, key, std::min(block_keys, seen - key)}, scale,
                     workspace);
