@@ -184,6 +184,36 @@ def Mp_ClipScaleOp : Mp_Op<"clip_scale", [Pure, AllTypesMatch<["squared_norm", "
   let assemblyFormat = "$squared_norm `to` $norm attr-dict `:` type($squared_norm)";
 }
 
+def Mp_LossScaleOp : Mp_Op<"loss_scale", [Pure]> {
+  let summary = "what the loss is multiplied by in this step, so that its gradients are not too small for f16";
+  let description = [{
+    The adjoint of the loss. It changes from step to step as `mp.unscale` says, in steps of a factor of two.
+
+    ```mlir
+    %s = mp.loss_scale : tensor<f32, #mp.dims<>>
+    ```
+  }];
+  let results = (outs Mp_Scalar:$result);
+  let assemblyFormat = "attr-dict `:` type($result)";
+}
+
+def Mp_UnscaleOp : Mp_Op<"unscale", [AllTypesMatch<["squared_norm", "result"]>]> {
+  let summary = "what gradients of the scaled loss are multiplied by, clipped to `norm` where there is one";
+  let description = [{
+    1 / scale, and with `norm` what `mp.clip_scale` gives for the gradients so unscaled, times that. Where `squared_norm` is
+    not finite, because a gradient is not, the result is none either, and the step is to be skipped. Sets the scale of the
+    next step: once a step.
+
+    ```mlir
+    %s = mp.unscale %n : tensor<f32, #mp.dims<>>
+    %t = mp.unscale %n to 1.0 : tensor<f32, #mp.dims<>>
+    ```
+  }];
+  let arguments = (ins Mp_Scalar:$squared_norm, OptionalAttr<F64Attr>:$norm);
+  let results = (outs Mp_Scalar:$result);
+  let assemblyFormat = "$squared_norm (`to` $norm^)? attr-dict `:` type($squared_norm)";
+}
+
 def Mp_AssignOp : Mp_Op<"assign"> {
   let summary = "sets a buffer, once a step, after everything that reads it";
   let description = [{
@@ -200,15 +230,17 @@ def Mp_AssignOp : Mp_Op<"assign"> {
 def Mp_UpdateOp : Mp_Op<"update"> {
   let summary = "one step of the optimiser over all parameters of a device";
   let description = [{
-    The gradients are multiplied by `scale` first, where there is one.
+    The gradients are multiplied by `scale` first, where there is one. `skipping`: where it is not finite, nothing changes, and
+    the step does not count for the optimiser.
 
     ```mlir
     mp.update "adam" {mp.device = 0 : i64}
     mp.update "adam" scale %s : tensor<f32, #mp.dims<>>
+    mp.update "adam" scale %s : tensor<f32, #mp.dims<>> skipping
     ```
   }];
-  let arguments = (ins StrAttr:$optimizer, Optional<Mp_Scalar>:$scale);
-  let assemblyFormat = "$optimizer (`scale` $scale^ `:` type($scale))? attr-dict";
+  let arguments = (ins StrAttr:$optimizer, Optional<Mp_Scalar>:$scale, UnitAttr:$skipping);
+  let assemblyFormat = "$optimizer (`scale` $scale^ `:` type($scale))? (`skipping` $skipping^)? attr-dict";
 }
 
 def Mp_TransferOp : Mp_Op<"transfer", [Pure, AllTypesMatch<["input", "result"]>]> {

@@ -48,6 +48,9 @@ static cl::opt<std::string> expectedPath(
     "expect", cl::desc("a file of lines `loss|output|gradient <path>|buffer <path> = numbers` to "
                        "compare with"));
 static cl::opt<double>
+    lossScale("loss-scale", cl::desc("what a loss is multiplied by, where gradients are in f16"),
+              cl::init(RunOptions().lossScale));
+static cl::opt<double>
     tolerance("tolerance", cl::desc("of --expect and --check-gradients, relative"), cl::init(1e-6));
 static cl::opt<bool> values("values", cl::desc("print every number, rather than hashes"));
 static cl::opt<bool> aliasTransfers("alias-transfers", cl::desc("let transfers copy nothing"));
@@ -168,6 +171,7 @@ int main(int argc, char **argv) {
   options.rows = rows;
   options.largestBatch = largestBatch;
   options.seed = seed;
+  options.lossScale = lossScale;
   options.aliasTransfers = aliasTransfers;
   options.poisonDead = poisonDead;
   if (comparePhasesFlag)

@@ -88,7 +88,7 @@ static std::string stageName(Operation *op) {
     work = "update";
   else if (isa<AssignOp>(op))
     work = "update_buffers";
-  else if (isa<SquaredNormOp, ClipScaleOp>(op))
+  else if (isa<SquaredNormOp, ClipScaleOp, UnscaleOp>(op))
     work = "clip_gradients";
   else if (auto when = op->getAttrOfType<StringAttr>(kWhen))
     work = when.getValue() == "before" ? "prepare" : "finish";

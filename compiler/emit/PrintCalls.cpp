@@ -305,6 +305,15 @@ void CallPrinter::call(ClipScaleOp op) {
       << name(op.getResult()) << ");\n";
 }
 
+void CallPrinter::call(LossScaleOp op) {
+  out << "loss_scale(" << device(op) << ", loss_scaling(), " << name(op.getResult()) << ");\n";
+}
+
+void CallPrinter::call(UnscaleOp op) {
+  out << "unscale(" << device(op) << ", optimizer(), loss_scaling(), " << name(op.getSquaredNorm())
+      << ", " << name(op.getResult()) << ");\n";
+}
+
 void CallPrinter::call(CallTensorOp op) {
   auto view = [&](Value value, StringRef constness, StringRef data) {
     out << ", View<" << constness << elementTypeName(getElementTypeOrSelf(value.getType())) << ">{"
@@ -325,8 +334,10 @@ void CallPrinter::call(CallTensorOp op) {
 }
 
 void CallPrinter::call(UpdateOp op) {
-  out << op.getOptimizer() << "(" << device(op) << ", optimizer(), step()"
-      << (op.getScale() ? ", " + name(op.getScale()) : "") << ");\n";
+  out << op.getOptimizer() << "(" << device(op) << ", optimizer(), "
+      << (op.getSkipping() ? "updates()" : "step()")
+      << (op.getScale() ? ", " + name(op.getScale()) : "")
+      << (op.getSkipping() ? ", NonFinite::skip" : "") << ");\n";
 }
 
 void CallPrinter::call(AssignOp op) {
@@ -372,11 +383,11 @@ void CallPrinter::print(Operation *op) {
   llvm::TypeSwitch<Operation *>(op)
       .Case<LinearOp, MatmulOp, ReduceOp, SoftmaxOp, LogSoftmaxOp, ArgmaxOp, MapOp, BroadcastOp,
             PermuteOp, SliceOp, PadOp, ConcatOp, ConstantOp, ExtentOp, SquaredNormOp, ClipScaleOp,
-            UpdateOp, AssignOp, GatherOp, ScatterAddOp, CrossEntropyOp, CrossEntropyGradientOp,
-            AttentionOp, AttentionGradientOp, LayerNormOp, LayerNormGradientOp, RmsNormOp,
-            RmsNormGradientOp, CallTensorOp, ConvOp, ConvInputGradientOp, ConvWeightGradientOp,
-            MaxPoolOp, MaxPoolGradientOp, AvgPoolOp, AvgPoolGradientOp>(
-          [&](auto concrete) { call(concrete); })
+            LossScaleOp, UnscaleOp, UpdateOp, AssignOp, GatherOp, ScatterAddOp, CrossEntropyOp,
+            CrossEntropyGradientOp, AttentionOp, AttentionGradientOp, LayerNormOp,
+            LayerNormGradientOp, RmsNormOp, RmsNormGradientOp, CallTensorOp, ConvOp,
+            ConvInputGradientOp, ConvWeightGradientOp, MaxPoolOp, MaxPoolGradientOp, AvgPoolOp,
+            AvgPoolGradientOp>([&](auto concrete) { call(concrete); })
       .Default([](Operation *) { llvm_unreachable("mp-prepare-emission leaves nothing else"); });
 }
 

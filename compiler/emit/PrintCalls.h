@@ -53,6 +53,8 @@ private:
   void call(mp::ExtentOp op);
   void call(mp::SquaredNormOp op);
   void call(mp::ClipScaleOp op);
+  void call(mp::LossScaleOp op);
+  void call(mp::UnscaleOp op);
   void call(mp::UpdateOp op);
   void call(mp::AssignOp op);
   void call(mp::GatherOp op);

@@ -110,6 +110,8 @@ static void printPorts(const ModelIndex &index, llvm::raw_ostream &out) {
     out << "description.least_rows = " << leastRows(train) << ";\n";
   if (auto work = train ? train->getAttrOfType<IntegerAttr>(kRowMultiplications) : IntegerAttr())
     out << "description.row_multiplications = " << work.getInt() << ";\n";
+  if (train && !train.getBlock().getOps<LossScaleOp>().empty())
+    out << "description.scales_loss = true;\n";
   if (train)
     out << "description.target = "
         << port(cast<StringAttr>(train.getNames().getValue().back()).getValue(),

@@ -56,7 +56,7 @@ std::string FilePrinter::layerComment(Operation *op) {
   if (isa<UpdateOp>(op))
     return "";
   TrainingOp training = index.training;
-  if (isa<SquaredNormOp, ClipScaleOp>(op))
+  if (isa<SquaredNormOp, ClipScaleOp, UnscaleOp>(op))
     return comment("the norm of all gradients", placeComment(op->getLoc()));
   if (op->getAttrOfType<StringAttr>(kLayer) && training)
     return comment(("loss = " + training.getLoss()).str(), placeComment(training.getLoc()));

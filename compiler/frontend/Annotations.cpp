@@ -14,11 +14,7 @@ mlir::Type Evaluator::precisionOf(const ast::Annotation &annotation) {
   const ast::Expr &value = *annotation.arguments.front().value;
   auto *word = llvm::dyn_cast<ast::NameExpr>(&value);
   llvm::StringRef name = word ? word->name.text : "";
-  if (name == "f16") {
-    session.unsupported(annotation.range, "`@precision(f16)` is");
-    return {};
-  }
-  if (name == "bf16" || name == "f32")
+  if (name == "bf16" || name == "f16" || name == "f32")
     return elementType(word->name);
   session.error(value.range, "a precision is `bf16`, `f16` or `f32`" +
                                  (word ? didYouMean(name, {"bf16", "f16", "f32"}) : ""));

@@ -164,6 +164,18 @@ LogicalResult compute(Operation *op, OperandView get, ArrayRef<View> results,
                                        result);
         return success();
       })
+      .Case([&](LossScaleOp) {
+        *result.as<Scalar>() = static_cast<Scalar>(surroundings.lossScale);
+        return success();
+      })
+      .Case([&](UnscaleOp unscale) {
+        std::optional<double> norm;
+        if (auto given = unscale.getNorm())
+          norm = given->convertToDouble();
+        interpreter::unscale<Scalar>(get(unscale.getSquaredNorm()), norm, surroundings.lossScale,
+                                     result);
+        return success();
+      })
       .Default([](Operation *other) {
         return other->emitError("cannot interpret ") << other->getName();
       });

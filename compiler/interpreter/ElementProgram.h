@@ -21,6 +21,7 @@ struct Surroundings {
   int64_t first = 0;      // the result's first element's number in the whole batch
   Trace *trace = nullptr; // notes decisions at kinks where given
   Extents strides = {};   // of the numbers of elements in the whole batch; none: they are in order
+  double lossScale = 1;   // what a loss whose gradients are in f16 is multiplied by
 };
 
 enum class Opcode {

@@ -17,7 +17,8 @@ template <typename Scalar> class Run {
 public:
   Run(ModelOp model, ProgramOp program, const Inputs &inputs, const RunOptions &options)
       : model_(model), program_(program), inputs_(inputs), options_(options),
-        surroundings_{options.rows, options.seed, options.step, 0, options.trace} {}
+        surroundings_{options.rows,  options.seed, options.step,     0,
+                      options.trace, {},           options.lossScale} {}
 
   FailureOr<Outcome> run();
 
@@ -49,6 +50,7 @@ private:
   std::optional<Tensor> scale_; // of the gradients
   llvm::StringSet<> assigned_;  // names of buffers
   bool inParts_ = false;
+  bool isScaled_ = false; // the loss
   llvm::StringMap<ParameterOp> buffers_;
   int64_t firstRow_ = 0, partRows_ = 0; // of the part that is being worked on
 };
@@ -125,6 +127,7 @@ template <typename Scalar> LogicalResult Run<Scalar>::execute(Operation *op) {
     storage_->bind(transfer.getResult(), get(transfer.getInput()));
     return success();
   }
+  isScaled_ |= isa<LossScaleOp>(op);
   if (op->getNumResults() == 0)
     return op->emitError("cannot interpret ") << op->getName();
   // A sum over the rows of a part after the first is added to what the earlier parts gave.
@@ -214,7 +217,11 @@ template <typename Scalar> FailureOr<Outcome> Run<Scalar>::collect() {
     auto view = storage_->gradient(parameter, found->second);
     if (failed(view))
       return failure();
-    outcome.gradients.emplace_back(parameter.getSymName().str(), take<Scalar>(*view));
+    Tensor gradient = take<Scalar>(*view);
+    if (isScaled_)
+      for (int64_t index = 0, end = gradient.count(); index < end; ++index)
+        gradient.view().template as<Scalar>()[index] /= static_cast<Scalar>(options_.lossScale);
+    outcome.gradients.emplace_back(parameter.getSymName().str(), std::move(gradient));
   }
   for (auto parameter : model_.getBody().getOps<ParameterOp>()) {
     if (!assigned_.contains(parameter.getSymName()))

@@ -21,6 +21,7 @@ struct RunOptions {
   int64_t largestBatch = 0;    // of arenas, rounded up to 64; 0: just `rows`
   uint64_t seed = 0;           // of dropout
   uint64_t step = 1;           // of dropout
+  double lossScale = 65536;    // where the program scales its loss
   bool aliasTransfers = false; // a transfer is no copy, as between devices that share memory
   bool poisonDead = false;     // fill a buffer with NaN after its last use
   bool forwardOnly = false;    // skip what neither the returned values nor a caller needs
@@ -37,7 +38,8 @@ struct Outcome {
 
 /// Runs a program of the model, `train`, `evaluate` or `predict`. Scalar is float or double, and
 /// what the tensors of `inputs` hold. Fails with diagnostics at the operation that could not be
-/// run. Updates of parameters are not carried out, and gradients are those before clipping.
+/// run. Updates of parameters are not carried out, and gradients are those before clipping,
+/// of the loss that is not scaled.
 template <typename Scalar>
 mlir::FailureOr<Outcome> run(mp::ModelOp model, llvm::StringRef program, const Inputs &inputs,
                              const RunOptions &options);

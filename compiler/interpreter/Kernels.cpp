@@ -311,10 +311,21 @@ template <typename Scalar> void squaredNorm(const View &x, const View &sum, cons
   *y.as<Scalar>() = sum.data ? *sum.as<Scalar>() + squares : squares;
 }
 
-template <typename Scalar> void clipScale(const View &squared, double norm, const View &y) {
-  const Scalar reciprocal = 1 / (std::sqrt(*squared.as<Scalar>()) + Scalar(1e-6));
+template <typename Scalar> static Scalar clip(Scalar gradientNorm, double norm) {
+  const Scalar reciprocal = 1 / (gradientNorm + Scalar(1e-6));
   const Scalar scale = reciprocal * static_cast<Scalar>(norm);
-  *y.as<Scalar>() = scale > 1 ? 1 : scale;
+  return scale > 1 ? 1 : scale;
+}
+
+template <typename Scalar> void clipScale(const View &squared, double norm, const View &y) {
+  *y.as<Scalar>() = clip(std::sqrt(*squared.as<Scalar>()), norm);
+}
+
+template <typename Scalar>
+void unscale(const View &squared, std::optional<double> norm, double scale, const View &y) {
+  const Scalar inverse = 1 / static_cast<Scalar>(scale), sum = *squared.as<Scalar>();
+  const Scalar clipped = norm ? clip(std::sqrt(sum) * inverse, *norm) : 1;
+  *y.as<Scalar>() = std::isfinite(sum) ? clipped * inverse : std::nan("");
 }
 
 #define INSTANTIATE(SCALAR)                                                                        \
@@ -328,6 +339,7 @@ template <typename Scalar> void clipScale(const View &squared, double norm, cons
   template void concat<SCALAR>(ArrayRef<View>, int64_t, const View &);                             \
   template void squaredNorm<SCALAR>(const View &, const View &, const View &);                     \
   template void clipScale<SCALAR>(const View &, double, const View &);                             \
+  template void unscale<SCALAR>(const View &, std::optional<double>, double, const View &);        \
   template void matmul<SCALAR>(const View &, bool, const View &, bool, const View &);              \
   template void linear<SCALAR>(const View &, const View &, const View &, bool, const View &,       \
                                const Surroundings &);                                              \

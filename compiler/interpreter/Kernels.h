@@ -4,6 +4,8 @@
 
 #include "interpreter/ElementProgram.h"
 
+#include <optional>
+
 namespace mparc::interpreter {
 
 /// An operand of an element-wise loop: for each dimension of the result, the operand's step, 0
@@ -61,6 +63,9 @@ template <typename Scalar> void squaredNorm(const View &x, const View &sum, cons
 
 /// y = min(1, norm / (√squared + 1e-6)).
 template <typename Scalar> void clipScale(const View &squared, double norm, const View &y);
+/// What gradients of a loss scaled by `scale` are multiplied by; NaN where they are not finite.
+template <typename Scalar>
+void unscale(const View &squared, std::optional<double> norm, double scale, const View &y);
 
 /// softmax, or its logarithm, along a dimension. `y` may be `x`.
 template <typename Scalar>

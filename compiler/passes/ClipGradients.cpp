@@ -1,4 +1,5 @@
-// mp-clip-gradients: scales all gradients so that their norm together is at most `clip_norm`.
+// mp-clip-gradients: scales all gradients so that their norm together is at most `clip_norm`, and
+// takes back what the loss was scaled by.
 //
 // before   mp.gradient @"w", %gw
 //          mp.gradient @"b", %gb
@@ -8,6 +9,9 @@
 //          %m = mp.squared_norm %gb, %n
 //          %s = mp.clip_scale %m to 1.0
 //          mp.update "adam" scale %s
+//          where the loss is scaled, with or without `clip_norm`:
+//          %s = mp.unscale %m to 1.0
+//          mp.update "adam" scale %s skipping
 //
 // needs    the phase grad, before placement: `mp.of` ties each norm to its parameter's read, so
 // that it
@@ -30,12 +34,12 @@ namespace {
 
 class ClipGradients : public mparc::mp::impl::ClipGradientsBase<ClipGradients> {
   void runOnOperation() override;
-  void clip(ProgramOp program, TrainingOp training, double norm);
+  void clip(ProgramOp program, TrainingOp training, FloatAttr norm, bool isScaled);
 };
 
 } // namespace
 
-void ClipGradients::clip(ProgramOp program, TrainingOp training, double norm) {
+void ClipGradients::clip(ProgramOp program, TrainingOp training, FloatAttr norm, bool isScaled) {
   auto updates = llvm::to_vector(program.getBlock().getOps<UpdateOp>());
   if (updates.empty()) // nothing is trained
     return;
@@ -59,16 +63,24 @@ void ClipGradients::clip(ProgramOp program, TrainingOp training, double norm) {
       squares->setAttr(kOf, of);
     sum = squares;
   }
-  Value scale =
-      builder.create<ClipScaleOp>(named("clip_scale"), scalar, sum, builder.getF64FloatAttr(norm));
-  for (UpdateOp update : updates)
+  // A gradient that is not finite makes the sum so: one number says whether the step is skipped.
+  Value scale;
+  if (isScaled)
+    scale = builder.create<UnscaleOp>(named("gradient_scale"), scalar, sum, norm);
+  else
+    scale = builder.create<ClipScaleOp>(named("clip_scale"), scalar, sum, norm);
+  for (UpdateOp update : updates) {
     update.getScaleMutable().assign(scale);
+    update.setSkipping(isScaled);
+  }
 }
 
 void ClipGradients::runOnOperation() {
   for (TrainingOp training : getOperation().getBody().getOps<TrainingOp>())
-    if (auto norm = training.getSettings().getAs<FloatAttr>("clip_norm"))
-      for (ProgramOp program : getOperation().getBody().getOps<ProgramOp>())
-        if (program.getSymName() == "train")
-          clip(program, training, norm.getValueAsDouble());
+    for (ProgramOp program : getOperation().getBody().getOps<ProgramOp>()) {
+      auto norm = training.getSettings().getAs<FloatAttr>("clip_norm");
+      bool isScaled = !program.getBlock().getOps<LossScaleOp>().empty();
+      if (program.getSymName() == "train" && (norm || isScaled))
+        clip(program, training, norm, isScaled);
+    }
 }

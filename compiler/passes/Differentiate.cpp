@@ -5,6 +5,8 @@
 //          mp.return %l
 // becomes  … the same, then backwards for every operation that a parameter reaches:
 // after    %dh = …, %ds = mp.select (%h > 0), %dh, 0
+//          (with a product of f16 the first adjoint is mp.loss_scale, for which mp-clip-gradients
+//          makes up)
 //          mp.gradient @"layer1.weight", %dw
 //          mp.update "adam"
 //          mp.return %l
@@ -48,6 +50,8 @@ private:
   /// order.
   void accumulate(Value value, Value gradient);
   void finishRead(ReadOp read);
+  /// Has `seed`, the adjoint of the loss, scaled where adjoints are rounded to f16.
+  void scaleLoss(Operation *seed);
 
   Block &block;
   const llvm::DenseSet<Attribute> &untrained; // names of buffers
@@ -138,6 +142,27 @@ void BackwardWalk::finishRead(ReadOp read) {
   }
 }
 
+/// Of all element types f16 alone has so small a range that gradients fall out of it: below 6e-8
+/// they are zero.
+static bool roundsToHalf(Operation *op) {
+  return op->hasAttr(kOf) && llvm::any_of(op->getResultTypes(), [](Type type) {
+           return getElementTypeOrSelf(type).isF16();
+         });
+}
+
+void BackwardWalk::scaleLoss(Operation *seed) {
+  if (llvm::none_of(block, [](Operation &op) { return roundsToHalf(&op); }))
+    return;
+  OpBuilder before(seed);
+  Location place = seed->getLoc();
+  if (auto source = getSourceLocation(place))
+    place = *source;
+  auto scale = before.create<LossScaleOp>(NameLoc::get(before.getStringAttr("scale"), place),
+                                          seed->getResult(0).getType());
+  scale->setAttrs(seed->getDiscardableAttrDictionary());
+  seed->replaceAllUsesWith(scale);
+}
+
 LogicalResult BackwardWalk::run(StringRef optimizer) {
   findActive();
   SmallVector<Operation *> forward;
@@ -148,7 +173,8 @@ LogicalResult BackwardWalk::run(StringRef optimizer) {
   if (!active.contains(loss)) // nothing to train: every parameter keeps its value
     return success();
   build.enter(loss.getDefiningOp());
-  adjoints[loss] = build.constant(1.0, loss);
+  Value seed = build.constant(1.0, loss);
+  adjoints[loss] = seed;
 
   for (Operation *op : llvm::reverse(forward)) {
     if (auto read = dyn_cast<ReadOp>(op)) {
@@ -175,6 +201,7 @@ LogicalResult BackwardWalk::run(StringRef optimizer) {
         accumulate(operand, adjoint);
     }
   }
+  scaleLoss(seed.getDefiningOp());
   // What a buffer is set to was decided in the forward pass; memory changes when all has been read.
   for (Operation *op : forward)
     if (isa<AssignOp>(op))

@@ -36,6 +36,9 @@ def ClipGradients : Pass<"mp-clip-gradients", "::mparc::mp::ModelOp"> {
     declared; one makes the scale of the sum, and the optimiser's step multiplies gradients by it as it reads them. The order
     of the sum is the graph's, before placement: where a parameter lives changes no bit.
 
+    Where the loss is scaled for the sake of products in f16, the same sum says whether all gradients are finite. If not, the
+    step is skipped; else the scale of the gradients takes back that of the loss.
+
     Example: test/passes/clip-gradients.mlir
   }];
 }

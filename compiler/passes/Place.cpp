@@ -108,7 +108,8 @@ void Place::splitUpdate(ProgramOp program) {
       continue;
     OpBuilder builder(update);
     for (int64_t device : devices)
-      setDevice(builder.create<UpdateOp>(update.getLoc(), update.getOptimizer(), update.getScale()),
+      setDevice(builder.create<UpdateOp>(update.getLoc(), update.getOptimizer(), update.getScale(),
+                                         update.getSkipping()),
                 device);
     update.erase();
   }

@@ -17,7 +17,8 @@ class VerifyGraph : public mparc::mp::impl::VerifyGraphBase<VerifyGraph> {
 
 void VerifyGraph::runOnOperation() {
   getOperation().walk([&](Operation *op) {
-    if (isa<LinearOp, MapOp, TransferOp, UpdateOp, GradientOp, SquaredNormOp, ClipScaleOp>(op)) {
+    if (isa<LinearOp, MapOp, TransferOp, UpdateOp, GradientOp, SquaredNormOp, ClipScaleOp,
+            LossScaleOp, UnscaleOp>(op)) {
       op->emitError("has no place in a graph");
       signalPassFailure();
     }

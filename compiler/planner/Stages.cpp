@@ -17,11 +17,11 @@ constexpr unsigned kLongestStage = 48;
 enum class Kind { compute, transfer, clip, update, assign };
 
 static Kind kindOf(Operation *op) {
-  return isa<TransferOp>(op)                   ? Kind::transfer
-         : isa<SquaredNormOp, ClipScaleOp>(op) ? Kind::clip
-         : isa<UpdateOp>(op)                   ? Kind::update
-         : isa<AssignOp>(op)                   ? Kind::assign
-                                               : Kind::compute;
+  return isa<TransferOp>(op)                              ? Kind::transfer
+         : isa<SquaredNormOp, ClipScaleOp, UnscaleOp>(op) ? Kind::clip
+         : isa<UpdateOp>(op)                              ? Kind::update
+         : isa<AssignOp>(op)                              ? Kind::assign
+                                                          : Kind::compute;
 }
 
 void divideIntoStages(ProgramOp program) {

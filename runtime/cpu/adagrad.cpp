@@ -103,7 +103,10 @@ RmspropKernel choose_kernel(const OptimizerSettings &settings) {
 
 } // namespace
 
-void adagrad(Device &device, const OptimizerSettings &settings, int64_t step, const float *scale) {
+void adagrad(Device &device, const OptimizerSettings &settings, int64_t step, const float *scale,
+             NonFinite non_finite) {
+  if (is_skipped(scale, non_finite))
+    return;
   const double lr = settings.lr / (1 + static_cast<double>(step - 1) * settings.lr_decay);
   for_each_group(device, settings, [&](int64_t begin, int64_t end, double weight_decay) {
     AdagradScalars s;
@@ -117,7 +120,9 @@ void adagrad(Device &device, const OptimizerSettings &settings, int64_t step, co
 }
 
 void rmsprop(Device &device, const OptimizerSettings &settings, int64_t /*step*/,
-             const float *scale) {
+             const float *scale, NonFinite non_finite) {
+  if (is_skipped(scale, non_finite))
+    return;
   const RmspropKernel kernel = choose_kernel(settings);
   const int mean_slot = settings.momentum > 0 ? 2 : 1;
   for_each_group(device, settings, [&](int64_t begin, int64_t end, double weight_decay) {

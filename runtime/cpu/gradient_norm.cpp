@@ -51,11 +51,15 @@ void squared_norm(Device &device, int64_t count, const float *x, const float *su
   *y = sum ? *sum + rounded : rounded;
 }
 
-void clip_scale(Device &, const OptimizerSettings &settings, const float *squared, float *y) {
+float clip(const OptimizerSettings &settings, float norm) {
   // The divisions and their order are torch's: a reciprocal, then a product.
-  const float reciprocal = 1 / (std::sqrt(*squared) + 1e-6f);
+  const float reciprocal = 1 / (norm + 1e-6f);
   const float scale = reciprocal * static_cast<float>(settings.clip_norm);
-  *y = scale > 1 ? 1 : scale; // a norm that is no number stays one, and shows
+  return scale > 1 ? 1 : scale; // a norm that is no number stays one, and shows
+}
+
+void clip_scale(Device &, const OptimizerSettings &settings, const float *squared, float *y) {
+  *y = clip(settings, std::sqrt(*squared));
 }
 
 } // namespace mpar

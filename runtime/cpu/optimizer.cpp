@@ -183,7 +183,10 @@ int optimizer_slots(const OptimizerSettings &settings) {
   return 0;
 }
 
-void sgd(Device &device, const OptimizerSettings &settings, int64_t step, const float *scale) {
+void sgd(Device &device, const OptimizerSettings &settings, int64_t step, const float *scale,
+         NonFinite non_finite) {
+  if (is_skipped(scale, non_finite))
+    return;
   SgdScalars scalars;
   scalars.minus_lr = static_cast<float>(-settings.lr);
   scalars.momentum = static_cast<float>(settings.momentum);
@@ -205,12 +208,18 @@ void sgd(Device &device, const OptimizerSettings &settings, int64_t step, const 
   });
 }
 
-void adam(Device &device, const OptimizerSettings &settings, int64_t step, const float *scale) {
+void adam(Device &device, const OptimizerSettings &settings, int64_t step, const float *scale,
+          NonFinite non_finite) {
+  if (is_skipped(scale, non_finite))
+    return;
   run_adam(device, settings, adam_scalars(settings, step, scale),
            settings.amsgrad ? amsgrad_coupled : adam_coupled);
 }
 
-void adamw(Device &device, const OptimizerSettings &settings, int64_t step, const float *scale) {
+void adamw(Device &device, const OptimizerSettings &settings, int64_t step, const float *scale,
+           NonFinite non_finite) {
+  if (is_skipped(scale, non_finite))
+    return;
   run_adam(device, settings, adam_scalars(settings, step, scale),
            settings.amsgrad ? amsgrad_decoupled : adam_decoupled);
 }

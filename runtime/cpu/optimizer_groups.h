@@ -6,12 +6,19 @@
 
 #include "mpar/optimizer.h"
 
+#include <cmath>
+
 namespace mpar {
 
 /// Floats below which a second thread does not pay.
 constexpr int64_t optimizer_grain = 16384;
 
 MPAR_INLINE float fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+
+/// Whether a step is to be left out for its scale.
+inline bool is_skipped(const float *scale, NonFinite non_finite) {
+  return non_finite == NonFinite::skip && scale && !std::isfinite(*scale);
+}
 
 /// Calls update(begin, end, weight_decay) on parts of the trained floats that the device is to
 /// update: those that decay, then those that do not.

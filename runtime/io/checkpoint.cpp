@@ -21,7 +21,9 @@ constexpr char format_key[] = "mparc.checkpoint";
 constexpr char format_version[] = "1";
 constexpr char words_name[] = "generator/words";
 constexpr char history_name[] = "history/losses";
-constexpr int64_t history_columns = 3;
+
+// Training loss, test loss, accuracy; where the loss is scaled, skipped steps.
+int64_t history_columns(const ModelDescription &model) { return model.scales_loss ? 4 : 3; }
 
 bool is_trained(const ModelDescription &model, const ParameterDescription &parameter) {
   return parameter.offset < model.devices[parameter.device].trained_floats;
@@ -202,13 +204,25 @@ void write_checkpoint(const std::string &path, const Model &model, const Trainin
   for (const auto &[name, value] : numbers.truths)
     content.metadata.emplace_back("mparc." + name, *value ? "true" : "false");
 
+  if (description.scales_loss) {
+    const LossScaling &scaling = model.loss_scaling();
+    content.metadata.emplace_back("mparc.loss_scale", shortest(scaling.scale));
+    content.metadata.emplace_back("mparc.loss_scale_steps", std::to_string(scaling.good_steps));
+    content.metadata.emplace_back("mparc.skipped_steps", std::to_string(scaling.skipped_steps));
+    content.metadata.emplace_back("mparc.epoch_skipped", std::to_string(state.skipped));
+  }
+
   std::vector<double> losses;
-  for (const EpochResult &result : state.history)
+  for (const EpochResult &result : state.history) {
     losses.insert(losses.end(), {result.train_loss, result.test_loss, result.test_accuracy});
-  content.tensors.push_back({history_name,
-                             "F64",
-                             {static_cast<int64_t>(state.history.size()), history_columns},
-                             losses.data()});
+    if (description.scales_loss)
+      losses.push_back(result.skipped_steps);
+  }
+  content.tensors.push_back(
+      {history_name,
+       "F64",
+       {static_cast<int64_t>(state.history.size()), history_columns(description)},
+       losses.data()});
   content.tensors.push_back({words_name, "U32", {Generator::state_size}, generator.words.data()});
   std::vector<std::string> slots = optimizer_state_names(optimizer);
   for (const ParameterDescription &parameter : description.parameters) {
@@ -259,6 +273,13 @@ Checkpoint::Checkpoint(const std::string &path, const ModelDescription &descript
   if (metadata.text("generator_kept") != "none")
     generator_.kept_normal = metadata.number("generator_kept");
 
+  if (description.scales_loss) {
+    loss_scaling_.scale = static_cast<float>(metadata.number("loss_scale"));
+    loss_scaling_.good_steps = metadata.integer<int64_t>("loss_scale_steps", 0);
+    loss_scaling_.skipped_steps = metadata.integer<int64_t>("skipped_steps", 0);
+    state_.skipped = metadata.integer<int64_t>("epoch_skipped", 0);
+  }
+
   auto words = reader_.tensors().find(words_name);
   auto history = reader_.tensors().find(history_name);
   if (generator_.next > Generator::state_size || words == reader_.tensors().end() ||
@@ -266,13 +287,17 @@ Checkpoint::Checkpoint(const std::string &path, const ModelDescription &descript
       words->second.shape != std::vector<int64_t>{Generator::state_size})
     fail(path + ": not a whole checkpoint: the generator's state is missing");
   if (history == reader_.tensors().end() || history->second.type != "F64" ||
-      history->second.shape != std::vector<int64_t>{state_.epoch, history_columns})
+      history->second.shape != std::vector<int64_t>{state_.epoch, history_columns(description)})
     fail(path + ": not a whole checkpoint: the history is missing");
   reader_.read(words->second, generator_.words.data());
-  std::vector<double> losses(static_cast<size_t>(state_.epoch * history_columns));
+  const auto columns = static_cast<size_t>(history_columns(description));
+  std::vector<double> losses(static_cast<size_t>(state_.epoch) * columns);
   reader_.read(history->second, losses.data());
-  for (size_t i = 0; i < losses.size(); i += history_columns)
+  for (size_t i = 0; i < losses.size(); i += columns) {
     state_.history.push_back({losses[i], losses[i + 1], losses[i + 2]});
+    if (description.scales_loss)
+      state_.history.back().skipped_steps = losses[i + 3];
+  }
 }
 
 void Checkpoint::restore(Model &model) const {
@@ -313,6 +338,7 @@ void Checkpoint::restore(Model &model) const {
     if (!values[i].empty())
       std::memcpy(places[i].second, values[i].data(), values[i].size());
   model.step() = step_;
+  model.loss_scaling() = loss_scaling_;
   model.generator().set_state(generator_);
 }
 

@@ -138,6 +138,18 @@ void add_optimizer_flags(CLI::App &app, const TrainingDefaults &defaults, Option
       ->group(has_length(schedule.kind) ? "Training" : "");
 }
 
+void add_loss_scale_flag(CLI::App &app, const ModelDescription &model, Options &options) {
+  CLI::Option *scale =
+      app.add_option("--loss-scale", options.loss_scale,
+                     "What the loss is multiplied by at first, for gradients in f16 (program: " +
+                         shortest(LossScaling().scale) + ")");
+  if (model.scales_loss)
+    scale->check(in_range(1, std::numeric_limits<float>::max(), true, "a number of at least 1"))
+        ->group("Training");
+  else
+    scale->group("");
+}
+
 void add_training_flags(CLI::App &app, const ModelDescription &model, Options &options) {
   const TrainingDefaults &defaults = model.training;
   auto program = [](const std::string &text) { return " (program: " + text + ")"; };
@@ -158,6 +170,7 @@ void add_training_flags(CLI::App &app, const ModelDescription &model, Options &o
       ->check(whole<uint64_t>(0))
       ->group("Training");
   add_optimizer_flags(app, defaults, options);
+  add_loss_scale_flag(app, model, options);
 }
 
 void add_file_flags(CLI::App &app, Options &options) {
@@ -219,6 +232,8 @@ void check_together(const ModelDescription &model, const Options &options) {
   refuse(options.lr_decay.has_value(), kind == Kind::adagrad, "--lr-decay");
   if (options.clip_norm && settings.clip_norm == 0)
     throw WrongUse{"--clip-norm: the program was compiled without `clip_norm`"};
+  if (options.loss_scale && !model.scales_loss)
+    throw WrongUse{"--loss-scale: the program has no gradients in f16"};
   if (options.schedule_steps && !has_length(model.training.schedule.kind))
     throw WrongUse{"--schedule-steps: the program's learning rate has no schedule with a length"};
   if (settings.nesterov && options.momentum && *options.momentum == 0)

@@ -92,6 +92,7 @@ void Model::initialize(uint64_t seed) {
   }
   seed_ = seed;
   step_ = 0;
+  loss_scaling_ = {};
   generator_.manual_seed(seed);
   for (size_t i = 0; i < description_.parameters.size(); ++i) {
     const ParameterDescription &tensor = description_.parameters[i];

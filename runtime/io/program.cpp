@@ -18,6 +18,7 @@
 #include <cstring>
 #include <new>
 #include <unistd.h>
+#include <utility>
 
 namespace mpar {
 
@@ -138,13 +139,22 @@ void print_line(const std::string &line) {
     fail(std::string("cannot write to standard output: ") + std::strerror(errno));
 }
 
+// Those of the loss itself: where it was scaled, so are those that the devices hold.
 void dump_gradients(const std::string &path, Model &model) {
   const ModelDescription &description = model.description();
+  const float scale = description.scales_loss ? model.loss_scaling().gradient_scale : 1;
+  std::vector<std::vector<float>> unscaled;
   SafetensorsContent content;
   for (size_t i = 0; i < description.parameters.size(); ++i) {
     const ParameterDescription &parameter = description.parameters[i];
-    if (parameter.offset < description.devices[parameter.device].trained_floats)
-      content.tensors.push_back({parameter.name, "F32", parameter.shape, model.gradient(i)});
+    if (parameter.offset >= description.devices[parameter.device].trained_floats)
+      continue;
+    const float *gradient = model.gradient(i);
+    std::vector<float> &values =
+        unscaled.emplace_back(gradient, gradient + element_count(parameter.shape));
+    for (float &value : values)
+      value /= scale;
+    content.tensors.push_back({parameter.name, "F32", parameter.shape, values.data()});
   }
   write_safetensors(path, content);
 }
@@ -238,6 +248,7 @@ void train_and_report(Model &model, const Data &data, const TrainingSettings &se
   Progress progress(!options.quiet);
   std::vector<float> losses;
   bool gradients_due = !options.dump_gradients.empty();
+  int64_t skipped_steps = model.loss_scaling().skipped_steps;
   TrainingHooks hooks;
   hooks.checkpoint = options.checkpoint;
   hooks.checkpoint_every = options.every;
@@ -245,9 +256,12 @@ void train_and_report(Model &model, const Data &data, const TrainingSettings &se
     progress.update(epoch, settings.epochs, batch, batches, loss);
     if (!options.dump_losses.empty())
       losses.push_back(loss);
-    if (gradients_due)
+    const bool skipped = std::exchange(skipped_steps, model.loss_scaling().skipped_steps) !=
+                         model.loss_scaling().skipped_steps;
+    if (gradients_due && !skipped) {
       dump_gradients(options.dump_gradients, model);
-    gradients_due = false;
+      gradients_due = false;
+    }
   };
   hooks.on_epoch = [&](int64_t epoch, const EpochResult &result) {
     progress.clear();
@@ -312,6 +326,8 @@ void run(const ModelDescription &description, ModelFactory make, const Options &
                 options.load_layout == "gpt2" ? WeightLayout::gpt2 : WeightLayout::plain);
   if (resumed)
     resumed->restore(*model);
+  if (options.loss_scale)
+    model->loss_scaling().scale = static_cast<float>(*options.loss_scale);
 
   if (options.benchmark_steps > 0 && data) {
     run_benchmark(*model, data->train, settings, options.benchmark_steps);

@@ -30,6 +30,26 @@ void check_parameters(Model &model, int64_t epoch) {
   }
 }
 
+// Half a scale of 1, and the gradients are still not finite: it is not for the scale.
+void check_scale(Model &model, const std::string &where) {
+  if (model.loss_scaling().scale >= 1)
+    return;
+  const ModelDescription &description = model.description();
+  std::string name = "a gradient";
+  for (size_t i = 0; i < description.parameters.size(); ++i) {
+    const ParameterDescription &parameter = description.parameters[i];
+    const float *values = model.gradient(i);
+    if (parameter.offset < description.devices[parameter.device].trained_floats &&
+        !std::all_of(
+            values, values + element_count(parameter.shape),
+            [](float value) { return std::isfinite(value); })) {
+      name = "the gradient of " + parameter.name;
+      break;
+    }
+  }
+  fail(where + ": " + name + " is nan or infinite, whatever the loss is scaled by");
+}
+
 void evaluate(Model &model, DataLoader &loader, int64_t rows, int64_t epoch, EpochResult &result) {
   const ModelDescription &description = model.description();
   double sum = 0;
@@ -83,13 +103,19 @@ void train(Model &model, const Dataset &train, const std::optional<Dataset> &tes
       loader.start(model.generator());
       state.sampler_seed = loader.sampler_seed();
       state.loss_sum = 0;
+      state.skipped = 0;
     } else {
       loader.restart(state.sampler_seed);
     }
     while (state.batch < loader.batches()) {
+      const int64_t skipped = model.loss_scaling().skipped_steps;
       float loss = model.train_step(loader.batch(state.batch));
       ++state.batch;
-      check_loss(loss, "epoch " + std::to_string(epoch) + ", step " + std::to_string(state.batch));
+      state.skipped += model.loss_scaling().skipped_steps - skipped;
+      const std::string where =
+          "epoch " + std::to_string(epoch) + ", step " + std::to_string(state.batch);
+      check_loss(loss, where);
+      check_scale(model, where);
       state.loss_sum += static_cast<double>(loss);
       if (hooks.on_step)
         hooks.on_step(epoch, state.batch, loader.batches(), loss);
@@ -98,6 +124,8 @@ void train(Model &model, const Dataset &train, const std::optional<Dataset> &tes
     }
     EpochResult result;
     result.train_loss = state.loss_sum / static_cast<double>(loader.batches());
+    if (model.description().scales_loss)
+      result.skipped_steps = static_cast<double>(state.skipped);
     if (test)
       evaluate(model, *test_loader, test->rows(), epoch, result);
     state.history.push_back(result);
@@ -122,6 +150,8 @@ std::string epoch_line(int64_t epoch, const EpochResult &result) {
     line += " | test_Loss: " + shortest(result.test_loss);
   if (!std::isnan(result.test_accuracy))
     line += " | test_Accuracy: " + shortest(result.test_accuracy);
+  if (result.skipped_steps > 0)
+    line += " | skipped_Steps: " + shortest(result.skipped_steps);
   return line;
 }
 

@@ -44,6 +44,24 @@ mp.model @clipping {
   }
 }
 
+// Tests that the scale of the loss, what takes it back, with and without clipping, and an update that may be skipped read
+// back as they print.
+// CHECK-LABEL: mp.model @scaling
+// CHECK: %[[SCALE:.*]] = mp.loss_scale : tensor<f32, #mp.dims<>>
+// CHECK: mp.unscale %[[SCALE]] : tensor<f32, #mp.dims<>>
+// CHECK: %[[BOTH:.*]] = mp.unscale %[[SCALE]] to 2.500000e-01 : tensor<f32, #mp.dims<>>
+// CHECK: mp.update "adam" scale %[[BOTH]] : tensor<f32, #mp.dims<>> skipping {mp.device = 1 : i64}
+mp.model @scaling {
+  mp.program @train ["x"] {
+  ^bb0(%x: !row):
+    %scale = mp.loss_scale : tensor<f32, #mp.dims<>>
+    %plain = mp.unscale %scale : tensor<f32, #mp.dims<>>
+    %both = mp.unscale %scale to 0.25 : tensor<f32, #mp.dims<>>
+    mp.update "adam" scale %both : tensor<f32, #mp.dims<>> skipping {mp.device = 1 : i64}
+    mp.return %x : !row
+  }
+}
+
 // Tests that each kind of initialiser reads back as it prints.
 // CHECK-LABEL: mp.model @initializers
 // CHECK: init zeros []

@@ -75,6 +75,7 @@ def operands(example):
         return []
     before, types = body[:colon], body[colon + 3 :]
     types = re.split(r" -> ", types)[0]
+    types = re.sub(r"> [a-z]+$", ">", types)  # a keyword at the end
     if types.startswith("("):
         types = types[1:-1]
     names = re.findall(r"%\w+", before)

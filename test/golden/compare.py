@@ -8,7 +8,7 @@ Compared with NAME.json, in this order; each disagreement is one line that says 
   initial weights      --epochs 0 --save: the bytes of every parameter, by SHA-256 (those drawn by `normal` to 1e-6)
   first gradients      --dump-gradients: of every parameter, the norm of the difference within 1e-6 of its norm
   first batch losses   --dump-losses: the first 20, to 1e-5 relative, with cross-entropy 2e-4
-  epoch losses         what it prints: to the same, up to the last epoch at which PyTorch agrees with itself
+  epoch losses         what it prints, skipped steps too: to the same, up to the last epoch at which PyTorch agrees with itself
   last buffers         --save: where there are any, every one after training, to 1e-5 of its largest value
 
 A program whose products are in less precision than f32, or that is deep, may have tolerances of its own.
@@ -37,7 +37,8 @@ LOSS_TOLERANCE = 1e-5
 BUFFER_TOLERANCE = 1e-5
 CROSS_ENTROPY_TOLERANCE = 2e-4
 
-EPOCH_LINE = re.compile(r"Epoch : (\d+) \| train_Loss: (\S+)(?: \| test_Loss: (\S+))?(?: \| test_Accuracy: (\S+))?$")
+EPOCH_LINE = re.compile(r"Epoch : (\d+) \| train_Loss: (\S+)(?: \| test_Loss: (\S+))?(?: \| test_Accuracy: (\S+))?"
+                        r"(?: \| skipped_Steps: (\d+))?$")
 
 
 class Failure(Exception):
@@ -162,7 +163,10 @@ class Comparison:
 
     def compare_epochs(self, output):
         lines = [EPOCH_LINE.search(line) for line in output.splitlines()]
-        epochs = [[field for field in line.groups() if field is not None] for line in lines if line]
+        epochs = [[field for field in line.groups()[:4] if field is not None] for line in lines if line]
+        skipped = [int(line.group(5) or 0) for line in lines if line]
+        if skipped != self.golden.get("skipped", [0] * len(skipped)):
+            self.fail(f"epochs: skip {skipped} steps, not {self.golden.get('skipped', 'any')}")
         expected = self.golden["epochs"]
         if len(epochs) != len(expected):
             return self.fail(f"epochs: {len(epochs)} lines, not {len(expected)}")

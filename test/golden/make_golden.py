@@ -12,8 +12,9 @@ A file holds, of a run on one thread:
                     the few drawn by `normal`, all values or 64 of them at `indices`
   batch_losses      the first 20 batches' losses, or as many as the program says
   stable_batches    how many of these PyTorch itself gets to 1e-6 when its linear and convolutional layers are computed in double
-  gradients         of every parameter in the first step: its norm, and all values or 64 of them at `indices`;
+  gradients         of every parameter in the first step that is not skipped: its norm, and all values or 64 of them at `indices`;
                     `double`: the norm of the difference to the same in double, over its norm
+  skipped           steps an epoch, where the loss is scaled
   epochs            [train loss] or [train loss, test loss] or [train loss, test loss, accuracy] an epoch
   loss_tolerance, gradient_tolerance    where compare.py's are too strict
   buffers           the values of every buffer after training
@@ -45,7 +46,28 @@ WHOLE = 256  # tensors of up to so many elements are written whole
 AGREES = 1e-6
 
 LOSSES = {"mse": nn.MSELoss, "l1": nn.L1Loss, "bce": nn.BCELoss, "cross_entropy": nn.CrossEntropyLoss,
-          "huber": lambda: nn.HuberLoss(delta=0.25)}
+          "huber": lambda: nn.HuberLoss(delta=0.25), "squares": lambda: nn.MSELoss(reduction="sum")}
+
+
+class LossScale:
+    """What torch.cuda.amp.GradScaler does with its defaults; it needs a GPU."""
+
+    def __init__(self, scales):
+        self.scales, self.scale, self.good_steps = scales, 65536.0 if scales else 1.0, 0
+
+    def unscale(self, model):
+        """Whether the step is to be taken: all gradients are finite."""
+        finite = all(bool(value.grad.isfinite().all()) for value in model.parameters())
+        for value in model.parameters():
+            value.grad /= self.scale
+        self.good_steps = self.good_steps + 1 if finite else 0
+        if not self.scales:
+            return True
+        if not finite:
+            self.scale *= 0.5
+        elif self.good_steps == 2000:
+            self.scale, self.good_steps = self.scale * 2, 0
+        return finite
 
 
 def shortest(value):
@@ -127,7 +149,8 @@ def make_optimizer(program, model):
 
 
 def train(program):
-    """Trains as the article's loop does. Returns weights, batch losses, gradients of the first step, epoch lines, buffers."""
+    """Trains as the article's loop does. Returns weights, batch losses, gradients of the first step that is taken,
+    epoch lines, buffers, skipped steps an epoch."""
     torch.manual_seed(program.seed)
     model = program.model()
     # A tied one under each of its names.
@@ -147,15 +170,19 @@ def train(program):
     optimizer = make_optimizer(program, model)
     rate = program.lr_schedule(optimizer, program.epochs * len(train_loader)) if program.lr_schedule else None
     step = 0
+    scale, skipped = LossScale(program.scales_loss), []
     batch_losses, gradients, first, epochs = [], None, None, []
     for _ in range(program.epochs):
         model.train()
+        skipped.append(0)
         losses = []
         for x, y in train_loader:
             loss = criterion(model(x), y)
             optimizer.zero_grad()
-            loss.backward()
-            if gradients is None:
+            (loss * scale.scale).backward()
+            taken = scale.unscale(model)
+            skipped[-1] += not taken
+            if gradients is None and taken:
                 gradients = {name: value.grad.clone() for name, value in model.named_parameters()}
                 first = x, y
             if program.clip_norm:
@@ -164,7 +191,8 @@ def train(program):
                 for group in optimizer.param_groups:
                     group["lr"] = rate(step)
             step += 1
-            optimizer.step()
+            if taken:
+                optimizer.step()
             losses.append(loss.item())
         batch_losses += losses
         line = [sum(losses) / len(losses)]
@@ -182,7 +210,7 @@ def train(program):
             if program.loss == "cross_entropy":
                 line.append(correct / positions)
         epochs.append(line)
-    return weights, batch_losses[:program.batches], gradients, first, epochs, dict(model.named_buffers())
+    return weights, batch_losses[:program.batches], gradients, first, epochs, dict(model.named_buffers()), skipped
 
 
 def double_gradients(program, weights, x, y):
@@ -225,7 +253,7 @@ def describe_gradient(name, gradient, exact):
 
 def golden(name):
     program = models.PROGRAMS[name]()
-    weights, batch_losses, gradients, first, epochs, buffers = train(program)
+    weights, batch_losses, gradients, first, epochs, buffers, skipped = train(program)
     with DoubleProducts():
         other = train(program)
     exact = double_gradients(program, weights, *first)
@@ -254,6 +282,8 @@ def golden(name):
         result["buffers"] = {key: {"dtype": "F32" if value.is_floating_point() else "I32", "shape": list(value.shape),
                                    "values": [shortest(v) for v in value.flatten().tolist()]}
                              for key, value in buffers.items()}
+    if program.scales_loss:
+        result["skipped"] = skipped
     for key in ("loss_tolerance", "gradient_tolerance"):
         if getattr(program, key):
             result[key] = getattr(program, key)

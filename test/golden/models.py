@@ -40,6 +40,7 @@ class Program:
     lr_schedule: typing.Callable = None  # (optimizer, steps of the run) to the learning rate of step 0, 1, …
     clip_norm: float = None
     no_weight_decay: tuple = ()  # patterns of the parameters' names
+    scales_loss: bool = False  # as torch.cuda.amp.GradScaler does
 
 
 class Model(nn.Module):
@@ -610,6 +611,36 @@ def low_precision():
                    gradient_tolerance=0.01)
 
 
+class HalfProduct(torch.autograd.Function):
+    """What a GPU's f16 product with an f32 sum does, on any processor: operands are rounded, the sum is not."""
+
+    @staticmethod
+    def forward(context, a, b):
+        a, b = a.half().float(), b.half().float()
+        context.save_for_backward(a, b)
+        return a @ b
+
+    @staticmethod
+    def backward(context, gradient):
+        a, b = context.saved_tensors
+        gradient = gradient.half().float()
+        return gradient @ b.t(), a.t() @ gradient
+
+
+class HalfLinear(nn.Linear):
+    def forward(self, x):
+        return HalfProduct.apply(x, self.weight.t()) + self.bias
+
+
+def half_precision():
+    def model():
+        return Model(lambda m, x: m.last(torch.tanh(m.down(F.relu(m.up(x))))), up=HalfLinear(12, 96),
+                     down=HalfLinear(96, 48), last=nn.Linear(48, 12))
+
+    return Program(model, 12, SUNSPOTS, test=0.2, loss="squares", clip_norm=2.0, epochs=4, seed=35, scales_loss=True,
+                   loss_tolerance=1e-3, gradient_tolerance=1e-4)
+
+
 def initialisers():
     def model():
         return Model(lambda m, x: m.third(torch.tanh(m.second(torch.tanh(m.first(x))))), first=Affine(12, 22),
@@ -780,7 +811,7 @@ def gpt():
 PROGRAMS = {function.__name__: function for function in (
     article, article_sgd, digits, digits_sgd, defaults, in_order, momentum, batch_one, test_file, own_target, bce, l1,
     deep_gelu_tanh, layer_norm, no_bias, log_softmax, softmax, residual, twice, gated_unit, several_results, batch_norm,
-    integers, activation_layers, element_wise, low_precision, initialisers, embedding, characters, attention,
+    integers, activation_layers, element_wise, low_precision, half_precision, initialisers, embedding, characters, attention,
     transformer, llama,
     cnn, convolutions,
     averaged_squares, summed_squares, scheduled, clipped, stepped, gpt, tied, tied_embedding, containers, own_loss)}

@@ -24,7 +24,7 @@ OptimizerSettings settings(OptimizerSettings::Kind kind, double lr, double weigh
   return s;
 }
 
-using Step = void (*)(Device &, const OptimizerSettings &, int64_t, const float *);
+using Step = void (*)(Device &, const OptimizerSettings &, int64_t, const float *, NonFinite);
 
 /// Three steps; the same bits as torch, in any alignment of a vector's tail.
 void expect_steps(const OptimizerSettings &s, Step step, const float *expected,
@@ -34,7 +34,7 @@ void expect_steps(const OptimizerSettings &s, Step step, const float *expected,
   std::fill_n(device.state(0), count, static_cast<float>(s.initial_accumulator_value));
   for (int64_t i = 0; i < 3; ++i) {
     std::copy(gradients[i], gradients[i] + count, device.gradients());
-    step(device, s, i + 1, scale);
+    step(device, s, i + 1, scale, NonFinite::use);
   }
   for (int64_t i = 0; i < count; ++i)
     EXPECT_EQ(device.parameters()[i], expected[i]) << "at " << i;
@@ -269,7 +269,7 @@ TEST(Optimizers, LeaveUntrainedParametersAlone) {
     Device device(0, 0, {64, 48, 0, 0}, 2, 1);
     for (int i = 0; i < 64; ++i)
       device.parameters()[i] = device.gradients()[i] = 1;
-    step(device, s, 1, nullptr);
+    step(device, s, 1, nullptr, NonFinite::use);
     for (int i = 0; i < 64; ++i)
       EXPECT_EQ(device.parameters()[i] == 1, i >= 48) << i;
   }
@@ -288,7 +288,7 @@ TEST(Optimizers, AreTheSameWithTwoThreads) {
       std::copy(parameters.begin(), parameters.end(), device.parameters());
       std::copy(gradient.begin(), gradient.end(), device.gradients());
       for (int64_t i = 1; i <= 3; ++i)
-        step(device, s, i, nullptr);
+        step(device, s, i, nullptr, NonFinite::use);
       results[threads - 1].assign(device.parameters(), device.parameters() + floats);
     }
     EXPECT_TRUE(test::same_bits(results[0], results[1]));

@@ -17,6 +17,7 @@ struct EpochResult {
   double train_loss = std::numeric_limits<double>::quiet_NaN();
   double test_loss = std::numeric_limits<double>::quiet_NaN();
   double test_accuracy = std::numeric_limits<double>::quiet_NaN();
+  double skipped_steps = std::numeric_limits<double>::quiet_NaN(); // where the loss is scaled
 };
 
 /// How a run trains: what must be the same for it to go on exactly.
@@ -30,12 +31,13 @@ struct TrainingSettings {
 };
 
 /// Where a run stands, apart from what the model itself holds (parameters, optimiser, step,
-/// generator).
+/// generator, scale of the loss).
 struct TrainingState {
   int64_t epoch = 0; // completed ones
   int64_t batch = 0; // batches trained on in the epoch begun; 0: none is begun
   int64_t sampler_seed = 0;
   double loss_sum = 0; // of those batches
+  int64_t skipped = 0; // of those batches, where the loss is scaled
   int64_t train_rows = 0;
   std::vector<EpochResult> history; // as many as completed epochs
 };
@@ -55,8 +57,8 @@ public:
 
   const TrainingSettings &settings() const { return settings_; }
   const TrainingState &state() const { return state_; }
-  /// Fills parameters, optimiser, step and generator of `model`. Fails, changing nothing, where a
-  /// tensor is missing, misshapen, or there are others.
+  /// Fills parameters, optimiser, step, scale of the loss and generator of `model`. Fails, changing
+  /// nothing, where a tensor is missing, misshapen, or there are others.
   void restore(Model &model) const;
 
 private:
@@ -65,6 +67,7 @@ private:
   TrainingState state_;
   int64_t step_ = 0;
   Generator::State generator_;
+  LossScaling loss_scaling_;
 };
 
 /// The names of the optimiser's states, as PyTorch has them: as many as `optimizer_slots` says.

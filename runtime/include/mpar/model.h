@@ -3,6 +3,7 @@
 
 #include "mpar/device.h"
 #include "mpar/learning_rate.h"
+#include "mpar/loss_scaling.h"
 #include "mpar/optimizer.h"
 #include "mpar/random.h"
 #include "mpar/schedule.h"
@@ -107,6 +108,8 @@ struct ModelDescription {
   int64_t row_multiplications = 0;
   /// How a step goes where devices have workers.
   Schedule schedule;
+  /// Whether the loss is scaled, because gradients pass through f16; steps may be skipped then.
+  bool scales_loss = false;
   TrainingDefaults training;
 };
 
@@ -171,9 +174,15 @@ public:
   int64_t &run_steps() { return run_steps_; }
   /// The hyper-parameters of the step at hand, with the learning rate that the schedule gives it.
   OptimizerSettings optimizer() const;
-  /// Steps taken: what Adam's bias correction and dropout's key count.
+  /// Steps taken: what dropout's key, the learning rate's schedule and checkpoints count.
   int64_t &step() { return step_; }
   int64_t step() const { return step_; }
+  /// Of these, those that changed the parameters: what Adam's bias correction counts. The step at
+  /// hand is one until it is known to be skipped.
+  int64_t updates() const { return step_ - loss_scaling_.skipped_steps; }
+  /// Where the program scales its loss: what by, and how many steps were skipped.
+  LossScaling &loss_scaling() { return loss_scaling_; }
+  const LossScaling &loss_scaling() const { return loss_scaling_; }
   uint64_t seed() const { return seed_; }
   /// PyTorch's default generator: seeded by `initialize`, it goes on with what loaders draw.
   Generator &generator() { return generator_; }
@@ -193,6 +202,7 @@ private:
   int64_t largest_batch_;
   uint64_t seed_ = 0;
   int64_t step_ = 0;
+  LossScaling loss_scaling_;
   Generator generator_;
   Machine machine_;
   std::unique_ptr<Workers> workers_;

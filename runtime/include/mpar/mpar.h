@@ -7,6 +7,7 @@
 #include "mpar/errors.h"
 #include "mpar/indexing.h"
 #include "mpar/linear.h"
+#include "mpar/loss_scaling.h"
 #include "mpar/low_precision.h"
 #include "mpar/map.h"
 #include "mpar/model.h"

@@ -17,7 +17,7 @@ struct Options {
   std::optional<int64_t> epochs, batch;
   std::optional<bool> shuffle;
   std::optional<uint64_t> seed;
-  std::optional<double> lr, momentum, eps, weight_decay, alpha, lr_decay, clip_norm;
+  std::optional<double> lr, momentum, eps, weight_decay, alpha, lr_decay, clip_norm, loss_scale;
   std::optional<int64_t> warmup, schedule_steps;
   std::optional<std::pair<double, double>> betas;
   std::string devices = "auto";

@@ -25,11 +25,13 @@ struct TrainingHooks {
 /// Trains `model` from `state` on, which it keeps up to date, until `settings.epochs` are
 /// completed. An epoch is every batch of `train` once, then every batch of `test` in evaluation
 /// mode; its losses are the unweighted means, in double, of the batches' f32 losses, as in a loop
-/// over `loss.item()`. Fails at a loss that is not finite, saying where.
+/// over `loss.item()`. Fails, saying where, at a loss that is not finite, and at gradients that are
+/// not however little the loss is scaled.
 void train(Model &model, const Dataset &train, const std::optional<Dataset> &test,
            const TrainingSettings &settings, const TrainingHooks &hooks, TrainingState &state);
 
-/// The line an epoch prints: "Epoch : 1 | train_Loss: 0.2034 | test_Loss: 0.1816".
+/// The line an epoch prints: "Epoch : 1 | train_Loss: 0.2034 | test_Loss: 0.1816"; where steps were
+/// skipped " | skipped_Steps: 2" follows.
 std::string epoch_line(int64_t epoch, const EpochResult &result);
 
 /// Positions of `output` [rows, …, classes] whose largest value, the first of equals, stands at the

@@ -214,6 +214,7 @@ TEST_F(Program, SaysWrongUseInOneLine) {
   expect_error(2, "--eps: the program was compiled for sgd, which has none", "momentum --eps 1");
   expect_error(2, "--clip-norm: the program was compiled without `clip_norm`",
                "adam --clip-norm 1");
+  expect_error(2, "--loss-scale: the program has no gradients in f16", "adam --loss-scale 8");
   expect_error(2, "--clip-norm: the program was compiled without `clip_norm`",
                "adam --clip-norm 0");
   expect_error(2, "--momentum: the program was compiled for adam, which has none",
