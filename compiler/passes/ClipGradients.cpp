@@ -63,6 +63,8 @@ void ClipGradients::clip(ProgramOp program, TrainingOp training, FloatAttr norm,
       squares->setAttr(kOf, of);
     sum = squares;
   }
+  if (!sum) // nothing that the loss depends on has a gradient
+    return;
   // A gradient that is not finite makes the sum so: one number says whether the step is skipped.
   Value scale;
   if (isScaled)

@@ -55,6 +55,23 @@ mp.model @unclipped {
   }
 }
 
+// Tests that where the loss depends on a parameter and no gradient reaches it nothing is clipped.
+// CHECK-LABEL: mp.model @detached
+// CHECK-NOT: mp.clip_scale
+// CHECK: mp.update "sgd"{{$}}
+mp.model @detached {
+  mp.parameter @w : !weight init zeros []
+  mp.training optimizer "sgd" {clip_norm = 0.5} loss "l" epochs 1 batch 1 shuffle true seed 0 classes 0 data {} test_data {}
+  mp.program @train ["x"] {
+  ^bb0(%x: !row):
+    %w = mp.read @w : !weight
+    %y = mp.matmul %x, %w transpose_b : !row, !weight -> !row
+    %d = mp.detach %y : !row -> !row
+    %l = mp.reduce sum %d [0, 1] : !row -> !scalar
+    mp.return %l : !scalar
+  }
+}
+
 // Tests that where nothing is trained nothing is clipped.
 // CHECK-LABEL: mp.model @untrained
 // CHECK-NOT: mp.clip_scale
