@@ -35,11 +35,13 @@ struct Verdict {
 /// - it is well-typed, and every pass and verifier of the pipeline accepts it;
 /// - every phase gives the same bits as the graph, in calls under every way of treating buffers;
 /// - as placed and with everything on device 0 it gives the same bits: output, loss and gradients;
+/// - so it does without `@recompute`;
 /// - the same holds of a batch that is worked through two rows at a time, whose results are those
 /// of the
 ///   whole batch but for rounding;
 /// - no value moves twice to one device, none moves that nothing reads, none by way of a third;
-/// - where asked for, its gradients agree with finite differences in double.
+/// - where asked for, its gradients agree with finite differences in double, of the program in
+/// f32.
 Verdict check(const std::vector<Statement> &file, const CheckOptions &options);
 
 /// The smallest program, by leaving out statements or putting simpler ones in their place, that

@@ -30,6 +30,18 @@ void ForwardWriter::addIntegers(const std::string &name, const Shape &shape) {
       "cast(clamp($ - 1, -2, 3) > 0 && $ < 9, f32)",
       "max(cast($, f32), dim: -1, keepdim: true) * 0.25 + cast(-$ + 2, f32) * 0.125",
       "cast(sum($, dim: -1, keepdim: true) + abs($), f32) * 0.0625"};
+  addUse(uses, name, shape);
+}
+
+void ForwardWriter::addTruths(const std::string &name, const Shape &shape) {
+  static const std::vector<std::string> uses = {
+      "cast($, f32)", "where($, 0.5, -0.25)", "cast(!$, f32) - 0.5",
+      "cast(sum($, dim: -1, keepdim: true), f32) * 0.25 + where($ && !$, 1.0, 0.25)"};
+  addUse(uses, name, shape);
+}
+
+void ForwardWriter::addUse(const std::vector<std::string> &uses, const std::string &name,
+                           const Shape &shape) {
   std::string value = random_.pick(uses);
   for (size_t at; (at = value.find('$')) != std::string::npos;)
     value.replace(at, 1, name);
@@ -61,7 +73,7 @@ std::optional<Expression> ForwardWriter::makeAny() {
   Variable &x = pick(), &y = pick();
   std::optional<Expression> made;
   bool both = false;
-  switch (random_.below(20)) {
+  switch (random_.below(24)) {
   case 0:
   case 1:
   case 2:
@@ -114,6 +126,18 @@ std::optional<Expression> ForwardWriter::makeAny() {
     made = makeProduct(x, x);
     break;
   case 17:
+    both = true;
+    made = makeRounded(x, y);
+    break;
+  case 18:
+  case 22:
+    made = makeStandard(x);
+    break;
+  case 19:
+    both = true;
+    made = makeForeign(x, y);
+    break;
+  case 23:
     made = makeWindow(x);
     break;
   default:
@@ -134,7 +158,7 @@ bool ForwardWriter::addControl() {
   if (kind == 3) {
     Statement group = makeBlock("");
     annotator_.annotate(group);
-    if (group.device.empty())
+    if (!group.isAnnotated())
       return false;
     const size_t before = statements_.size();
     for (int64_t each = random_.between(1, 3); each > 0; --each)
@@ -173,7 +197,7 @@ bool ForwardWriter::addControl() {
     annotator_.annotate(call, true);
     block.body.push_back(std::move(call));
     if (random_.chance(0.3))
-      block.body.push_back(rebind(unaryText(start, start.name, ignored)));
+      block.body.push_back(rebind("tanh(" + unaryText(start, start.name, ignored) + ")"));
   } else {
     static const std::vector<std::string> conditions = {
         "deep", "!deep", "width > 3", "training", "width % 2 == 0 && deep", "!training"};

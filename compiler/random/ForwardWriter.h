@@ -16,14 +16,20 @@ struct OwnLayer {
   bool isPair = false;              // it gives two results of m features
 };
 
-/// Puts `@device(k)` on some statements.
+/// Puts `@device(k)` on some statements, on few `@recompute` and `@precision`.
 class Annotator {
 public:
-  Annotator(Random &random, int64_t devices, double density)
-      : random_(random), devices_(devices), density_(density) {}
+  /// `precisions`: those that a program has beside f32; empty, it says none.
+  Annotator(Random &random, int64_t devices, double density, double recomputed,
+            std::vector<std::string> precisions)
+      : random_(random), devices_(devices), density_(density), recomputed_(recomputed),
+        precisions_(std::move(precisions)) {}
 
   /// A device, or none. In the body of a loop over `i` it may depend on it.
   void annotate(Statement &statement, bool inLoop = false) {
+    statement.recompute = random_.chance(recomputed_);
+    if (!precisions_.empty() && random_.chance(0.2))
+      statement.precision = random_.pick(precisions_);
     if (!random_.chance(density_))
       return;
     if (inLoop && random_.chance(0.5))
@@ -37,6 +43,8 @@ private:
   Random &random_;
   int64_t devices_;
   double density_;
+  double recomputed_;
+  std::vector<std::string> precisions_;
 };
 
 /// A value that a statement may bind.
@@ -49,13 +57,17 @@ struct Expression {
 
 class ForwardWriter {
 public:
-  ForwardWriter(Random &random, Annotator &annotator, const std::vector<OwnLayer> &layers)
-      : random_(random), annotator_(annotator), layers_(layers) {}
+  /// `foreign`: whether the functions of `foreignDeclarations` may be called.
+  ForwardWriter(Random &random, Annotator &annotator, const std::vector<OwnLayer> &layers,
+                bool foreign)
+      : random_(random), annotator_(annotator), layers_(layers), foreign_(foreign) {}
 
   /// A name that `forward` may read: an input, a parameter, a constant.
   void addVariable(Variable variable) { variables_.push_back(std::move(variable)); }
   /// An input of i32: a statement makes numbers of it.
   void addIntegers(const std::string &name, const Shape &shape);
+  /// The same of `bool`.
+  void addTruths(const std::string &name, const Shape &shape);
   /// A buffer of f32, of the model itself; it is read, and at the end of `forward` set.
   void addBuffer(Variable buffer) {
     buffers_.push_back(buffer);
@@ -99,6 +111,10 @@ private:
   std::optional<Expression> makePipeline(const Variable &x);
   std::optional<Expression> makeInteger(const Variable &x);
   std::optional<Expression> makeLookup(const Variable &x, const Variable &y);
+  std::optional<Expression> makeRounded(const Variable &x, const Variable &y);
+  std::optional<Expression> makeStandard(const Variable &x);
+  std::optional<Expression> tryStandard(const Variable &x);
+  std::optional<Expression> makeForeign(const Variable &x, const Variable &y);
   std::optional<Expression> makeAny();
 
   bool addControl();
@@ -108,6 +124,8 @@ private:
   void addUnused(Variable &output);
   Variable finish(int64_t widest);
 
+  /// Binds one of `uses`, in which `$` stands for `name`.
+  void addUse(const std::vector<std::string> &uses, const std::string &name, const Shape &shape);
   std::string unaryText(const Variable &x, const std::string &argument, double &bound);
   const Member *findMember(const Variable &x);
   const Member &addMember(int64_t in, int64_t out);
@@ -122,6 +140,7 @@ private:
   Random &random_;
   Annotator &annotator_;
   const std::vector<OwnLayer> &layers_;
+  bool foreign_;
   std::vector<Variable> variables_;
   std::vector<Variable> buffers_;
   std::vector<Member> instances_;
@@ -129,5 +148,9 @@ private:
   std::vector<Statement> statements_;
   int names_ = 0;
 };
+
+/// `extern` declarations of functions, and the header that has them.
+std::vector<std::string> foreignDeclarations();
+std::string foreignHeader();
 
 } // namespace mparc::random

@@ -18,7 +18,7 @@ static Statement writeLayer(Random &random, Annotator &annotator, OwnLayer &laye
     into.push_back(std::move(statement));
   };
   const bool hidden = random.chance(0.5), shift = random.chance(0.6), norm = random.chance(0.5),
-             loops = random.chance(0.6);
+             loops = random.chance(0.6), named = random.chance(0.4);
   if (hidden)
     text.body.emplace_back("k = 2 * m");
   else
@@ -52,7 +52,8 @@ static Statement writeLayer(Random &random, Annotator &annotator, OwnLayer &laye
   Statement forward = makeBlock(std::string("forward(x: f32[..., n]) -> ") +
                                 (layer.isPair ? "(f32[..., m], f32[..., m])" : "f32[..., m]"));
   add(forward.body, std::string(counts ? "product" : "h") + " = matmul(x, transpose(weight))" +
-                        (shift ? " + shift" : ""));
+                        (shift ? " + shift" : "") +
+                        (named ? " + 0.25 * mean(x, dim: n, keepdim: true)" : ""));
   if (counts) {
     // Before it is set and after; gradients do not flow through either.
     add(forward.body, "before = decay * 0.5 + cast(calls % 3, f32) * 0.125");
@@ -82,7 +83,7 @@ static Statement writeLayer(Random &random, Annotator &annotator, OwnLayer &laye
   if (random.chance(0.4)) {
     Statement group = makeBlock("");
     annotator.annotate(group);
-    if (!group.device.empty()) {
+    if (group.isAnnotated()) {
       add(group.body, "a = sigmoid(h)");
       add(group.body, "g = a * h");
       forward.body.push_back(std::move(group));
@@ -136,19 +137,32 @@ static void writeParameters(Random &random, ForwardWriter &writer, std::vector<S
   }
 }
 
-Program generate(uint64_t seed) {
+/// What products may be rounded to: of most programs nothing, of some f16 alone, so that much of
+/// the gradient is scaled.
+static std::vector<std::string> choosePrecisions(Random &random) {
+  static const std::vector<std::vector<std::string>> choices = {
+      {}, {}, {}, {"bf16"}, {"f16"}, {"bf16", "f16", "f32"}};
+  return random.pick(choices);
+}
+
+Program generate(uint64_t seed, bool foreign) {
   Random random(seed);
   const int64_t devices = random.between(2, 8);
   static const std::vector<double> densities = {0.1, 0.3, 0.6, 0.9};
-  Annotator annotator(random, devices, random.pick(densities));
+  const double recomputed = random.chance(0.5) ? 0 : random.pick(densities) / 3;
+  Annotator annotator(random, devices, random.pick(densities), recomputed,
+                      choosePrecisions(random));
   std::vector<Statement> file;
+  if (foreign)
+    for (const std::string &declaration : foreignDeclarations())
+      file.emplace_back(declaration);
   std::vector<OwnLayer> layers;
   for (int64_t each = random.below(3); each > 0; --each) {
     layers.push_back({"Mix" + std::to_string(each), {}, random.chance(0.4)});
     file.push_back(writeLayer(random, annotator, layers.back()));
   }
 
-  ForwardWriter writer(random, annotator, layers);
+  ForwardWriter writer(random, annotator, layers, foreign);
   Statement model = makeBlock("model Net(width: int = " + std::to_string(random.between(2, 5)) +
                               ", deep: bool = " + (random.chance(0.5) ? "true" : "false") + ")");
   Shape input = {{1, true}};
@@ -161,14 +175,18 @@ Program generate(uint64_t seed) {
     writer.addVariable({"x", input, 1});
   std::string signature = std::string("x: ") + (words ? "i32" : "f32") + list(input);
   int64_t inputs = count(input), integers = 0;
+  bool truths = false;
   if (random.chance(0.3)) {
-    // A second input, of numbers or of integers, which a statement makes numbers of.
+    // A second input, of numbers, integers or truths; a statement makes numbers of these.
     const Shape second = {{1, true}, {random.between(1, 4), false}};
-    const bool isInteger = random.chance(0.5);
-    signature += std::string(", z: ") + (isInteger ? "i32" : "f32") + list(second);
+    const std::string element = random.pick(std::vector<std::string>{"f32", "i32", "bool"});
+    signature += ", z: " + element + list(second);
     inputs += count(second);
-    integers = isInteger ? count(second) : 0;
-    if (isInteger)
+    integers = element != "f32" ? count(second) : 0;
+    truths = element == "bool";
+    if (truths)
+      writer.addTruths("z", second);
+    else if (integers)
       writer.addIntegers("z", second);
     else
       writer.addVariable({"z", second, 1});
@@ -225,7 +243,8 @@ Program generate(uint64_t seed) {
           classes ? 1 : count(output.shape),
           classes ? count(output.shape) : 0,
           words,
-          batch};
+          batch,
+          truths};
 }
 
 } // namespace mparc::random

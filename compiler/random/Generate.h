@@ -8,18 +8,22 @@
 namespace mparc::random {
 
 /// A program, and what its data must be: rows of `inputs` numbers, of which the last `integers` are
-/// integers, then `targets` numbers or, where `classes` is not 0, the number of a class. Where
-/// `words` is not 0 the inputs are integers below it.
+/// integers (with `truths` 0 or 1), then `targets` numbers or, where `classes` is not 0, the number
+/// of a class. Where `words` is not 0 the inputs are integers below it.
 struct Program {
   std::vector<Statement> file;
   int64_t inputs = 0, integers = 0, targets = 0, classes = 0, words = 0;
   int64_t batch = 4;
+  bool truths = false;
 };
 
 /// The program of a seed: layers of its own and of the standard library, a model, a train block.
 ///
 /// Its numbers stay moderate: where an operation could leave the range in which f32 tells anything,
 /// it is wrapped in one that does not.
-Program generate(uint64_t seed);
+///
+/// `foreign`: it may call C++ functions of the header `foreignHeader`; such a program is compiled,
+/// not interpreted.
+Program generate(uint64_t seed, bool foreign = false);
 
 } // namespace mparc::random

@@ -60,6 +60,17 @@ private:
         statement.device = device;
       changed |= kept;
     }
+    for (auto leaveOut : {+[](Statement &each) { each.precision.clear(); },
+                          +[](Statement &each) { each.recompute = false; }}) {
+      const Statement annotated = statement;
+      leaveOut(statement);
+      if (annotated.precision == statement.precision && annotated.recompute == statement.recompute)
+        continue;
+      const bool fails = stillFails();
+      if (!fails)
+        statement = annotated;
+      changed |= fails;
+    }
     return changed;
   }
 

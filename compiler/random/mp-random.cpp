@@ -1,5 +1,6 @@
 // mp-random: checks random programs, or writes them to files. `mp-random --help` lists the flags.
 #include "random/CheckProgram.h"
+#include "random/ForwardWriter.h"
 #include "random/Generate.h"
 #include "random/Random.h"
 
@@ -23,7 +24,8 @@ static cl::opt<std::string> stdlib("stdlib", cl::desc("folder of the standard li
 static cl::opt<bool> show("print", cl::desc("print the programs rather than check them"));
 static cl::opt<std::string> writeTo(
     "write",
-    cl::desc("write each program to a folder of its own in this one: placed.mp, one.mp, data.csv"));
+    cl::desc("write each program to a folder of its own in this one: placed.mp; one.mp, all of it "
+             "on one device; kept.mp, without `@recompute`; data.csv; random_ops.h"));
 static cl::opt<bool> keep("no-reduce", cl::desc("print a failing program as it is"));
 
 /// Rows for the program: a batch, and a short one.
@@ -38,7 +40,7 @@ static std::string makeRows(const Program &program, uint64_t number) {
       else if (program.classes && column >= program.inputs)
         text += std::to_string(random.below(program.classes));
       else if (column < program.inputs && column >= program.inputs - program.integers)
-        text += std::to_string(random.below(7) - 3);
+        text += std::to_string(program.truths ? random.below(2) : random.below(7) - 3);
       else
         text += std::to_string(static_cast<double>(random.between(-1000, 1000)) / 1000);
     }
@@ -47,7 +49,7 @@ static std::string makeRows(const Program &program, uint64_t number) {
   return text;
 }
 
-/// Writes placed.mp, one.mp and data.csv to <folder>/<seed>. Returns whether that went well.
+/// Writes placed.mp, one.mp, data.csv and more to <folder>/<seed>. Returns whether that went well.
 static bool writeProgram(const Program &program, uint64_t number) {
   llvm::SmallString<128> folder(writeTo);
   llvm::sys::path::append(folder, std::to_string(number));
@@ -64,8 +66,13 @@ static bool writeProgram(const Program &program, uint64_t number) {
       out.clear_error();
     }
   };
-  write("placed.mp", print(program.file, Placement::asGenerated));
-  write("one.mp", print(program.file, Placement::oneDevice));
+  Form one, kept;
+  one.oneDevice = kept.keepsAll = true;
+  write("placed.mp", print(program.file, {}));
+  write("one.mp", print(program.file, one));
+  if (print(program.file, kept) != print(program.file, {}))
+    write("kept.mp", print(program.file, kept));
+  write("random_ops.h", foreignHeader());
   write("data.csv", makeRows(program, number));
   if (error)
     llvm::errs() << "mp-random: error: " << folder << ": " << error.message() << '\n';
@@ -80,8 +87,8 @@ static int report(const std::vector<Statement> &file, uint64_t number, const Che
   if (reduces)
     llvm::outs() << "reduced: " << check(shown, options).message << '\n';
   llvm::outs() << "\n"
-               << print(shown, Placement::asGenerated) << "\nrun it again: mp-random --seed "
-               << number << " --count 1 --differences-every 1\n";
+               << print(shown, {}) << "\nrun it again: mp-random --seed " << number
+               << " --count 1 --differences-every 1\n";
   return 1;
 }
 
@@ -90,10 +97,10 @@ int main(int argc, char **argv) {
   cl::ParseCommandLineOptions(argc, argv, "checks random programs of the language\n");
   uint64_t transfers = 0, differences = 0, notFinite = 0;
   for (uint64_t number = seed; number < seed + programs; ++number) {
-    const Program program = generate(number);
+    const Program program = generate(number, !writeTo.empty());
     const std::vector<Statement> &file = program.file;
     if (show) {
-      llvm::outs() << "// program " << number << '\n' << print(file, Placement::asGenerated);
+      llvm::outs() << "// program " << number << '\n' << print(file, {});
       continue;
     }
     if (!writeTo.empty()) {

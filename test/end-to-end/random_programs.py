@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Random programs, compiled: as placed and with everything on device 0 they train to the same bytes.
+"""Random programs, compiled: as placed, with everything on device 0, and without `@recompute`, they train to the same bytes.
 
   random_programs.py [--random build/bin/mp-random] [--seed N] [--count N]
 
-Each is built twice by `mparc build`, run for two steps, of a full batch and of a short one, and its saved parameters,
+Each is built two or three times by `mparc build`, run for two steps, of a full batch and of a short one, and its saved parameters,
 losses and output are compared. In process mp-random checks many more; here the emitted code and the runtime's kernels
 are in it. The full number is --count 200.
 """
@@ -33,15 +33,17 @@ def test():
     harness.run([settings.random, "--seed", str(settings.seed), "--count", str(settings.count), "--write", settings.work],
                 settings.work, check=True)
 
-    def both(seed):
+    def forms(seed):
         folder = os.path.join(settings.work, str(seed))
-        return [compile_and_run(settings, folder, name) for name in ("placed", "one")]
+        names = [name for name in ("placed", "one", "kept") if os.path.exists(os.path.join(folder, name + ".mp"))]
+        return {name: compile_and_run(settings, folder, name) for name in names}
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for seed, (placed, one) in zip(seeds, pool.map(both, seeds)):
-            for result in (placed, one):
+        for seed, results in zip(seeds, pool.map(forms, seeds)):
+            for name, result in results.items():
                 failures.expect(not isinstance(result, str), f"program {seed}: {result}")
-            failures.expect(placed == one, f"program {seed}: placed.mp and one.mp in {settings.work}/{seed} differ")
+                failures.expect(result == results["placed"],
+                                f"program {seed}: placed.mp and {name}.mp in {settings.work}/{seed} differ")
     print(f"random programs: seeds {seeds[0]} to {seeds[-1]}")
     return failures.finish()
 
