@@ -66,7 +66,14 @@ public:
     SourceLocation at = sources.getFileLoc(diagnostic.getLocation());
     result.place = {sources.getFilename(at).str(), sources.getSpellingLineNumber(at),
                     sources.getSpellingColumnNumber(at)};
-    // All that the includer does is to include it.
+    // All that the includer does is to include the runtime's header, then the user's.
+    if (result.place.file == kIncluder && result.place.line == 1) {
+      result.error =
+          "cannot find the runtime's header `mpar/extern.h`, which belongs in the folder "
+          "`include` of where mparc is installed";
+      result.place = {};
+      return;
+    }
     result.isFound = result.place.file != kIncluder;
     std::string builtin = findDeviceBuiltin(sources, at);
     if (!builtin.empty())

@@ -72,7 +72,10 @@ static void printParameter(ParameterOp parameter, llvm::raw_ostream &out) {
       << ", " << getDevice(parameter).value_or(0) << ", "
       << parameter->getAttrOfType<BufferAttr>(kBuffer).getOffset()
       << ", {Initial::" << stringifyInitializerKind(parameter.getInitializer()) << ", "
-      << argument(0) << ", " << argument(1) << "});\n";
+      << argument(0) << ", " << argument(1);
+  if (arguments.size() > 2)
+    out << ", " << static_cast<int64_t>(arguments[2]);
+  out << "});\n";
   Type element = parameter.getTensorType().getElementType();
   if (!element.isF32())
     out << "description.parameters.back().type = ElementType::" << elementName(element) << ";\n";

@@ -150,6 +150,11 @@ std::optional<Value> Instantiator::convert(Evaluator &evaluator, const ast::Para
       return std::nullopt;
     }
     return makeList(std::move(list));
+  } else if (std::optional<Value> only =
+                 type == "layer" ? std::nullopt : convertElement(value, type)) {
+    if (auto *number = std::get_if<Number>(&*only); number && type == "int")
+      *only = number->named(&session.context, name);
+    return makeList({std::move(*only)});
   }
   session.error(expr.range, of + describeType(parameter.type) + ", got " + describe(value))
       .note(parameter.range, "`" + name + "` is declared here");

@@ -87,7 +87,8 @@ struct BindingStmt : StmtOf<Stmt::Kind::Binding> {
   ExprPtr value;
 };
 
-/// `update(mean, m);`: an expression for its effect. In `forward` only.
+/// `update(mean, m);`: an expression for its effect. In `forward`; `assert(…);` in the body of a
+/// layer too.
 struct ExpressionStmt : StmtOf<Stmt::Kind::Expression> {
   ExprPtr expression;
 };

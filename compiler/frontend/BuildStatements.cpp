@@ -198,9 +198,13 @@ StmtPtr AstBuilder::buildSimple(Parser::SimpleStmtContext *context, Place place)
   stmt->expression = paths.empty() ? nullptr : buildPath(paths.front());
   if (!stmt->expression)
     return nullptr;
+  auto *call = llvm::dyn_cast<CallExpr>(stmt->expression.get());
+  auto *callee = call ? llvm::dyn_cast<NameExpr>(call->callee.get()) : nullptr;
+  if (callee && callee->name.text == "assert")
+    return stmt;
   if (place != Place::Forward)
     error(stmt->expression->range, "in a layer's body a value has a name: `name = value;`");
-  else if (!llvm::isa<CallExpr>(stmt->expression.get()))
+  else if (!call)
     error(stmt->expression->range,
           "this statement does nothing; a value is bound by `name = value;`");
   else

@@ -52,7 +52,10 @@ Value Evaluator::call(const ast::Expr &callee, llvm::ArrayRef<ast::Argument> arg
     if (ExternOp *external = isCallable ? nullptr : session.externs.find(text))
       return callExtern(*external, site);
     if (!target) {
-      if (text == "update")
+      if (text == "assert")
+        session.error(callee.range, "`assert` gives no value; it is a statement, as in "
+                                    "`assert(n > 0, \"n is {n}\");`");
+      else if (text == "update")
         session.error(callee.range, "`update` gives no value; it is a statement of `forward`, as "
                                     "in `update(mean, m);`");
       else if (frame && session.library.find(text))

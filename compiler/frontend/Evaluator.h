@@ -114,7 +114,21 @@ public:
   /// As the user wrote a type, with the sizes that are known.
   std::string describeType(const ast::TypeExpr &type);
 
+  /// Assert.cpp: whether what the statement demands is so, with an error where it is not; nothing
+  /// if it is no `assert`.
+  std::optional<bool> runAssert(const ast::ExpressionStmt &stmt);
+
 private:
+  /// One place among the dimensions of a type: an expression, or an element of the list that it
+  /// names.
+  struct TypePlace {
+    const ast::Expr *expr;
+    std::optional<Value> element;
+    llvm::StringRef label;
+  };
+  llvm::SmallVector<TypePlace> placesOf(const ast::TypeExpr &type);
+  mp::DimensionAttr dimension(const TypePlace &place);
+
   friend class FunctionCall;
   Value name(const ast::NameExpr &expr);
   Value member(const ast::MemberExpr &expr);
@@ -132,6 +146,9 @@ private:
   Value callFunction(const Function &function, const CallSite &site);
   void evaluateArguments(const CallSite &site);
 
+  /// Assert.cpp
+  std::optional<std::string> fillIn(const ast::Expr &message);
+
   /// Update.cpp
   void update(const ast::CallExpr &call);
   ParameterInfo *findBuffer(const ast::Expr &expr);
@@ -142,7 +159,7 @@ private:
   bool runAnnotated(const ast::Stmt &stmt);
   bool runIf(const ast::IfStmt &stmt);
   bool runFor(const ast::ForStmt &stmt);
-  void runExpression(const ast::ExpressionStmt &stmt);
+  bool runExpression(const ast::ExpressionStmt &stmt);
   void runBinding(const ast::BindingStmt &stmt);
   /// What one target of a binding gets, checked and called by the target's name.
   void bindTarget(const ast::Target &target, Value value, SourceRange where);

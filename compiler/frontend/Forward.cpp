@@ -196,8 +196,7 @@ bool Evaluator::run(const ast::Stmt &stmt) {
   case ast::Stmt::Kind::Group:
     return run(llvm::cast<ast::GroupStmt>(stmt).body);
   case ast::Stmt::Kind::Expression:
-    runExpression(llvm::cast<ast::ExpressionStmt>(stmt));
-    return false;
+    return runExpression(llvm::cast<ast::ExpressionStmt>(stmt));
   case ast::Stmt::Kind::Param:
     // Refused by the parser.
     return false;
@@ -205,7 +204,13 @@ bool Evaluator::run(const ast::Stmt &stmt) {
   return false;
 }
 
-void Evaluator::runExpression(const ast::ExpressionStmt &stmt) {
+bool Evaluator::runExpression(const ast::ExpressionStmt &stmt) {
+  if (std::optional<bool> holds = runAssert(stmt)) {
+    // Where it does not, the forward gives nothing, and nothing more is said of it.
+    if (!*holds)
+      frame->results = {{Poison(), stmt.range}};
+    return !*holds;
+  }
   const ast::Expr &expr = *stmt.expression;
   auto *call = llvm::dyn_cast<ast::CallExpr>(&expr);
   auto *callee = call ? llvm::dyn_cast<ast::NameExpr>(call->callee.get()) : nullptr;
@@ -213,6 +218,7 @@ void Evaluator::runExpression(const ast::ExpressionStmt &stmt) {
     update(*call);
   else if (!isPoison(evaluate(expr)))
     session.error(stmt.range, "the value is not used; bind it, as in `h = …;`");
+  return false;
 }
 
 bool Evaluator::runIf(const ast::IfStmt &stmt) {

@@ -148,7 +148,7 @@ void Instantiator::run(Body &body, const ast::Block &block) { run(body, block.st
 
 void Instantiator::run(Body &body, llvm::ArrayRef<ast::StmtPtr> statements) {
   for (const ast::StmtPtr &stmt : statements) {
-    if (session.isStopped())
+    if (session.isStopped() || body.isRefused)
       return;
     llvm::SaveAndRestore outside(body.marks);
     body.evaluator.applyAnnotations(stmt->annotations, body.marks);
@@ -208,6 +208,12 @@ void Instantiator::run(Body &body, const ast::Stmt &stmt) {
     return;
   }
   case ast::Stmt::Kind::Expression:
+    // Others are refused by the parser, but for the call of a member that has this name.
+    if (std::optional<bool> holds = evaluator.runAssert(llvm::cast<ast::ExpressionStmt>(stmt)))
+      body.isRefused = !*holds;
+    else
+      session.error(stmt.range, "in a layer's body a value has a name: `name = value;`");
+    return;
   case ast::Stmt::Kind::Return:
     // Refused by the parser.
     return;

@@ -39,6 +39,8 @@ private:
     Evaluator &evaluator;
     Marks marks;
     unsigned conditional = 0;
+    /// An `assert` does not hold: the rest was written for arguments that fit.
+    bool isRefused = false;
   };
 
   /// How a text makes a layer.
@@ -92,6 +94,7 @@ private:
   void run(Body &body, const ast::Stmt &stmt);
   void addParameter(Body &body, const ast::ParamStmt &stmt);
   void initialize(Body &body, ParameterInfo &parameter, const ast::ParamStmt &stmt);
+  void checkZeroRow(const ParameterInfo &parameter, const mp::DimensionsAttr &dims);
   void checkWholeStart(const ParameterInfo &parameter, mlir::Type element);
   void addBinding(Body &body, const ast::BindingStmt &stmt);
   struct Slot;

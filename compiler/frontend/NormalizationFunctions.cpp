@@ -29,7 +29,8 @@ static std::optional<Normalized> readNormalized(FunctionCall &call, bool hasBias
   // weight, for those who leave the shape out.
   unsigned weight = 2, bias = 3, eps = hasBias ? 4 : 3;
   Dimensions shape;
-  if (call.actuals[1].expr && llvm::isa<ast::ListExpr>(call.actuals[1].expr)) {
+  const ast::Expr *sizesExpr = call.actuals[1].expr;
+  if (sizesExpr && (llvm::isa<ast::ListExpr>(sizesExpr) || asList(call.values[1]))) {
     std::optional<Dimensions> sizes = call.shape(1);
     if (!sizes)
       return std::nullopt;

@@ -13,6 +13,8 @@ struct InitializerForm {
   llvm::StringLiteral name;
   mp::InitializerKind kind;
   llvm::SmallVector<llvm::StringRef, 2> parameters;
+  /// What may be left out, after these.
+  llvm::StringRef option = {};
 };
 } // namespace
 
@@ -23,7 +25,7 @@ static llvm::ArrayRef<InitializerForm> initializers() {
       {"ones", Kind::ones, {}},
       {"constant", Kind::constant, {"c"}},
       {"uniform", Kind::uniform, {"lo", "hi"}},
-      {"normal", Kind::normal, {"mean", "std"}},
+      {"normal", Kind::normal, {"mean", "std"}, "zero_row"},
       {"xavier_uniform", Kind::xavier_uniform, {"fan_in", "fan_out"}},
       {"kaiming_uniform", Kind::kaiming_uniform, {"fan"}},
   };
@@ -75,6 +77,8 @@ void Instantiator::addParameter(Body &body, const ast::ParamStmt &stmt) {
   initialize(body, parameter, stmt);
   if (stmt.isBuffer && element && !element.isF32())
     checkWholeStart(parameter, element);
+  if (dims)
+    checkZeroRow(parameter, dims);
   if (!element || !dims) {
     session.parameters.pop_back();
     // A tensor of unknown shape: the name stands for nothing.
@@ -89,6 +93,17 @@ void Instantiator::addParameter(Body &body, const ast::ParamStmt &stmt) {
     }
   parameter.type = mp::getTensorType(&session.context, dims.getDimensions(), element);
   instance.parameters[stmt.name.text] = &parameter;
+}
+
+/// A row that begins at zero is one of the tensor's.
+void Instantiator::checkZeroRow(const ParameterInfo &parameter, const mp::DimensionsAttr &dims) {
+  if (parameter.initializer != mp::InitializerKind::normal || parameter.arguments.size() < 3)
+    return;
+  int64_t rows = dims.getDimensions().empty() ? 0 : dims.getDimensions().front().getSize();
+  if (parameter.arguments[2] >= static_cast<double>(rows))
+    session.error(parameter.declaration->initializer->range,
+                  "row " + llvm::Twine(static_cast<int64_t>(parameter.arguments[2])) +
+                      " is not in a table of " + llvm::Twine(rows) + " rows");
 }
 
 /// Buffers of integers and truth values begin with numbers that are such.
@@ -143,10 +158,14 @@ void Instantiator::initialize(Body &body, ParameterInfo &parameter, const ast::P
   llvm::SmallVector<Formal> formals;
   for (llvm::StringRef each : form->parameters)
     formals.push_back({each, true, {}});
+  if (!form->option.empty())
+    formals.push_back({form->option, false, {}});
   llvm::SmallVector<Actual> actuals;
   if (!bindArguments(session, site, formals, actuals))
     return;
   for (auto [formal, actual] : llvm::zip(formals, actuals)) {
+    if (!actual)
+      continue;
     std::string of = "`" + formal.name.str() + "` of `" + form->name.str() + "`";
     std::optional<Number> number =
         body.evaluator.toNumber(body.evaluator.evaluateConstant(*actual.expr), actual.range, of);
@@ -161,6 +180,10 @@ void Instantiator::initialize(Body &body, ParameterInfo &parameter, const ast::P
                                        : formal.name == "std" ? "at least 0"
                                                               : "finite") +
                                       ", got " + number->str());
+      return;
+    }
+    if (formal.name == "zero_row" && (!number->integerValue() || value < 0)) {
+      session.error(actual.range, of + " is the number of a row, got " + number->str());
       return;
     }
     parameter.arguments.push_back(value);

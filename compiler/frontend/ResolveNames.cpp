@@ -141,9 +141,9 @@ void NameResolver::checkType(const ast::TypeExpr &type, bool mayBeFree) {
 
 void NameResolver::require(const Identifier &name, bool isCallee) {
   llvm::StringRef text = name.text;
-  if (known.count(text) || text == "none" || (isCallee && text == "update") || findFunction(text) ||
-      session.externs.find(text) || session.library.find(text) || session.library.isBroken() ||
-      !session.markUnknown(name.range))
+  if (known.count(text) || text == "none" || (isCallee && (text == "update" || text == "assert")) ||
+      findFunction(text) || session.externs.find(text) || session.library.find(text) ||
+      session.library.isBroken() || !session.markUnknown(name.range))
     return;
   llvm::SmallVector<llvm::StringRef> candidates(known.begin(), known.end());
   llvm::append_range(candidates, functionNames());

@@ -62,6 +62,34 @@ mp::DimensionAttr Evaluator::dimension(const ast::Expr &expr) {
   return {};
 }
 
+/// The places of a type, in which a name of a list stands for as many as the list has elements.
+llvm::SmallVector<Evaluator::TypePlace> Evaluator::placesOf(const ast::TypeExpr &type) {
+  llvm::SmallVector<TypePlace> places;
+  for (const ast::ExprPtr &expr : type.dimensions) {
+    const Identifier *name = asName(*expr);
+    llvm::SaveAndRestore mode(wantsConstants, true);
+    std::optional<Value> value = name ? lookup(name->text, name->range) : std::nullopt;
+    const std::vector<Value> *elements = value ? asList(*value) : nullptr;
+    if (!elements) {
+      places.push_back({expr.get(), std::nullopt, name ? name->text : ""});
+      continue;
+    }
+    for (const Value &element : *elements)
+      places.push_back({expr.get(), element, elements->size() == 1 ? name->text : ""});
+  }
+  return places;
+}
+
+mp::DimensionAttr Evaluator::dimension(const TypePlace &place) {
+  if (!place.element)
+    return dimension(*place.expr);
+  if (auto *number = std::get_if<Number>(&*place.element))
+    return toDimension(*number, place.expr->range, place.label);
+  session.error(place.expr->range,
+                "a dimension must be an int, got " + describe(*place.element) + " in a list");
+  return {};
+}
+
 bool isAnyTensor(const ast::TypeExpr &type) {
   return type.form == ast::TypeExpr::Form::Plain && type.element.text == "tensor";
 }
@@ -69,7 +97,8 @@ bool isAnyTensor(const ast::TypeExpr &type) {
 std::string Evaluator::describeType(const ast::TypeExpr &type) {
   std::string text = type.element.text.str() + "[";
   llvm::StringRef separator;
-  for (const ast::ExprPtr &expr : type.dimensions) {
+  for (const TypePlace &place : placesOf(type)) {
+    const ast::Expr *expr = place.expr;
     text += separator;
     separator = ", ";
     if (llvm::isa<ast::EllipsisExpr>(*expr)) {
@@ -79,7 +108,9 @@ std::string Evaluator::describeType(const ast::TypeExpr &type) {
     const Identifier *name = asName(*expr);
     llvm::SaveAndRestore mode(wantsConstants, true);
     std::optional<Value> value;
-    if (!name)
+    if (place.element)
+      value = place.element;
+    else if (!name)
       value = evaluate(*expr);
     else
       value = lookup(name->text, name->range);
@@ -109,14 +140,14 @@ std::optional<Tensor> Evaluator::bindInput(const ast::Parameter &input, Tensor t
   }
   std::string whole = describe(tensor);
   ArrayRef<mp::DimensionAttr> given = tensor.dimensions();
-  size_t ellipses = llvm::count_if(type.dimensions, [](const ast::ExprPtr &expr) {
-    return llvm::isa<ast::EllipsisExpr>(*expr);
-  });
+  llvm::SmallVector<TypePlace> places = placesOf(type);
+  size_t ellipses = llvm::count_if(
+      places, [](const TypePlace &place) { return llvm::isa<ast::EllipsisExpr>(*place.expr); });
   if (ellipses > 1) {
     session.error(type.range, "`...` stands twice in one type");
     return std::nullopt;
   }
-  size_t fixed = type.dimensions.size() - ellipses;
+  size_t fixed = places.size() - ellipses;
   bool fits = ellipses ? given.size() >= fixed : given.size() == fixed;
   bool isWrongElement = element != tensor.element();
   Dimensions dimensions;
@@ -125,7 +156,8 @@ std::optional<Tensor> Evaluator::bindInput(const ast::Parameter &input, Tensor t
   int wrong = 0;
   bool isPoisoned = false;
   size_t next = 0;
-  for (auto [index, expr] : llvm::enumerate(type.dimensions)) {
+  for (auto [index, place] : llvm::enumerate(places)) {
+    const ast::Expr *expr = place.expr;
     if (llvm::isa<ast::EllipsisExpr>(*expr)) {
       size_t count = fits ? given.size() - fixed : 0;
       Dimensions leading(given.slice(fits ? next : 0, count));
@@ -153,14 +185,14 @@ std::optional<Tensor> Evaluator::bindInput(const ast::Parameter &input, Tensor t
       dimensions.push_back(own);
       continue;
     }
-    declared = dimension(*expr);
+    declared = dimension(place);
     if (!declared) {
       isPoisoned = true;
       continue;
     }
     if (caller && !haveSameSize(caller, declared)) {
       ++wrong;
-      if (index + 1 == type.dimensions.size() && !caller.hasBatch() && !declared.hasBatch())
+      if (index + 1 == places.size() && !caller.hasBatch() && !declared.hasBatch())
         lastSizes = {declared.getSize(), caller.getSize()};
     }
     dimensions.push_back(caller && haveSameSize(caller, declared) && !isNamed(declared) ? caller
@@ -209,7 +241,8 @@ mp::DimensionsAttr Evaluator::typeDimensions(const ast::TypeExpr &type) {
   }
   Dimensions dimensions;
   bool isFine = true;
-  for (const ast::ExprPtr &expr : type.dimensions) {
+  for (const TypePlace &place : placesOf(type)) {
+    const ast::Expr *expr = place.expr;
     if (llvm::isa<ast::EllipsisExpr>(*expr)) {
       if (frame && frame->leading) {
         llvm::append_range(dimensions, *frame->leading);
@@ -237,7 +270,7 @@ mp::DimensionsAttr Evaluator::typeDimensions(const ast::TypeExpr &type) {
         hint = "; a free dimension may first appear only in an input of `forward`";
       session.error(name->range, "unknown dimension `" + name->text + "`" + hint);
     } else {
-      dimension = this->dimension(*expr);
+      dimension = this->dimension(place);
     }
     isFine &= static_cast<bool>(dimension);
     dimensions.push_back(dimension);

@@ -534,7 +534,7 @@ void Gpt::transfer_0_to_3(Part &part) {
   Device &d0 = part.device(0);
   Device &d3 = part.device(3);
 
-  // wte_weight: device 0 → 3, 131,072 B; lm_head reads it              embedding.mp:7
+  // wte_weight: device 0 → 3, 131,072 B; lm_head reads it              embedding.mp:18
   wte_weight_on_3_ = transfer(d0, wte_weight_, d3, d3.fixed<float>(0), 32768);
 }
 
@@ -551,19 +551,19 @@ void Gpt::forward_on_0(Part &part) {
   map(d0, Shape{rows, 128, 128}, Add{}, part.x, strided(wte_out, {16384, 128, 1}),
       strided(wpe_out_2_, {0, 128, 1}));
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:82
   part.h_0_ln_1_out = d0.rows<float>(851968);        // [rows, time 128, normalized_shape 128]
   part.h_0_ln_1_out_mean = d0.rows<float>(1443840);  // [rows, time 128]
   part.h_0_ln_1_out_scale = d0.rows<float>(1444352); // [rows, time 128]
   layer_norm(d0, rows * 128, 128, float(1e-05), part.x, h_0_ln_1_weight_, h_0_ln_1_bias_,
              part.h_0_ln_1_out, part.h_0_ln_1_out_mean, part.h_0_ln_1_out_scale);
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:10
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
   float *const h_0_attn_c_attn_out = d0.rows<float>(0); // [rows * 128, out 384]
   linear(d0, rows * 128, 128, 384, part.h_0_ln_1_out, h_0_attn_c_attn_weight_,
          h_0_attn_c_attn_bias_, Activation::none, h_0_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:80
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:83
   float *const h_0_attn_queries = d0.rows<float>(196608); // [rows, time 128, 128]
   copy(d0, Shape{rows, 128, 128}, h_0_attn_c_attn_out, {49152, 384, 1}, h_0_attn_queries,
        {16384, 128, 1});
@@ -591,7 +591,7 @@ void Gpt::forward_on_0(Part &part) {
   copy(d0, Shape{rows, 128, 4, 32}, part.h_0_attn_y, {16384, 32, 4096, 1}, part.h_0_attn_out,
        {16384, 128, 32, 1});
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
   float *const h_0_attn_c_proj_out = d0.rows<float>(1245184); // [rows * 128, out 128]
   linear(d0, rows * 128, 128, 128, part.h_0_attn_out, h_0_attn_c_proj_weight_,
          h_0_attn_c_proj_bias_, Activation::none, h_0_attn_c_proj_out);
@@ -600,23 +600,23 @@ void Gpt::forward_on_0(Part &part) {
   part.h_0_out = d0.rows<float>(1245184); // [rows, time 128, width 128]
   map(d0, rows * 16384, Add{}, part.h_0_out, part.x, h_0_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:82
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:85
   part.h_0_ln_2_out = d0.rows<float>(1310720);       // [rows, time 128, normalized_shape 128]
   part.h_0_ln_2_out_mean = d0.rows<float>(1444864);  // [rows, time 128]
   part.h_0_ln_2_out_scale = d0.rows<float>(1445376); // [rows, time 128]
   layer_norm(d0, rows * 128, 128, float(1e-05), part.h_0_out, h_0_ln_2_weight_, h_0_ln_2_bias_,
              part.h_0_ln_2_out, part.h_0_ln_2_out_mean, part.h_0_ln_2_out_scale);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:67
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:70
   part.h_0_mlp_c_fc_out = d0.rows<float>(0); // [rows * 128, out 512]
   linear(d0, rows * 128, 128, 512, part.h_0_ln_2_out, h_0_mlp_c_fc_weight_, h_0_mlp_c_fc_bias_,
          Activation::none, part.h_0_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:86
   part.h_0_mlp_out = d0.rows<float>(262144); // [rows, time 128, out 512]
   map(d0, rows * 65536, Gelu{}, part.h_0_mlp_out, part.h_0_mlp_c_fc_out);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:71
   float *const h_0_mlp_c_proj_out = d0.rows<float>(524288); // [rows * 128, out 128]
   linear(d0, rows * 128, 512, 128, part.h_0_mlp_out, h_0_mlp_c_proj_weight_, h_0_mlp_c_proj_bias_,
          Activation::none, h_0_mlp_c_proj_out);
@@ -631,7 +631,7 @@ void Gpt::transfer_0_to_1(Part &part) {
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
-  // x: device 0 → 1, 65,536 B a row; h.1, h.1.ln_1 read it             transformer.mp:87
+  // x: device 0 → 1, 65,536 B a row; h.1, h.1.ln_1 read it             transformer.mp:90
   part.x_on_1 = transfer(d0, part.x_2, d1, d1.rows<float>(786432), rows * 16384);
 }
 
@@ -639,19 +639,19 @@ void Gpt::forward_on_1(Part &part) {
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:82
   part.h_1_ln_1_out = d1.rows<float>(851968);        // [rows, time 128, normalized_shape 128]
   part.h_1_ln_1_out_mean = d1.rows<float>(1443840);  // [rows, time 128]
   part.h_1_ln_1_out_scale = d1.rows<float>(1444352); // [rows, time 128]
   layer_norm(d1, rows * 128, 128, float(1e-05), part.x_on_1, h_1_ln_1_weight_, h_1_ln_1_bias_,
              part.h_1_ln_1_out, part.h_1_ln_1_out_mean, part.h_1_ln_1_out_scale);
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:10
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
   float *const h_1_attn_c_attn_out = d1.rows<float>(0); // [rows * 128, out 384]
   linear(d1, rows * 128, 128, 384, part.h_1_ln_1_out, h_1_attn_c_attn_weight_,
          h_1_attn_c_attn_bias_, Activation::none, h_1_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:80
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:83
   float *const h_1_attn_queries = d1.rows<float>(196608); // [rows, time 128, 128]
   copy(d1, Shape{rows, 128, 128}, h_1_attn_c_attn_out, {49152, 384, 1}, h_1_attn_queries,
        {16384, 128, 1});
@@ -679,7 +679,7 @@ void Gpt::forward_on_1(Part &part) {
   copy(d1, Shape{rows, 128, 4, 32}, part.h_1_attn_y, {16384, 32, 4096, 1}, part.h_1_attn_out,
        {16384, 128, 32, 1});
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
   float *const h_1_attn_c_proj_out = d1.rows<float>(1245184); // [rows * 128, out 128]
   linear(d1, rows * 128, 128, 128, part.h_1_attn_out, h_1_attn_c_proj_weight_,
          h_1_attn_c_proj_bias_, Activation::none, h_1_attn_c_proj_out);
@@ -688,23 +688,23 @@ void Gpt::forward_on_1(Part &part) {
   part.h_1_out = d1.rows<float>(1245184); // [rows, time 128, width 128]
   map(d1, rows * 16384, Add{}, part.h_1_out, part.x_on_1, h_1_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:82
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:85
   part.h_1_ln_2_out = d1.rows<float>(1310720);       // [rows, time 128, normalized_shape 128]
   part.h_1_ln_2_out_mean = d1.rows<float>(1444864);  // [rows, time 128]
   part.h_1_ln_2_out_scale = d1.rows<float>(1445376); // [rows, time 128]
   layer_norm(d1, rows * 128, 128, float(1e-05), part.h_1_out, h_1_ln_2_weight_, h_1_ln_2_bias_,
              part.h_1_ln_2_out, part.h_1_ln_2_out_mean, part.h_1_ln_2_out_scale);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:67
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:70
   part.h_1_mlp_c_fc_out = d1.rows<float>(0); // [rows * 128, out 512]
   linear(d1, rows * 128, 128, 512, part.h_1_ln_2_out, h_1_mlp_c_fc_weight_, h_1_mlp_c_fc_bias_,
          Activation::none, part.h_1_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:86
   part.h_1_mlp_out = d1.rows<float>(262144); // [rows, time 128, out 512]
   map(d1, rows * 65536, Gelu{}, part.h_1_mlp_out, part.h_1_mlp_c_fc_out);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:71
   float *const h_1_mlp_c_proj_out = d1.rows<float>(524288); // [rows * 128, out 128]
   linear(d1, rows * 128, 512, 128, part.h_1_mlp_out, h_1_mlp_c_proj_weight_, h_1_mlp_c_proj_bias_,
          Activation::none, h_1_mlp_c_proj_out);
@@ -719,7 +719,7 @@ void Gpt::transfer_1_to_2(Part &part) {
   Device &d2 = part.device(2);
   const int64_t rows = part.rows;
 
-  // x: device 1 → 2, 65,536 B a row; h.2, h.2.ln_1 read it             transformer.mp:87
+  // x: device 1 → 2, 65,536 B a row; h.2, h.2.ln_1 read it             transformer.mp:90
   part.x_on_2 = transfer(d1, part.x_3, d2, d2.rows<float>(786432), rows * 16384);
 }
 
@@ -727,19 +727,19 @@ void Gpt::forward_on_2(Part &part) {
   Device &d2 = part.device(2);
   const int64_t rows = part.rows;
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:82
   part.h_2_ln_1_out = d2.rows<float>(851968);        // [rows, time 128, normalized_shape 128]
   part.h_2_ln_1_out_mean = d2.rows<float>(1443840);  // [rows, time 128]
   part.h_2_ln_1_out_scale = d2.rows<float>(1444352); // [rows, time 128]
   layer_norm(d2, rows * 128, 128, float(1e-05), part.x_on_2, h_2_ln_1_weight_, h_2_ln_1_bias_,
              part.h_2_ln_1_out, part.h_2_ln_1_out_mean, part.h_2_ln_1_out_scale);
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:10
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
   float *const h_2_attn_c_attn_out = d2.rows<float>(0); // [rows * 128, out 384]
   linear(d2, rows * 128, 128, 384, part.h_2_ln_1_out, h_2_attn_c_attn_weight_,
          h_2_attn_c_attn_bias_, Activation::none, h_2_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:80
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:83
   float *const h_2_attn_queries = d2.rows<float>(196608); // [rows, time 128, 128]
   copy(d2, Shape{rows, 128, 128}, h_2_attn_c_attn_out, {49152, 384, 1}, h_2_attn_queries,
        {16384, 128, 1});
@@ -767,7 +767,7 @@ void Gpt::forward_on_2(Part &part) {
   copy(d2, Shape{rows, 128, 4, 32}, part.h_2_attn_y, {16384, 32, 4096, 1}, part.h_2_attn_out,
        {16384, 128, 32, 1});
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
   float *const h_2_attn_c_proj_out = d2.rows<float>(1245184); // [rows * 128, out 128]
   linear(d2, rows * 128, 128, 128, part.h_2_attn_out, h_2_attn_c_proj_weight_,
          h_2_attn_c_proj_bias_, Activation::none, h_2_attn_c_proj_out);
@@ -776,23 +776,23 @@ void Gpt::forward_on_2(Part &part) {
   part.h_2_out = d2.rows<float>(1245184); // [rows, time 128, width 128]
   map(d2, rows * 16384, Add{}, part.h_2_out, part.x_on_2, h_2_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:82
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:85
   part.h_2_ln_2_out = d2.rows<float>(1310720);       // [rows, time 128, normalized_shape 128]
   part.h_2_ln_2_out_mean = d2.rows<float>(1444864);  // [rows, time 128]
   part.h_2_ln_2_out_scale = d2.rows<float>(1445376); // [rows, time 128]
   layer_norm(d2, rows * 128, 128, float(1e-05), part.h_2_out, h_2_ln_2_weight_, h_2_ln_2_bias_,
              part.h_2_ln_2_out, part.h_2_ln_2_out_mean, part.h_2_ln_2_out_scale);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:67
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:70
   part.h_2_mlp_c_fc_out = d2.rows<float>(0); // [rows * 128, out 512]
   linear(d2, rows * 128, 128, 512, part.h_2_ln_2_out, h_2_mlp_c_fc_weight_, h_2_mlp_c_fc_bias_,
          Activation::none, part.h_2_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:86
   part.h_2_mlp_out = d2.rows<float>(262144); // [rows, time 128, out 512]
   map(d2, rows * 65536, Gelu{}, part.h_2_mlp_out, part.h_2_mlp_c_fc_out);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:71
   float *const h_2_mlp_c_proj_out = d2.rows<float>(524288); // [rows * 128, out 128]
   linear(d2, rows * 128, 512, 128, part.h_2_mlp_out, h_2_mlp_c_proj_weight_, h_2_mlp_c_proj_bias_,
          Activation::none, h_2_mlp_c_proj_out);
@@ -807,7 +807,7 @@ void Gpt::transfer_2_to_3(Part &part) {
   Device &d3 = part.device(3);
   const int64_t rows = part.rows;
 
-  // x: device 2 → 3, 65,536 B a row; h.3, h.3.ln_1 read it             transformer.mp:87
+  // x: device 2 → 3, 65,536 B a row; h.3, h.3.ln_1 read it             transformer.mp:90
   part.x_on_3 = transfer(d2, part.x_4, d3, d3.rows<float>(786432), rows * 16384);
 }
 
@@ -815,19 +815,19 @@ void Gpt::forward_on_3(Part &part) {
   Device &d3 = part.device(3);
   const int64_t rows = part.rows;
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:82
   part.h_3_ln_1_out = d3.rows<float>(851968);        // [rows, time 128, normalized_shape 128]
   part.h_3_ln_1_out_mean = d3.rows<float>(1509376);  // [rows, time 128]
   part.h_3_ln_1_out_scale = d3.rows<float>(1509888); // [rows, time 128]
   layer_norm(d3, rows * 128, 128, float(1e-05), part.x_on_3, h_3_ln_1_weight_, h_3_ln_1_bias_,
              part.h_3_ln_1_out, part.h_3_ln_1_out_mean, part.h_3_ln_1_out_scale);
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:10
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
   float *const h_3_attn_c_attn_out = d3.rows<float>(0); // [rows * 128, out 384]
   linear(d3, rows * 128, 128, 384, part.h_3_ln_1_out, h_3_attn_c_attn_weight_,
          h_3_attn_c_attn_bias_, Activation::none, h_3_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:80
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:83
   float *const h_3_attn_queries = d3.rows<float>(196608); // [rows, time 128, 128]
   copy(d3, Shape{rows, 128, 128}, h_3_attn_c_attn_out, {49152, 384, 1}, h_3_attn_queries,
        {16384, 128, 1});
@@ -855,7 +855,7 @@ void Gpt::forward_on_3(Part &part) {
   copy(d3, Shape{rows, 128, 4, 32}, part.h_3_attn_y, {16384, 32, 4096, 1}, part.h_3_attn_out,
        {16384, 128, 32, 1});
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
   float *const h_3_attn_c_proj_out = d3.rows<float>(1245184); // [rows * 128, out 128]
   linear(d3, rows * 128, 128, 128, part.h_3_attn_out, h_3_attn_c_proj_weight_,
          h_3_attn_c_proj_bias_, Activation::none, h_3_attn_c_proj_out);
@@ -864,23 +864,23 @@ void Gpt::forward_on_3(Part &part) {
   part.h_3_out = d3.rows<float>(1245184); // [rows, time 128, width 128]
   map(d3, rows * 16384, Add{}, part.h_3_out, part.x_on_3, h_3_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:82
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:85
   part.h_3_ln_2_out = d3.rows<float>(1310720);       // [rows, time 128, normalized_shape 128]
   part.h_3_ln_2_out_mean = d3.rows<float>(1510400);  // [rows, time 128]
   part.h_3_ln_2_out_scale = d3.rows<float>(1510912); // [rows, time 128]
   layer_norm(d3, rows * 128, 128, float(1e-05), part.h_3_out, h_3_ln_2_weight_, h_3_ln_2_bias_,
              part.h_3_ln_2_out, part.h_3_ln_2_out_mean, part.h_3_ln_2_out_scale);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:67
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:70
   part.h_3_mlp_c_fc_out = d3.rows<float>(0); // [rows * 128, out 512]
   linear(d3, rows * 128, 128, 512, part.h_3_ln_2_out, h_3_mlp_c_fc_weight_, h_3_mlp_c_fc_bias_,
          Activation::none, part.h_3_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:86
   part.h_3_mlp_out = d3.rows<float>(262144); // [rows, time 128, out 512]
   map(d3, rows * 65536, Gelu{}, part.h_3_mlp_out, part.h_3_mlp_c_fc_out);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:71
   float *const h_3_mlp_c_proj_out = d3.rows<float>(1376256); // [rows * 128, out 128]
   linear(d3, rows * 128, 512, 128, part.h_3_mlp_out, h_3_mlp_c_proj_weight_, h_3_mlp_c_proj_bias_,
          Activation::none, h_3_mlp_c_proj_out);
@@ -936,7 +936,7 @@ void Gpt::backward_on_3(Part &part) {
                       part.ln_f_out_scale, ln_f_weight_, x_grad, ln_f_weight_grad, ln_f_bias_grad,
                       part.store);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:71
   float *const h_3_mlp_c_proj_broadcast = d3.gradients() + 198144; // [width 128]
   reduce(d3, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, x_grad,
          h_3_mlp_c_proj_broadcast, part.store);
@@ -947,12 +947,12 @@ void Gpt::backward_on_3(Part &part) {
   matmul(d3, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, x_grad, part.h_3_mlp_out,
          h_3_mlp_c_proj_weight_grad, part.store);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:86
   float *const h_3_mlp_c_fc_out_grad = d3.rows<float>(0); // [rows, time 128, out 512]
   map(d3, rows * 65536, GeluDerivativeMul{}, h_3_mlp_c_fc_out_grad, part.h_3_mlp_c_fc_out,
       h_3_mlp_c_proj_reshape_grad);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:67
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:70
   float *const h_3_mlp_c_fc_bias_grad = d3.gradients() + 132096; // [out 512]
   reduce(d3, Reduction::sum, Shape{rows, 128, 512}, 1u << 0 | 1u << 1, h_3_mlp_c_fc_out_grad,
          h_3_mlp_c_fc_bias_grad, part.store);
@@ -963,7 +963,7 @@ void Gpt::backward_on_3(Part &part) {
   matmul(d3, 1, 512, 128, rows * 128, Transpose::yes, Transpose::no, h_3_mlp_c_fc_out_grad,
          part.h_3_ln_2_out, h_3_mlp_c_fc_weight_grad, part.store);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:82
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:85
   float *const h_3_out_grad = d3.rows<float>(0);              // [rows, time 128, width 128]
   float *const h_3_ln_2_weight_grad = d3.gradients() + 66304; // [normalized_shape 128]
   float *const h_3_ln_2_bias_grad = d3.gradients() + 66432;   // [normalized_shape 128]
@@ -975,7 +975,7 @@ void Gpt::backward_on_3(Part &part) {
   float *const h_3_out_grad_2 = d3.rows<float>(1441792); // [rows, time 128, width 128]
   map(d3, rows * 16384, Add{}, h_3_out_grad_2, x_grad, h_3_out_grad);
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
   float *const h_3_attn_c_proj_broadcast = d3.gradients() + 66176; // [width 128]
   reduce(d3, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, h_3_out_grad_2,
          h_3_attn_c_proj_broadcast, part.store);
@@ -986,7 +986,7 @@ void Gpt::backward_on_3(Part &part) {
   matmul(d3, 1, 128, 128, rows * 128, Transpose::yes, Transpose::no, h_3_out_grad_2,
          part.h_3_attn_out, h_3_attn_c_proj_weight_grad, part.store);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:80
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:83
   float *const h_3_attn_y_grad = d3.rows<float>(65536); // [rows, heads 4, time 128, dim 32]
   copy(d3, Shape{rows, 4, 128, 32}, h_3_attn_c_proj_reshape_grad, {16384, 32, 128, 1},
        h_3_attn_y_grad, {16384, 4096, 32, 1});
@@ -1012,7 +1012,7 @@ void Gpt::backward_on_3(Part &part) {
   copy(d3, Shape{rows, 128, 4, 32}, h_3_attn_permute_grad, {16384, 32, 4096, 1},
        h_3_attn_reshape_grad_3, {16384, 128, 32, 1});
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:10
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
   float *const h_3_attn_c_attn_out_grad = d3.rows<float>(0); // [rows, time 128, out 384]
   copy(d3, Shape{rows, 128, 128}, h_3_attn_reshape_grad_3, {16384, 128, 1},
        h_3_attn_c_attn_out_grad, {49152, 384, 1});
@@ -1030,7 +1030,7 @@ void Gpt::backward_on_3(Part &part) {
   matmul(d3, 1, 384, 128, rows * 128, Transpose::yes, Transpose::no, h_3_attn_c_attn_out_grad,
          part.h_3_ln_1_out, h_3_attn_c_attn_weight_grad, part.store);
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:82
   float *const x_grad_2 = d3.rows<float>(0);              // [rows, time 128, width 128]
   float *const h_3_ln_1_weight_grad = d3.gradients();     // [normalized_shape 128]
   float *const h_3_ln_1_bias_grad = d3.gradients() + 128; // [normalized_shape 128]
@@ -1048,7 +1048,7 @@ void Gpt::transfer_3_to_2(Part &part) {
   Device &d3 = part.device(3);
   const int64_t rows = part.rows;
 
-  // x_grad: device 3 → 2, 65,536 B a row; h.2, h.2.mlp.c_proj read it  transformer.mp:87
+  // x_grad: device 3 → 2, 65,536 B a row; h.2, h.2.mlp.c_proj read it  transformer.mp:90
   part.x_grad_on_2 = transfer(d3, part.x_grad, d2, d2.rows<float>(1376256), rows * 16384);
 }
 
@@ -1056,7 +1056,7 @@ void Gpt::backward_on_2(Part &part) {
   Device &d2 = part.device(2);
   const int64_t rows = part.rows;
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:71
   float *const h_2_mlp_c_proj_broadcast = d2.gradients() + 198144; // [width 128]
   reduce(d2, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, part.x_grad_on_2,
          h_2_mlp_c_proj_broadcast, part.store);
@@ -1067,12 +1067,12 @@ void Gpt::backward_on_2(Part &part) {
   matmul(d2, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, part.x_grad_on_2,
          part.h_2_mlp_out, h_2_mlp_c_proj_weight_grad, part.store);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:86
   float *const h_2_mlp_c_fc_out_grad = d2.rows<float>(0); // [rows, time 128, out 512]
   map(d2, rows * 65536, GeluDerivativeMul{}, h_2_mlp_c_fc_out_grad, part.h_2_mlp_c_fc_out,
       h_2_mlp_c_proj_reshape_grad);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:67
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:70
   float *const h_2_mlp_c_fc_bias_grad = d2.gradients() + 132096; // [out 512]
   reduce(d2, Reduction::sum, Shape{rows, 128, 512}, 1u << 0 | 1u << 1, h_2_mlp_c_fc_out_grad,
          h_2_mlp_c_fc_bias_grad, part.store);
@@ -1083,7 +1083,7 @@ void Gpt::backward_on_2(Part &part) {
   matmul(d2, 1, 512, 128, rows * 128, Transpose::yes, Transpose::no, h_2_mlp_c_fc_out_grad,
          part.h_2_ln_2_out, h_2_mlp_c_fc_weight_grad, part.store);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:82
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:85
   float *const h_2_out_grad = d2.rows<float>(196608);         // [rows, time 128, width 128]
   float *const h_2_ln_2_weight_grad = d2.gradients() + 66304; // [normalized_shape 128]
   float *const h_2_ln_2_bias_grad = d2.gradients() + 66432;   // [normalized_shape 128]
@@ -1095,7 +1095,7 @@ void Gpt::backward_on_2(Part &part) {
   float *const h_2_out_grad_2 = d2.rows<float>(196608); // [rows, time 128, width 128]
   map(d2, rows * 16384, Add{}, h_2_out_grad_2, part.x_grad_on_2, h_2_out_grad);
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
   float *const h_2_attn_c_proj_broadcast = d2.gradients() + 66176; // [width 128]
   reduce(d2, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, h_2_out_grad_2,
          h_2_attn_c_proj_broadcast, part.store);
@@ -1106,7 +1106,7 @@ void Gpt::backward_on_2(Part &part) {
   matmul(d2, 1, 128, 128, rows * 128, Transpose::yes, Transpose::no, h_2_out_grad_2,
          part.h_2_attn_out, h_2_attn_c_proj_weight_grad, part.store);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:80
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:83
   float *const h_2_attn_y_grad = d2.rows<float>(65536); // [rows, heads 4, time 128, dim 32]
   copy(d2, Shape{rows, 4, 128, 32}, h_2_attn_c_proj_reshape_grad, {16384, 32, 128, 1},
        h_2_attn_y_grad, {16384, 4096, 32, 1});
@@ -1132,7 +1132,7 @@ void Gpt::backward_on_2(Part &part) {
   copy(d2, Shape{rows, 128, 4, 32}, h_2_attn_permute_grad, {16384, 32, 4096, 1},
        h_2_attn_reshape_grad_3, {16384, 128, 32, 1});
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:10
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
   float *const h_2_attn_c_attn_out_grad = d2.rows<float>(0); // [rows, time 128, out 384]
   copy(d2, Shape{rows, 128, 128}, h_2_attn_reshape_grad_3, {16384, 128, 1},
        h_2_attn_c_attn_out_grad, {49152, 384, 1});
@@ -1150,7 +1150,7 @@ void Gpt::backward_on_2(Part &part) {
   matmul(d2, 1, 384, 128, rows * 128, Transpose::yes, Transpose::no, h_2_attn_c_attn_out_grad,
          part.h_2_ln_1_out, h_2_attn_c_attn_weight_grad, part.store);
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:82
   float *const x_grad = d2.rows<float>(0);                // [rows, time 128, width 128]
   float *const h_2_ln_1_weight_grad = d2.gradients();     // [normalized_shape 128]
   float *const h_2_ln_1_bias_grad = d2.gradients() + 128; // [normalized_shape 128]
@@ -1168,7 +1168,7 @@ void Gpt::transfer_2_to_1(Part &part) {
   Device &d2 = part.device(2);
   const int64_t rows = part.rows;
 
-  // x_grad: device 2 → 1, 65,536 B a row; h.1, h.1.mlp.c_proj read it  transformer.mp:87
+  // x_grad: device 2 → 1, 65,536 B a row; h.1, h.1.mlp.c_proj read it  transformer.mp:90
   part.x_grad_on_1 = transfer(d2, part.x_grad_2, d1, d1.rows<float>(1376256), rows * 16384);
 }
 
@@ -1176,7 +1176,7 @@ void Gpt::backward_on_1(Part &part) {
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:71
   float *const h_1_mlp_c_proj_broadcast = d1.gradients() + 198144; // [width 128]
   reduce(d1, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, part.x_grad_on_1,
          h_1_mlp_c_proj_broadcast, part.store);
@@ -1187,12 +1187,12 @@ void Gpt::backward_on_1(Part &part) {
   matmul(d1, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, part.x_grad_on_1,
          part.h_1_mlp_out, h_1_mlp_c_proj_weight_grad, part.store);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:86
   float *const h_1_mlp_c_fc_out_grad = d1.rows<float>(0); // [rows, time 128, out 512]
   map(d1, rows * 65536, GeluDerivativeMul{}, h_1_mlp_c_fc_out_grad, part.h_1_mlp_c_fc_out,
       h_1_mlp_c_proj_reshape_grad);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:67
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:70
   float *const h_1_mlp_c_fc_bias_grad = d1.gradients() + 132096; // [out 512]
   reduce(d1, Reduction::sum, Shape{rows, 128, 512}, 1u << 0 | 1u << 1, h_1_mlp_c_fc_out_grad,
          h_1_mlp_c_fc_bias_grad, part.store);
@@ -1203,7 +1203,7 @@ void Gpt::backward_on_1(Part &part) {
   matmul(d1, 1, 512, 128, rows * 128, Transpose::yes, Transpose::no, h_1_mlp_c_fc_out_grad,
          part.h_1_ln_2_out, h_1_mlp_c_fc_weight_grad, part.store);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:82
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:85
   float *const h_1_out_grad = d1.rows<float>(196608);         // [rows, time 128, width 128]
   float *const h_1_ln_2_weight_grad = d1.gradients() + 66304; // [normalized_shape 128]
   float *const h_1_ln_2_bias_grad = d1.gradients() + 66432;   // [normalized_shape 128]
@@ -1215,7 +1215,7 @@ void Gpt::backward_on_1(Part &part) {
   float *const h_1_out_grad_2 = d1.rows<float>(196608); // [rows, time 128, width 128]
   map(d1, rows * 16384, Add{}, h_1_out_grad_2, part.x_grad_on_1, h_1_out_grad);
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
   float *const h_1_attn_c_proj_broadcast = d1.gradients() + 66176; // [width 128]
   reduce(d1, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, h_1_out_grad_2,
          h_1_attn_c_proj_broadcast, part.store);
@@ -1226,7 +1226,7 @@ void Gpt::backward_on_1(Part &part) {
   matmul(d1, 1, 128, 128, rows * 128, Transpose::yes, Transpose::no, h_1_out_grad_2,
          part.h_1_attn_out, h_1_attn_c_proj_weight_grad, part.store);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:80
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:83
   float *const h_1_attn_y_grad = d1.rows<float>(65536); // [rows, heads 4, time 128, dim 32]
   copy(d1, Shape{rows, 4, 128, 32}, h_1_attn_c_proj_reshape_grad, {16384, 32, 128, 1},
        h_1_attn_y_grad, {16384, 4096, 32, 1});
@@ -1252,7 +1252,7 @@ void Gpt::backward_on_1(Part &part) {
   copy(d1, Shape{rows, 128, 4, 32}, h_1_attn_permute_grad, {16384, 32, 4096, 1},
        h_1_attn_reshape_grad_3, {16384, 128, 32, 1});
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:10
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
   float *const h_1_attn_c_attn_out_grad = d1.rows<float>(0); // [rows, time 128, out 384]
   copy(d1, Shape{rows, 128, 128}, h_1_attn_reshape_grad_3, {16384, 128, 1},
        h_1_attn_c_attn_out_grad, {49152, 384, 1});
@@ -1270,7 +1270,7 @@ void Gpt::backward_on_1(Part &part) {
   matmul(d1, 1, 384, 128, rows * 128, Transpose::yes, Transpose::no, h_1_attn_c_attn_out_grad,
          part.h_1_ln_1_out, h_1_attn_c_attn_weight_grad, part.store);
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:82
   float *const x_grad = d1.rows<float>(0);                // [rows, time 128, width 128]
   float *const h_1_ln_1_weight_grad = d1.gradients();     // [normalized_shape 128]
   float *const h_1_ln_1_bias_grad = d1.gradients() + 128; // [normalized_shape 128]
@@ -1288,7 +1288,7 @@ void Gpt::transfer_1_to_0(Part &part) {
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
-  // x_grad: device 1 → 0, 65,536 B a row; h.0, h.0.mlp.c_proj read it  transformer.mp:87
+  // x_grad: device 1 → 0, 65,536 B a row; h.0, h.0.mlp.c_proj read it  transformer.mp:90
   part.x_grad_on_0 = transfer(d1, part.x_grad_3, d0, d0.rows<float>(1376256), rows * 16384);
 }
 
@@ -1296,7 +1296,7 @@ void Gpt::backward_on_0(Part &part) {
   Device &d0 = part.device(0);
   const int64_t rows = part.rows;
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:71
   float *const h_0_mlp_c_proj_broadcast = d0.gradients() + 247296; // [width 128]
   reduce(d0, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, part.x_grad_on_0,
          h_0_mlp_c_proj_broadcast, part.store);
@@ -1307,12 +1307,12 @@ void Gpt::backward_on_0(Part &part) {
   matmul(d0, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, part.x_grad_on_0,
          part.h_0_mlp_out, h_0_mlp_c_proj_weight_grad, part.store);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:86
   float *const h_0_mlp_c_fc_out_grad = d0.rows<float>(0); // [rows, time 128, out 512]
   map(d0, rows * 65536, GeluDerivativeMul{}, h_0_mlp_c_fc_out_grad, part.h_0_mlp_c_fc_out,
       h_0_mlp_c_proj_reshape_grad);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:67
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:70
   float *const h_0_mlp_c_fc_bias_grad = d0.gradients() + 181248; // [out 512]
   reduce(d0, Reduction::sum, Shape{rows, 128, 512}, 1u << 0 | 1u << 1, h_0_mlp_c_fc_out_grad,
          h_0_mlp_c_fc_bias_grad, part.store);
@@ -1323,7 +1323,7 @@ void Gpt::backward_on_0(Part &part) {
   matmul(d0, 1, 512, 128, rows * 128, Transpose::yes, Transpose::no, h_0_mlp_c_fc_out_grad,
          part.h_0_ln_2_out, h_0_mlp_c_fc_weight_grad, part.store);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:82
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:85
   float *const h_0_out_grad = d0.rows<float>(196608);          // [rows, time 128, width 128]
   float *const h_0_ln_2_weight_grad = d0.gradients() + 115456; // [normalized_shape 128]
   float *const h_0_ln_2_bias_grad = d0.gradients() + 115584;   // [normalized_shape 128]
@@ -1335,7 +1335,7 @@ void Gpt::backward_on_0(Part &part) {
   float *const h_0_out_grad_2 = d0.rows<float>(196608); // [rows, time 128, width 128]
   map(d0, rows * 16384, Add{}, h_0_out_grad_2, part.x_grad_on_0, h_0_out_grad);
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
   float *const h_0_attn_c_proj_broadcast = d0.gradients() + 115328; // [width 128]
   reduce(d0, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, h_0_out_grad_2,
          h_0_attn_c_proj_broadcast, part.store);
@@ -1346,7 +1346,7 @@ void Gpt::backward_on_0(Part &part) {
   matmul(d0, 1, 128, 128, rows * 128, Transpose::yes, Transpose::no, h_0_out_grad_2,
          part.h_0_attn_out, h_0_attn_c_proj_weight_grad, part.store);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:80
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:83
   float *const h_0_attn_y_grad = d0.rows<float>(65536); // [rows, heads 4, time 128, dim 32]
   copy(d0, Shape{rows, 4, 128, 32}, h_0_attn_c_proj_reshape_grad, {16384, 32, 128, 1},
        h_0_attn_y_grad, {16384, 4096, 32, 1});
@@ -1372,7 +1372,7 @@ void Gpt::backward_on_0(Part &part) {
   copy(d0, Shape{rows, 128, 4, 32}, h_0_attn_permute_grad, {16384, 32, 4096, 1},
        h_0_attn_reshape_grad_3, {16384, 128, 32, 1});
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:10
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
   float *const h_0_attn_c_attn_out_grad = d0.rows<float>(0); // [rows, time 128, out 384]
   copy(d0, Shape{rows, 128, 128}, h_0_attn_reshape_grad_3, {16384, 128, 1},
        h_0_attn_c_attn_out_grad, {49152, 384, 1});
@@ -1390,7 +1390,7 @@ void Gpt::backward_on_0(Part &part) {
   matmul(d0, 1, 384, 128, rows * 128, Transpose::yes, Transpose::no, h_0_attn_c_attn_out_grad,
          part.h_0_ln_1_out, h_0_attn_c_attn_weight_grad, part.store);
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:82
   float *const x_grad = d0.rows<float>(0);                    // [rows, time 128, embedding_dim 128]
   float *const h_0_ln_1_weight_grad = d0.gradients() + 49152; // [normalized_shape 128]
   float *const h_0_ln_1_bias_grad = d0.gradients() + 49280;   // [normalized_shape 128]
@@ -1506,19 +1506,19 @@ void Gpt::evaluate_on_0(Part &part) {
   map(d0, Shape{rows, 128, 128}, Add{}, x, strided(wte_out, {16384, 128, 1}),
       strided(wpe_out_2, {0, 128, 1}));
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:82
   float *const h_0_ln_1_out = d0.rows<float>(196608);    // [rows, time 128, normalized_shape 128]
   float *const h_0_ln_1_out_mean = d0.rows<float>(0);    // [rows, time 128]
   float *const h_0_ln_1_out_scale = d0.rows<float>(512); // [rows, time 128]
   layer_norm(d0, rows * 128, 128, float(1e-05), x, h_0_ln_1_weight_, h_0_ln_1_bias_, h_0_ln_1_out,
              h_0_ln_1_out_mean, h_0_ln_1_out_scale);
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:10
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
   float *const h_0_attn_c_attn_out = d0.rows<float>(0); // [rows * 128, out 384]
   linear(d0, rows * 128, 128, 384, h_0_ln_1_out, h_0_attn_c_attn_weight_, h_0_attn_c_attn_bias_,
          Activation::none, h_0_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:80
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:83
   float *const h_0_attn_queries = d0.rows<float>(196608); // [rows, time 128, 128]
   copy(d0, Shape{rows, 128, 128}, h_0_attn_c_attn_out, {49152, 384, 1}, h_0_attn_queries,
        {16384, 128, 1});
@@ -1545,7 +1545,7 @@ void Gpt::evaluate_on_0(Part &part) {
   copy(d0, Shape{rows, 128, 4, 32}, h_0_attn_y, {16384, 32, 4096, 1}, h_0_attn_out,
        {16384, 128, 32, 1});
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
   float *const h_0_attn_c_proj_out = d0.rows<float>(65536); // [rows * 128, out 128]
   linear(d0, rows * 128, 128, 128, h_0_attn_out, h_0_attn_c_proj_weight_, h_0_attn_c_proj_bias_,
          Activation::none, h_0_attn_c_proj_out);
@@ -1554,23 +1554,23 @@ void Gpt::evaluate_on_0(Part &part) {
   float *const h_0_out = d0.rows<float>(262144); // [rows, time 128, width 128]
   map(d0, rows * 16384, Add{}, h_0_out, x, h_0_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:82
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:85
   float *const h_0_ln_2_out = d0.rows<float>(327680);    // [rows, time 128, normalized_shape 128]
   float *const h_0_ln_2_out_mean = d0.rows<float>(0);    // [rows, time 128]
   float *const h_0_ln_2_out_scale = d0.rows<float>(512); // [rows, time 128]
   layer_norm(d0, rows * 128, 128, float(1e-05), h_0_out, h_0_ln_2_weight_, h_0_ln_2_bias_,
              h_0_ln_2_out, h_0_ln_2_out_mean, h_0_ln_2_out_scale);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:67
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:70
   float *const h_0_mlp_c_fc_out = d0.rows<float>(0); // [rows * 128, out 512]
   linear(d0, rows * 128, 128, 512, h_0_ln_2_out, h_0_mlp_c_fc_weight_, h_0_mlp_c_fc_bias_,
          Activation::none, h_0_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:86
   float *const h_0_mlp_out = d0.rows<float>(0); // [rows, time 128, out 512]
   map(d0, rows * 65536, Gelu{}, h_0_mlp_out, h_0_mlp_c_fc_out);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:71
   float *const h_0_mlp_c_proj_out = d0.rows<float>(327680); // [rows * 128, out 128]
   linear(d0, rows * 128, 512, 128, h_0_mlp_out, h_0_mlp_c_proj_weight_, h_0_mlp_c_proj_bias_,
          Activation::none, h_0_mlp_c_proj_out);
@@ -1585,22 +1585,22 @@ void Gpt::evaluate_on_1(Part &part) {
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
-  // x: device 0 → 1, 65,536 B a row; h.1, h.1.ln_1 read it             transformer.mp:87
+  // x: device 0 → 1, 65,536 B a row; h.1, h.1.ln_1 read it             transformer.mp:90
   const float *const x_on_1 = transfer(d0, part.x_2, d1, d1.rows<float>(196608), rows * 16384);
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:82
   float *const h_1_ln_1_out = d1.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
   float *const h_1_ln_1_out_mean = d1.rows<float>(0);    // [rows, time 128]
   float *const h_1_ln_1_out_scale = d1.rows<float>(512); // [rows, time 128]
   layer_norm(d1, rows * 128, 128, float(1e-05), x_on_1, h_1_ln_1_weight_, h_1_ln_1_bias_,
              h_1_ln_1_out, h_1_ln_1_out_mean, h_1_ln_1_out_scale);
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:10
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
   float *const h_1_attn_c_attn_out = d1.rows<float>(0); // [rows * 128, out 384]
   linear(d1, rows * 128, 128, 384, h_1_ln_1_out, h_1_attn_c_attn_weight_, h_1_attn_c_attn_bias_,
          Activation::none, h_1_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:80
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:83
   float *const h_1_attn_queries = d1.rows<float>(262144); // [rows, time 128, 128]
   copy(d1, Shape{rows, 128, 128}, h_1_attn_c_attn_out, {49152, 384, 1}, h_1_attn_queries,
        {16384, 128, 1});
@@ -1627,7 +1627,7 @@ void Gpt::evaluate_on_1(Part &part) {
   copy(d1, Shape{rows, 128, 4, 32}, h_1_attn_y, {16384, 32, 4096, 1}, h_1_attn_out,
        {16384, 128, 32, 1});
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
   float *const h_1_attn_c_proj_out = d1.rows<float>(262144); // [rows * 128, out 128]
   linear(d1, rows * 128, 128, 128, h_1_attn_out, h_1_attn_c_proj_weight_, h_1_attn_c_proj_bias_,
          Activation::none, h_1_attn_c_proj_out);
@@ -1636,23 +1636,23 @@ void Gpt::evaluate_on_1(Part &part) {
   float *const h_1_out = d1.rows<float>(262144); // [rows, time 128, width 128]
   map(d1, rows * 16384, Add{}, h_1_out, x_on_1, h_1_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:82
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:85
   float *const h_1_ln_2_out = d1.rows<float>(327680);    // [rows, time 128, normalized_shape 128]
   float *const h_1_ln_2_out_mean = d1.rows<float>(0);    // [rows, time 128]
   float *const h_1_ln_2_out_scale = d1.rows<float>(512); // [rows, time 128]
   layer_norm(d1, rows * 128, 128, float(1e-05), h_1_out, h_1_ln_2_weight_, h_1_ln_2_bias_,
              h_1_ln_2_out, h_1_ln_2_out_mean, h_1_ln_2_out_scale);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:67
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:70
   float *const h_1_mlp_c_fc_out = d1.rows<float>(0); // [rows * 128, out 512]
   linear(d1, rows * 128, 128, 512, h_1_ln_2_out, h_1_mlp_c_fc_weight_, h_1_mlp_c_fc_bias_,
          Activation::none, h_1_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:86
   float *const h_1_mlp_out = d1.rows<float>(0); // [rows, time 128, out 512]
   map(d1, rows * 65536, Gelu{}, h_1_mlp_out, h_1_mlp_c_fc_out);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:71
   float *const h_1_mlp_c_proj_out = d1.rows<float>(327680); // [rows * 128, out 128]
   linear(d1, rows * 128, 512, 128, h_1_mlp_out, h_1_mlp_c_proj_weight_, h_1_mlp_c_proj_bias_,
          Activation::none, h_1_mlp_c_proj_out);
@@ -1667,22 +1667,22 @@ void Gpt::evaluate_on_2(Part &part) {
   Device &d2 = part.device(2);
   const int64_t rows = part.rows;
 
-  // x: device 1 → 2, 65,536 B a row; h.2, h.2.ln_1 read it             transformer.mp:87
+  // x: device 1 → 2, 65,536 B a row; h.2, h.2.ln_1 read it             transformer.mp:90
   const float *const x_on_2 = transfer(d1, part.x_3, d2, d2.rows<float>(196608), rows * 16384);
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:82
   float *const h_2_ln_1_out = d2.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
   float *const h_2_ln_1_out_mean = d2.rows<float>(0);    // [rows, time 128]
   float *const h_2_ln_1_out_scale = d2.rows<float>(512); // [rows, time 128]
   layer_norm(d2, rows * 128, 128, float(1e-05), x_on_2, h_2_ln_1_weight_, h_2_ln_1_bias_,
              h_2_ln_1_out, h_2_ln_1_out_mean, h_2_ln_1_out_scale);
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:10
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
   float *const h_2_attn_c_attn_out = d2.rows<float>(0); // [rows * 128, out 384]
   linear(d2, rows * 128, 128, 384, h_2_ln_1_out, h_2_attn_c_attn_weight_, h_2_attn_c_attn_bias_,
          Activation::none, h_2_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:80
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:83
   float *const h_2_attn_queries = d2.rows<float>(262144); // [rows, time 128, 128]
   copy(d2, Shape{rows, 128, 128}, h_2_attn_c_attn_out, {49152, 384, 1}, h_2_attn_queries,
        {16384, 128, 1});
@@ -1709,7 +1709,7 @@ void Gpt::evaluate_on_2(Part &part) {
   copy(d2, Shape{rows, 128, 4, 32}, h_2_attn_y, {16384, 32, 4096, 1}, h_2_attn_out,
        {16384, 128, 32, 1});
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
   float *const h_2_attn_c_proj_out = d2.rows<float>(262144); // [rows * 128, out 128]
   linear(d2, rows * 128, 128, 128, h_2_attn_out, h_2_attn_c_proj_weight_, h_2_attn_c_proj_bias_,
          Activation::none, h_2_attn_c_proj_out);
@@ -1718,23 +1718,23 @@ void Gpt::evaluate_on_2(Part &part) {
   float *const h_2_out = d2.rows<float>(262144); // [rows, time 128, width 128]
   map(d2, rows * 16384, Add{}, h_2_out, x_on_2, h_2_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:82
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:85
   float *const h_2_ln_2_out = d2.rows<float>(327680);    // [rows, time 128, normalized_shape 128]
   float *const h_2_ln_2_out_mean = d2.rows<float>(0);    // [rows, time 128]
   float *const h_2_ln_2_out_scale = d2.rows<float>(512); // [rows, time 128]
   layer_norm(d2, rows * 128, 128, float(1e-05), h_2_out, h_2_ln_2_weight_, h_2_ln_2_bias_,
              h_2_ln_2_out, h_2_ln_2_out_mean, h_2_ln_2_out_scale);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:67
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:70
   float *const h_2_mlp_c_fc_out = d2.rows<float>(0); // [rows * 128, out 512]
   linear(d2, rows * 128, 128, 512, h_2_ln_2_out, h_2_mlp_c_fc_weight_, h_2_mlp_c_fc_bias_,
          Activation::none, h_2_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:86
   float *const h_2_mlp_out = d2.rows<float>(0); // [rows, time 128, out 512]
   map(d2, rows * 65536, Gelu{}, h_2_mlp_out, h_2_mlp_c_fc_out);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:71
   float *const h_2_mlp_c_proj_out = d2.rows<float>(327680); // [rows * 128, out 128]
   linear(d2, rows * 128, 512, 128, h_2_mlp_out, h_2_mlp_c_proj_weight_, h_2_mlp_c_proj_bias_,
          Activation::none, h_2_mlp_c_proj_out);
@@ -1750,22 +1750,22 @@ void Gpt::evaluate_on_3(Part &part) {
   Device &d3 = part.device(3);
   const int64_t rows = part.rows;
 
-  // x: device 2 → 3, 65,536 B a row; h.3, h.3.ln_1 read it             transformer.mp:87
+  // x: device 2 → 3, 65,536 B a row; h.3, h.3.ln_1 read it             transformer.mp:90
   const float *const x_on_3 = transfer(d2, part.x_4, d3, d3.rows<float>(196608), rows * 16384);
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:82
   float *const h_3_ln_1_out = d3.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
   float *const h_3_ln_1_out_mean = d3.rows<float>(0);    // [rows, time 128]
   float *const h_3_ln_1_out_scale = d3.rows<float>(512); // [rows, time 128]
   layer_norm(d3, rows * 128, 128, float(1e-05), x_on_3, h_3_ln_1_weight_, h_3_ln_1_bias_,
              h_3_ln_1_out, h_3_ln_1_out_mean, h_3_ln_1_out_scale);
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:10
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
   float *const h_3_attn_c_attn_out = d3.rows<float>(0); // [rows * 128, out 384]
   linear(d3, rows * 128, 128, 384, h_3_ln_1_out, h_3_attn_c_attn_weight_, h_3_attn_c_attn_bias_,
          Activation::none, h_3_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:80
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:83
   float *const h_3_attn_queries = d3.rows<float>(262144); // [rows, time 128, 128]
   copy(d3, Shape{rows, 128, 128}, h_3_attn_c_attn_out, {49152, 384, 1}, h_3_attn_queries,
        {16384, 128, 1});
@@ -1792,7 +1792,7 @@ void Gpt::evaluate_on_3(Part &part) {
   copy(d3, Shape{rows, 128, 4, 32}, h_3_attn_y, {16384, 32, 4096, 1}, h_3_attn_out,
        {16384, 128, 32, 1});
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
   float *const h_3_attn_c_proj_out = d3.rows<float>(262144); // [rows * 128, out 128]
   linear(d3, rows * 128, 128, 128, h_3_attn_out, h_3_attn_c_proj_weight_, h_3_attn_c_proj_bias_,
          Activation::none, h_3_attn_c_proj_out);
@@ -1801,23 +1801,23 @@ void Gpt::evaluate_on_3(Part &part) {
   float *const h_3_out = d3.rows<float>(262144); // [rows, time 128, width 128]
   map(d3, rows * 16384, Add{}, h_3_out, x_on_3, h_3_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:82
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:85
   float *const h_3_ln_2_out = d3.rows<float>(327680);    // [rows, time 128, normalized_shape 128]
   float *const h_3_ln_2_out_mean = d3.rows<float>(0);    // [rows, time 128]
   float *const h_3_ln_2_out_scale = d3.rows<float>(512); // [rows, time 128]
   layer_norm(d3, rows * 128, 128, float(1e-05), h_3_out, h_3_ln_2_weight_, h_3_ln_2_bias_,
              h_3_ln_2_out, h_3_ln_2_out_mean, h_3_ln_2_out_scale);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:67
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:70
   float *const h_3_mlp_c_fc_out = d3.rows<float>(0); // [rows * 128, out 512]
   linear(d3, rows * 128, 128, 512, h_3_ln_2_out, h_3_mlp_c_fc_weight_, h_3_mlp_c_fc_bias_,
          Activation::none, h_3_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:86
   float *const h_3_mlp_out = d3.rows<float>(0); // [rows, time 128, out 512]
   map(d3, rows * 65536, Gelu{}, h_3_mlp_out, h_3_mlp_c_fc_out);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:71
   float *const h_3_mlp_c_proj_out = d3.rows<float>(327680); // [rows * 128, out 128]
   linear(d3, rows * 128, 512, 128, h_3_mlp_out, h_3_mlp_c_proj_weight_, h_3_mlp_c_proj_bias_,
          Activation::none, h_3_mlp_c_proj_out);
@@ -1833,7 +1833,7 @@ void Gpt::evaluate_on_3(Part &part) {
   layer_norm(d3, rows * 128, 128, float(1e-05), x, ln_f_weight_, ln_f_bias_, ln_f_out,
              ln_f_out_mean, ln_f_out_scale);
 
-  // wte_weight: device 0 → 3, 131,072 B; lm_head reads it              embedding.mp:7
+  // wte_weight: device 0 → 3, 131,072 B; lm_head reads it              embedding.mp:18
   const float *const wte_weight_on_3 = transfer(d0, wte_weight_, d3, d3.fixed<float>(0), 32768);
 
   // lm_head = Linear(width, 256, bias: false, weight: wte.weight)        gpt.mp:10
@@ -1884,19 +1884,19 @@ void Gpt::predict_on_0(Part &part) {
   map(d0, Shape{rows, 128, 128}, Add{}, x, strided(wte_out, {16384, 128, 1}),
       strided(wpe_out_2, {0, 128, 1}));
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:82
   float *const h_0_ln_1_out = d0.rows<float>(196608);    // [rows, time 128, normalized_shape 128]
   float *const h_0_ln_1_out_mean = d0.rows<float>(0);    // [rows, time 128]
   float *const h_0_ln_1_out_scale = d0.rows<float>(512); // [rows, time 128]
   layer_norm(d0, rows * 128, 128, float(1e-05), x, h_0_ln_1_weight_, h_0_ln_1_bias_, h_0_ln_1_out,
              h_0_ln_1_out_mean, h_0_ln_1_out_scale);
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:10
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
   float *const h_0_attn_c_attn_out = d0.rows<float>(0); // [rows * 128, out 384]
   linear(d0, rows * 128, 128, 384, h_0_ln_1_out, h_0_attn_c_attn_weight_, h_0_attn_c_attn_bias_,
          Activation::none, h_0_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:80
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:83
   float *const h_0_attn_queries = d0.rows<float>(196608); // [rows, time 128, 128]
   copy(d0, Shape{rows, 128, 128}, h_0_attn_c_attn_out, {49152, 384, 1}, h_0_attn_queries,
        {16384, 128, 1});
@@ -1923,7 +1923,7 @@ void Gpt::predict_on_0(Part &part) {
   copy(d0, Shape{rows, 128, 4, 32}, h_0_attn_y, {16384, 32, 4096, 1}, h_0_attn_out,
        {16384, 128, 32, 1});
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
   float *const h_0_attn_c_proj_out = d0.rows<float>(65536); // [rows * 128, out 128]
   linear(d0, rows * 128, 128, 128, h_0_attn_out, h_0_attn_c_proj_weight_, h_0_attn_c_proj_bias_,
          Activation::none, h_0_attn_c_proj_out);
@@ -1932,23 +1932,23 @@ void Gpt::predict_on_0(Part &part) {
   float *const h_0_out = d0.rows<float>(262144); // [rows, time 128, width 128]
   map(d0, rows * 16384, Add{}, h_0_out, x, h_0_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:82
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:85
   float *const h_0_ln_2_out = d0.rows<float>(327680);    // [rows, time 128, normalized_shape 128]
   float *const h_0_ln_2_out_mean = d0.rows<float>(0);    // [rows, time 128]
   float *const h_0_ln_2_out_scale = d0.rows<float>(512); // [rows, time 128]
   layer_norm(d0, rows * 128, 128, float(1e-05), h_0_out, h_0_ln_2_weight_, h_0_ln_2_bias_,
              h_0_ln_2_out, h_0_ln_2_out_mean, h_0_ln_2_out_scale);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:67
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:70
   float *const h_0_mlp_c_fc_out = d0.rows<float>(0); // [rows * 128, out 512]
   linear(d0, rows * 128, 128, 512, h_0_ln_2_out, h_0_mlp_c_fc_weight_, h_0_mlp_c_fc_bias_,
          Activation::none, h_0_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:86
   float *const h_0_mlp_out = d0.rows<float>(0); // [rows, time 128, out 512]
   map(d0, rows * 65536, Gelu{}, h_0_mlp_out, h_0_mlp_c_fc_out);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:71
   float *const h_0_mlp_c_proj_out = d0.rows<float>(327680); // [rows * 128, out 128]
   linear(d0, rows * 128, 512, 128, h_0_mlp_out, h_0_mlp_c_proj_weight_, h_0_mlp_c_proj_bias_,
          Activation::none, h_0_mlp_c_proj_out);
@@ -1963,22 +1963,22 @@ void Gpt::predict_on_1(Part &part) {
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
-  // x: device 0 → 1, 65,536 B a row; h.1, h.1.ln_1 read it             transformer.mp:87
+  // x: device 0 → 1, 65,536 B a row; h.1, h.1.ln_1 read it             transformer.mp:90
   const float *const x_on_1 = transfer(d0, part.x_2, d1, d1.rows<float>(196608), rows * 16384);
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:82
   float *const h_1_ln_1_out = d1.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
   float *const h_1_ln_1_out_mean = d1.rows<float>(0);    // [rows, time 128]
   float *const h_1_ln_1_out_scale = d1.rows<float>(512); // [rows, time 128]
   layer_norm(d1, rows * 128, 128, float(1e-05), x_on_1, h_1_ln_1_weight_, h_1_ln_1_bias_,
              h_1_ln_1_out, h_1_ln_1_out_mean, h_1_ln_1_out_scale);
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:10
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
   float *const h_1_attn_c_attn_out = d1.rows<float>(0); // [rows * 128, out 384]
   linear(d1, rows * 128, 128, 384, h_1_ln_1_out, h_1_attn_c_attn_weight_, h_1_attn_c_attn_bias_,
          Activation::none, h_1_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:80
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:83
   float *const h_1_attn_queries = d1.rows<float>(262144); // [rows, time 128, 128]
   copy(d1, Shape{rows, 128, 128}, h_1_attn_c_attn_out, {49152, 384, 1}, h_1_attn_queries,
        {16384, 128, 1});
@@ -2005,7 +2005,7 @@ void Gpt::predict_on_1(Part &part) {
   copy(d1, Shape{rows, 128, 4, 32}, h_1_attn_y, {16384, 32, 4096, 1}, h_1_attn_out,
        {16384, 128, 32, 1});
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
   float *const h_1_attn_c_proj_out = d1.rows<float>(262144); // [rows * 128, out 128]
   linear(d1, rows * 128, 128, 128, h_1_attn_out, h_1_attn_c_proj_weight_, h_1_attn_c_proj_bias_,
          Activation::none, h_1_attn_c_proj_out);
@@ -2014,23 +2014,23 @@ void Gpt::predict_on_1(Part &part) {
   float *const h_1_out = d1.rows<float>(262144); // [rows, time 128, width 128]
   map(d1, rows * 16384, Add{}, h_1_out, x_on_1, h_1_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:82
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:85
   float *const h_1_ln_2_out = d1.rows<float>(327680);    // [rows, time 128, normalized_shape 128]
   float *const h_1_ln_2_out_mean = d1.rows<float>(0);    // [rows, time 128]
   float *const h_1_ln_2_out_scale = d1.rows<float>(512); // [rows, time 128]
   layer_norm(d1, rows * 128, 128, float(1e-05), h_1_out, h_1_ln_2_weight_, h_1_ln_2_bias_,
              h_1_ln_2_out, h_1_ln_2_out_mean, h_1_ln_2_out_scale);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:67
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:70
   float *const h_1_mlp_c_fc_out = d1.rows<float>(0); // [rows * 128, out 512]
   linear(d1, rows * 128, 128, 512, h_1_ln_2_out, h_1_mlp_c_fc_weight_, h_1_mlp_c_fc_bias_,
          Activation::none, h_1_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:86
   float *const h_1_mlp_out = d1.rows<float>(0); // [rows, time 128, out 512]
   map(d1, rows * 65536, Gelu{}, h_1_mlp_out, h_1_mlp_c_fc_out);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:71
   float *const h_1_mlp_c_proj_out = d1.rows<float>(327680); // [rows * 128, out 128]
   linear(d1, rows * 128, 512, 128, h_1_mlp_out, h_1_mlp_c_proj_weight_, h_1_mlp_c_proj_bias_,
          Activation::none, h_1_mlp_c_proj_out);
@@ -2045,22 +2045,22 @@ void Gpt::predict_on_2(Part &part) {
   Device &d2 = part.device(2);
   const int64_t rows = part.rows;
 
-  // x: device 1 → 2, 65,536 B a row; h.2, h.2.ln_1 read it             transformer.mp:87
+  // x: device 1 → 2, 65,536 B a row; h.2, h.2.ln_1 read it             transformer.mp:90
   const float *const x_on_2 = transfer(d1, part.x_3, d2, d2.rows<float>(196608), rows * 16384);
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:82
   float *const h_2_ln_1_out = d2.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
   float *const h_2_ln_1_out_mean = d2.rows<float>(0);    // [rows, time 128]
   float *const h_2_ln_1_out_scale = d2.rows<float>(512); // [rows, time 128]
   layer_norm(d2, rows * 128, 128, float(1e-05), x_on_2, h_2_ln_1_weight_, h_2_ln_1_bias_,
              h_2_ln_1_out, h_2_ln_1_out_mean, h_2_ln_1_out_scale);
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:10
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
   float *const h_2_attn_c_attn_out = d2.rows<float>(0); // [rows * 128, out 384]
   linear(d2, rows * 128, 128, 384, h_2_ln_1_out, h_2_attn_c_attn_weight_, h_2_attn_c_attn_bias_,
          Activation::none, h_2_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:80
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:83
   float *const h_2_attn_queries = d2.rows<float>(262144); // [rows, time 128, 128]
   copy(d2, Shape{rows, 128, 128}, h_2_attn_c_attn_out, {49152, 384, 1}, h_2_attn_queries,
        {16384, 128, 1});
@@ -2087,7 +2087,7 @@ void Gpt::predict_on_2(Part &part) {
   copy(d2, Shape{rows, 128, 4, 32}, h_2_attn_y, {16384, 32, 4096, 1}, h_2_attn_out,
        {16384, 128, 32, 1});
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
   float *const h_2_attn_c_proj_out = d2.rows<float>(262144); // [rows * 128, out 128]
   linear(d2, rows * 128, 128, 128, h_2_attn_out, h_2_attn_c_proj_weight_, h_2_attn_c_proj_bias_,
          Activation::none, h_2_attn_c_proj_out);
@@ -2096,23 +2096,23 @@ void Gpt::predict_on_2(Part &part) {
   float *const h_2_out = d2.rows<float>(262144); // [rows, time 128, width 128]
   map(d2, rows * 16384, Add{}, h_2_out, x_on_2, h_2_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:82
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:85
   float *const h_2_ln_2_out = d2.rows<float>(327680);    // [rows, time 128, normalized_shape 128]
   float *const h_2_ln_2_out_mean = d2.rows<float>(0);    // [rows, time 128]
   float *const h_2_ln_2_out_scale = d2.rows<float>(512); // [rows, time 128]
   layer_norm(d2, rows * 128, 128, float(1e-05), h_2_out, h_2_ln_2_weight_, h_2_ln_2_bias_,
              h_2_ln_2_out, h_2_ln_2_out_mean, h_2_ln_2_out_scale);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:67
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:70
   float *const h_2_mlp_c_fc_out = d2.rows<float>(0); // [rows * 128, out 512]
   linear(d2, rows * 128, 128, 512, h_2_ln_2_out, h_2_mlp_c_fc_weight_, h_2_mlp_c_fc_bias_,
          Activation::none, h_2_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:86
   float *const h_2_mlp_out = d2.rows<float>(0); // [rows, time 128, out 512]
   map(d2, rows * 65536, Gelu{}, h_2_mlp_out, h_2_mlp_c_fc_out);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:71
   float *const h_2_mlp_c_proj_out = d2.rows<float>(327680); // [rows * 128, out 128]
   linear(d2, rows * 128, 512, 128, h_2_mlp_out, h_2_mlp_c_proj_weight_, h_2_mlp_c_proj_bias_,
          Activation::none, h_2_mlp_c_proj_out);
@@ -2128,22 +2128,22 @@ void Gpt::predict_on_3(Part &part) {
   Device &d3 = part.device(3);
   const int64_t rows = part.rows;
 
-  // x: device 2 → 3, 65,536 B a row; h.3, h.3.ln_1 read it             transformer.mp:87
+  // x: device 2 → 3, 65,536 B a row; h.3, h.3.ln_1 read it             transformer.mp:90
   const float *const x_on_3 = transfer(d2, part.x_4, d3, d3.rows<float>(196608), rows * 16384);
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:79
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:82
   float *const h_3_ln_1_out = d3.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
   float *const h_3_ln_1_out_mean = d3.rows<float>(0);    // [rows, time 128]
   float *const h_3_ln_1_out_scale = d3.rows<float>(512); // [rows, time 128]
   layer_norm(d3, rows * 128, 128, float(1e-05), x_on_3, h_3_ln_1_weight_, h_3_ln_1_bias_,
              h_3_ln_1_out, h_3_ln_1_out_mean, h_3_ln_1_out_scale);
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:10
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
   float *const h_3_attn_c_attn_out = d3.rows<float>(0); // [rows * 128, out 384]
   linear(d3, rows * 128, 128, 384, h_3_ln_1_out, h_3_attn_c_attn_weight_, h_3_attn_c_attn_bias_,
          Activation::none, h_3_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:80
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:83
   float *const h_3_attn_queries = d3.rows<float>(262144); // [rows, time 128, 128]
   copy(d3, Shape{rows, 128, 128}, h_3_attn_c_attn_out, {49152, 384, 1}, h_3_attn_queries,
        {16384, 128, 1});
@@ -2170,7 +2170,7 @@ void Gpt::predict_on_3(Part &part) {
   copy(d3, Shape{rows, 128, 4, 32}, h_3_attn_y, {16384, 32, 4096, 1}, h_3_attn_out,
        {16384, 128, 32, 1});
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:15
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
   float *const h_3_attn_c_proj_out = d3.rows<float>(262144); // [rows * 128, out 128]
   linear(d3, rows * 128, 128, 128, h_3_attn_out, h_3_attn_c_proj_weight_, h_3_attn_c_proj_bias_,
          Activation::none, h_3_attn_c_proj_out);
@@ -2179,23 +2179,23 @@ void Gpt::predict_on_3(Part &part) {
   float *const h_3_out = d3.rows<float>(262144); // [rows, time 128, width 128]
   map(d3, rows * 16384, Add{}, h_3_out, x_on_3, h_3_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:82
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:85
   float *const h_3_ln_2_out = d3.rows<float>(327680);    // [rows, time 128, normalized_shape 128]
   float *const h_3_ln_2_out_mean = d3.rows<float>(0);    // [rows, time 128]
   float *const h_3_ln_2_out_scale = d3.rows<float>(512); // [rows, time 128]
   layer_norm(d3, rows * 128, 128, float(1e-05), h_3_out, h_3_ln_2_weight_, h_3_ln_2_bias_,
              h_3_ln_2_out, h_3_ln_2_out_mean, h_3_ln_2_out_scale);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:67
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:70
   float *const h_3_mlp_c_fc_out = d3.rows<float>(0); // [rows * 128, out 512]
   linear(d3, rows * 128, 128, 512, h_3_ln_2_out, h_3_mlp_c_fc_weight_, h_3_mlp_c_fc_bias_,
          Activation::none, h_3_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:83
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:86
   float *const h_3_mlp_out = d3.rows<float>(0); // [rows, time 128, out 512]
   map(d3, rows * 65536, Gelu{}, h_3_mlp_out, h_3_mlp_c_fc_out);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:68
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:71
   float *const h_3_mlp_c_proj_out = d3.rows<float>(327680); // [rows * 128, out 128]
   linear(d3, rows * 128, 512, 128, h_3_mlp_out, h_3_mlp_c_proj_weight_, h_3_mlp_c_proj_bias_,
          Activation::none, h_3_mlp_c_proj_out);
@@ -2211,7 +2211,7 @@ void Gpt::predict_on_3(Part &part) {
   layer_norm(d3, rows * 128, 128, float(1e-05), x, ln_f_weight_, ln_f_bias_, ln_f_out,
              ln_f_out_mean, ln_f_out_scale);
 
-  // wte_weight: device 0 → 3, 131,072 B; lm_head reads it              embedding.mp:7
+  // wte_weight: device 0 → 3, 131,072 B; lm_head reads it              embedding.mp:18
   const float *const wte_weight_on_3 = transfer(d0, wte_weight_, d3, d3.fixed<float>(0), 32768);
 
   // lm_head = Linear(width, 256, bias: false, weight: wte.weight)        gpt.mp:10

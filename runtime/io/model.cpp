@@ -98,6 +98,10 @@ void Model::initialize(uint64_t seed) {
     const ParameterDescription &tensor = description_.parameters[i];
     mpar::initialize(tensor.initializer, tensor.type, generator_, parameter(i),
                      element_count(tensor.shape));
+    if (int64_t row = tensor.initializer.zero_row; row >= 0) {
+      int64_t size = element_count(tensor.shape) / tensor.shape.front();
+      std::fill_n(parameter(i) + row * size, size, 0.0f);
+    }
   }
 }
 

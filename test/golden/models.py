@@ -658,6 +658,15 @@ def embedding():
                    epochs=8, batch=16, seed=11, integers=True)
 
 
+def padding():
+    def model():
+        return Model(lambda m, x: m.last(m.norm(m.words(x)).flatten(1)), words=nn.Embedding(20, 8, padding_idx=13),
+                     norm=nn.LayerNorm((4, 8)), last=nn.Linear(32, 3))
+
+    return Program(model, 4, "data/words.csv", test=0.2, loss="cross_entropy", optimizer=adamw(1e-3, weight_decay=0.1),
+                   epochs=5, batch=16, seed=13, integers=True)
+
+
 def characters():
     def previous(x):
         return torch.cat([torch.zeros_like(x[:, :1]), x[:, :-1]], dim=1)
@@ -811,12 +820,12 @@ def gpt():
 PROGRAMS = {function.__name__: function for function in (
     article, article_sgd, digits, digits_sgd, defaults, in_order, momentum, batch_one, test_file, own_target, bce, l1,
     deep_gelu_tanh, layer_norm, no_bias, log_softmax, softmax, residual, twice, gated_unit, several_results, batch_norm,
-    integers, activation_layers, element_wise, low_precision, half_precision, initialisers, embedding, characters, attention,
-    transformer, llama,
-    cnn, convolutions,
-    averaged_squares, summed_squares, scheduled, clipped, stepped, gpt, tied, tied_embedding, containers, own_loss)}
+    integers, activation_layers, element_wise, low_precision, half_precision, initialisers, embedding, padding, characters,
+    attention, transformer, llama, cnn, convolutions, averaged_squares, summed_squares, scheduled, clipped, stepped, gpt,
+    tied, tied_embedding, containers, own_loss)}
 
 # Parameters that are not drawn bit for bit: normal() is PyTorch's to 1e-6.
 DRAWN_NORMAL = {"initialisers": {"second.weight", "second.bias"}, "embedding": {"words.weight"},
+                "padding": {"words.weight"},
                 "tied_embedding": {"words.weight", "head.weight"},
                 "characters": {"letters.weight"}, "gpt": {"wte.weight", "wpe.weight", "lm_head.weight"}}

@@ -25,12 +25,15 @@ const char *element_type_name(ElementType type);
 
 /// How a parameter is first filled, as PyTorch fills it from its default generator. `a`, `b`:
 /// constant(a), uniform(a, b), normal(mean a, standard deviation b), kaiming_uniform(fan a),
-/// xavier_uniform(fan-in a, fan-out b). zeros, ones and constant draw nothing.
+/// xavier_uniform(fan-in a, fan-out b). zeros, ones and constant draw nothing. `zero_row`: a row of
+/// the tensor that is zero whatever was drawn for it, as torch.nn.Embedding's padding_idx; -1:
+/// none.
 struct Initializer {
   enum class Kind { zeros, ones, constant, uniform, normal, kaiming_uniform, xavier_uniform };
   Kind kind;
   double a = 0;
   double b = 0;
+  int64_t zero_row = -1;
 };
 
 /// How a file of parameters names and stores them.

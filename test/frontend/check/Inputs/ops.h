@@ -9,6 +9,7 @@ inline float swish_grad(float x) {
   const float s = 1 / (1 + std::exp(-x));
   return s * (1 + x * (1 - s));
 }
+inline float square(float x) { return x * x; }
 inline double precise(double x) { return x; }
 inline double precise_grad(float x) { return x; }
 template <class T> __host__ __device__ T twice(T x) { return x + x; }
