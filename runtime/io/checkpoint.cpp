@@ -18,12 +18,12 @@ namespace {
 using Kind = OptimizerSettings::Kind;
 
 constexpr char format_key[] = "mparc.checkpoint";
-constexpr char format_version[] = "1";
+constexpr char format_version[] = "2";
 constexpr char words_name[] = "generator/words";
 constexpr char history_name[] = "history/losses";
 
-// Training loss, test loss, accuracy; where the loss is scaled, skipped steps.
-int64_t history_columns(const ModelDescription &model) { return model.scales_loss ? 4 : 3; }
+// Training loss, test loss, accuracy, learning rate; where the loss is scaled, skipped steps.
+int64_t history_columns(const ModelDescription &model) { return model.scales_loss ? 5 : 4; }
 
 bool is_trained(const ModelDescription &model, const ParameterDescription &parameter) {
   return parameter.offset < model.devices[parameter.device].trained_floats;
@@ -214,7 +214,8 @@ void write_checkpoint(const std::string &path, const Model &model, const Trainin
 
   std::vector<double> losses;
   for (const EpochResult &result : state.history) {
-    losses.insert(losses.end(), {result.train_loss, result.test_loss, result.test_accuracy});
+    losses.insert(losses.end(),
+                  {result.train_loss, result.test_loss, result.test_accuracy, result.lr});
     if (description.scales_loss)
       losses.push_back(result.skipped_steps);
   }
@@ -294,9 +295,9 @@ Checkpoint::Checkpoint(const std::string &path, const ModelDescription &descript
   std::vector<double> losses(static_cast<size_t>(state_.epoch) * columns);
   reader_.read(history->second, losses.data());
   for (size_t i = 0; i < losses.size(); i += columns) {
-    state_.history.push_back({losses[i], losses[i + 1], losses[i + 2]});
+    state_.history.push_back({losses[i], losses[i + 1], losses[i + 2], losses[i + 3]});
     if (description.scales_loss)
-      state_.history.back().skipped_steps = losses[i + 3];
+      state_.history.back().skipped_steps = losses[i + 4];
   }
 }
 

@@ -23,6 +23,7 @@ void write_history(const std::string &path, const std::vector<EpochResult> &hist
   std::string header = "epoch,train_loss";
   header += losses ? ",test_loss" : "";
   header += accuracies ? ",test_accuracy" : "";
+  header += ",lr";
   header += skipped ? ",skipped_steps" : "";
   file.write(header + "\n");
   for (size_t i = 0; i < history.size(); ++i) {
@@ -31,6 +32,7 @@ void write_history(const std::string &path, const std::vector<EpochResult> &hist
       line += "," + field(history[i].test_loss);
     if (accuracies)
       line += "," + field(history[i].test_accuracy);
+    line += "," + field(history[i].lr);
     if (skipped)
       line += "," + field(history[i].skipped_steps);
     file.write(line + "\n");

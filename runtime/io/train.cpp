@@ -124,6 +124,7 @@ void train(Model &model, const Dataset &train, const std::optional<Dataset> &tes
     }
     EpochResult result;
     result.train_loss = state.loss_sum / static_cast<double>(loader.batches());
+    result.lr = model.optimizer().lr;
     if (model.description().scales_loss)
       result.skipped_steps = static_cast<double>(state.skipped);
     if (test)

@@ -17,6 +17,7 @@ struct EpochResult {
   double train_loss = std::numeric_limits<double>::quiet_NaN();
   double test_loss = std::numeric_limits<double>::quiet_NaN();
   double test_accuracy = std::numeric_limits<double>::quiet_NaN();
+  double lr = std::numeric_limits<double>::quiet_NaN();            // of the epoch's last step
   double skipped_steps = std::numeric_limits<double>::quiet_NaN(); // where the loss is scaled
 };
 

@@ -120,15 +120,15 @@ TEST_F(Program, IsQuietWhenAsked) {
 
 TEST_F(Program, WritesHistoryAndPlot) {
   directory.write("data.csv", table(6));
-  Result result = run("adam --history h.csv --plot p.svg");
-  std::string expected = "epoch,train_loss,test_loss\n";
+  Result result = run("adam --lr 0.25 --history h.csv --plot p.svg");
+  std::string expected = "epoch,train_loss,test_loss,lr\n";
   std::istringstream lines(result.out);
   for (std::string line; std::getline(lines, line);) {
     size_t bar = line.find(" | ");
     std::string rest = line.substr(bar + 3 + std::strlen("train_Loss: "));
     size_t second = rest.find(" | test_Loss: ");
     expected += line.substr(8, bar - 8) + "," + rest.substr(0, second) + "," +
-                rest.substr(second + std::strlen(" | test_Loss: ")) + "\n";
+                rest.substr(second + std::strlen(" | test_Loss: ")) + ",0.25\n";
   }
   EXPECT_EQ(expected, read("h.csv"));
   std::string svg = read("p.svg");
@@ -139,7 +139,20 @@ TEST_F(Program, WritesHistoryAndPlot) {
   EXPECT_EQ(6, circles);
   directory.write("classes.csv", table(3, true));
   ASSERT_EQ(0, run("classes --data classes.csv --history h.csv").status);
-  EXPECT_EQ(0u, read("h.csv").find("epoch,train_loss,test_loss,test_accuracy\n1,"));
+  EXPECT_EQ(0u, read("h.csv").find("epoch,train_loss,test_loss,test_accuracy,lr\n1,"));
+}
+
+TEST_F(Program, WritesTheLearningRateOfEachEpochsLastStep) {
+  directory.write("data.csv", table(6)); // 34 rows to train on: 5 steps of at most 8 an epoch
+  ASSERT_EQ(0, run("rmsprop --lr 1 --epochs 4 --batch 8 --history h.csv").status);
+  std::istringstream lines(read("h.csv"));
+  std::string line;
+  std::getline(lines, line);
+  for (int epoch = 1; epoch <= 4; ++epoch) {
+    ASSERT_TRUE(std::getline(lines, line));
+    double lr = std::stod(line.substr(line.rfind(',') + 1));
+    EXPECT_DOUBLE_EQ((1 + std::cos(3.14159265358979323846 * (5 * epoch - 1) / 20)) / 2, lr);
+  }
 }
 
 TEST_F(Program, SavesLoadsAndPredicts) {

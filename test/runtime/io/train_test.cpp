@@ -117,6 +117,7 @@ TEST(Checkpoint, ResumesExactlyFromEveryStep) {
         ASSERT_EQ(whole.state.history.size(), resumed.state.history.size());
         for (size_t i = 0; i < 3; ++i) {
           EXPECT_EQ(whole.state.history[i].train_loss, resumed.state.history[i].train_loss);
+          EXPECT_EQ(whole.state.history[i].lr, resumed.state.history[i].lr);
           EXPECT_EQ(whole.state.history[i].test_loss, resumed.state.history[i].test_loss);
         }
       }
