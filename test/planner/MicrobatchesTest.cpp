@@ -101,10 +101,11 @@ TEST(Microbatches, KeepWhatTheScheduleSays) {
   Plan all = makePlan(makePipeline({0, 1, 2, 3}), 9, ScheduleKind::gpipe);
   EXPECT_EQ(all.slots, llvm::SmallVector<int64_t>({9, 9, 9, 9}));
   Plan few = makePlan(makePipeline({0, 1, 2, 3}), 9, ScheduleKind::one_forward_one_backward);
-  // A stage has begun at most as many as there are stages from it on; the next arrives meanwhile.
+  // A stage has begun at most as many as there are stages from it on; the next arrives meanwhile,
+  // and the last is still being copied away.
   for (auto [device, slots] : llvm::enumerate(few.slots)) {
     EXPECT_GE(slots, 4 - static_cast<int64_t>(device));
-    EXPECT_LE(slots, 5 - static_cast<int64_t>(device));
+    EXPECT_LE(slots, 6 - static_cast<int64_t>(device));
   }
 }
 
