@@ -35,12 +35,12 @@ static std::string makeRows(const Program &program, uint64_t number) {
   for (int64_t row = 0; row < program.batch * 3 / 2; ++row) {
     for (int64_t column = 0; column < program.inputs + program.targets; ++column) {
       text += column ? "," : "";
-      if (program.words && column < program.inputs)
+      if (column < program.inputs && column >= program.inputs - program.integers)
+        text += std::to_string(program.truths ? random.below(2) : random.below(7) - 3);
+      else if (program.words && column < program.inputs)
         text += std::to_string(random.below(program.words));
       else if (program.classes && column >= program.inputs)
         text += std::to_string(random.below(program.classes));
-      else if (column < program.inputs && column >= program.inputs - program.integers)
-        text += std::to_string(program.truths ? random.below(2) : random.below(7) - 3);
       else
         text += std::to_string(static_cast<double>(random.between(-1000, 1000)) / 1000);
     }

@@ -4,7 +4,7 @@
   half_precision.py
 
 A model over two devices whose first gradients are too large for f16 at the first scale skips steps, gives the same bytes
-on one device and when it is resumed from any step; small gradients are lost without a scale and kept with one; what no
+on one device, with workers, and when it is resumed from any step; small gradients are lost without a scale and kept with one; what no
 scale mends ends the run.
 """
 
@@ -38,12 +38,13 @@ train Half {{
   epochs    = 3;
   batch     = 16;
   seed      = 3;
+  {pipeline}
 }}
 """
 
 
-def model(factor="4.0", device=1, middle="tanh(h)", optimizer="adam(lr: 1e-2)"):
-    return MODEL.format(factor=factor, device=device, middle=middle, optimizer=optimizer)
+def model(factor="4.0", device=1, middle="tanh(h)", optimizer="adam(lr: 1e-2)", pipeline=""):
+    return MODEL.format(factor=factor, device=device, middle=middle, optimizer=optimizer, pipeline=pipeline)
 
 
 def metadata(path):
@@ -70,7 +71,7 @@ def test():
     harness.write_rows(os.path.join(settings.work, "rows12.csv"), 100, 24)  # 5 batches an epoch
     programs = harness.build_all(settings, [
         ("two", model()), ("one", model(device=0)), ("small", model(factor="1e-9", optimizer="sgd(lr: 1e6)")),
-        ("endless", model(middle="sqrt(h * 0.0)"))])
+        ("cut", model(pipeline='microbatches = 3; schedule = "1f1b";')), ("endless", model(middle="sqrt(h * 0.0)"))])
     path = lambda name: os.path.join(settings.work, name)
 
     def run(name, *flags, expected=0):
@@ -109,6 +110,14 @@ def test():
         resumed = run("two", "--resume", "part.ckpt", "--epochs", "3", "--save", "resumed.safetensors", "--history", "resumed.csv")
         same = all(harness.read(path("resumed." + file)) == harness.read(path("two." + file)) for file in ("safetensors", "csv"))
         failures.expect(same, f"resumed after steps in {every}s it ends elsewhere: {resumed.stdout}")
+
+    # Workers skip the same steps, of a batch as a whole and in microbatches.
+    cores = sorted(os.sched_getaffinity(0))
+    run("cut", "--save", "cut.safetensors", "--history", "cut.csv")
+    for name in ("two", "cut"):
+        run(name, "--devices", f"cpu:{cores[0]},cpu:{cores[-1]}", "--save", "workers.safetensors", "--history", "workers.csv")
+        same = all(harness.read(path("workers." + file)) == harness.read(path(f"{name}." + file)) for file in ("safetensors", "csv"))
+        failures.expect(same, f"with workers {name} ends elsewhere")
 
     # Gradients of some 1e-9: f16 takes them for zero.
     run("small", "--dump-gradients", "scaled.safetensors", "--epochs", "1")

@@ -638,7 +638,7 @@ def half_precision():
                      down=HalfLinear(96, 48), last=nn.Linear(48, 12))
 
     return Program(model, 12, SUNSPOTS, test=0.2, loss="squares", clip_norm=2.0, epochs=4, seed=35, scales_loss=True,
-                   loss_tolerance=1e-3, gradient_tolerance=1e-4)
+                   loss_tolerance=5e-3, gradient_tolerance=1e-4)
 
 
 def initialisers():
