@@ -213,7 +213,10 @@ void NameValuesPass::nameResults(ProgramOp program) {
       name = name.empty() ? temporaryName(&op) : makeIdentifier(name);
       if (outlivesFunction(result, function)) {
         members.push_back(result.getResultNumber());
-        std::string base = StringRef(name).ltrim('_').str();
+        // A local variable named by its operation would hide the function that is called.
+        std::string base = holderOf(result, true) == Holder::place
+                               ? name
+                               : StringRef(name).ltrim('_').str();
         do
           name = memberName(result, base);
         while (holderOf(result, true) == Holder::place && scopes[function].unique(name) != name);

@@ -370,7 +370,9 @@ def batch_norm():
                      hidden2=nn.Linear(48, 36, bias=False), norm2=nn.BatchNorm2d(6, eps=1e-3, momentum=0.3),
                      norm3=nn.BatchNorm1d(4, affine=False, track_running_stats=False), output=nn.Linear(36, 12))
 
-    return Program(model, 12, SUNSPOTS, test=0.2, optimizer=sgd(0.05), epochs=4, batch=64, seed=23)
+    # What norm3 takes away again makes the gradient of norm2.weight small: PyTorch itself is off by 7e-7.
+    return Program(model, 12, SUNSPOTS, test=0.2, optimizer=sgd(0.05), epochs=4, batch=64, seed=23,
+                   gradient_tolerance=2e-6)
 
 
 def integers():
