@@ -73,7 +73,7 @@ TEST(Elementary, EndsAreExact) {
   EXPECT_EQ(exp(88.8f), infinity);
   EXPECT_EQ(exp(-infinity), 0);
   EXPECT_EQ(exp(0.0f), 1);
-  EXPECT_GT(exp(-103.0f), 0);
+  EXPECT_GT(exp(-87.0f), 0); // the smallest power that is no denormal, which a thread may flush
   EXPECT_EQ(exponential(0.0f), 1);
   EXPECT_EQ(exponential(-infinity), 0);
   EXPECT_EQ(tanh(infinity), 1);
