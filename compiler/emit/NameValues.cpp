@@ -214,9 +214,8 @@ void NameValuesPass::nameResults(ProgramOp program) {
       if (outlivesFunction(result, function)) {
         members.push_back(result.getResultNumber());
         // A local variable named by its operation would hide the function that is called.
-        std::string base = holderOf(result, true) == Holder::place
-                               ? name
-                               : StringRef(name).ltrim('_').str();
+        std::string base =
+            holderOf(result, true) == Holder::place ? name : StringRef(name).ltrim('_').str();
         do
           name = memberName(result, base);
         while (holderOf(result, true) == Holder::place && scopes[function].unique(name) != name);
