@@ -150,36 +150,64 @@ static std::string namesOf(const Tensor &x) {
   return "[" + text + "]";
 }
 
-std::optional<int64_t> FunctionCall::position(const ast::Expr &expr, const Tensor &x) {
-  if (auto *name = llvm::dyn_cast<ast::NameExpr>(&expr)) {
-    llvm::SmallVector<int64_t> found;
-    llvm::SmallVector<llvm::StringRef> known;
-    for (auto [index, dimension] : llvm::enumerate(x.dimensions())) {
-      if (isCalled(dimension, name->name.text))
-        found.push_back(index);
-      if (!dimension.getLabel().empty())
-        known.push_back(dimension.getLabel());
-    }
-    if (found.size() == 1)
-      return found.front();
-    if (found.size() > 1) {
-      session.error(expr.range, "`" + name->name.text + "` names dimensions " +
-                                    llvm::Twine(found[0]) + " and " + llvm::Twine(found[1]) +
-                                    " of " + describe(x) + " " + namesOf(x));
+/// The only dimension of `x` that `matches`; -1 where none does. Two are an error.
+template <typename Predicate>
+static std::optional<int64_t> onlyDimension(Session &session, const ast::NameExpr &name,
+                                            const Tensor &x, Predicate matches) {
+  int64_t found = -1;
+  for (auto [index, dimension] : llvm::enumerate(x.dimensions())) {
+    if (!matches(dimension))
+      continue;
+    if (found >= 0) {
+      session.error(name.range, "`" + name.name.text + "` names dimensions " + llvm::Twine(found) +
+                                    " and " + llvm::Twine(index) + " of " + describe(x) + " " +
+                                    namesOf(x));
       return std::nullopt;
     }
-    // Not a name of this tensor: perhaps a number's.
-    std::optional<Value> value = evaluator.lookup(name->name.text, expr.range);
-    auto *number = value ? std::get_if<Number>(&*value) : nullptr;
-    if (value && isPoison(*value))
-      return std::nullopt;
-    if (!number || number->hasBatch()) {
-      session.error(expr.range, describe(x) + " has no dimension `" + name->name.text + "`" +
-                                    didYouMean(name->name.text, known));
-      return std::nullopt;
-    }
+    found = static_cast<int64_t>(index);
   }
-  std::optional<int64_t> at = evaluator.integer(expr, "a dimension");
+  return found;
+}
+
+std::optional<int64_t> FunctionCall::namedPosition(const ast::NameExpr &name, const Tensor &x) {
+  std::optional<int64_t> at = onlyDimension(
+      session, name, x, [&](mp::DimensionAttr each) { return isCalled(each, name.name.text); });
+  if (!at || *at >= 0)
+    return at;
+  // A compile-time value: as `h` of `h = Linear(w, w)(x)` has a dimension of the factors that `w`
+  // has, `w` is a name of it, whatever the layer that made it calls it; else `w` is a position.
+  std::optional<Value> value = evaluator.lookup(name.name.text, name.range);
+  if (value && isPoison(*value))
+    return std::nullopt;
+  auto *number = value ? std::get_if<Number>(&*value) : nullptr;
+  if (number && number->factors()) {
+    at = onlyDimension(session, name, x, [&](mp::DimensionAttr each) {
+      return each.getFactors() == number->factors().getFactors();
+    });
+    if (!at || *at >= 0)
+      return at;
+  }
+  at = number && !number->hasBatch() ? number->integerValue() : std::nullopt;
+  if (at && *at >= -x.rank() && *at < x.rank())
+    return at;
+  if (at) {
+    session.error(name.range, describe(x) + " has no dimension `" + name.name.text +
+                                  "`, and none in position " + llvm::Twine(*at));
+    return std::nullopt;
+  }
+  llvm::SmallVector<llvm::StringRef> known;
+  for (mp::DimensionAttr dimension : x.dimensions())
+    if (!dimension.getLabel().empty())
+      known.push_back(dimension.getLabel());
+  session.error(name.range, describe(x) + " has no dimension `" + name.name.text + "`" +
+                                didYouMean(name.name.text, known));
+  return std::nullopt;
+}
+
+std::optional<int64_t> FunctionCall::position(const ast::Expr &expr, const Tensor &x) {
+  auto *name = llvm::dyn_cast<ast::NameExpr>(&expr);
+  std::optional<int64_t> at =
+      name ? namedPosition(*name, x) : evaluator.integer(expr, "a dimension");
   if (!at)
     return std::nullopt;
   if (*at < -x.rank() || *at >= x.rank()) {

@@ -79,6 +79,7 @@ public:
   /// null.
   std::optional<Dimensions> shape(unsigned index);
   std::optional<int64_t> position(const ast::Expr &expr, const Tensor &x);
+  std::optional<int64_t> namedPosition(const ast::NameExpr &name, const Tensor &x);
 
   Report &error(const llvm::Twine &message) { return session.error(site.range, message); }
 };
