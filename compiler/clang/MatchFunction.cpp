@@ -52,6 +52,7 @@ struct Signature {
 
   std::string str(llvm::StringRef name) const {
     std::vector<std::string> list;
+    list.reserve(parameters.size());
     for (const Kind &parameter : parameters)
       list.push_back(parameter.str());
     return result.str() + " " + name.str() + "(" + llvm::join(list, ", ") + ")";
@@ -126,7 +127,7 @@ static bool fits(const FunctionDecl *function, const Signature &wanted) {
       function->getMinRequiredArguments() > wanted.parameters.size())
     return false;
   std::optional<std::string> deduced; // what the template's type is
-  auto agrees = [&](Kind has, const Kind &wants) {
+  auto agrees = [&](const Kind &has, const Kind &wants) {
     if (has.what != Kind::scalar || !has.element.empty())
       return has == wants;
     if (wants.what != Kind::scalar || (deduced && *deduced != wants.element))

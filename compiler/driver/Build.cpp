@@ -149,6 +149,7 @@ int runProgram(const std::string &source, const Options &options,
   std::vector<std::string> arguments = {path::stem(options.input).str()};
   arguments.insert(arguments.end(), options.arguments.begin(), options.arguments.end());
   std::vector<char *> pointers;
+  pointers.reserve(arguments.size() + 1);
   for (std::string &argument : arguments)
     pointers.push_back(argument.data());
   pointers.push_back(nullptr);

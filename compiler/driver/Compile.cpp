@@ -41,6 +41,7 @@ static HeaderAnswer readHeader(const std::string &header,
                                const std::vector<ExternRequest> &operations,
                                const std::vector<std::string> &flags) {
   std::vector<clang_tools::ForeignOperation> wanted;
+  wanted.reserve(operations.size());
   for (const ExternRequest &operation : operations)
     wanted.push_back({operation.function, operation.gradient, operation.inputs, operation.result});
   clang_tools::Header found = clang_tools::readHeader(header, flags, wanted);

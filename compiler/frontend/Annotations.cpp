@@ -70,7 +70,7 @@ void Evaluator::applyAnnotations(llvm::ArrayRef<ast::Annotation> annotations, Ma
       session.error(argument.range, "a device is a number from 0 to " + llvm::Twine(maxDevice) +
                                         ", got " + llvm::Twine(*number));
     else
-      marks.device = *number;
+      marks.device = number;
   }
 }
 

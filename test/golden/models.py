@@ -539,6 +539,47 @@ class LlamaAttention(nn.Module):
         return self.o_proj(attend(rotary(q), rotary(k), v, causal=True).transpose(1, 2).flatten(2))
 
 
+class GroupedAttention(nn.Module):
+    def __init__(self, width, heads, kv_heads):
+        super().__init__()
+        self.dim = width // heads
+        self.q = nn.Linear(width, width, bias=False)
+        self.kv = nn.Linear(width, 2 * kv_heads * self.dim, bias=False)
+        self.c_proj = nn.Linear(width, width, bias=False)
+
+    def forward(self, x):
+        q = self.q(x).unflatten(-1, (-1, self.dim)).transpose(1, 2)
+        k, v = (part.unflatten(-1, (-1, self.dim)).transpose(1, 2) for part in self.kv(x).chunk(2, -1))
+        return self.c_proj(attend(q, k, v, causal=True).transpose(1, 2).flatten(2))
+
+
+class TanhFeedForward(nn.Module):
+    def __init__(self, width, hidden):
+        super().__init__()
+        self.c_fc = nn.Linear(width, hidden, bias=False)
+        self.c_proj = nn.Linear(hidden, width, bias=False)
+
+    def forward(self, x):
+        return self.c_proj(F.gelu(self.c_fc(x), approximate="tanh"))
+
+
+def attention_layers():
+    def forward(m, x):
+        y = m.embed(x.unsqueeze(-1))
+        z = y + m.open(y)
+        g = z + m.grouped(rotary(z))
+        w = g + m.widen(g)
+        half = m.gates(w) * m.share(w[:, 3:9]) + m.logs(w[:, :6])
+        return m.head(half).flatten(1)
+
+    def model():
+        return Model(forward, embed=nn.Linear(1, 16), open=MultiHeadAttention(16, 4, False),
+                     grouped=GroupedAttention(16, 4, 2), widen=TanhFeedForward(16, 24), gates=nn.GLU(1),
+                     share=nn.Softmax(1), logs=nn.LogSoftmax(-1), head=nn.Linear(16, 2))
+
+    return Program(model, 12, SUNSPOTS, test=0.2, optimizer=sgd(0.002), epochs=3, batch=90, seed=23)
+
+
 class SwiGLU(nn.Module):
     def __init__(self, width, hidden):
         super().__init__()
@@ -823,7 +864,7 @@ PROGRAMS = {function.__name__: function for function in (
     article, article_sgd, digits, digits_sgd, defaults, in_order, momentum, batch_one, test_file, own_target, bce, l1,
     deep_gelu_tanh, layer_norm, no_bias, log_softmax, softmax, residual, twice, gated_unit, several_results, batch_norm,
     integers, activation_layers, element_wise, low_precision, half_precision, initialisers, embedding, padding, characters,
-    attention, transformer, llama, cnn, convolutions, averaged_squares, summed_squares, scheduled, clipped, stepped, gpt,
+    attention, attention_layers, transformer, llama, cnn, convolutions, averaged_squares, summed_squares, scheduled, clipped, stepped, gpt,
     tied, tied_embedding, containers, own_loss)}
 
 # Parameters that are not drawn bit for bit: normal() is PyTorch's to 1e-6.
