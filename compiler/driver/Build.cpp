@@ -95,6 +95,10 @@ static bool compile(const std::string &text, const TemporaryFolder &folder, cons
   for (const char *flag : {"-std=c++17", "-O3", "-march=native", "-ffp-contract=off",
                            "-fno-math-errno", "-fno-trapping-math"})
     command.push_back(flag);
+#ifdef MPARC_SANITIZE
+  command.push_back("-fsanitize=" MPARC_SANITIZE);
+  command.push_back("-fno-sanitize-recover=all");
+#endif
   for (const std::string &flag : includeFlags(options, installation))
     command.push_back(flag);
   for (const std::string &argument :
