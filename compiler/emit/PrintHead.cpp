@@ -66,9 +66,9 @@ static void printDevice(const ModelIndex &index, int64_t number, DictionaryAttr 
   paragraph(out,
             "  arena " + grouped(arenaBytes(device, slots, batch)) + " B at batch " +
                 grouped(batch) + ": " + plural(parametersOn(index, number), "parameter") +
-                " with gradients and optimiser's state " + grouped((int64_t(2) + slots) * 4 * floats) +
-                " B, activations " + grouped(bytes("fixed_bytes")) + " B + " +
-                grouped(bytes("row_bytes")) + " B a row",
+                " with gradients and optimiser's state " +
+                grouped((int64_t(2) + slots) * 4 * floats) + " B, activations " +
+                grouped(bytes("fixed_bytes")) + " B + " + grouped(bytes("row_bytes")) + " B a row",
             "    ");
 }
 
