@@ -54,7 +54,9 @@ std::string CallPrinter::normSizes(Value x, int64_t dimensions) {
   return size(countOf(all.drop_back(dimensions))) + ", " + size(countOf(all.take_back(dimensions)));
 }
 
-static std::string epsilon(const APFloat &eps) { return "float(" + number(eps.convertToDouble()) + ")"; }
+static std::string epsilon(const APFloat &eps) {
+  return "float(" + number(eps.convertToDouble()) + ")";
+}
 
 void CallPrinter::call(LayerNormOp op) {
   out << "layer_norm(" << device(op) << ", " << normSizes(op.getX(), op.getDimensions()) << ", "
