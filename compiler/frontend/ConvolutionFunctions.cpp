@@ -58,7 +58,7 @@ static std::optional<Sizes> readSizes(FunctionCall &call, unsigned index, int64_
 /// What a function of `x` needs before the spatial dimensions, which hold no batch.
 static bool checkRank(FunctionCall &call, const Tensor &x, unsigned before) {
   unsigned spatial = spatialCount(call);
-  if (x.rank() < static_cast<int64_t>(spatial + before)) {
+  if (x.rank() < int64_t(spatial) + before) {
     call.error("`" + call.function.name + "` takes a tensor of at least " +
                llvm::Twine(spatial + before) + " dimensions, got " + describe(x));
     return false;

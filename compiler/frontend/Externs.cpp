@@ -41,6 +41,7 @@ ExternOp *Externs::find(llvm::StringRef name) const {
 
 std::vector<llvm::StringRef> Externs::names() const {
   std::vector<llvm::StringRef> result;
+  result.reserve(order.size());
   for (const ExternOp *op : order)
     result.push_back(op->declaration->name.text);
   return result;
