@@ -86,6 +86,9 @@ static void addStep(OpPassManager &passes, Phase phase) {
     model.addPass(createCSEPass());
     // After fusion, which sees neighbours that this one moves apart; before the order is fixed.
     model.addPass(createCutRows());
+    // After the rows are cut, as what stands after the parts is put off already; before the order
+    // is fixed.
+    model.addPass(createSplitBackward());
     model.addPass(createVerifyTransferred());
     return;
   case Phase::scheduled:

@@ -13,6 +13,7 @@
 // Test:     test/emit/prepare-emission.mlir
 //
 //===------------------------------------------------------------------------------------------------===//
+#include "dialect/MpSchedule.h"
 #include "emit/Emit.h"
 
 #include "mlir/IR/IRMapping.h"
@@ -92,6 +93,8 @@ static std::string stageName(Operation *op) {
     work = "clip_gradients";
   else if (auto when = op->getAttrOfType<StringAttr>(kWhen))
     work = when.getValue() == "before" ? "prepare" : "finish";
+  else if (op->hasAttr(kWeights))
+    work = "weights";
   else if (op->hasAttr(kBackward))
     work = "backward";
   return (work + "_on_" + device).str();

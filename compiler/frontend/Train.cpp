@@ -11,6 +11,8 @@ static const llvm::StringRef entryNames[] = {
     "clip_norm", "no_weight_decay", "epochs",       "batch",     "seed",
     "shuffle",   "replicas",        "microbatches", "schedule",  "shard_optimizer"};
 
+static const llvm::StringRef kPipelineSchedules[] = {"gpipe", "1f1b", "interleaved", "zero-bubble"};
+
 const Identifier *TrainReader::callee(const ast::Expr &value, CallSite &site) {
   const ast::Expr *target = &value;
   if (auto *call = llvm::dyn_cast<ast::CallExpr>(&value)) {
@@ -88,14 +90,11 @@ void TrainReader::read(llvm::StringRef name, const ast::Expr &value) {
     if (!text) {
       if (!isPoison(schedule))
         session.error(value.range, "`schedule` must be a string, got " + describe(schedule));
-    } else if (*text == "gpipe" || *text == "1f1b") {
+    } else if (llvm::is_contained(kPipelineSchedules, *text)) {
       settings.pipeline = *text;
-    } else if (*text == "interleaved" || *text == "zero-bubble") {
-      session.unsupported(value.range, "the schedule \"" + *text + "\" is");
     } else {
       session.error(value.range,
-                    "unknown schedule \"" + *text + "\"" +
-                        didYouMean(*text, {"gpipe", "1f1b", "interleaved", "zero-bubble"}));
+                    "unknown schedule \"" + *text + "\"" + didYouMean(*text, kPipelineSchedules));
     }
   } else if (name == "shard_optimizer") {
     if (truth("`shard_optimizer`", value).value_or(false))

@@ -96,6 +96,17 @@ def CutRows : Pass<"mp-cut-rows", "::mparc::mp::ModelOp"> {
   }];
 }
 
+def SplitBackward : Pass<"mp-split-backward", "::mparc::mp::ModelOp"> {
+  let summary = "put off what no transfer of the backward pass waits for";
+  let description = [{
+    What an outgoing transfer needs, backwards through the graph, comes first; the gradients of weights and whatever else
+    it does without come after it, and carry `mp.weights`. So a device sends on earlier, and a schedule may move the rest to
+    where the device has nothing else to do.
+
+    Example: test/passes/split-backward.mlir
+  }];
+}
+
 def Schedule : Pass<"mp-schedule", "::mparc::mp::ModelOp"> {
   let summary = "fix one total order of issue, the stream of each instruction and what it waits for";
   let description = [{

@@ -2,6 +2,7 @@
 #include "planner/MemoryPlan.h"
 #include "planner/Streams.h"
 
+#include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/STLExtras.h"
 
 #include <algorithm>
@@ -26,10 +27,13 @@ static std::pair<int64_t, bool> sizeOf(Value value) {
 
 namespace {
 
-/// The last order at which a value is read, through reshapes and copies that may alias it.
+/// The last order at which a value is read, through reshapes and copies that may alias it. What is
+/// put off may be carried out later than it stands: what it touches stays until the device has done
+/// all that does not, which so need not wait for it.
 class Lifetimes {
 public:
   explicit Lifetimes(Block &block) : parts(findParts(block)) {
+    findLastOrders(block);
     for (Operation &op : llvm::reverse(block))
       for (Value result : op.getResults())
         compute(&op, result);
@@ -41,6 +45,40 @@ public:
   }
 
 private:
+  void findLastOrders(Block &block) {
+    DenseMap<int64_t, int64_t> last; // by device, of instructions that are not put off
+    for (Operation &op : block) {
+      if (!isInstruction(&op))
+        continue;
+      if (isPutOff(&op)) {
+        // Of what stands before the last that is put off; what ends a step does not.
+        lastOrders = last;
+        lastPutOff[*getDevice(&op)] = getOrder(&op);
+        continue;
+      }
+      last[*getDevice(&op)] = getOrder(&op);
+      if (auto transfer = dyn_cast<TransferOp>(op))
+        last[transfer.getFrom()] = getOrder(&op);
+    }
+  }
+  /// Until when a value stays for those of its readers that are put off; -1: there are none.
+  int64_t findLateEnd(Operation *op, Value value) {
+    int64_t device = getDevice(op).value_or(0);
+    bool here = isPutOff(op), elsewhere = false;
+    for (Operation *user : value.getUsers()) {
+      here |= isPutOff(user);
+      if (isa<TransferOp>(user))
+        elsewhere |= late.contains(user->getResult(0));
+      else if (isa<ReshapeOp>(user))
+        here |= late.contains(user->getResult(0));
+    }
+    if (!here && !elsewhere)
+      return -1;
+    late.insert(value);
+    // The device's own are carried out in their order.
+    int64_t end = lastOrders.lookup(device);
+    return elsewhere ? std::max(end, lastPutOff.lookup(device)) : end;
+  }
   void compute(Operation *op, Value value) {
     int64_t end = isInstruction(op) ? getOrder(op) : -1;
     for (Operation *user : value.getUsers()) {
@@ -56,11 +94,13 @@ private:
       if (parts.isBefore(op) && parts.isDuring(user))
         end = std::max(end, parts.last);
     }
-    ends[value] = end;
+    ends[value] = std::max(end, findLateEnd(op, value));
   }
 
   static constexpr int64_t kForever = INT64_MAX;
   PartOrders parts;
+  DenseMap<int64_t, int64_t> lastOrders, lastPutOff; // by device
+  llvm::DenseSet<Value> late;                        // put off, or read by what is
   DenseMap<Value, int64_t> ends;
 };
 

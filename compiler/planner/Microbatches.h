@@ -28,6 +28,8 @@ struct Stage {
   llvm::SmallVector<int64_t> touches;
   /// Whether it adds to sums over the batch, which must go over microbatches in ascending order.
   bool sums = false;
+  /// Of the backward pass: no transfer waits for it, so that it can be put off.
+  bool weights = false;
 
   bool isTransfer() const { return from >= 0; }
 };
@@ -41,11 +43,19 @@ struct Turn {
   }
 };
 
+/// What may begin when, of what could (planner/Schedules.cpp):
 /// gpipe: all forward, then all backward (Y. Huang et al., "GPipe", 2019).
 /// one_forward_one_backward: a stage begins no more forward passes than the pipeline has stages
 /// from it on before it has gone back through the first of them (D. Narayanan et al., "PipeDream",
 /// 2019, the variant that flushes).
-enum class ScheduleKind { gpipe, one_forward_one_backward };
+/// interleaved: a device that the batch visits several times takes some microbatches through one
+/// of its stages, then the same through its next, and one forward for one backward once as many
+/// are under way as fill the pipeline (D. Narayanan et al., "Efficient Large-Scale Language Model
+/// Training on GPU Clusters Using Megatron-LM", 2021).
+/// zero_bubble: what no transfer waits for, as gradients of weights, is done where a device would
+/// wait (P. Qi et al., "Zero Bubble Pipeline Parallelism", 2023, ZB-H1; where the batch comes back
+/// through the devices, "Pipeline Parallelism with Controllable Memory", 2024, ZB-V).
+enum class ScheduleKind { gpipe, one_forward_one_backward, interleaved, zero_bubble };
 std::optional<ScheduleKind> parseScheduleKind(llvm::StringRef name);
 
 /// A total order of all turns: each device takes, whenever it is free, what it can begin first of

@@ -25,7 +25,7 @@ static Kind kindOf(Operation *op) {
 }
 
 void divideIntoStages(ProgramOp program) {
-  using Key = std::tuple<Kind, int64_t, int64_t, Attribute, bool>;
+  using Key = std::tuple<Kind, int64_t, int64_t, Attribute, bool, bool>;
   std::optional<Key> current;
   int64_t number = -1;
   unsigned length = 0;
@@ -34,9 +34,12 @@ void divideIntoStages(ProgramOp program) {
     if (!isInstruction(op))
       return;
     auto transfer = dyn_cast<TransferOp>(op);
-    Key key{kindOf(op), getDevice(op).value_or(0),
-            transfer ? static_cast<int64_t>(transfer.getFrom()) : -1, op->getAttr(kWhen),
-            isBackward};
+    Key key{kindOf(op),
+            getDevice(op).value_or(0),
+            transfer ? static_cast<int64_t>(transfer.getFrom()) : -1,
+            op->getAttr(kWhen),
+            isBackward,
+            isPutOff(op)};
     if (key != current || length == kLongestStage) {
       ++number;
       length = 0;
@@ -113,6 +116,7 @@ std::vector<Stage> readStages(ProgramOp program) {
       stage.from = transfer ? static_cast<int64_t>(transfer.getFrom()) : -1;
       stage.when = whenOf(op);
       stage.backward = isBackward;
+      stage.weights = isPutOff(op);
       stage.cost = transfer ? 0 : 1;
     }
     Stage &stage = stages[index];
@@ -126,21 +130,21 @@ std::vector<Stage> readStages(ProgramOp program) {
           stageOf[wait] != static_cast<int64_t>(index))
         insert(stage.waits, stageOf[wait]);
   });
-  // Waits count on a device's instructions, and on the transfers of either side, to be carried out
-  // in order.
-  llvm::DenseMap<int64_t, int64_t> lastOn, lastMoving;
+  // Waits count on each stream of a device, and on the transfers of either side, to be carried out
+  // in order. What is put off has a stream of its own.
+  llvm::DenseMap<int64_t, int64_t> lastOn[2], lastMoving;
   for (auto [index, stage] : llvm::enumerate(stages)) {
     auto follow = [&](const llvm::DenseMap<int64_t, int64_t> &last, int64_t device) {
       if (auto known = last.find(device); known != last.end())
         insert(stage.waits, known->second);
     };
-    follow(lastOn, stage.device);
+    follow(lastOn[stage.weights], stage.device);
     if (stage.isTransfer())
       for (int64_t device : {stage.from, stage.device}) {
         follow(lastMoving, device);
         lastMoving[device] = static_cast<int64_t>(index);
       }
-    lastOn[stage.device] = static_cast<int64_t>(index);
+    lastOn[stage.weights][stage.device] = static_cast<int64_t>(index);
   }
   return stages;
 }

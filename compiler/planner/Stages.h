@@ -9,9 +9,9 @@
 namespace mparc::mp {
 
 /// Numbers the instructions of a planned program by stage (`mp.stage`): maximal runs on one device,
-/// of one direction and standing towards the microbatches; each run of transfers between two
-/// devices is one, and so is what updates parameters. A long run is several, so that each can be
-/// one function that is read without scrolling.
+/// of one direction and standing towards the microbatches, of what is put off or what is not; each
+/// run of transfers between two devices is one, and so is what updates parameters. A long run is
+/// several, so that each can be one function that is read without scrolling.
 void divideIntoStages(ProgramOp program);
 
 /// The stages of a program that has been divided, with what each waits for.

@@ -54,14 +54,18 @@ PartOrders findParts(Block &block) {
   return parts;
 }
 
+bool isPutOff(Operation *op) { return op->hasAttr(kWeights); }
+
 SmallVector<Stream, 2> getStreams(Operation *op) {
   int64_t device = getDevice(op).value_or(0);
   if (auto transfer = dyn_cast<TransferOp>(op))
-    return {2 * static_cast<int64_t>(transfer.getFrom()) + 1, 2 * device + 1};
-  return {2 * device};
+    return {3 * static_cast<int64_t>(transfer.getFrom()) + 1, 3 * device + 1};
+  return {3 * device + (isPutOff(op) ? 2 : 0)};
 }
 
-StringRef getStreamName(Operation *op) { return isa<TransferOp>(op) ? "communication" : "compute"; }
+StringRef getStreamName(Operation *op) {
+  return isa<TransferOp>(op) ? "communication" : isPutOff(op) ? "weights" : "compute";
+}
 
 bool Clocks::covers(const Clock &clock, Operation *earlier) {
   return llvm::any_of(getStreams(earlier), [&](Stream stream) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "dialect/MpDialect.h"
+#include "dialect/MpSchedule.h"
 
 #include "llvm/ADT/DenseMap.h"
 
@@ -32,11 +33,14 @@ struct PartOrders {
 };
 PartOrders findParts(mlir::Block &block);
 
-/// A stream: a device's compute (`2 · device`) or communication (`2 · device + 1`).
+/// A stream: a device's compute (`3 · device`), communication (`3 · device + 1`), or what it may
+/// put off in the backward pass (`3 · device + 2`; mp-split-backward).
 using Stream = int64_t;
+/// Whether an instruction may be put off: no transfer of the backward pass waits for it.
+bool isPutOff(mlir::Operation *op);
 /// The streams an instruction occupies: a transfer those of communication of both its devices.
 llvm::SmallVector<Stream, 2> getStreams(mlir::Operation *op);
-/// `compute` or `communication`: what `mp.stream` says of an instruction.
+/// `compute`, `communication` or `weights`: what `mp.stream` says of an instruction.
 llvm::StringRef getStreamName(mlir::Operation *op);
 
 /// Vector clocks over the streams of one program, fed its instructions in order.

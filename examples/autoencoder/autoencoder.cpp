@@ -2,17 +2,17 @@
 // Written by mparc 0.1.0: mparc autoencoder.mp -o autoencoder.cpp
 //
 // device 0: layer1, layer2
-//   arena 743,424 B at batch 32: 36,224 parameters with gradients and optimiser's state 579,584 B,
-//     activations 0 B + 2,560 B a row
+//   arena 776,192 B at batch 32: 36,224 parameters with gradients and optimiser's state 579,584 B,
+//     activations 0 B + 3,072 B a row
 // device 1: layer3, layer4
-//   arena 222,464 B at batch 32: 8,776 parameters with gradients and optimiser's state 140,544 B,
-//     activations 0 B + 1,280 B a row
+//   arena 242,944 B at batch 32: 8,776 parameters with gradients and optimiser's state 140,544 B,
+//     activations 0 B + 1,600 B a row
 // device 2: layer5, layer6
-//   arena 226,304 B at batch 32: 8,896 parameters with gradients and optimiser's state 142,336 B,
-//     activations 0 B + 1,312 B a row
+//   arena 259,072 B at batch 32: 8,896 parameters with gradients and optimiser's state 142,336 B,
+//     activations 0 B + 1,824 B a row
 // device 3: layer7, layer8
-//   arena 744,960 B at batch 32: 36,108 parameters with gradients and optimiser's state 577,792 B,
-//     activations 256 B + 2,608 B a row
+//   arena 777,728 B at batch 32: 36,108 parameters with gradients and optimiser's state 577,792 B,
+//     activations 256 B + 3,120 B a row
 // transfers a step: 3 forward, 3 backward
 //   forward: 0 → 1 512 B a row, 1 → 2 32 B a row, 2 → 3 512 B a row
 //   backward: 3 → 2 512 B a row, 2 → 1 32 B a row, 1 → 0 512 B a row
@@ -103,10 +103,16 @@ private:
     const float *layer6_relu_on_3 = nullptr;      // [rows, out 128]
     float *layer7_relu = nullptr;                 // [rows, out 256]
     float *loss_difference = nullptr;             // [rows, out 12]
+    float *loss_difference_grad = nullptr;        // [rows, out 12]
+    float *layer7_out_grad = nullptr;             // [rows, out 256]
     float *layer6_relu_grad = nullptr;            // [rows, out 128]
     const float *layer6_relu_grad_on_2 = nullptr; // [rows, out 128]
+    float *layer6_out_grad = nullptr;             // [rows, out 128]
+    float *layer5_out_grad = nullptr;             // [rows, out 64]
     float *h_grad = nullptr;                      // [rows, out 8]
     const float *h_grad_on_1 = nullptr;           // [rows, out 8]
+    float *layer4_out_grad = nullptr;             // [rows, out 8]
+    float *layer3_out_grad = nullptr;             // [rows, out 64]
     float *layer2_relu_grad = nullptr;            // [rows, out 128]
     const float *layer2_relu_grad_on_0 = nullptr; // [rows, out 128]
     float *layer8_out = nullptr;                  // [rows, out 12]
@@ -121,11 +127,14 @@ private:
   void forward_on_3(Part &part);
   void backward_on_3(Part &part);
   void transfer_3_to_2(Part &part);
+  void weights_on_3(Part &part);
   void backward_on_2(Part &part);
   void transfer_2_to_1(Part &part);
+  void weights_on_2(Part &part);
   void backward_on_1(Part &part);
   void transfer_1_to_0(Part &part);
-  void backward_on_0(Part &part);
+  void weights_on_1(Part &part);
+  void weights_on_0(Part &part);
   void finish_on_3(Part &part);
   void update_on_0(Part &part);
   void update_on_1(Part &part);
@@ -173,10 +182,10 @@ ModelDescription Autoencoder::describe() {
 
   // of each: floats of parameters, of those trained; bytes of activations, bytes a row
   description.devices = {
-      {36224, 36224, 0, 2560},
-      {8784, 8784, 0, 1280},
-      {8896, 8896, 0, 1312},
-      {36112, 36112, 256, 2608},
+      {36224, 36224, 0, 3072},
+      {8784, 8784, 0, 1600},
+      {8896, 8896, 0, 1824},
+      {36112, 36112, 256, 3120},
   };
 
   using Initial = Initializer::Kind;
@@ -230,15 +239,17 @@ ModelDescription Autoencoder::describe() {
   using When = StageDescription::When;
   schedule.stages = {{0, When::during}, {1, When::during}, {1, When::during}, {2, When::during},
                      {2, When::during}, {3, When::during}, {3, When::during}, {3, When::during},
-                     {2, When::during}, {2, When::during}, {1, When::during}, {1, When::during},
-                     {0, When::during}, {0, When::during}, {3, When::after},  {0, When::after},
-                     {1, When::after},  {2, When::after},  {3, When::after}};
+                     {2, When::during}, {3, When::during}, {2, When::during}, {1, When::during},
+                     {2, When::during}, {1, When::during}, {0, When::during}, {1, When::during},
+                     {0, When::during}, {3, When::after},  {0, When::after},  {1, When::after},
+                     {2, When::after},  {3, When::after}};
   // Their turns where devices have workers: stage, microbatch, and a device of which so many turns
   // must have finished first.
   static constexpr TurnEntry turns[] = {
-      {0, 0},  {1, 0, 0, 1}, {2, 0},  {3, 0, 1, 2},  {4, 0},  {5, 0, 2, 2},  {6, 0},
-      {7, 0},  {8, 0, 3, 3}, {9, 0},  {10, 0, 2, 4}, {11, 0}, {12, 0, 1, 4}, {13, 0},
-      {14, 0}, {15, 0},      {16, 0}, {17, 0},       {18, 0}};
+      {0, 0},  {1, 0, 0, 1}, {2, 0},        {3, 0, 1, 2}, {4, 0},  {5, 0, 2, 2},
+      {6, 0},  {7, 0},       {8, 0, 3, 3},  {9, 0},       {10, 0}, {11, 0, 2, 4},
+      {12, 0}, {13, 0},      {14, 0, 1, 4}, {15, 0},      {16, 0}, {17, 0},
+      {18, 0}, {19, 0},      {20, 0},       {21, 0}};
   schedule.turns = make_turns(std::begin(turns), std::end(turns));
   return description;
 }
@@ -266,8 +277,9 @@ float Autoencoder::train_step(const Batch &batch) {
       &Autoencoder::forward_on_0,    &Autoencoder::transfer_0_to_1, &Autoencoder::forward_on_1,
       &Autoencoder::transfer_1_to_2, &Autoencoder::forward_on_2,    &Autoencoder::transfer_2_to_3,
       &Autoencoder::forward_on_3,    &Autoencoder::backward_on_3,   &Autoencoder::transfer_3_to_2,
-      &Autoencoder::backward_on_2,   &Autoencoder::transfer_2_to_1, &Autoencoder::backward_on_1,
-      &Autoencoder::transfer_1_to_0, &Autoencoder::backward_on_0,   &Autoencoder::finish_on_3,
+      &Autoencoder::weights_on_3,    &Autoencoder::backward_on_2,   &Autoencoder::transfer_2_to_1,
+      &Autoencoder::weights_on_2,    &Autoencoder::backward_on_1,   &Autoencoder::transfer_1_to_0,
+      &Autoencoder::weights_on_1,    &Autoencoder::weights_on_0,    &Autoencoder::finish_on_3,
       &Autoencoder::update_on_0,     &Autoencoder::update_on_1,     &Autoencoder::update_on_2,
       &Autoencoder::update_on_3};
   if (workers()) {
@@ -290,11 +302,14 @@ float Autoencoder::train_step(const Batch &batch) {
     forward_on_3(part);  // layer7, layer8, loss
     backward_on_3(part); // loss, layer8, layer7
     transfer_3_to_2(part);
+    weights_on_3(part);  // layer8, layer7
     backward_on_2(part); // layer6, layer5
     transfer_2_to_1(part);
+    weights_on_2(part);  // layer6, layer5
     backward_on_1(part); // layer4, layer3
     transfer_1_to_0(part);
-    backward_on_0(part); // layer2, layer1
+    weights_on_1(part); // layer4, layer3
+    weights_on_0(part); // layer2, layer1
   });
   sum_over_threads<float>(whole, 3, 0, 1); // loss
   finish_on_3(whole);                      // loss
@@ -342,7 +357,7 @@ void Autoencoder::forward_on_1(Part &part) {
          part.layer3_relu);
 
   // layer4 = Linear(64, 8)                                               autoencoder.mp:6
-  part.h = d1.rows<float>(768); // [rows, out 8]
+  part.h = d1.rows<float>(1536); // [rows, out 8]
   linear(d1, rows, 64, 8, part.layer3_relu, layer4_weight_, layer4_bias_, Activation::relu, part.h);
 }
 
@@ -352,7 +367,7 @@ void Autoencoder::transfer_1_to_2(Part &part) {
   const int64_t rows = part.rows;
 
   // h: device 1 → 2, 32 B a row; layer5 reads it                       autoencoder.mp:13
-  part.h_on_2 = transfer(d1, part.h, d2, d2.rows<float>(1280), rows * 8);
+  part.h_on_2 = transfer(d1, part.h, d2, d2.rows<float>(1792), rows * 8);
 }
 
 void Autoencoder::forward_on_2(Part &part) {
@@ -360,7 +375,7 @@ void Autoencoder::forward_on_2(Part &part) {
   const int64_t rows = part.rows;
 
   // layer5 = Linear(8, 64)                                               autoencoder.mp:7
-  part.layer5_relu = d2.rows<float>(1024); // [rows, out 64]
+  part.layer5_relu = d2.rows<float>(1536); // [rows, out 64]
   linear(d2, rows, 8, 64, part.h_on_2, layer5_weight_, layer5_bias_, Activation::relu,
          part.layer5_relu);
 
@@ -389,12 +404,12 @@ void Autoencoder::forward_on_3(Part &part) {
          part.layer7_relu);
 
   // layer8 = Linear(256, 12)                                             autoencoder.mp:10
-  float *const layer8_out = d3.rows<float>(2560); // [rows, out 12]
+  float *const layer8_out = d3.rows<float>(3072); // [rows, out 12]
   linear(d3, rows, 256, 12, part.layer7_relu, layer8_weight_, layer8_bias_, Activation::none,
          layer8_out);
 
   // loss = mse                                                           autoencoder.mp:18
-  part.loss_difference = d3.rows<float>(2560); // [rows, out 12]
+  part.loss_difference = d3.rows<float>(3072); // [rows, out 12]
   map(d3, rows * 12, Sub{}, part.loss_difference, layer8_out, part.target);
   float *const loss_mul = d3.rows<float>(1024); // [rows, out 12]
   map(d3, rows * 12, Square{}, loss_mul, part.loss_difference);
@@ -407,35 +422,23 @@ void Autoencoder::backward_on_3(Part &part) {
   const int64_t rows = part.rows;
 
   // loss = mse                                                           autoencoder.mp:18
-  float *const loss_difference_grad = d3.rows<float>(2560); // [rows, out 12]
-  map(d3, rows * 12, DivMulAdd{float(part.batch_rows * 12)}, loss_difference_grad,
+  part.loss_difference_grad = d3.rows<float>(3072); // [rows, out 12]
+  map(d3, rows * 12, DivMulAdd{float(part.batch_rows * 12)}, part.loss_difference_grad,
       part.loss_difference);
 
   // layer8 = Linear(256, 12)                                             autoencoder.mp:10
-  float *const layer8_bias_grad = d3.gradients() + 36096; // [out 12]
-  reduce(d3, Reduction::sum, Shape{rows, 12}, 1u << 0, loss_difference_grad, layer8_bias_grad,
-         part.store);
   float *const layer7_relu_grad = d3.rows<float>(1024); // [rows, out 256]
-  matmul(d3, 1, rows, 256, 12, Transpose::no, Transpose::no, loss_difference_grad, layer8_weight_,
-         layer7_relu_grad);
-  float *const layer8_weight_grad = d3.gradients() + 33024; // [out 12, in 256]
-  matmul(d3, 1, 12, 256, rows, Transpose::yes, Transpose::no, loss_difference_grad,
-         part.layer7_relu, layer8_weight_grad, part.store);
+  matmul(d3, 1, rows, 256, 12, Transpose::no, Transpose::no, part.loss_difference_grad,
+         layer8_weight_, layer7_relu_grad);
 
   // relu gradient                                                        autoencoder.mp:14
-  float *const layer7_out_grad = d3.rows<float>(0); // [rows, out 256]
-  map(d3, rows * 256, ReluGradient{}, layer7_out_grad, part.layer7_relu, layer7_relu_grad);
+  part.layer7_out_grad = d3.rows<float>(1024); // [rows, out 256]
+  map(d3, rows * 256, ReluGradient{}, part.layer7_out_grad, part.layer7_relu, layer7_relu_grad);
 
   // layer7 = Linear(128, 256)                                            autoencoder.mp:9
-  float *const layer7_bias_grad = d3.gradients() + 32768; // [out 256]
-  reduce(d3, Reduction::sum, Shape{rows, 256}, 1u << 0, layer7_out_grad, layer7_bias_grad,
-         part.store);
-  part.layer6_relu_grad = d3.rows<float>(1024); // [rows, out 128]
-  matmul(d3, 1, rows, 128, 256, Transpose::no, Transpose::no, layer7_out_grad, layer7_weight_,
+  part.layer6_relu_grad = d3.rows<float>(2560); // [rows, out 128]
+  matmul(d3, 1, rows, 128, 256, Transpose::no, Transpose::no, part.layer7_out_grad, layer7_weight_,
          part.layer6_relu_grad);
-  float *const layer7_weight_grad = d3.gradients(); // [out 256, in 128]
-  matmul(d3, 1, 256, 128, rows, Transpose::yes, Transpose::no, layer7_out_grad,
-         part.layer6_relu_on_3, layer7_weight_grad, part.store);
 }
 
 void Autoencoder::transfer_3_to_2(Part &part) {
@@ -448,40 +451,49 @@ void Autoencoder::transfer_3_to_2(Part &part) {
       transfer(d3, part.layer6_relu_grad, d2, d2.rows<float>(512), rows * 128);
 }
 
+void Autoencoder::weights_on_3(Part &part) {
+  Device &d3 = part.device(3);
+  const int64_t rows = part.rows;
+
+  // layer8 = Linear(256, 12)                                             autoencoder.mp:10
+  float *const layer8_bias_grad = d3.gradients() + 36096; // [out 12]
+  reduce(d3, Reduction::sum, Shape{rows, 12}, 1u << 0, part.loss_difference_grad, layer8_bias_grad,
+         part.store);
+  float *const layer8_weight_grad = d3.gradients() + 33024; // [out 12, in 256]
+  matmul(d3, 1, 12, 256, rows, Transpose::yes, Transpose::no, part.loss_difference_grad,
+         part.layer7_relu, layer8_weight_grad, part.store);
+
+  // layer7 = Linear(128, 256)                                            autoencoder.mp:9
+  float *const layer7_bias_grad = d3.gradients() + 32768; // [out 256]
+  reduce(d3, Reduction::sum, Shape{rows, 256}, 1u << 0, part.layer7_out_grad, layer7_bias_grad,
+         part.store);
+  float *const layer7_weight_grad = d3.gradients(); // [out 256, in 128]
+  matmul(d3, 1, 256, 128, rows, Transpose::yes, Transpose::no, part.layer7_out_grad,
+         part.layer6_relu_on_3, layer7_weight_grad, part.store);
+}
+
 void Autoencoder::backward_on_2(Part &part) {
   Device &d2 = part.device(2);
   const int64_t rows = part.rows;
 
   // relu gradient                                                        autoencoder.mp:14
-  float *const layer6_out_grad = d2.rows<float>(0); // [rows, out 128]
-  map(d2, rows * 128, ReluGradient{}, layer6_out_grad, part.layer6_relu,
+  part.layer6_out_grad = d2.rows<float>(1024); // [rows, out 128]
+  map(d2, rows * 128, ReluGradient{}, part.layer6_out_grad, part.layer6_relu,
       part.layer6_relu_grad_on_2);
 
   // layer6 = Linear(64, 128)                                             autoencoder.mp:8
-  float *const layer6_bias_grad = d2.gradients() + 8768; // [out 128]
-  reduce(d2, Reduction::sum, Shape{rows, 128}, 1u << 0, layer6_out_grad, layer6_bias_grad,
-         part.store);
   float *const layer5_relu_grad = d2.rows<float>(512); // [rows, out 64]
-  matmul(d2, 1, rows, 64, 128, Transpose::no, Transpose::no, layer6_out_grad, layer6_weight_,
+  matmul(d2, 1, rows, 64, 128, Transpose::no, Transpose::no, part.layer6_out_grad, layer6_weight_,
          layer5_relu_grad);
-  float *const layer6_weight_grad = d2.gradients() + 576; // [out 128, in 64]
-  matmul(d2, 1, 128, 64, rows, Transpose::yes, Transpose::no, layer6_out_grad, part.layer5_relu,
-         layer6_weight_grad, part.store);
 
   // relu gradient                                                        autoencoder.mp:14
-  float *const layer5_out_grad = d2.rows<float>(1024); // [rows, out 64]
-  map(d2, rows * 64, ReluGradient{}, layer5_out_grad, part.layer5_relu, layer5_relu_grad);
+  part.layer5_out_grad = d2.rows<float>(512); // [rows, out 64]
+  map(d2, rows * 64, ReluGradient{}, part.layer5_out_grad, part.layer5_relu, layer5_relu_grad);
 
   // layer5 = Linear(8, 64)                                               autoencoder.mp:7
-  float *const layer5_bias_grad = d2.gradients() + 512; // [out 64]
-  reduce(d2, Reduction::sum, Shape{rows, 64}, 1u << 0, layer5_out_grad, layer5_bias_grad,
-         part.store);
-  part.h_grad = d2.rows<float>(0); // [rows, out 8]
-  matmul(d2, 1, rows, 8, 64, Transpose::no, Transpose::no, layer5_out_grad, layer5_weight_,
+  part.h_grad = d2.rows<float>(768); // [rows, out 8]
+  matmul(d2, 1, rows, 8, 64, Transpose::no, Transpose::no, part.layer5_out_grad, layer5_weight_,
          part.h_grad);
-  float *const layer5_weight_grad = d2.gradients(); // [out 64, in 8]
-  matmul(d2, 1, 64, 8, rows, Transpose::yes, Transpose::no, layer5_out_grad, part.h_on_2,
-         layer5_weight_grad, part.store);
 }
 
 void Autoencoder::transfer_2_to_1(Part &part) {
@@ -493,39 +505,48 @@ void Autoencoder::transfer_2_to_1(Part &part) {
   part.h_grad_on_1 = transfer(d2, part.h_grad, d1, d1.rows<float>(512), rows * 8);
 }
 
+void Autoencoder::weights_on_2(Part &part) {
+  Device &d2 = part.device(2);
+  const int64_t rows = part.rows;
+
+  // layer6 = Linear(64, 128)                                             autoencoder.mp:8
+  float *const layer6_bias_grad = d2.gradients() + 8768; // [out 128]
+  reduce(d2, Reduction::sum, Shape{rows, 128}, 1u << 0, part.layer6_out_grad, layer6_bias_grad,
+         part.store);
+  float *const layer6_weight_grad = d2.gradients() + 576; // [out 128, in 64]
+  matmul(d2, 1, 128, 64, rows, Transpose::yes, Transpose::no, part.layer6_out_grad,
+         part.layer5_relu, layer6_weight_grad, part.store);
+
+  // layer5 = Linear(8, 64)                                               autoencoder.mp:7
+  float *const layer5_bias_grad = d2.gradients() + 512; // [out 64]
+  reduce(d2, Reduction::sum, Shape{rows, 64}, 1u << 0, part.layer5_out_grad, layer5_bias_grad,
+         part.store);
+  float *const layer5_weight_grad = d2.gradients(); // [out 64, in 8]
+  matmul(d2, 1, 64, 8, rows, Transpose::yes, Transpose::no, part.layer5_out_grad, part.h_on_2,
+         layer5_weight_grad, part.store);
+}
+
 void Autoencoder::backward_on_1(Part &part) {
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
   // relu gradient                                                        autoencoder.mp:13
-  float *const layer4_out_grad = d1.rows<float>(768); // [rows, out 8]
-  map(d1, rows * 8, ReluGradient{}, layer4_out_grad, part.h, part.h_grad_on_1);
+  part.layer4_out_grad = d1.rows<float>(1568); // [rows, out 8]
+  map(d1, rows * 8, ReluGradient{}, part.layer4_out_grad, part.h, part.h_grad_on_1);
 
   // layer4 = Linear(64, 8)                                               autoencoder.mp:6
-  float *const layer4_bias_grad = d1.gradients() + 8768; // [out 8]
-  reduce(d1, Reduction::sum, Shape{rows, 8}, 1u << 0, layer4_out_grad, layer4_bias_grad,
-         part.store);
-  float *const layer3_relu_grad = d1.rows<float>(512); // [rows, out 64]
-  matmul(d1, 1, rows, 64, 8, Transpose::no, Transpose::no, layer4_out_grad, layer4_weight_,
+  float *const layer3_relu_grad = d1.rows<float>(1280); // [rows, out 64]
+  matmul(d1, 1, rows, 64, 8, Transpose::no, Transpose::no, part.layer4_out_grad, layer4_weight_,
          layer3_relu_grad);
-  float *const layer4_weight_grad = d1.gradients() + 8256; // [out 8, in 64]
-  matmul(d1, 1, 8, 64, rows, Transpose::yes, Transpose::no, layer4_out_grad, part.layer3_relu,
-         layer4_weight_grad, part.store);
 
   // relu gradient                                                        autoencoder.mp:13
-  float *const layer3_out_grad = d1.rows<float>(1024); // [rows, out 64]
-  map(d1, rows * 64, ReluGradient{}, layer3_out_grad, part.layer3_relu, layer3_relu_grad);
+  part.layer3_out_grad = d1.rows<float>(1280); // [rows, out 64]
+  map(d1, rows * 64, ReluGradient{}, part.layer3_out_grad, part.layer3_relu, layer3_relu_grad);
 
   // layer3 = Linear(128, 64)                                             autoencoder.mp:5
-  float *const layer3_bias_grad = d1.gradients() + 8192; // [out 64]
-  reduce(d1, Reduction::sum, Shape{rows, 64}, 1u << 0, layer3_out_grad, layer3_bias_grad,
-         part.store);
   part.layer2_relu_grad = d1.rows<float>(512); // [rows, out 128]
-  matmul(d1, 1, rows, 128, 64, Transpose::no, Transpose::no, layer3_out_grad, layer3_weight_,
+  matmul(d1, 1, rows, 128, 64, Transpose::no, Transpose::no, part.layer3_out_grad, layer3_weight_,
          part.layer2_relu_grad);
-  float *const layer3_weight_grad = d1.gradients(); // [out 64, in 128]
-  matmul(d1, 1, 64, 128, rows, Transpose::yes, Transpose::no, layer3_out_grad,
-         part.layer2_relu_on_1, layer3_weight_grad, part.store);
 }
 
 void Autoencoder::transfer_1_to_0(Part &part) {
@@ -538,12 +559,33 @@ void Autoencoder::transfer_1_to_0(Part &part) {
       transfer(d1, part.layer2_relu_grad, d0, d0.rows<float>(1024), rows * 128);
 }
 
-void Autoencoder::backward_on_0(Part &part) {
+void Autoencoder::weights_on_1(Part &part) {
+  Device &d1 = part.device(1);
+  const int64_t rows = part.rows;
+
+  // layer4 = Linear(64, 8)                                               autoencoder.mp:6
+  float *const layer4_bias_grad = d1.gradients() + 8768; // [out 8]
+  reduce(d1, Reduction::sum, Shape{rows, 8}, 1u << 0, part.layer4_out_grad, layer4_bias_grad,
+         part.store);
+  float *const layer4_weight_grad = d1.gradients() + 8256; // [out 8, in 64]
+  matmul(d1, 1, 8, 64, rows, Transpose::yes, Transpose::no, part.layer4_out_grad, part.layer3_relu,
+         layer4_weight_grad, part.store);
+
+  // layer3 = Linear(128, 64)                                             autoencoder.mp:5
+  float *const layer3_bias_grad = d1.gradients() + 8192; // [out 64]
+  reduce(d1, Reduction::sum, Shape{rows, 64}, 1u << 0, part.layer3_out_grad, layer3_bias_grad,
+         part.store);
+  float *const layer3_weight_grad = d1.gradients(); // [out 64, in 128]
+  matmul(d1, 1, 64, 128, rows, Transpose::yes, Transpose::no, part.layer3_out_grad,
+         part.layer2_relu_on_1, layer3_weight_grad, part.store);
+}
+
+void Autoencoder::weights_on_0(Part &part) {
   Device &d0 = part.device(0);
   const int64_t rows = part.rows;
 
   // relu gradient                                                        autoencoder.mp:13
-  float *const layer2_out_grad = d0.rows<float>(2048); // [rows, out 128]
+  float *const layer2_out_grad = d0.rows<float>(2560); // [rows, out 128]
   map(d0, rows * 128, ReluGradient{}, layer2_out_grad, part.layer2_relu,
       part.layer2_relu_grad_on_0);
 

@@ -2,11 +2,11 @@
 // Written by mparc 0.1.0: mparc digits.mp -o digits.cpp
 //
 // device 0: hidden1
-//   arena 397,312 B at batch 16: 16,640 parameters with gradients and optimiser's state 266,240 B,
-//     activations 0 B + 2,048 B a row
+//   arena 462,848 B at batch 16: 16,640 parameters with gradients and optimiser's state 266,240 B,
+//     activations 0 B + 3,072 B a row
 // device 1: hidden2
-//   arena 690,176 B at batch 16: 32,896 parameters with gradients and optimiser's state 526,336 B,
-//     activations 0 B + 2,560 B a row
+//   arena 722,944 B at batch 16: 32,896 parameters with gradients and optimiser's state 526,336 B,
+//     activations 0 B + 3,072 B a row
 // device 2: output
 //   arena 89,088 B at batch 16: 1,290 parameters with gradients and optimiser's state 20,736 B,
 //     activations 256 B + 1,064 B a row
@@ -76,8 +76,10 @@ private:
     float *hidden2_relu = nullptr;                 // [rows, out 128]
     const float *hidden2_relu_on_2 = nullptr;      // [rows, out 128]
     float *output_out = nullptr;                   // [rows, out 10]
+    float *output_out_grad = nullptr;              // [rows, out 10]
     float *hidden2_relu_grad = nullptr;            // [rows, out 128]
     const float *hidden2_relu_grad_on_1 = nullptr; // [rows, out 128]
+    float *hidden2_out_grad = nullptr;             // [rows, out 128]
     float *hidden1_relu_grad = nullptr;            // [rows, out 256]
     const float *hidden1_relu_grad_on_0 = nullptr; // [rows, out 256]
   };
@@ -89,9 +91,11 @@ private:
   void forward_on_2(Part &part);
   void backward_on_2(Part &part);
   void transfer_2_to_1(Part &part);
+  void weights_on_2(Part &part);
   void backward_on_1(Part &part);
   void transfer_1_to_0(Part &part);
-  void backward_on_0(Part &part);
+  void weights_on_1(Part &part);
+  void weights_on_0(Part &part);
   void finish_on_2(Part &part);
   void update_on_0(Part &part);
   void update_on_1(Part &part);
@@ -126,8 +130,8 @@ ModelDescription Digits::describe() {
 
   // of each: floats of parameters, of those trained; bytes of activations, bytes a row
   description.devices = {
-      {16640, 16640, 0, 2048},
-      {32896, 32896, 0, 2560},
+      {16640, 16640, 0, 3072},
+      {32896, 32896, 0, 3072},
       {1296, 1296, 256, 1064},
   };
 
@@ -171,14 +175,14 @@ ModelDescription Digits::describe() {
   // Stages, in the order of train_step: device, and how they stand towards the microbatches.
   using When = StageDescription::When;
   schedule.stages = {{0, When::during}, {1, When::during}, {1, When::during}, {2, When::during},
-                     {2, When::during}, {2, When::during}, {1, When::during}, {1, When::during},
-                     {0, When::during}, {0, When::during}, {2, When::after},  {0, When::after},
-                     {1, When::after},  {2, When::after}};
+                     {2, When::during}, {2, When::during}, {1, When::during}, {2, When::during},
+                     {1, When::during}, {0, When::during}, {1, When::during}, {0, When::during},
+                     {2, When::after},  {0, When::after},  {1, When::after},  {2, When::after}};
   // Their turns where devices have workers: stage, microbatch, and a device of which so many turns
   // must have finished first.
-  static constexpr TurnEntry turns[] = {{0, 0},  {1, 0, 0, 1}, {2, 0},  {3, 0, 1, 2}, {4, 0},
-                                        {5, 0},  {6, 0, 2, 3}, {7, 0},  {8, 0, 1, 4}, {9, 0},
-                                        {10, 0}, {11, 0},      {12, 0}, {13, 0}};
+  static constexpr TurnEntry turns[] = {
+      {0, 0}, {1, 0, 0, 1}, {2, 0},  {3, 0, 1, 2}, {4, 0},  {5, 0},  {6, 0, 2, 3}, {7, 0},
+      {8, 0}, {9, 0, 1, 4}, {10, 0}, {11, 0},      {12, 0}, {13, 0}, {14, 0},      {15, 0}};
   schedule.turns = make_turns(std::begin(turns), std::end(turns));
   return description;
 }
@@ -200,9 +204,10 @@ float Digits::train_step(const Batch &batch) {
   static constexpr void (Digits::*stages[])(Part &) = {
       &Digits::forward_on_0,    &Digits::transfer_0_to_1, &Digits::forward_on_1,
       &Digits::transfer_1_to_2, &Digits::forward_on_2,    &Digits::backward_on_2,
-      &Digits::transfer_2_to_1, &Digits::backward_on_1,   &Digits::transfer_1_to_0,
-      &Digits::backward_on_0,   &Digits::finish_on_2,     &Digits::update_on_0,
-      &Digits::update_on_1,     &Digits::update_on_2};
+      &Digits::transfer_2_to_1, &Digits::weights_on_2,    &Digits::backward_on_1,
+      &Digits::transfer_1_to_0, &Digits::weights_on_1,    &Digits::weights_on_0,
+      &Digits::finish_on_2,     &Digits::update_on_0,     &Digits::update_on_1,
+      &Digits::update_on_2};
   if (workers()) {
     run_turns(whole, parts_, begin,
               [this](Part &part, int stage) { (this->*stages[stage])(part); });
@@ -221,9 +226,11 @@ float Digits::train_step(const Batch &batch) {
     forward_on_2(part);  // output, loss
     backward_on_2(part); // loss, output
     transfer_2_to_1(part);
+    weights_on_2(part);  // output
     backward_on_1(part); // hidden2
     transfer_1_to_0(part);
-    backward_on_0(part); // hidden1
+    weights_on_1(part); // hidden2
+    weights_on_0(part); // hidden1
   });
   sum_over_threads<float>(whole, 2, 0, 1); // loss
   finish_on_2(whole);                      // loss
@@ -297,20 +304,14 @@ void Digits::backward_on_2(Part &part) {
   // loss = cross_entropy                                                 digits.mp:13
   float *const output_out_grad = d2.rows<float>(552); // [rows]
   map(d2, rows, Div{float(part.batch_rows)}, output_out_grad);
-  float *const output_out_grad_2 = d2.rows<float>(1024); // [rows, out 10]
+  part.output_out_grad = d2.rows<float>(1024); // [rows, out 10]
   cross_entropy_gradient(d2, rows, 10, part.output_out, part.target, output_out_grad,
-                         output_out_grad_2);
+                         part.output_out_grad);
 
   // output = Linear(128, 10)                                             digits.mp:5
-  float *const output_bias_grad = d2.gradients() + 1280; // [out 10]
-  reduce(d2, Reduction::sum, Shape{rows, 10}, 1u << 0, output_out_grad_2, output_bias_grad,
-         part.store);
   part.hidden2_relu_grad = d2.rows<float>(512); // [rows, out 128]
-  matmul(d2, 1, rows, 128, 10, Transpose::no, Transpose::no, output_out_grad_2, output_weight_,
+  matmul(d2, 1, rows, 128, 10, Transpose::no, Transpose::no, part.output_out_grad, output_weight_,
          part.hidden2_relu_grad);
-  float *const output_weight_grad = d2.gradients(); // [out 10, in 128]
-  matmul(d2, 1, 10, 128, rows, Transpose::yes, Transpose::no, output_out_grad_2,
-         part.hidden2_relu_on_2, output_weight_grad, part.store);
 }
 
 void Digits::transfer_2_to_1(Part &part) {
@@ -323,25 +324,32 @@ void Digits::transfer_2_to_1(Part &part) {
       transfer(d2, part.hidden2_relu_grad, d1, d1.rows<float>(1024), rows * 128);
 }
 
+void Digits::weights_on_2(Part &part) {
+  Device &d2 = part.device(2);
+  const int64_t rows = part.rows;
+
+  // output = Linear(128, 10)                                             digits.mp:5
+  float *const output_bias_grad = d2.gradients() + 1280; // [out 10]
+  reduce(d2, Reduction::sum, Shape{rows, 10}, 1u << 0, part.output_out_grad, output_bias_grad,
+         part.store);
+  float *const output_weight_grad = d2.gradients(); // [out 10, in 128]
+  matmul(d2, 1, 10, 128, rows, Transpose::yes, Transpose::no, part.output_out_grad,
+         part.hidden2_relu_on_2, output_weight_grad, part.store);
+}
+
 void Digits::backward_on_1(Part &part) {
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
   // relu gradient                                                        digits.mp:9
-  float *const hidden2_out_grad = d1.rows<float>(2048); // [rows, out 128]
-  map(d1, rows * 128, ReluGradient{}, hidden2_out_grad, part.hidden2_relu,
+  part.hidden2_out_grad = d1.rows<float>(2560); // [rows, out 128]
+  map(d1, rows * 128, ReluGradient{}, part.hidden2_out_grad, part.hidden2_relu,
       part.hidden2_relu_grad_on_1);
 
   // hidden2 = Linear(256, 128)                                           digits.mp:4
-  float *const hidden2_bias_grad = d1.gradients() + 32768; // [out 128]
-  reduce(d1, Reduction::sum, Shape{rows, 128}, 1u << 0, hidden2_out_grad, hidden2_bias_grad,
-         part.store);
   part.hidden1_relu_grad = d1.rows<float>(1024); // [rows, out 256]
-  matmul(d1, 1, rows, 256, 128, Transpose::no, Transpose::no, hidden2_out_grad, hidden2_weight_,
-         part.hidden1_relu_grad);
-  float *const hidden2_weight_grad = d1.gradients(); // [out 128, in 256]
-  matmul(d1, 1, 128, 256, rows, Transpose::yes, Transpose::no, hidden2_out_grad,
-         part.hidden1_relu_on_1, hidden2_weight_grad, part.store);
+  matmul(d1, 1, rows, 256, 128, Transpose::no, Transpose::no, part.hidden2_out_grad,
+         hidden2_weight_, part.hidden1_relu_grad);
 }
 
 void Digits::transfer_1_to_0(Part &part) {
@@ -354,12 +362,25 @@ void Digits::transfer_1_to_0(Part &part) {
       transfer(d1, part.hidden1_relu_grad, d0, d0.rows<float>(1024), rows * 256);
 }
 
-void Digits::backward_on_0(Part &part) {
+void Digits::weights_on_1(Part &part) {
+  Device &d1 = part.device(1);
+  const int64_t rows = part.rows;
+
+  // hidden2 = Linear(256, 128)                                           digits.mp:4
+  float *const hidden2_bias_grad = d1.gradients() + 32768; // [out 128]
+  reduce(d1, Reduction::sum, Shape{rows, 128}, 1u << 0, part.hidden2_out_grad, hidden2_bias_grad,
+         part.store);
+  float *const hidden2_weight_grad = d1.gradients(); // [out 128, in 256]
+  matmul(d1, 1, 128, 256, rows, Transpose::yes, Transpose::no, part.hidden2_out_grad,
+         part.hidden1_relu_on_1, hidden2_weight_grad, part.store);
+}
+
+void Digits::weights_on_0(Part &part) {
   Device &d0 = part.device(0);
   const int64_t rows = part.rows;
 
   // relu gradient                                                        digits.mp:9
-  float *const hidden1_out_grad = d0.rows<float>(0); // [rows, out 256]
+  float *const hidden1_out_grad = d0.rows<float>(2048); // [rows, out 256]
   map(d0, rows * 256, ReluGradient{}, hidden1_out_grad, part.hidden1_relu,
       part.hidden1_relu_grad_on_0);
 

@@ -11,8 +11,8 @@
 //   arena 95,709,184 B at batch 16: 198,272 parameters with gradients and optimiser's state
 //     3,172,352 B, activations 0 B + 1,445,888 B a row
 // device 3: h.3 … lm_head (11)
-//   arena 100,268,288 B at batch 16: 198,528 parameters with gradients and optimiser's state
-//     3,176,448 B, activations 262,400 B + 1,512,960 B a row
+//   arena 108,558,592 B at batch 16: 198,528 parameters with gradients and optimiser's state
+//     3,176,448 B, activations 262,400 B + 1,642,496 B a row
 // transfers a step: 4 forward, 4 backward
 //   forward: 0 → 3 131,072 B, 0 → 1 65,536 B a row, 1 → 2 65,536 B a row, 2 → 3 65,536 B a
 //     row
@@ -86,86 +86,97 @@ private:
   struct Part : mpar::BatchPart {
     using BatchPart::BatchPart;
 
-    const int32_t *text = nullptr;        // [rows, time 128]
-    const int32_t *target = nullptr;      // [rows, time 128]
-    float *x = nullptr;                   // [rows, time 128, embedding_dim 128]
-    float *h_0_ln_1_out = nullptr;        // [rows, time 128, normalized_shape 128]
-    float *h_0_ln_1_out_mean = nullptr;   // [rows, time 128]
-    float *h_0_ln_1_out_scale = nullptr;  // [rows, time 128]
-    float *h_0_attn_permute = nullptr;    // [rows, heads 4, time 128, dim 32]
-    float *h_0_attn_permute_2 = nullptr;  // [rows, kv_heads 4, time 128, dim 32]
-    float *h_0_attn_permute_3 = nullptr;  // [rows, kv_heads 4, time 128, dim 32]
-    float *h_0_attn_y = nullptr;          // [rows, heads 4, time 128, dim 32]
-    float *h_0_attn_y_log_sums = nullptr; // [rows, heads 4, time 128]
-    float *h_0_attn_out = nullptr;        // [rows, time 128, heads 4, dim 32]
-    float *h_0_out = nullptr;             // [rows, time 128, width 128]
-    float *h_0_ln_2_out = nullptr;        // [rows, time 128, normalized_shape 128]
-    float *h_0_ln_2_out_mean = nullptr;   // [rows, time 128]
-    float *h_0_ln_2_out_scale = nullptr;  // [rows, time 128]
-    float *h_0_mlp_c_fc_out = nullptr;    // [rows * 128, out 512]
-    float *h_0_mlp_out = nullptr;         // [rows, time 128, out 512]
-    float *x_2 = nullptr;                 // [rows, time 128, width 128]
-    const float *x_on_1 = nullptr;        // [rows, time 128, width 128]
-    float *h_1_ln_1_out = nullptr;        // [rows, time 128, normalized_shape 128]
-    float *h_1_ln_1_out_mean = nullptr;   // [rows, time 128]
-    float *h_1_ln_1_out_scale = nullptr;  // [rows, time 128]
-    float *h_1_attn_permute = nullptr;    // [rows, heads 4, time 128, dim 32]
-    float *h_1_attn_permute_2 = nullptr;  // [rows, kv_heads 4, time 128, dim 32]
-    float *h_1_attn_permute_3 = nullptr;  // [rows, kv_heads 4, time 128, dim 32]
-    float *h_1_attn_y = nullptr;          // [rows, heads 4, time 128, dim 32]
-    float *h_1_attn_y_log_sums = nullptr; // [rows, heads 4, time 128]
-    float *h_1_attn_out = nullptr;        // [rows, time 128, heads 4, dim 32]
-    float *h_1_out = nullptr;             // [rows, time 128, width 128]
-    float *h_1_ln_2_out = nullptr;        // [rows, time 128, normalized_shape 128]
-    float *h_1_ln_2_out_mean = nullptr;   // [rows, time 128]
-    float *h_1_ln_2_out_scale = nullptr;  // [rows, time 128]
-    float *h_1_mlp_c_fc_out = nullptr;    // [rows * 128, out 512]
-    float *h_1_mlp_out = nullptr;         // [rows, time 128, out 512]
-    float *x_3 = nullptr;                 // [rows, time 128, width 128]
-    const float *x_on_2 = nullptr;        // [rows, time 128, width 128]
-    float *h_2_ln_1_out = nullptr;        // [rows, time 128, normalized_shape 128]
-    float *h_2_ln_1_out_mean = nullptr;   // [rows, time 128]
-    float *h_2_ln_1_out_scale = nullptr;  // [rows, time 128]
-    float *h_2_attn_permute = nullptr;    // [rows, heads 4, time 128, dim 32]
-    float *h_2_attn_permute_2 = nullptr;  // [rows, kv_heads 4, time 128, dim 32]
-    float *h_2_attn_permute_3 = nullptr;  // [rows, kv_heads 4, time 128, dim 32]
-    float *h_2_attn_y = nullptr;          // [rows, heads 4, time 128, dim 32]
-    float *h_2_attn_y_log_sums = nullptr; // [rows, heads 4, time 128]
-    float *h_2_attn_out = nullptr;        // [rows, time 128, heads 4, dim 32]
-    float *h_2_out = nullptr;             // [rows, time 128, width 128]
-    float *h_2_ln_2_out = nullptr;        // [rows, time 128, normalized_shape 128]
-    float *h_2_ln_2_out_mean = nullptr;   // [rows, time 128]
-    float *h_2_ln_2_out_scale = nullptr;  // [rows, time 128]
-    float *h_2_mlp_c_fc_out = nullptr;    // [rows * 128, out 512]
-    float *h_2_mlp_out = nullptr;         // [rows, time 128, out 512]
-    float *x_4 = nullptr;                 // [rows, time 128, width 128]
-    const float *x_on_3 = nullptr;        // [rows, time 128, width 128]
-    float *h_3_ln_1_out = nullptr;        // [rows, time 128, normalized_shape 128]
-    float *h_3_ln_1_out_mean = nullptr;   // [rows, time 128]
-    float *h_3_ln_1_out_scale = nullptr;  // [rows, time 128]
-    float *h_3_attn_permute = nullptr;    // [rows, heads 4, time 128, dim 32]
-    float *h_3_attn_permute_2 = nullptr;  // [rows, kv_heads 4, time 128, dim 32]
-    float *h_3_attn_permute_3 = nullptr;  // [rows, kv_heads 4, time 128, dim 32]
-    float *h_3_attn_y = nullptr;          // [rows, heads 4, time 128, dim 32]
-    float *h_3_attn_y_log_sums = nullptr; // [rows, heads 4, time 128]
-    float *h_3_attn_out = nullptr;        // [rows, time 128, heads 4, dim 32]
-    float *h_3_out = nullptr;             // [rows, time 128, width 128]
-    float *h_3_ln_2_out = nullptr;        // [rows, time 128, normalized_shape 128]
-    float *h_3_ln_2_out_mean = nullptr;   // [rows, time 128]
-    float *h_3_ln_2_out_scale = nullptr;  // [rows, time 128]
-    float *h_3_mlp_c_fc_out = nullptr;    // [rows * 128, out 512]
-    float *h_3_mlp_out = nullptr;         // [rows, time 128, out 512]
-    float *x_5 = nullptr;                 // [rows, time 128, width 128]
-    float *ln_f_out = nullptr;            // [rows, time 128, normalized_shape 128]
-    float *ln_f_out_mean = nullptr;       // [rows, time 128]
-    float *ln_f_out_scale = nullptr;      // [rows, time 128]
-    float *lm_head_matmul = nullptr;      // [rows * 128, out 256]
-    float *x_grad = nullptr;              // [rows, time 128, width 128]
-    const float *x_grad_on_2 = nullptr;   // [rows, time 128, width 128]
-    float *x_grad_2 = nullptr;            // [rows, time 128, width 128]
-    const float *x_grad_on_1 = nullptr;   // [rows, time 128, width 128]
-    float *x_grad_3 = nullptr;            // [rows, time 128, width 128]
-    const float *x_grad_on_0 = nullptr;   // [rows, time 128, width 128]
+    const int32_t *text = nullptr;             // [rows, time 128]
+    const int32_t *target = nullptr;           // [rows, time 128]
+    float *x = nullptr;                        // [rows, time 128, embedding_dim 128]
+    float *h_0_ln_1_out = nullptr;             // [rows, time 128, normalized_shape 128]
+    float *h_0_ln_1_out_mean = nullptr;        // [rows, time 128]
+    float *h_0_ln_1_out_scale = nullptr;       // [rows, time 128]
+    float *h_0_attn_permute = nullptr;         // [rows, heads 4, time 128, dim 32]
+    float *h_0_attn_permute_2 = nullptr;       // [rows, kv_heads 4, time 128, dim 32]
+    float *h_0_attn_permute_3 = nullptr;       // [rows, kv_heads 4, time 128, dim 32]
+    float *h_0_attn_y = nullptr;               // [rows, heads 4, time 128, dim 32]
+    float *h_0_attn_y_log_sums = nullptr;      // [rows, heads 4, time 128]
+    float *h_0_attn_out = nullptr;             // [rows, time 128, heads 4, dim 32]
+    float *h_0_out = nullptr;                  // [rows, time 128, width 128]
+    float *h_0_ln_2_out = nullptr;             // [rows, time 128, normalized_shape 128]
+    float *h_0_ln_2_out_mean = nullptr;        // [rows, time 128]
+    float *h_0_ln_2_out_scale = nullptr;       // [rows, time 128]
+    float *h_0_mlp_c_fc_out = nullptr;         // [rows * 128, out 512]
+    float *h_0_mlp_out = nullptr;              // [rows, time 128, out 512]
+    float *x_2 = nullptr;                      // [rows, time 128, width 128]
+    const float *x_on_1 = nullptr;             // [rows, time 128, width 128]
+    float *h_1_ln_1_out = nullptr;             // [rows, time 128, normalized_shape 128]
+    float *h_1_ln_1_out_mean = nullptr;        // [rows, time 128]
+    float *h_1_ln_1_out_scale = nullptr;       // [rows, time 128]
+    float *h_1_attn_permute = nullptr;         // [rows, heads 4, time 128, dim 32]
+    float *h_1_attn_permute_2 = nullptr;       // [rows, kv_heads 4, time 128, dim 32]
+    float *h_1_attn_permute_3 = nullptr;       // [rows, kv_heads 4, time 128, dim 32]
+    float *h_1_attn_y = nullptr;               // [rows, heads 4, time 128, dim 32]
+    float *h_1_attn_y_log_sums = nullptr;      // [rows, heads 4, time 128]
+    float *h_1_attn_out = nullptr;             // [rows, time 128, heads 4, dim 32]
+    float *h_1_out = nullptr;                  // [rows, time 128, width 128]
+    float *h_1_ln_2_out = nullptr;             // [rows, time 128, normalized_shape 128]
+    float *h_1_ln_2_out_mean = nullptr;        // [rows, time 128]
+    float *h_1_ln_2_out_scale = nullptr;       // [rows, time 128]
+    float *h_1_mlp_c_fc_out = nullptr;         // [rows * 128, out 512]
+    float *h_1_mlp_out = nullptr;              // [rows, time 128, out 512]
+    float *x_3 = nullptr;                      // [rows, time 128, width 128]
+    const float *x_on_2 = nullptr;             // [rows, time 128, width 128]
+    float *h_2_ln_1_out = nullptr;             // [rows, time 128, normalized_shape 128]
+    float *h_2_ln_1_out_mean = nullptr;        // [rows, time 128]
+    float *h_2_ln_1_out_scale = nullptr;       // [rows, time 128]
+    float *h_2_attn_permute = nullptr;         // [rows, heads 4, time 128, dim 32]
+    float *h_2_attn_permute_2 = nullptr;       // [rows, kv_heads 4, time 128, dim 32]
+    float *h_2_attn_permute_3 = nullptr;       // [rows, kv_heads 4, time 128, dim 32]
+    float *h_2_attn_y = nullptr;               // [rows, heads 4, time 128, dim 32]
+    float *h_2_attn_y_log_sums = nullptr;      // [rows, heads 4, time 128]
+    float *h_2_attn_out = nullptr;             // [rows, time 128, heads 4, dim 32]
+    float *h_2_out = nullptr;                  // [rows, time 128, width 128]
+    float *h_2_ln_2_out = nullptr;             // [rows, time 128, normalized_shape 128]
+    float *h_2_ln_2_out_mean = nullptr;        // [rows, time 128]
+    float *h_2_ln_2_out_scale = nullptr;       // [rows, time 128]
+    float *h_2_mlp_c_fc_out = nullptr;         // [rows * 128, out 512]
+    float *h_2_mlp_out = nullptr;              // [rows, time 128, out 512]
+    float *x_4 = nullptr;                      // [rows, time 128, width 128]
+    const float *x_on_3 = nullptr;             // [rows, time 128, width 128]
+    float *h_3_ln_1_out = nullptr;             // [rows, time 128, normalized_shape 128]
+    float *h_3_ln_1_out_mean = nullptr;        // [rows, time 128]
+    float *h_3_ln_1_out_scale = nullptr;       // [rows, time 128]
+    float *h_3_attn_permute = nullptr;         // [rows, heads 4, time 128, dim 32]
+    float *h_3_attn_permute_2 = nullptr;       // [rows, kv_heads 4, time 128, dim 32]
+    float *h_3_attn_permute_3 = nullptr;       // [rows, kv_heads 4, time 128, dim 32]
+    float *h_3_attn_y = nullptr;               // [rows, heads 4, time 128, dim 32]
+    float *h_3_attn_y_log_sums = nullptr;      // [rows, heads 4, time 128]
+    float *h_3_attn_out = nullptr;             // [rows, time 128, heads 4, dim 32]
+    float *h_3_out = nullptr;                  // [rows, time 128, width 128]
+    float *h_3_ln_2_out = nullptr;             // [rows, time 128, normalized_shape 128]
+    float *h_3_ln_2_out_mean = nullptr;        // [rows, time 128]
+    float *h_3_ln_2_out_scale = nullptr;       // [rows, time 128]
+    float *h_3_mlp_c_fc_out = nullptr;         // [rows * 128, out 512]
+    float *h_3_mlp_out = nullptr;              // [rows, time 128, out 512]
+    float *x_5 = nullptr;                      // [rows, time 128, width 128]
+    float *ln_f_out = nullptr;                 // [rows, time 128, normalized_shape 128]
+    float *ln_f_out_mean = nullptr;            // [rows, time 128]
+    float *ln_f_out_scale = nullptr;           // [rows, time 128]
+    float *lm_head_matmul = nullptr;           // [rows * 128, out 256]
+    float *lm_head_out_grad = nullptr;         // [rows, time 128, out 256]
+    float *x_grad = nullptr;                   // [rows, time 128, width 128]
+    float *h_3_mlp_c_fc_out_grad = nullptr;    // [rows, time 128, out 512]
+    float *h_3_out_grad = nullptr;             // [rows, time 128, width 128]
+    float *h_3_attn_c_attn_out_grad = nullptr; // [rows, time 128, out 384]
+    float *x_grad_2 = nullptr;                 // [rows, time 128, width 128]
+    const float *x_grad_on_2 = nullptr;        // [rows, time 128, width 128]
+    float *h_2_mlp_c_fc_out_grad = nullptr;    // [rows, time 128, out 512]
+    float *h_2_out_grad = nullptr;             // [rows, time 128, width 128]
+    float *h_2_attn_c_attn_out_grad = nullptr; // [rows, time 128, out 384]
+    float *x_grad_3 = nullptr;                 // [rows, time 128, width 128]
+    const float *x_grad_on_1 = nullptr;        // [rows, time 128, width 128]
+    float *h_1_mlp_c_fc_out_grad = nullptr;    // [rows, time 128, out 512]
+    float *h_1_out_grad = nullptr;             // [rows, time 128, width 128]
+    float *h_1_attn_c_attn_out_grad = nullptr; // [rows, time 128, out 384]
+    float *x_grad_4 = nullptr;                 // [rows, time 128, width 128]
+    const float *x_grad_on_0 = nullptr;        // [rows, time 128, width 128]
   };
 
   void prepare_on_0(Part &part);
@@ -179,11 +190,14 @@ private:
   void forward_on_3(Part &part);
   void backward_on_3(Part &part);
   void transfer_3_to_2(Part &part);
+  void weights_on_3(Part &part);
   void backward_on_2(Part &part);
   void transfer_2_to_1(Part &part);
+  void weights_on_2(Part &part);
   void backward_on_1(Part &part);
   void transfer_1_to_0(Part &part);
-  void backward_on_0(Part &part);
+  void weights_on_1(Part &part);
+  void weights_on_0(Part &part);
   void finish_on_3(Part &part);
   void finish_on_0(Part &part);
   void transfer_3_to_0(Part &part);
@@ -278,7 +292,7 @@ ModelDescription Gpt::describe() {
       {247424, 247424, 262656, 1445888},
       {198272, 198272, 0, 1445888},
       {198272, 198272, 0, 1445888},
-      {198528, 198528, 262400, 1512960},
+      {198528, 198528, 262400, 1642496},
   };
 
   using Initial = Initializer::Kind;
@@ -386,17 +400,18 @@ ModelDescription Gpt::describe() {
   using When = StageDescription::When;
   schedule.stages = {{0, When::before}, {3, When::before}, {0, When::during}, {1, When::during},
                      {1, When::during}, {2, When::during}, {2, When::during}, {3, When::during},
-                     {3, When::during}, {3, When::during}, {2, When::during}, {2, When::during},
-                     {1, When::during}, {1, When::during}, {0, When::during}, {0, When::during},
-                     {3, When::after},  {0, When::after},  {0, When::after},  {0, When::after},
-                     {0, When::after},  {1, When::after},  {2, When::after},  {3, When::after}};
+                     {3, When::during}, {3, When::during}, {2, When::during}, {3, When::during},
+                     {2, When::during}, {1, When::during}, {2, When::during}, {1, When::during},
+                     {0, When::during}, {1, When::during}, {0, When::during}, {3, When::after},
+                     {0, When::after},  {0, When::after},  {0, When::after},  {0, When::after},
+                     {1, When::after},  {2, When::after},  {3, When::after}};
   // Their turns where devices have workers: stage, microbatch, and a device of which so many turns
   // must have finished first.
   static constexpr TurnEntry turns[] = {
-      {0, 0},  {1, 0},        {2, 0},  {3, 0, 0, 2}, {3, 0, 3, 1},  {4, 0},  {5, 0, 1, 2},
-      {6, 0},  {7, 0, 2, 2},  {8, 0},  {9, 0},       {10, 0, 3, 4}, {11, 0}, {12, 0, 2, 4},
-      {13, 0}, {14, 0, 1, 4}, {15, 0}, {16, 0},      {17, 0},       {18, 0}, {19, 0},
-      {20, 0}, {21, 0},       {22, 0}, {23, 0}};
+      {0, 0},        {1, 0},        {2, 0},  {3, 0, 0, 2},  {3, 0, 3, 1},  {4, 0},  {5, 0, 1, 2},
+      {6, 0},        {7, 0, 2, 2},  {8, 0},  {9, 0},        {10, 0, 3, 4}, {11, 0}, {12, 0},
+      {13, 0, 2, 4}, {14, 0},       {15, 0}, {16, 0, 1, 4}, {17, 0},       {18, 0}, {19, 0},
+      {20, 0},       {21, 0, 3, 5}, {22, 0}, {23, 0},       {24, 0},       {25, 0}, {26, 0}};
   schedule.turns = make_turns(std::begin(turns), std::end(turns));
   return description;
 }
@@ -459,12 +474,13 @@ float Gpt::train_step(const Batch &batch) {
     part.target = static_cast<const int32_t *>(batch.target) + part.first_row * 128;
   };
   static constexpr void (Gpt::*stages[])(Part &) = {
-      &Gpt::prepare_on_0,    &Gpt::transfer_0_to_3, &Gpt::forward_on_0,    &Gpt::transfer_0_to_1,
-      &Gpt::forward_on_1,    &Gpt::transfer_1_to_2, &Gpt::forward_on_2,    &Gpt::transfer_2_to_3,
-      &Gpt::forward_on_3,    &Gpt::backward_on_3,   &Gpt::transfer_3_to_2, &Gpt::backward_on_2,
-      &Gpt::transfer_2_to_1, &Gpt::backward_on_1,   &Gpt::transfer_1_to_0, &Gpt::backward_on_0,
-      &Gpt::finish_on_3,     &Gpt::finish_on_0,     &Gpt::transfer_3_to_0, &Gpt::finish_on_0_part_2,
-      &Gpt::update_on_0,     &Gpt::update_on_1,     &Gpt::update_on_2,     &Gpt::update_on_3};
+      &Gpt::prepare_on_0,    &Gpt::transfer_0_to_3, &Gpt::forward_on_0,       &Gpt::transfer_0_to_1,
+      &Gpt::forward_on_1,    &Gpt::transfer_1_to_2, &Gpt::forward_on_2,       &Gpt::transfer_2_to_3,
+      &Gpt::forward_on_3,    &Gpt::backward_on_3,   &Gpt::transfer_3_to_2,    &Gpt::weights_on_3,
+      &Gpt::backward_on_2,   &Gpt::transfer_2_to_1, &Gpt::weights_on_2,       &Gpt::backward_on_1,
+      &Gpt::transfer_1_to_0, &Gpt::weights_on_1,    &Gpt::weights_on_0,       &Gpt::finish_on_3,
+      &Gpt::finish_on_0,     &Gpt::transfer_3_to_0, &Gpt::finish_on_0_part_2, &Gpt::update_on_0,
+      &Gpt::update_on_1,     &Gpt::update_on_2,     &Gpt::update_on_3};
   if (workers()) {
     run_turns(whole, parts_, begin,
               [this](Part &part, int stage) { (this->*stages[stage])(part); });
@@ -492,14 +508,17 @@ float Gpt::train_step(const Batch &batch) {
     backward_on_3(part); // loss, lm_head, ln_f, h.3.mlp.c_proj, h.3.mlp, h.3.mlp.c_fc, h.3.ln_2,
                          // h.3, h.3.attn.c_proj, h.3.attn, h.3.attn.c_attn, h.3.ln_1, h.2
     transfer_3_to_2(part);
+    weights_on_3(part);  // lm_head, h.3.mlp.c_proj, h.3.mlp.c_fc, h.3.attn.c_proj, h.3.attn.c_attn
     backward_on_2(part); // h.2.mlp.c_proj, h.2.mlp, h.2.mlp.c_fc, h.2.ln_2, h.2, h.2.attn.c_proj,
                          // h.2.attn, h.2.attn.c_attn, h.2.ln_1, h.1
     transfer_2_to_1(part);
+    weights_on_2(part);  // h.2.mlp.c_proj, h.2.mlp.c_fc, h.2.attn.c_proj, h.2.attn.c_attn
     backward_on_1(part); // h.1.mlp.c_proj, h.1.mlp, h.1.mlp.c_fc, h.1.ln_2, h.1, h.1.attn.c_proj,
                          // h.1.attn, h.1.attn.c_attn, h.1.ln_1, h.0
     transfer_1_to_0(part);
-    backward_on_0(part); // h.0.mlp.c_proj, h.0.mlp, h.0.mlp.c_fc, h.0.ln_2, h.0, h.0.attn.c_proj,
-                         // h.0.attn, h.0.attn.c_attn, h.0.ln_1, wte
+    weights_on_1(part); // h.1.mlp.c_proj, h.1.mlp.c_fc, h.1.attn.c_proj, h.1.attn.c_attn
+    weights_on_0(part); // h.0.mlp.c_proj, h.0.mlp, h.0.mlp.c_fc, h.0.ln_2, h.0, h.0.attn.c_proj,
+                        // h.0.attn, h.0.attn.c_attn, h.0.ln_1, wte
   });
   sum_over_threads<float>(whole, 3, 262144, 1);     // loss
   sum_over_threads<float>(whole, 3, 131072, 32768); // wte_weight_grad
@@ -808,7 +827,7 @@ void Gpt::transfer_2_to_3(Part &part) {
   const int64_t rows = part.rows;
 
   // x: device 2 → 3, 65,536 B a row; h.3, h.3.ln_1 read it             transformer.mp:90
-  part.x_on_3 = transfer(d2, part.x_4, d3, d3.rows<float>(786432), rows * 16384);
+  part.x_on_3 = transfer(d2, part.x_4, d3, d3.rows<float>(917504), rows * 16384);
 }
 
 void Gpt::forward_on_3(Part &part) {
@@ -816,9 +835,9 @@ void Gpt::forward_on_3(Part &part) {
   const int64_t rows = part.rows;
 
   // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:82
-  part.h_3_ln_1_out = d3.rows<float>(851968);        // [rows, time 128, normalized_shape 128]
-  part.h_3_ln_1_out_mean = d3.rows<float>(1509376);  // [rows, time 128]
-  part.h_3_ln_1_out_scale = d3.rows<float>(1509888); // [rows, time 128]
+  part.h_3_ln_1_out = d3.rows<float>(983040);        // [rows, time 128, normalized_shape 128]
+  part.h_3_ln_1_out_mean = d3.rows<float>(1640448);  // [rows, time 128]
+  part.h_3_ln_1_out_scale = d3.rows<float>(1640960); // [rows, time 128]
   layer_norm(d3, rows * 128, 128, float(1e-05), part.x_on_3, h_3_ln_1_weight_, h_3_ln_1_bias_,
              part.h_3_ln_1_out, part.h_3_ln_1_out_mean, part.h_3_ln_1_out_scale);
 
@@ -837,37 +856,37 @@ void Gpt::forward_on_3(Part &part) {
   float *const h_3_attn_values = d3.rows<float>(327680); // [rows, time 128, 128]
   copy(d3, Shape{rows, 128, 128}, h_3_attn_c_attn_out + 256, {49152, 384, 1}, h_3_attn_values,
        {16384, 128, 1});
-  part.h_3_attn_permute = d3.rows<float>(917504); // [rows, heads 4, time 128, dim 32]
+  part.h_3_attn_permute = d3.rows<float>(1048576); // [rows, heads 4, time 128, dim 32]
   copy(d3, Shape{rows, 4, 128, 32}, h_3_attn_queries, {16384, 32, 128, 1}, part.h_3_attn_permute,
        {16384, 4096, 32, 1});
-  part.h_3_attn_permute_2 = d3.rows<float>(983040); // [rows, kv_heads 4, time 128, dim 32]
+  part.h_3_attn_permute_2 = d3.rows<float>(1114112); // [rows, kv_heads 4, time 128, dim 32]
   copy(d3, Shape{rows, 4, 128, 32}, h_3_attn_keys, {16384, 32, 128, 1}, part.h_3_attn_permute_2,
        {16384, 4096, 32, 1});
-  part.h_3_attn_permute_3 = d3.rows<float>(1048576); // [rows, kv_heads 4, time 128, dim 32]
+  part.h_3_attn_permute_3 = d3.rows<float>(1179648); // [rows, kv_heads 4, time 128, dim 32]
   copy(d3, Shape{rows, 4, 128, 32}, h_3_attn_values, {16384, 32, 128, 1}, part.h_3_attn_permute_3,
        {16384, 4096, 32, 1});
-  part.h_3_attn_y = d3.rows<float>(1114112);          // [rows, heads 4, time 128, dim 32]
-  part.h_3_attn_y_log_sums = d3.rows<float>(1507328); // [rows, heads 4, time 128]
+  part.h_3_attn_y = d3.rows<float>(1245184);          // [rows, heads 4, time 128, dim 32]
+  part.h_3_attn_y_log_sums = d3.rows<float>(1638400); // [rows, heads 4, time 128]
   attention(d3, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, part.h_3_attn_permute,
             part.h_3_attn_permute_2, part.h_3_attn_permute_3, part.h_3_attn_y,
             part.h_3_attn_y_log_sums);
-  part.h_3_attn_out = d3.rows<float>(1179648); // [rows, time 128, heads 4, dim 32]
+  part.h_3_attn_out = d3.rows<float>(1310720); // [rows, time 128, heads 4, dim 32]
   copy(d3, Shape{rows, 128, 4, 32}, part.h_3_attn_y, {16384, 32, 4096, 1}, part.h_3_attn_out,
        {16384, 128, 32, 1});
 
   // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
-  float *const h_3_attn_c_proj_out = d3.rows<float>(1245184); // [rows * 128, out 128]
+  float *const h_3_attn_c_proj_out = d3.rows<float>(1376256); // [rows * 128, out 128]
   linear(d3, rows * 128, 128, 128, part.h_3_attn_out, h_3_attn_c_proj_weight_,
          h_3_attn_c_proj_bias_, Activation::none, h_3_attn_c_proj_out);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  part.h_3_out = d3.rows<float>(1245184); // [rows, time 128, width 128]
+  part.h_3_out = d3.rows<float>(1376256); // [rows, time 128, width 128]
   map(d3, rows * 16384, Add{}, part.h_3_out, part.x_on_3, h_3_attn_c_proj_out);
 
   // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:85
-  part.h_3_ln_2_out = d3.rows<float>(1310720);       // [rows, time 128, normalized_shape 128]
-  part.h_3_ln_2_out_mean = d3.rows<float>(1510400);  // [rows, time 128]
-  part.h_3_ln_2_out_scale = d3.rows<float>(1510912); // [rows, time 128]
+  part.h_3_ln_2_out = d3.rows<float>(1441792);       // [rows, time 128, normalized_shape 128]
+  part.h_3_ln_2_out_mean = d3.rows<float>(1641472);  // [rows, time 128]
+  part.h_3_ln_2_out_scale = d3.rows<float>(1641984); // [rows, time 128]
   layer_norm(d3, rows * 128, 128, float(1e-05), part.h_3_out, h_3_ln_2_weight_, h_3_ln_2_bias_,
              part.h_3_ln_2_out, part.h_3_ln_2_out_mean, part.h_3_ln_2_out_scale);
 
@@ -881,18 +900,18 @@ void Gpt::forward_on_3(Part &part) {
   map(d3, rows * 65536, Gelu{}, part.h_3_mlp_out, part.h_3_mlp_c_fc_out);
 
   // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:71
-  float *const h_3_mlp_c_proj_out = d3.rows<float>(1376256); // [rows * 128, out 128]
+  float *const h_3_mlp_c_proj_out = d3.rows<float>(655360); // [rows * 128, out 128]
   linear(d3, rows * 128, 512, 128, part.h_3_mlp_out, h_3_mlp_c_proj_weight_, h_3_mlp_c_proj_bias_,
          Activation::none, h_3_mlp_c_proj_out);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  part.x_5 = d3.rows<float>(1376256); // [rows, time 128, width 128]
+  part.x_5 = d3.rows<float>(655360); // [rows, time 128, width 128]
   map(d3, rows * 16384, Add{}, part.x_5, part.h_3_out, h_3_mlp_c_proj_out);
 
   // ln_f = LayerNorm(width)                                              gpt.mp:9
-  part.ln_f_out = d3.rows<float>(1441792);       // [rows, time 128, normalized_shape 128]
-  part.ln_f_out_mean = d3.rows<float>(1511424);  // [rows, time 128]
-  part.ln_f_out_scale = d3.rows<float>(1511936); // [rows, time 128]
+  part.ln_f_out = d3.rows<float>(1507328);      // [rows, time 128, normalized_shape 128]
+  part.ln_f_out_mean = d3.rows<float>(720896);  // [rows, time 128]
+  part.ln_f_out_scale = d3.rows<float>(721408); // [rows, time 128]
   layer_norm(d3, rows * 128, 128, float(1e-05), part.x_5, ln_f_weight_, ln_f_bias_, part.ln_f_out,
              part.ln_f_out_mean, part.ln_f_out_scale);
 
@@ -902,7 +921,7 @@ void Gpt::forward_on_3(Part &part) {
          wte_weight_on_3_, part.lm_head_matmul);
 
   // loss = cross_entropy                                                 gpt.mp:20
-  float *const loss_cross_entropy = d3.rows<float>(655360); // [rows, time 128]
+  float *const loss_cross_entropy = d3.rows<float>(721920); // [rows, time 128]
   cross_entropy(d3, rows * 128, 256, part.lm_head_matmul, part.target, loss_cross_entropy);
   float *const loss = d3.fixed<float>(262144); // []
   reduce(d3, Reduction::sum, Shape{rows, 128}, 1u << 0 | 1u << 1, loss_cross_entropy, loss,
@@ -914,57 +933,42 @@ void Gpt::backward_on_3(Part &part) {
   const int64_t rows = part.rows;
 
   // loss = cross_entropy                                                 gpt.mp:20
-  float *const lm_head_out_grad = d3.rows<float>(1512448); // [rows, time 128]
+  float *const lm_head_out_grad = d3.rows<float>(721920); // [rows, time 128]
   map(d3, rows * 128, Div{float(part.batch_rows * 128)}, lm_head_out_grad);
-  float *const lm_head_out_grad_2 = d3.rows<float>(655360); // [rows, time 128, out 256]
+  part.lm_head_out_grad = d3.rows<float>(786432); // [rows, time 128, out 256]
   cross_entropy_gradient(d3, rows * 128, 256, part.lm_head_matmul, part.target, lm_head_out_grad,
-                         lm_head_out_grad_2);
+                         part.lm_head_out_grad);
 
   // lm_head = Linear(width, 256, bias: false, weight: wte.weight)        gpt.mp:10
   float *const lm_head_reshape_grad = d3.rows<float>(524288); // [rows * 128, in 128]
-  matmul(d3, 1, rows * 128, 128, 256, Transpose::no, Transpose::no, lm_head_out_grad_2,
+  matmul(d3, 1, rows * 128, 128, 256, Transpose::no, Transpose::no, part.lm_head_out_grad,
          wte_weight_on_3_, lm_head_reshape_grad);
-  float *const wte_weight_grad = d3.fixed<float>(131072); // [num_embeddings 256, embedding_dim 128]
-  matmul(d3, 1, 256, 128, rows * 128, Transpose::yes, Transpose::no, lm_head_out_grad_2,
-         part.ln_f_out, wte_weight_grad, part.store);
 
   // ln_f = LayerNorm(width)                                              gpt.mp:9
-  float *const x_grad = d3.rows<float>(1441792);           // [rows, time 128, width 128]
+  part.x_grad = d3.rows<float>(1572864);                   // [rows, time 128, width 128]
   float *const ln_f_weight_grad = d3.gradients() + 198272; // [normalized_shape 128]
   float *const ln_f_bias_grad = d3.gradients() + 198400;   // [normalized_shape 128]
   layer_norm_gradient(d3, rows * 128, 128, lm_head_reshape_grad, part.x_5, part.ln_f_out_mean,
-                      part.ln_f_out_scale, ln_f_weight_, x_grad, ln_f_weight_grad, ln_f_bias_grad,
-                      part.store);
+                      part.ln_f_out_scale, ln_f_weight_, part.x_grad, ln_f_weight_grad,
+                      ln_f_bias_grad, part.store);
 
   // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:71
-  float *const h_3_mlp_c_proj_broadcast = d3.gradients() + 198144; // [width 128]
-  reduce(d3, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, x_grad,
-         h_3_mlp_c_proj_broadcast, part.store);
   float *const h_3_mlp_c_proj_reshape_grad = d3.rows<float>(524288); // [rows * 128, in 512]
-  matmul(d3, 1, rows * 128, 512, 128, Transpose::no, Transpose::no, x_grad, h_3_mlp_c_proj_weight_,
-         h_3_mlp_c_proj_reshape_grad);
-  float *const h_3_mlp_c_proj_weight_grad = d3.gradients() + 132608; // [out 128, in 512]
-  matmul(d3, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, x_grad, part.h_3_mlp_out,
-         h_3_mlp_c_proj_weight_grad, part.store);
+  matmul(d3, 1, rows * 128, 512, 128, Transpose::no, Transpose::no, part.x_grad,
+         h_3_mlp_c_proj_weight_, h_3_mlp_c_proj_reshape_grad);
 
   // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:86
-  float *const h_3_mlp_c_fc_out_grad = d3.rows<float>(0); // [rows, time 128, out 512]
-  map(d3, rows * 65536, GeluDerivativeMul{}, h_3_mlp_c_fc_out_grad, part.h_3_mlp_c_fc_out,
+  part.h_3_mlp_c_fc_out_grad = d3.rows<float>(0); // [rows, time 128, out 512]
+  map(d3, rows * 65536, GeluDerivativeMul{}, part.h_3_mlp_c_fc_out_grad, part.h_3_mlp_c_fc_out,
       h_3_mlp_c_proj_reshape_grad);
 
   // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:70
-  float *const h_3_mlp_c_fc_bias_grad = d3.gradients() + 132096; // [out 512]
-  reduce(d3, Reduction::sum, Shape{rows, 128, 512}, 1u << 0 | 1u << 1, h_3_mlp_c_fc_out_grad,
-         h_3_mlp_c_fc_bias_grad, part.store);
-  float *const h_3_mlp_c_fc_reshape_grad = d3.rows<float>(262144); // [rows * 128, in 128]
-  matmul(d3, 1, rows * 128, 128, 512, Transpose::no, Transpose::no, h_3_mlp_c_fc_out_grad,
+  float *const h_3_mlp_c_fc_reshape_grad = d3.rows<float>(524288); // [rows * 128, in 128]
+  matmul(d3, 1, rows * 128, 128, 512, Transpose::no, Transpose::no, part.h_3_mlp_c_fc_out_grad,
          h_3_mlp_c_fc_weight_, h_3_mlp_c_fc_reshape_grad);
-  float *const h_3_mlp_c_fc_weight_grad = d3.gradients() + 66560; // [out 512, in 128]
-  matmul(d3, 1, 512, 128, rows * 128, Transpose::yes, Transpose::no, h_3_mlp_c_fc_out_grad,
-         part.h_3_ln_2_out, h_3_mlp_c_fc_weight_grad, part.store);
 
   // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:85
-  float *const h_3_out_grad = d3.rows<float>(0);              // [rows, time 128, width 128]
+  float *const h_3_out_grad = d3.rows<float>(720896);         // [rows, time 128, width 128]
   float *const h_3_ln_2_weight_grad = d3.gradients() + 66304; // [normalized_shape 128]
   float *const h_3_ln_2_bias_grad = d3.gradients() + 66432;   // [normalized_shape 128]
   layer_norm_gradient(d3, rows * 128, 128, h_3_mlp_c_fc_reshape_grad, part.h_3_out,
@@ -972,75 +976,63 @@ void Gpt::backward_on_3(Part &part) {
                       h_3_out_grad, h_3_ln_2_weight_grad, h_3_ln_2_bias_grad, part.store);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  float *const h_3_out_grad_2 = d3.rows<float>(1441792); // [rows, time 128, width 128]
-  map(d3, rows * 16384, Add{}, h_3_out_grad_2, x_grad, h_3_out_grad);
+  part.h_3_out_grad = d3.rows<float>(720896); // [rows, time 128, width 128]
+  map(d3, rows * 16384, Add{}, part.h_3_out_grad, part.x_grad, h_3_out_grad);
 
   // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
-  float *const h_3_attn_c_proj_broadcast = d3.gradients() + 66176; // [width 128]
-  reduce(d3, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, h_3_out_grad_2,
-         h_3_attn_c_proj_broadcast, part.store);
-  float *const h_3_attn_c_proj_reshape_grad = d3.rows<float>(0); // [rows * 128, in 128]
-  matmul(d3, 1, rows * 128, 128, 128, Transpose::no, Transpose::no, h_3_out_grad_2,
+  float *const h_3_attn_c_proj_reshape_grad = d3.rows<float>(524288); // [rows * 128, in 128]
+  matmul(d3, 1, rows * 128, 128, 128, Transpose::no, Transpose::no, part.h_3_out_grad,
          h_3_attn_c_proj_weight_, h_3_attn_c_proj_reshape_grad);
-  float *const h_3_attn_c_proj_weight_grad = d3.gradients() + 49792; // [out 128, in 128]
-  matmul(d3, 1, 128, 128, rows * 128, Transpose::yes, Transpose::no, h_3_out_grad_2,
-         part.h_3_attn_out, h_3_attn_c_proj_weight_grad, part.store);
 
   // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:83
-  float *const h_3_attn_y_grad = d3.rows<float>(65536); // [rows, heads 4, time 128, dim 32]
+  float *const h_3_attn_y_grad = d3.rows<float>(589824); // [rows, heads 4, time 128, dim 32]
   copy(d3, Shape{rows, 4, 128, 32}, h_3_attn_c_proj_reshape_grad, {16384, 32, 128, 1},
        h_3_attn_y_grad, {16384, 4096, 32, 1});
-  float *const h_3_attn_permute_grad = d3.rows<float>(0); // [rows, heads 4, time 128, dim 32]
+  float *const h_3_attn_permute_grad = d3.rows<float>(524288); // [rows, heads 4, time 128, dim 32]
   float *const h_3_attn_permute_grad_2 =
-      d3.rows<float>(131072); // [rows, kv_heads 4, time 128, dim 32]
+      d3.rows<float>(655360); // [rows, kv_heads 4, time 128, dim 32]
   float *const h_3_attn_permute_grad_3 =
-      d3.rows<float>(196608); // [rows, kv_heads 4, time 128, dim 32]
+      d3.rows<float>(1376256); // [rows, kv_heads 4, time 128, dim 32]
   attention_gradient(d3, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, h_3_attn_y_grad,
                      part.h_3_attn_permute, part.h_3_attn_permute_2, part.h_3_attn_permute_3,
                      part.h_3_attn_y, part.h_3_attn_y_log_sums, h_3_attn_permute_grad,
                      h_3_attn_permute_grad_2, h_3_attn_permute_grad_3);
   float *const h_3_attn_reshape_grad =
-      d3.rows<float>(262144); // [rows, time 128, kv_heads 4, dim 32]
+      d3.rows<float>(1048576); // [rows, time 128, kv_heads 4, dim 32]
   copy(d3, Shape{rows, 128, 4, 32}, h_3_attn_permute_grad_3, {16384, 32, 4096, 1},
        h_3_attn_reshape_grad, {16384, 128, 32, 1});
   float *const h_3_attn_reshape_grad_2 =
-      d3.rows<float>(196608); // [rows, time 128, kv_heads 4, dim 32]
+      d3.rows<float>(1114112); // [rows, time 128, kv_heads 4, dim 32]
   copy(d3, Shape{rows, 128, 4, 32}, h_3_attn_permute_grad_2, {16384, 32, 4096, 1},
        h_3_attn_reshape_grad_2, {16384, 128, 32, 1});
   float *const h_3_attn_reshape_grad_3 =
-      d3.rows<float>(327680); // [rows, time 128, heads 4, dim 32]
+      d3.rows<float>(1179648); // [rows, time 128, heads 4, dim 32]
   copy(d3, Shape{rows, 128, 4, 32}, h_3_attn_permute_grad, {16384, 32, 4096, 1},
        h_3_attn_reshape_grad_3, {16384, 128, 32, 1});
 
   // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
-  float *const h_3_attn_c_attn_out_grad = d3.rows<float>(0); // [rows, time 128, out 384]
+  part.h_3_attn_c_attn_out_grad = d3.rows<float>(524288); // [rows, time 128, out 384]
   copy(d3, Shape{rows, 128, 128}, h_3_attn_reshape_grad_3, {16384, 128, 1},
-       h_3_attn_c_attn_out_grad, {49152, 384, 1});
+       part.h_3_attn_c_attn_out_grad, {49152, 384, 1});
   copy(d3, Shape{rows, 128, 128}, h_3_attn_reshape_grad_2, {16384, 128, 1},
-       h_3_attn_c_attn_out_grad + 128, {49152, 384, 1});
+       part.h_3_attn_c_attn_out_grad + 128, {49152, 384, 1});
   copy(d3, Shape{rows, 128, 128}, h_3_attn_reshape_grad, {16384, 128, 1},
-       h_3_attn_c_attn_out_grad + 256, {49152, 384, 1});
-  float *const h_3_attn_c_attn_bias_grad = d3.gradients() + 49408; // [out 384]
-  reduce(d3, Reduction::sum, Shape{rows, 128, 384}, 1u << 0 | 1u << 1, h_3_attn_c_attn_out_grad,
-         h_3_attn_c_attn_bias_grad, part.store);
-  float *const h_3_attn_c_attn_reshape_grad = d3.rows<float>(196608); // [rows * 128, in 128]
-  matmul(d3, 1, rows * 128, 128, 384, Transpose::no, Transpose::no, h_3_attn_c_attn_out_grad,
+       part.h_3_attn_c_attn_out_grad + 256, {49152, 384, 1});
+  float *const h_3_attn_c_attn_reshape_grad = d3.rows<float>(1048576); // [rows * 128, in 128]
+  matmul(d3, 1, rows * 128, 128, 384, Transpose::no, Transpose::no, part.h_3_attn_c_attn_out_grad,
          h_3_attn_c_attn_weight_, h_3_attn_c_attn_reshape_grad);
-  float *const h_3_attn_c_attn_weight_grad = d3.gradients() + 256; // [out 384, in 128]
-  matmul(d3, 1, 384, 128, rows * 128, Transpose::yes, Transpose::no, h_3_attn_c_attn_out_grad,
-         part.h_3_ln_1_out, h_3_attn_c_attn_weight_grad, part.store);
 
   // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:82
-  float *const x_grad_2 = d3.rows<float>(0);              // [rows, time 128, width 128]
+  float *const x_grad = d3.rows<float>(1114112);          // [rows, time 128, width 128]
   float *const h_3_ln_1_weight_grad = d3.gradients();     // [normalized_shape 128]
   float *const h_3_ln_1_bias_grad = d3.gradients() + 128; // [normalized_shape 128]
   layer_norm_gradient(d3, rows * 128, 128, h_3_attn_c_attn_reshape_grad, part.x_on_3,
-                      part.h_3_ln_1_out_mean, part.h_3_ln_1_out_scale, h_3_ln_1_weight_, x_grad_2,
+                      part.h_3_ln_1_out_mean, part.h_3_ln_1_out_scale, h_3_ln_1_weight_, x_grad,
                       h_3_ln_1_weight_grad, h_3_ln_1_bias_grad, part.store);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  part.x_grad = d3.rows<float>(1441792); // [rows, time 128, width 128]
-  map(d3, rows * 16384, Add{}, part.x_grad, h_3_out_grad_2, x_grad_2);
+  part.x_grad_2 = d3.rows<float>(1114112); // [rows, time 128, width 128]
+  map(d3, rows * 16384, Add{}, part.x_grad_2, part.h_3_out_grad, x_grad);
 }
 
 void Gpt::transfer_3_to_2(Part &part) {
@@ -1049,7 +1041,49 @@ void Gpt::transfer_3_to_2(Part &part) {
   const int64_t rows = part.rows;
 
   // x_grad: device 3 → 2, 65,536 B a row; h.2, h.2.mlp.c_proj read it  transformer.mp:90
-  part.x_grad_on_2 = transfer(d3, part.x_grad, d2, d2.rows<float>(1376256), rows * 16384);
+  part.x_grad_on_2 = transfer(d3, part.x_grad_2, d2, d2.rows<float>(1376256), rows * 16384);
+}
+
+void Gpt::weights_on_3(Part &part) {
+  Device &d3 = part.device(3);
+  const int64_t rows = part.rows;
+
+  // lm_head = Linear(width, 256, bias: false, weight: wte.weight)        gpt.mp:10
+  float *const wte_weight_grad = d3.fixed<float>(131072); // [num_embeddings 256, embedding_dim 128]
+  matmul(d3, 1, 256, 128, rows * 128, Transpose::yes, Transpose::no, part.lm_head_out_grad,
+         part.ln_f_out, wte_weight_grad, part.store);
+
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:71
+  float *const h_3_mlp_c_proj_broadcast = d3.gradients() + 198144; // [width 128]
+  reduce(d3, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, part.x_grad,
+         h_3_mlp_c_proj_broadcast, part.store);
+  float *const h_3_mlp_c_proj_weight_grad = d3.gradients() + 132608; // [out 128, in 512]
+  matmul(d3, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, part.x_grad, part.h_3_mlp_out,
+         h_3_mlp_c_proj_weight_grad, part.store);
+
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:70
+  float *const h_3_mlp_c_fc_bias_grad = d3.gradients() + 132096; // [out 512]
+  reduce(d3, Reduction::sum, Shape{rows, 128, 512}, 1u << 0 | 1u << 1, part.h_3_mlp_c_fc_out_grad,
+         h_3_mlp_c_fc_bias_grad, part.store);
+  float *const h_3_mlp_c_fc_weight_grad = d3.gradients() + 66560; // [out 512, in 128]
+  matmul(d3, 1, 512, 128, rows * 128, Transpose::yes, Transpose::no, part.h_3_mlp_c_fc_out_grad,
+         part.h_3_ln_2_out, h_3_mlp_c_fc_weight_grad, part.store);
+
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
+  float *const h_3_attn_c_proj_broadcast = d3.gradients() + 66176; // [width 128]
+  reduce(d3, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, part.h_3_out_grad,
+         h_3_attn_c_proj_broadcast, part.store);
+  float *const h_3_attn_c_proj_weight_grad = d3.gradients() + 49792; // [out 128, in 128]
+  matmul(d3, 1, 128, 128, rows * 128, Transpose::yes, Transpose::no, part.h_3_out_grad,
+         part.h_3_attn_out, h_3_attn_c_proj_weight_grad, part.store);
+
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
+  float *const h_3_attn_c_attn_bias_grad = d3.gradients() + 49408; // [out 384]
+  reduce(d3, Reduction::sum, Shape{rows, 128, 384}, 1u << 0 | 1u << 1,
+         part.h_3_attn_c_attn_out_grad, h_3_attn_c_attn_bias_grad, part.store);
+  float *const h_3_attn_c_attn_weight_grad = d3.gradients() + 256; // [out 384, in 128]
+  matmul(d3, 1, 384, 128, rows * 128, Transpose::yes, Transpose::no, part.h_3_attn_c_attn_out_grad,
+         part.h_3_ln_1_out, h_3_attn_c_attn_weight_grad, part.store);
 }
 
 void Gpt::backward_on_2(Part &part) {
@@ -1057,34 +1091,22 @@ void Gpt::backward_on_2(Part &part) {
   const int64_t rows = part.rows;
 
   // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:71
-  float *const h_2_mlp_c_proj_broadcast = d2.gradients() + 198144; // [width 128]
-  reduce(d2, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, part.x_grad_on_2,
-         h_2_mlp_c_proj_broadcast, part.store);
   float *const h_2_mlp_c_proj_reshape_grad = d2.rows<float>(524288); // [rows * 128, in 512]
   matmul(d2, 1, rows * 128, 512, 128, Transpose::no, Transpose::no, part.x_grad_on_2,
          h_2_mlp_c_proj_weight_, h_2_mlp_c_proj_reshape_grad);
-  float *const h_2_mlp_c_proj_weight_grad = d2.gradients() + 132608; // [out 128, in 512]
-  matmul(d2, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, part.x_grad_on_2,
-         part.h_2_mlp_out, h_2_mlp_c_proj_weight_grad, part.store);
 
   // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:86
-  float *const h_2_mlp_c_fc_out_grad = d2.rows<float>(0); // [rows, time 128, out 512]
-  map(d2, rows * 65536, GeluDerivativeMul{}, h_2_mlp_c_fc_out_grad, part.h_2_mlp_c_fc_out,
+  part.h_2_mlp_c_fc_out_grad = d2.rows<float>(0); // [rows, time 128, out 512]
+  map(d2, rows * 65536, GeluDerivativeMul{}, part.h_2_mlp_c_fc_out_grad, part.h_2_mlp_c_fc_out,
       h_2_mlp_c_proj_reshape_grad);
 
   // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:70
-  float *const h_2_mlp_c_fc_bias_grad = d2.gradients() + 132096; // [out 512]
-  reduce(d2, Reduction::sum, Shape{rows, 128, 512}, 1u << 0 | 1u << 1, h_2_mlp_c_fc_out_grad,
-         h_2_mlp_c_fc_bias_grad, part.store);
-  float *const h_2_mlp_c_fc_reshape_grad = d2.rows<float>(262144); // [rows * 128, in 128]
-  matmul(d2, 1, rows * 128, 128, 512, Transpose::no, Transpose::no, h_2_mlp_c_fc_out_grad,
+  float *const h_2_mlp_c_fc_reshape_grad = d2.rows<float>(524288); // [rows * 128, in 128]
+  matmul(d2, 1, rows * 128, 128, 512, Transpose::no, Transpose::no, part.h_2_mlp_c_fc_out_grad,
          h_2_mlp_c_fc_weight_, h_2_mlp_c_fc_reshape_grad);
-  float *const h_2_mlp_c_fc_weight_grad = d2.gradients() + 66560; // [out 512, in 128]
-  matmul(d2, 1, 512, 128, rows * 128, Transpose::yes, Transpose::no, h_2_mlp_c_fc_out_grad,
-         part.h_2_ln_2_out, h_2_mlp_c_fc_weight_grad, part.store);
 
   // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:85
-  float *const h_2_out_grad = d2.rows<float>(196608);         // [rows, time 128, width 128]
+  float *const h_2_out_grad = d2.rows<float>(720896);         // [rows, time 128, width 128]
   float *const h_2_ln_2_weight_grad = d2.gradients() + 66304; // [normalized_shape 128]
   float *const h_2_ln_2_bias_grad = d2.gradients() + 66432;   // [normalized_shape 128]
   layer_norm_gradient(d2, rows * 128, 128, h_2_mlp_c_fc_reshape_grad, part.h_2_out,
@@ -1092,66 +1114,54 @@ void Gpt::backward_on_2(Part &part) {
                       h_2_out_grad, h_2_ln_2_weight_grad, h_2_ln_2_bias_grad, part.store);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  float *const h_2_out_grad_2 = d2.rows<float>(196608); // [rows, time 128, width 128]
-  map(d2, rows * 16384, Add{}, h_2_out_grad_2, part.x_grad_on_2, h_2_out_grad);
+  part.h_2_out_grad = d2.rows<float>(720896); // [rows, time 128, width 128]
+  map(d2, rows * 16384, Add{}, part.h_2_out_grad, part.x_grad_on_2, h_2_out_grad);
 
   // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
-  float *const h_2_attn_c_proj_broadcast = d2.gradients() + 66176; // [width 128]
-  reduce(d2, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, h_2_out_grad_2,
-         h_2_attn_c_proj_broadcast, part.store);
-  float *const h_2_attn_c_proj_reshape_grad = d2.rows<float>(0); // [rows * 128, in 128]
-  matmul(d2, 1, rows * 128, 128, 128, Transpose::no, Transpose::no, h_2_out_grad_2,
+  float *const h_2_attn_c_proj_reshape_grad = d2.rows<float>(524288); // [rows * 128, in 128]
+  matmul(d2, 1, rows * 128, 128, 128, Transpose::no, Transpose::no, part.h_2_out_grad,
          h_2_attn_c_proj_weight_, h_2_attn_c_proj_reshape_grad);
-  float *const h_2_attn_c_proj_weight_grad = d2.gradients() + 49792; // [out 128, in 128]
-  matmul(d2, 1, 128, 128, rows * 128, Transpose::yes, Transpose::no, h_2_out_grad_2,
-         part.h_2_attn_out, h_2_attn_c_proj_weight_grad, part.store);
 
   // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:83
-  float *const h_2_attn_y_grad = d2.rows<float>(65536); // [rows, heads 4, time 128, dim 32]
+  float *const h_2_attn_y_grad = d2.rows<float>(589824); // [rows, heads 4, time 128, dim 32]
   copy(d2, Shape{rows, 4, 128, 32}, h_2_attn_c_proj_reshape_grad, {16384, 32, 128, 1},
        h_2_attn_y_grad, {16384, 4096, 32, 1});
-  float *const h_2_attn_permute_grad = d2.rows<float>(0); // [rows, heads 4, time 128, dim 32]
+  float *const h_2_attn_permute_grad = d2.rows<float>(524288); // [rows, heads 4, time 128, dim 32]
   float *const h_2_attn_permute_grad_2 =
-      d2.rows<float>(131072); // [rows, kv_heads 4, time 128, dim 32]
+      d2.rows<float>(655360); // [rows, kv_heads 4, time 128, dim 32]
   float *const h_2_attn_permute_grad_3 =
-      d2.rows<float>(262144); // [rows, kv_heads 4, time 128, dim 32]
+      d2.rows<float>(1245184); // [rows, kv_heads 4, time 128, dim 32]
   attention_gradient(d2, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, h_2_attn_y_grad,
                      part.h_2_attn_permute, part.h_2_attn_permute_2, part.h_2_attn_permute_3,
                      part.h_2_attn_y, part.h_2_attn_y_log_sums, h_2_attn_permute_grad,
                      h_2_attn_permute_grad_2, h_2_attn_permute_grad_3);
   float *const h_2_attn_reshape_grad =
-      d2.rows<float>(327680); // [rows, time 128, kv_heads 4, dim 32]
+      d2.rows<float>(917504); // [rows, time 128, kv_heads 4, dim 32]
   copy(d2, Shape{rows, 128, 4, 32}, h_2_attn_permute_grad_3, {16384, 32, 4096, 1},
        h_2_attn_reshape_grad, {16384, 128, 32, 1});
   float *const h_2_attn_reshape_grad_2 =
-      d2.rows<float>(262144); // [rows, time 128, kv_heads 4, dim 32]
+      d2.rows<float>(983040); // [rows, time 128, kv_heads 4, dim 32]
   copy(d2, Shape{rows, 128, 4, 32}, h_2_attn_permute_grad_2, {16384, 32, 4096, 1},
        h_2_attn_reshape_grad_2, {16384, 128, 32, 1});
   float *const h_2_attn_reshape_grad_3 =
-      d2.rows<float>(393216); // [rows, time 128, heads 4, dim 32]
+      d2.rows<float>(1048576); // [rows, time 128, heads 4, dim 32]
   copy(d2, Shape{rows, 128, 4, 32}, h_2_attn_permute_grad, {16384, 32, 4096, 1},
        h_2_attn_reshape_grad_3, {16384, 128, 32, 1});
 
   // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
-  float *const h_2_attn_c_attn_out_grad = d2.rows<float>(0); // [rows, time 128, out 384]
+  part.h_2_attn_c_attn_out_grad = d2.rows<float>(524288); // [rows, time 128, out 384]
   copy(d2, Shape{rows, 128, 128}, h_2_attn_reshape_grad_3, {16384, 128, 1},
-       h_2_attn_c_attn_out_grad, {49152, 384, 1});
+       part.h_2_attn_c_attn_out_grad, {49152, 384, 1});
   copy(d2, Shape{rows, 128, 128}, h_2_attn_reshape_grad_2, {16384, 128, 1},
-       h_2_attn_c_attn_out_grad + 128, {49152, 384, 1});
+       part.h_2_attn_c_attn_out_grad + 128, {49152, 384, 1});
   copy(d2, Shape{rows, 128, 128}, h_2_attn_reshape_grad, {16384, 128, 1},
-       h_2_attn_c_attn_out_grad + 256, {49152, 384, 1});
-  float *const h_2_attn_c_attn_bias_grad = d2.gradients() + 49408; // [out 384]
-  reduce(d2, Reduction::sum, Shape{rows, 128, 384}, 1u << 0 | 1u << 1, h_2_attn_c_attn_out_grad,
-         h_2_attn_c_attn_bias_grad, part.store);
-  float *const h_2_attn_c_attn_reshape_grad = d2.rows<float>(262144); // [rows * 128, in 128]
-  matmul(d2, 1, rows * 128, 128, 384, Transpose::no, Transpose::no, h_2_attn_c_attn_out_grad,
+       part.h_2_attn_c_attn_out_grad + 256, {49152, 384, 1});
+  float *const h_2_attn_c_attn_reshape_grad = d2.rows<float>(917504); // [rows * 128, in 128]
+  matmul(d2, 1, rows * 128, 128, 384, Transpose::no, Transpose::no, part.h_2_attn_c_attn_out_grad,
          h_2_attn_c_attn_weight_, h_2_attn_c_attn_reshape_grad);
-  float *const h_2_attn_c_attn_weight_grad = d2.gradients() + 256; // [out 384, in 128]
-  matmul(d2, 1, 384, 128, rows * 128, Transpose::yes, Transpose::no, h_2_attn_c_attn_out_grad,
-         part.h_2_ln_1_out, h_2_attn_c_attn_weight_grad, part.store);
 
   // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:82
-  float *const x_grad = d2.rows<float>(0);                // [rows, time 128, width 128]
+  float *const x_grad = d2.rows<float>(983040);           // [rows, time 128, width 128]
   float *const h_2_ln_1_weight_grad = d2.gradients();     // [normalized_shape 128]
   float *const h_2_ln_1_bias_grad = d2.gradients() + 128; // [normalized_shape 128]
   layer_norm_gradient(d2, rows * 128, 128, h_2_attn_c_attn_reshape_grad, part.x_on_2,
@@ -1159,8 +1169,8 @@ void Gpt::backward_on_2(Part &part) {
                       h_2_ln_1_weight_grad, h_2_ln_1_bias_grad, part.store);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  part.x_grad_2 = d2.rows<float>(196608); // [rows, time 128, width 128]
-  map(d2, rows * 16384, Add{}, part.x_grad_2, h_2_out_grad_2, x_grad);
+  part.x_grad_3 = d2.rows<float>(983040); // [rows, time 128, width 128]
+  map(d2, rows * 16384, Add{}, part.x_grad_3, part.h_2_out_grad, x_grad);
 }
 
 void Gpt::transfer_2_to_1(Part &part) {
@@ -1169,7 +1179,44 @@ void Gpt::transfer_2_to_1(Part &part) {
   const int64_t rows = part.rows;
 
   // x_grad: device 2 → 1, 65,536 B a row; h.1, h.1.mlp.c_proj read it  transformer.mp:90
-  part.x_grad_on_1 = transfer(d2, part.x_grad_2, d1, d1.rows<float>(1376256), rows * 16384);
+  part.x_grad_on_1 = transfer(d2, part.x_grad_3, d1, d1.rows<float>(1376256), rows * 16384);
+}
+
+void Gpt::weights_on_2(Part &part) {
+  Device &d2 = part.device(2);
+  const int64_t rows = part.rows;
+
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:71
+  float *const h_2_mlp_c_proj_broadcast = d2.gradients() + 198144; // [width 128]
+  reduce(d2, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, part.x_grad_on_2,
+         h_2_mlp_c_proj_broadcast, part.store);
+  float *const h_2_mlp_c_proj_weight_grad = d2.gradients() + 132608; // [out 128, in 512]
+  matmul(d2, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, part.x_grad_on_2,
+         part.h_2_mlp_out, h_2_mlp_c_proj_weight_grad, part.store);
+
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:70
+  float *const h_2_mlp_c_fc_bias_grad = d2.gradients() + 132096; // [out 512]
+  reduce(d2, Reduction::sum, Shape{rows, 128, 512}, 1u << 0 | 1u << 1, part.h_2_mlp_c_fc_out_grad,
+         h_2_mlp_c_fc_bias_grad, part.store);
+  float *const h_2_mlp_c_fc_weight_grad = d2.gradients() + 66560; // [out 512, in 128]
+  matmul(d2, 1, 512, 128, rows * 128, Transpose::yes, Transpose::no, part.h_2_mlp_c_fc_out_grad,
+         part.h_2_ln_2_out, h_2_mlp_c_fc_weight_grad, part.store);
+
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
+  float *const h_2_attn_c_proj_broadcast = d2.gradients() + 66176; // [width 128]
+  reduce(d2, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, part.h_2_out_grad,
+         h_2_attn_c_proj_broadcast, part.store);
+  float *const h_2_attn_c_proj_weight_grad = d2.gradients() + 49792; // [out 128, in 128]
+  matmul(d2, 1, 128, 128, rows * 128, Transpose::yes, Transpose::no, part.h_2_out_grad,
+         part.h_2_attn_out, h_2_attn_c_proj_weight_grad, part.store);
+
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
+  float *const h_2_attn_c_attn_bias_grad = d2.gradients() + 49408; // [out 384]
+  reduce(d2, Reduction::sum, Shape{rows, 128, 384}, 1u << 0 | 1u << 1,
+         part.h_2_attn_c_attn_out_grad, h_2_attn_c_attn_bias_grad, part.store);
+  float *const h_2_attn_c_attn_weight_grad = d2.gradients() + 256; // [out 384, in 128]
+  matmul(d2, 1, 384, 128, rows * 128, Transpose::yes, Transpose::no, part.h_2_attn_c_attn_out_grad,
+         part.h_2_ln_1_out, h_2_attn_c_attn_weight_grad, part.store);
 }
 
 void Gpt::backward_on_1(Part &part) {
@@ -1177,34 +1224,22 @@ void Gpt::backward_on_1(Part &part) {
   const int64_t rows = part.rows;
 
   // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:71
-  float *const h_1_mlp_c_proj_broadcast = d1.gradients() + 198144; // [width 128]
-  reduce(d1, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, part.x_grad_on_1,
-         h_1_mlp_c_proj_broadcast, part.store);
   float *const h_1_mlp_c_proj_reshape_grad = d1.rows<float>(524288); // [rows * 128, in 512]
   matmul(d1, 1, rows * 128, 512, 128, Transpose::no, Transpose::no, part.x_grad_on_1,
          h_1_mlp_c_proj_weight_, h_1_mlp_c_proj_reshape_grad);
-  float *const h_1_mlp_c_proj_weight_grad = d1.gradients() + 132608; // [out 128, in 512]
-  matmul(d1, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, part.x_grad_on_1,
-         part.h_1_mlp_out, h_1_mlp_c_proj_weight_grad, part.store);
 
   // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:86
-  float *const h_1_mlp_c_fc_out_grad = d1.rows<float>(0); // [rows, time 128, out 512]
-  map(d1, rows * 65536, GeluDerivativeMul{}, h_1_mlp_c_fc_out_grad, part.h_1_mlp_c_fc_out,
+  part.h_1_mlp_c_fc_out_grad = d1.rows<float>(0); // [rows, time 128, out 512]
+  map(d1, rows * 65536, GeluDerivativeMul{}, part.h_1_mlp_c_fc_out_grad, part.h_1_mlp_c_fc_out,
       h_1_mlp_c_proj_reshape_grad);
 
   // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:70
-  float *const h_1_mlp_c_fc_bias_grad = d1.gradients() + 132096; // [out 512]
-  reduce(d1, Reduction::sum, Shape{rows, 128, 512}, 1u << 0 | 1u << 1, h_1_mlp_c_fc_out_grad,
-         h_1_mlp_c_fc_bias_grad, part.store);
-  float *const h_1_mlp_c_fc_reshape_grad = d1.rows<float>(262144); // [rows * 128, in 128]
-  matmul(d1, 1, rows * 128, 128, 512, Transpose::no, Transpose::no, h_1_mlp_c_fc_out_grad,
+  float *const h_1_mlp_c_fc_reshape_grad = d1.rows<float>(524288); // [rows * 128, in 128]
+  matmul(d1, 1, rows * 128, 128, 512, Transpose::no, Transpose::no, part.h_1_mlp_c_fc_out_grad,
          h_1_mlp_c_fc_weight_, h_1_mlp_c_fc_reshape_grad);
-  float *const h_1_mlp_c_fc_weight_grad = d1.gradients() + 66560; // [out 512, in 128]
-  matmul(d1, 1, 512, 128, rows * 128, Transpose::yes, Transpose::no, h_1_mlp_c_fc_out_grad,
-         part.h_1_ln_2_out, h_1_mlp_c_fc_weight_grad, part.store);
 
   // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:85
-  float *const h_1_out_grad = d1.rows<float>(196608);         // [rows, time 128, width 128]
+  float *const h_1_out_grad = d1.rows<float>(720896);         // [rows, time 128, width 128]
   float *const h_1_ln_2_weight_grad = d1.gradients() + 66304; // [normalized_shape 128]
   float *const h_1_ln_2_bias_grad = d1.gradients() + 66432;   // [normalized_shape 128]
   layer_norm_gradient(d1, rows * 128, 128, h_1_mlp_c_fc_reshape_grad, part.h_1_out,
@@ -1212,66 +1247,54 @@ void Gpt::backward_on_1(Part &part) {
                       h_1_out_grad, h_1_ln_2_weight_grad, h_1_ln_2_bias_grad, part.store);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  float *const h_1_out_grad_2 = d1.rows<float>(196608); // [rows, time 128, width 128]
-  map(d1, rows * 16384, Add{}, h_1_out_grad_2, part.x_grad_on_1, h_1_out_grad);
+  part.h_1_out_grad = d1.rows<float>(720896); // [rows, time 128, width 128]
+  map(d1, rows * 16384, Add{}, part.h_1_out_grad, part.x_grad_on_1, h_1_out_grad);
 
   // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
-  float *const h_1_attn_c_proj_broadcast = d1.gradients() + 66176; // [width 128]
-  reduce(d1, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, h_1_out_grad_2,
-         h_1_attn_c_proj_broadcast, part.store);
-  float *const h_1_attn_c_proj_reshape_grad = d1.rows<float>(0); // [rows * 128, in 128]
-  matmul(d1, 1, rows * 128, 128, 128, Transpose::no, Transpose::no, h_1_out_grad_2,
+  float *const h_1_attn_c_proj_reshape_grad = d1.rows<float>(524288); // [rows * 128, in 128]
+  matmul(d1, 1, rows * 128, 128, 128, Transpose::no, Transpose::no, part.h_1_out_grad,
          h_1_attn_c_proj_weight_, h_1_attn_c_proj_reshape_grad);
-  float *const h_1_attn_c_proj_weight_grad = d1.gradients() + 49792; // [out 128, in 128]
-  matmul(d1, 1, 128, 128, rows * 128, Transpose::yes, Transpose::no, h_1_out_grad_2,
-         part.h_1_attn_out, h_1_attn_c_proj_weight_grad, part.store);
 
   // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:83
-  float *const h_1_attn_y_grad = d1.rows<float>(65536); // [rows, heads 4, time 128, dim 32]
+  float *const h_1_attn_y_grad = d1.rows<float>(589824); // [rows, heads 4, time 128, dim 32]
   copy(d1, Shape{rows, 4, 128, 32}, h_1_attn_c_proj_reshape_grad, {16384, 32, 128, 1},
        h_1_attn_y_grad, {16384, 4096, 32, 1});
-  float *const h_1_attn_permute_grad = d1.rows<float>(0); // [rows, heads 4, time 128, dim 32]
+  float *const h_1_attn_permute_grad = d1.rows<float>(524288); // [rows, heads 4, time 128, dim 32]
   float *const h_1_attn_permute_grad_2 =
-      d1.rows<float>(131072); // [rows, kv_heads 4, time 128, dim 32]
+      d1.rows<float>(655360); // [rows, kv_heads 4, time 128, dim 32]
   float *const h_1_attn_permute_grad_3 =
-      d1.rows<float>(262144); // [rows, kv_heads 4, time 128, dim 32]
+      d1.rows<float>(1245184); // [rows, kv_heads 4, time 128, dim 32]
   attention_gradient(d1, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, h_1_attn_y_grad,
                      part.h_1_attn_permute, part.h_1_attn_permute_2, part.h_1_attn_permute_3,
                      part.h_1_attn_y, part.h_1_attn_y_log_sums, h_1_attn_permute_grad,
                      h_1_attn_permute_grad_2, h_1_attn_permute_grad_3);
   float *const h_1_attn_reshape_grad =
-      d1.rows<float>(327680); // [rows, time 128, kv_heads 4, dim 32]
+      d1.rows<float>(917504); // [rows, time 128, kv_heads 4, dim 32]
   copy(d1, Shape{rows, 128, 4, 32}, h_1_attn_permute_grad_3, {16384, 32, 4096, 1},
        h_1_attn_reshape_grad, {16384, 128, 32, 1});
   float *const h_1_attn_reshape_grad_2 =
-      d1.rows<float>(262144); // [rows, time 128, kv_heads 4, dim 32]
+      d1.rows<float>(983040); // [rows, time 128, kv_heads 4, dim 32]
   copy(d1, Shape{rows, 128, 4, 32}, h_1_attn_permute_grad_2, {16384, 32, 4096, 1},
        h_1_attn_reshape_grad_2, {16384, 128, 32, 1});
   float *const h_1_attn_reshape_grad_3 =
-      d1.rows<float>(393216); // [rows, time 128, heads 4, dim 32]
+      d1.rows<float>(1048576); // [rows, time 128, heads 4, dim 32]
   copy(d1, Shape{rows, 128, 4, 32}, h_1_attn_permute_grad, {16384, 32, 4096, 1},
        h_1_attn_reshape_grad_3, {16384, 128, 32, 1});
 
   // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
-  float *const h_1_attn_c_attn_out_grad = d1.rows<float>(0); // [rows, time 128, out 384]
+  part.h_1_attn_c_attn_out_grad = d1.rows<float>(524288); // [rows, time 128, out 384]
   copy(d1, Shape{rows, 128, 128}, h_1_attn_reshape_grad_3, {16384, 128, 1},
-       h_1_attn_c_attn_out_grad, {49152, 384, 1});
+       part.h_1_attn_c_attn_out_grad, {49152, 384, 1});
   copy(d1, Shape{rows, 128, 128}, h_1_attn_reshape_grad_2, {16384, 128, 1},
-       h_1_attn_c_attn_out_grad + 128, {49152, 384, 1});
+       part.h_1_attn_c_attn_out_grad + 128, {49152, 384, 1});
   copy(d1, Shape{rows, 128, 128}, h_1_attn_reshape_grad, {16384, 128, 1},
-       h_1_attn_c_attn_out_grad + 256, {49152, 384, 1});
-  float *const h_1_attn_c_attn_bias_grad = d1.gradients() + 49408; // [out 384]
-  reduce(d1, Reduction::sum, Shape{rows, 128, 384}, 1u << 0 | 1u << 1, h_1_attn_c_attn_out_grad,
-         h_1_attn_c_attn_bias_grad, part.store);
-  float *const h_1_attn_c_attn_reshape_grad = d1.rows<float>(262144); // [rows * 128, in 128]
-  matmul(d1, 1, rows * 128, 128, 384, Transpose::no, Transpose::no, h_1_attn_c_attn_out_grad,
+       part.h_1_attn_c_attn_out_grad + 256, {49152, 384, 1});
+  float *const h_1_attn_c_attn_reshape_grad = d1.rows<float>(917504); // [rows * 128, in 128]
+  matmul(d1, 1, rows * 128, 128, 384, Transpose::no, Transpose::no, part.h_1_attn_c_attn_out_grad,
          h_1_attn_c_attn_weight_, h_1_attn_c_attn_reshape_grad);
-  float *const h_1_attn_c_attn_weight_grad = d1.gradients() + 256; // [out 384, in 128]
-  matmul(d1, 1, 384, 128, rows * 128, Transpose::yes, Transpose::no, h_1_attn_c_attn_out_grad,
-         part.h_1_ln_1_out, h_1_attn_c_attn_weight_grad, part.store);
 
   // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:82
-  float *const x_grad = d1.rows<float>(0);                // [rows, time 128, width 128]
+  float *const x_grad = d1.rows<float>(983040);           // [rows, time 128, width 128]
   float *const h_1_ln_1_weight_grad = d1.gradients();     // [normalized_shape 128]
   float *const h_1_ln_1_bias_grad = d1.gradients() + 128; // [normalized_shape 128]
   layer_norm_gradient(d1, rows * 128, 128, h_1_attn_c_attn_reshape_grad, part.x_on_1,
@@ -1279,8 +1302,8 @@ void Gpt::backward_on_1(Part &part) {
                       h_1_ln_1_weight_grad, h_1_ln_1_bias_grad, part.store);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  part.x_grad_3 = d1.rows<float>(196608); // [rows, time 128, width 128]
-  map(d1, rows * 16384, Add{}, part.x_grad_3, h_1_out_grad_2, x_grad);
+  part.x_grad_4 = d1.rows<float>(983040); // [rows, time 128, width 128]
+  map(d1, rows * 16384, Add{}, part.x_grad_4, part.h_1_out_grad, x_grad);
 }
 
 void Gpt::transfer_1_to_0(Part &part) {
@@ -1289,10 +1312,47 @@ void Gpt::transfer_1_to_0(Part &part) {
   const int64_t rows = part.rows;
 
   // x_grad: device 1 → 0, 65,536 B a row; h.0, h.0.mlp.c_proj read it  transformer.mp:90
-  part.x_grad_on_0 = transfer(d1, part.x_grad_3, d0, d0.rows<float>(1376256), rows * 16384);
+  part.x_grad_on_0 = transfer(d1, part.x_grad_4, d0, d0.rows<float>(1376256), rows * 16384);
 }
 
-void Gpt::backward_on_0(Part &part) {
+void Gpt::weights_on_1(Part &part) {
+  Device &d1 = part.device(1);
+  const int64_t rows = part.rows;
+
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:71
+  float *const h_1_mlp_c_proj_broadcast = d1.gradients() + 198144; // [width 128]
+  reduce(d1, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, part.x_grad_on_1,
+         h_1_mlp_c_proj_broadcast, part.store);
+  float *const h_1_mlp_c_proj_weight_grad = d1.gradients() + 132608; // [out 128, in 512]
+  matmul(d1, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, part.x_grad_on_1,
+         part.h_1_mlp_out, h_1_mlp_c_proj_weight_grad, part.store);
+
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:70
+  float *const h_1_mlp_c_fc_bias_grad = d1.gradients() + 132096; // [out 512]
+  reduce(d1, Reduction::sum, Shape{rows, 128, 512}, 1u << 0 | 1u << 1, part.h_1_mlp_c_fc_out_grad,
+         h_1_mlp_c_fc_bias_grad, part.store);
+  float *const h_1_mlp_c_fc_weight_grad = d1.gradients() + 66560; // [out 512, in 128]
+  matmul(d1, 1, 512, 128, rows * 128, Transpose::yes, Transpose::no, part.h_1_mlp_c_fc_out_grad,
+         part.h_1_ln_2_out, h_1_mlp_c_fc_weight_grad, part.store);
+
+  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
+  float *const h_1_attn_c_proj_broadcast = d1.gradients() + 66176; // [width 128]
+  reduce(d1, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, part.h_1_out_grad,
+         h_1_attn_c_proj_broadcast, part.store);
+  float *const h_1_attn_c_proj_weight_grad = d1.gradients() + 49792; // [out 128, in 128]
+  matmul(d1, 1, 128, 128, rows * 128, Transpose::yes, Transpose::no, part.h_1_out_grad,
+         part.h_1_attn_out, h_1_attn_c_proj_weight_grad, part.store);
+
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
+  float *const h_1_attn_c_attn_bias_grad = d1.gradients() + 49408; // [out 384]
+  reduce(d1, Reduction::sum, Shape{rows, 128, 384}, 1u << 0 | 1u << 1,
+         part.h_1_attn_c_attn_out_grad, h_1_attn_c_attn_bias_grad, part.store);
+  float *const h_1_attn_c_attn_weight_grad = d1.gradients() + 256; // [out 384, in 128]
+  matmul(d1, 1, 384, 128, rows * 128, Transpose::yes, Transpose::no, part.h_1_attn_c_attn_out_grad,
+         part.h_1_ln_1_out, h_1_attn_c_attn_weight_grad, part.store);
+}
+
+void Gpt::weights_on_0(Part &part) {
   Device &d0 = part.device(0);
   const int64_t rows = part.rows;
 

@@ -77,7 +77,7 @@ def test():
     harness.write_rows(os.path.join(settings.work, "rows16.csv"), 70, 16)
     with open(os.path.join(settings.work, "words.txt"), "wb") as file:
         file.write(bytes(number * number % 13 for number in range(430)))
-    cells = list(itertools.product(MODELS, (1, 2, 5, 60), ("gpipe", "1f1b")))
+    cells = list(itertools.product(MODELS, (1, 2, 5, 60), ("gpipe", "1f1b", "interleaved", "zero-bubble")))
     cells = cells if settings.full else cells[::3]
     texts = [(f"{model}-{count}-{schedule}", MODELS[model].format(
         pipeline=f'microbatches = {count}; schedule = "{schedule}";')) for model, count, schedule in cells]

@@ -59,7 +59,8 @@ static int64_t deviceOf(Operation *op) { return op->getAttrOfType<IntegerAttr>(k
 static std::vector<std::pair<int64_t, char>> streamsOf(Operation *op) {
   if (auto transfer = dyn_cast<TransferOp>(op))
     return {{static_cast<int64_t>(transfer.getFrom()), 'c'}, {deviceOf(op), 'c'}};
-  return {{deviceOf(op), 'x'}};
+  // What no transfer waits for may be carried out later than it stands.
+  return {{deviceOf(op), op->hasAttr("mp.weights") ? 'w' : 'x'}};
 }
 
 Stretch Oracle::stretchOf(Operation *op) {

@@ -13,14 +13,20 @@ namespace {
 
 using When = Stage::When;
 
+constexpr ScheduleKind kKinds[] = {ScheduleKind::gpipe, ScheduleKind::one_forward_one_backward,
+                                   ScheduleKind::interleaved, ScheduleKind::zero_bubble};
+
 /// A pipeline that visits devices in this order, and goes back the same way: transfers between
-/// different ones, an update on each device last.
+/// different ones, an update on each device last. Of the way back so much can be put off.
 std::vector<Stage> makePipeline(const std::vector<int64_t> &visited, int64_t forwardCost = 1,
-                                int64_t backwardCost = 2) {
+                                int64_t backwardCost = 2, int64_t weightsCost = 0) {
   std::vector<Stage> stages;
+  int64_t last = -1;
   auto add = [&](Stage stage) {
-    if (!stages.empty() && stage.when == When::during)
-      stage.waits.push_back(static_cast<int64_t>(stages.size()) - 1);
+    if (last >= 0 && stage.when == When::during)
+      stage.waits.push_back(last);
+    if (!stage.weights)
+      last = static_cast<int64_t>(stages.size());
     stages.push_back(std::move(stage));
   };
   auto pass = [&](std::vector<int64_t> devices, bool backward) {
@@ -36,13 +42,20 @@ std::vector<Stage> makePipeline(const std::vector<int64_t> &visited, int64_t for
            {},
            {devices[i]},
            backward});
+      if (backward && weightsCost > 0)
+        add({devices[i], -1, When::during, true, weightsCost, {}, {devices[i]}, true, true});
     }
   };
   pass(visited, false);
   pass({visited.rbegin(), visited.rend()}, true);
   std::set<int64_t> devices(visited.begin(), visited.end());
-  for (int64_t device : devices)
-    stages.push_back({device, -1, When::after, true, 1, {}, {}, false});
+  for (int64_t device : devices) {
+    Stage update{device, -1, When::after, true, 1, {}, {}, false};
+    for (auto [index, stage] : llvm::enumerate(stages))
+      if (stage.weights && stage.device == device)
+        update.waits.push_back(static_cast<int64_t>(index));
+    stages.push_back(std::move(update));
+  }
   return stages;
 }
 
@@ -94,6 +107,55 @@ TEST(Microbatches, TakeTheTimeThatTheoryGives) {
         EXPECT_EQ(checkTurns(plan.stages, plan.turns, plan.slots, microbatches), std::nullopt);
         EXPECT_EQ(timeOf(plan), (microbatches + stages - 1) * 3)
             << stages << " stages, " << microbatches << " microbatches";
+      }
+}
+
+std::vector<int64_t> countUp(int64_t devices) {
+  std::vector<int64_t> visited;
+  for (int64_t device = 0; device < devices; ++device)
+    visited.push_back(device);
+  return visited;
+}
+
+TEST(Microbatches, FillTheBubbleWithWhatCanBePutOff) {
+  // (p - 1)·(F + B - W) where 1F1B has (p - 1)·(F + B + W), all three being 1.
+  for (int64_t devices : {1, 2, 3, 4, 7})
+    for (int64_t microbatches : {devices, 2 * devices, int64_t(20)}) {
+      Plan plan = makePlan(makePipeline(countUp(devices), 1, 1, 1), microbatches,
+                           ScheduleKind::zero_bubble);
+      EXPECT_EQ(checkTurns(plan.stages, plan.turns, plan.slots, microbatches), std::nullopt);
+      EXPECT_EQ(timeOf(plan), 3 * microbatches + devices - 1)
+          << devices << " devices, " << microbatches << " microbatches";
+    }
+  // There and back again: the same from a placement of twice as many stages, each half as long, so
+  // that what is lost is half of it.
+  for (int64_t devices : {2, 3, 4}) {
+    std::vector<int64_t> visited = countUp(devices);
+    for (int64_t device = devices - 1; device >= 0; --device)
+      visited.push_back(device);
+    Plan plan = makePlan(makePipeline(visited, 1, 1, 1), 20, ScheduleKind::zero_bubble);
+    EXPECT_EQ(checkTurns(plan.stages, plan.turns, plan.slots, 20), std::nullopt);
+    EXPECT_EQ(timeOf(plan), 6 * 20 + devices - 1) << devices << " devices";
+  }
+}
+
+TEST(Microbatches, InterleaveTheStagesOfADevice) {
+  // v stages a device: the bubble of one, (p - 1)·(F + B), is v times shorter. Megatron-LM wants
+  // microbatches in multiples of p; any number can be carried out.
+  for (int64_t devices : {2, 3, 4})
+    for (int64_t visits : {1, 2, 3})
+      for (int64_t microbatches : {1, 2, 3, 5, 12, 24}) {
+        std::vector<int64_t> visited;
+        for (int64_t visit = 0; visit < visits; ++visit)
+          for (int64_t device = 0; device < devices; ++device)
+            visited.push_back(device);
+        Plan plan = makePlan(makePipeline(visited), microbatches, ScheduleKind::interleaved);
+        EXPECT_EQ(checkTurns(plan.stages, plan.turns, plan.slots, microbatches), std::nullopt);
+        if (microbatches % devices == 0) {
+          EXPECT_EQ(timeOf(plan), (microbatches * visits + devices - 1) * 3)
+              << devices << " devices, " << visits << " visits, " << microbatches
+              << " microbatches";
+        }
       }
 }
 
@@ -173,12 +235,11 @@ TEST_P(RandomPlans, AreRightAndFaultsAreFound) {
     std::vector<int64_t> visited;
     for (int64_t i = 0; i < visits; ++i)
       visited.push_back(pick(0, devices - 1));
-    std::vector<Stage> stages = makePipeline(visited, pick(1, 3), pick(1, 3));
+    std::vector<Stage> stages = makePipeline(visited, pick(1, 3), pick(1, 3), pick(0, 2));
     // A skip connection: one stage reads of another what it must then wait for.
     if (int64_t later = pick(0, static_cast<int64_t>(stages.size()) - 1); later > 0)
       stages[later].waits.push_back(pick(0, later - 1));
-    auto kind = pick(0, 1) ? ScheduleKind::gpipe : ScheduleKind::one_forward_one_backward;
-    Plan plan = makePlan(stages, microbatches, kind);
+    Plan plan = makePlan(stages, microbatches, kKinds[pick(0, 3)]);
     auto check = [&] { return checkTurns(plan.stages, plan.turns, plan.slots, microbatches); };
     ASSERT_EQ(check(), std::nullopt);
     ASSERT_TRUE(isRight(plan, microbatches));
