@@ -174,10 +174,13 @@ void SyntaxErrorStrategy::skip(antlr4::Parser *parser, bool stopAtBrace, bool st
     brackets += opens;
     if (closes && brackets > 0)
       --brackets;
-    if (kind == MpParser::LEFT_BRACE)
+    if (kind == MpParser::LEFT_BRACE) {
       ++braces;
-    else if (kind == MpParser::RIGHT_BRACE && braces > 0 && --braces == 0 && !diagnostics.isFull())
-      return;
+    } else if (kind == MpParser::RIGHT_BRACE && braces > 0) {
+      --braces;
+      if (braces == 0 && !diagnostics.isFull())
+        return;
+    }
   }
 }
 
