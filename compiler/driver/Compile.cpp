@@ -139,11 +139,15 @@ bool Compilation::checkDevices() {
   return fits;
 }
 
-std::optional<emit::EmittedText> Compilation::emit(const emit::EmitOptions &how) {
+bool Compilation::prepareEmission() {
   DiagnosticPrinter printer(context, sources, llvm::errs());
   auto passes = PassManager::on<ModuleOp>(&context);
   addEmissionPasses(passes);
-  if (!runPasses(passes))
+  return runPasses(passes);
+}
+
+std::optional<emit::EmittedText> Compilation::emit(const emit::EmitOptions &how) {
+  if (!prepareEmission())
     return std::nullopt;
   emit::EmittedText text = emit::printCpp(model(), how);
   text.source = clang_tools::formatCpp(text.source);

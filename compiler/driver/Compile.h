@@ -27,7 +27,11 @@ public:
   /// Runs the front end and the passes up to a phase, and holds the result to `--devices` and
   /// `--memory`. False after an error.
   bool compileTo(Phase phase);
-  /// Prints, formats and, where asked, reads back the phase calls. Nothing after an error.
+  /// Divides the phase calls into the functions that are emitted, and names what they hold. False
+  /// after an error.
+  bool prepareEmission();
+  /// Prepares, prints, formats and, where asked, reads back the phase calls. Nothing after an
+  /// error.
   std::optional<emit::EmittedText> emit(const emit::EmitOptions &how);
 
   /// After compileTo.

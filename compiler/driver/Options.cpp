@@ -129,8 +129,13 @@ std::optional<Options> Reader::read(int argc, char **argv, int &status) {
   build->add_flag("--cuda", cuda, "With nvcc");
   CLI::App *run = addVerb("run", "The same, and run it; its own flags follow --", Verb::run);
   run->add_flag("--cuda", cuda, "With nvcc");
-  addVerb("report", "Devices, parameters, memory and transfers, before anything runs",
-          Verb::report);
+  CLI::App *report =
+      addVerb("report", "Devices, parameters, memory, transfers and schedule, before anything runs",
+              Verb::report);
+  report->add_option(
+      "--trace", options.trace,
+      "Write when each device would work on what here (JSON for Perfetto or Chrome)");
+  report->add_option("--svg", options.drawing, "Draw the same here");
   CLI::App *format = addVerb("fmt", "Rewrite files in the one canonical layout", Verb::format);
   format->add_option("files", options.files, "The files, .mp")->required();
   format->add_flag("--check", options.check, "Only say which files would change");

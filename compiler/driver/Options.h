@@ -21,6 +21,7 @@ struct Options {
   std::string stage;                  // --emit
   std::string model;                  // --model: which of the file's
   bool check = false;                 // fmt --check
+  std::string trace, drawing;         // of `report`: --trace, --svg
   std::vector<std::string> arguments; // of `run`, after `--`
 
   /// `--set` and the entries of the train block, as expressions of the language.

@@ -16,8 +16,9 @@ namespace {
 
 class Reporter {
 public:
-  Reporter(ModelOp model, ModelOp kept)
-      : model(model), kept(kept), index(model), slots(emit::optimizerSlots(index.training)) {}
+  Reporter(ModelOp model, ModelOp kept, const Timetable *timetable)
+      : model(model), kept(kept), timetable(timetable), index(model),
+        slots(emit::optimizerSlots(index.training)) {}
   std::string print();
 
 private:
@@ -28,6 +29,7 @@ private:
   void printSaving(int64_t number, DictionaryAttr device);
 
   ModelOp model, kept;
+  const Timetable *timetable;
   emit::ModelIndex index;
   int slots;
   int64_t batch = 1;
@@ -132,6 +134,8 @@ std::string Reporter::print() {
   for (auto [number, device] : llvm::enumerate(devices))
     printDevice(number, cast<DictionaryAttr>(device));
   printTransfers();
+  if (timetable)
+    out << describe(*timetable);
   printParameters();
   return text;
 }
@@ -144,6 +148,8 @@ bool recomputesActivations(ModelOp model) {
       .wasInterrupted();
 }
 
-std::string report(ModelOp model, ModelOp kept) { return Reporter(model, kept).print(); }
+std::string report(ModelOp model, ModelOp kept, const Timetable *timetable) {
+  return Reporter(model, kept, timetable).print();
+}
 
 } // namespace mparc

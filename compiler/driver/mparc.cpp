@@ -73,18 +73,31 @@ static int buildOrRun(const Options &options, Compilation &compilation,
 
 static int printReport(const Options &options, Compilation &compilation,
                        const Installation &installation) {
-  if (!compilation.compileTo(Phase::calls))
+  if (!compilation.compileTo(Phase::calls) || !compilation.prepareEmission())
     return 1;
-  if (!recomputesActivations(compilation.model()))
-    return writeFile("-", report(compilation.model(), nullptr)) ? 0 : 1;
   // The same model with all activations kept, which may well not fit.
   Options keeping = options;
   keeping.keepActivations = true;
   keeping.memory.reset();
   Compilation kept(keeping, installation);
-  if (!kept.open() || !kept.compileTo(Phase::calls))
+  const bool recomputes = recomputesActivations(compilation.model());
+  if (recomputes && (!kept.open() || !kept.compileTo(Phase::calls)))
     return 1;
-  return writeFile("-", report(compilation.model(), kept.model())) ? 0 : 1;
+  emit::ModelIndex index(compilation.model());
+  std::optional<Timetable> timetable;
+  if (index.training && index.train)
+    timetable = predict(index, mp::TrainingOp(index.training).getBatch());
+  else if (!options.trace.empty() || !options.drawing.empty())
+    return fail("the model has no train block, and so no step to predict");
+  llvm::StringRef name = compilation.model().getSymName();
+  if (!options.trace.empty() && !writeFile(options.trace, traceOf(*timetable, name)))
+    return 1;
+  if (!options.drawing.empty() && !writeFile(options.drawing, drawingOf(*timetable, name)))
+    return 1;
+  return writeFile("-", report(compilation.model(), recomputes ? kept.model() : mp::ModelOp(),
+                               timetable ? &*timetable : nullptr))
+             ? 0
+             : 1;
 }
 
 static int formatFile(const std::string &path, bool check) {

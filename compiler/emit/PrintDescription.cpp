@@ -191,46 +191,6 @@ static void printTraining(TrainingOp training, llvm::raw_ostream &out) {
           << settingText(setting.getValue()) << ";\n";
 }
 
-/// How workers carry out a step.
-static void printSchedule(ProgramOp train, llvm::raw_ostream &out) {
-  auto turns = train->getAttrOfType<ArrayAttr>(kTurns);
-  if (!turns)
-    return;
-  out << "\nSchedule &schedule = description.schedule;\nschedule.microbatches = "
-      << train->getAttrOfType<IntegerAttr>(kMicrobatches).getInt() << ";\n";
-  if (auto rows = train->getAttrOfType<IntegerAttr>(kRowsAPart))
-    out << "schedule.part_rows = " << rows.getInt() << ";\n";
-  out << "// Stages, in the order of train_step: device, and how they stand towards the "
-         "microbatches.\n"
-         "using When = StageDescription::When;\nschedule.stages = {";
-  int64_t last = -1;
-  for (Operation &op : train.getBlock()) {
-    auto stage = op.getAttrOfType<IntegerAttr>(kStage);
-    if (!stage || stage.getInt() == last)
-      continue;
-    last = stage.getInt();
-    auto when = op.getAttrOfType<StringAttr>(kWhen);
-    out << (last ? ", " : "") << "{" << getDevice(&op).value_or(0)
-        << ", When::" << (when ? when.getValue() : "during") << "}";
-  }
-  out << "};\n// Their turns where devices have workers: stage, microbatch, and a device of which "
-         "so "
-         "many turns\n// must have finished first.\n"
-         "static constexpr TurnEntry turns[] = {";
-  bool first = true;
-  for (Attribute turn : turns) {
-    ArrayRef<int64_t> numbers = cast<DenseI64ArrayAttr>(turn).asArrayRef();
-    for (size_t wait = 2; wait < std::max<size_t>(3, numbers.size()); wait += 2) {
-      out << (first ? "" : ", ") << "{" << numbers[0] << ", " << numbers[1];
-      if (numbers.size() > 2)
-        out << ", " << numbers[wait] << ", " << numbers[wait + 1];
-      out << "}";
-      first = false;
-    }
-  }
-  out << "};\nschedule.turns = make_turns(std::begin(turns), std::end(turns));\n";
-}
-
 void printDescription(const ModelIndex &index, const EmitOptions &options, llvm::raw_ostream &out) {
   ModelOp model = index.model;
   out << "ModelDescription " << model->getAttrOfType<StringAttr>(kClass).getValue()
@@ -244,7 +204,7 @@ void printDescription(const ModelIndex &index, const EmitOptions &options, llvm:
   if (index.training)
     printTraining(index.training, out);
   if (index.train)
-    printSchedule(index.train, out);
+    printSchedule(index, out);
   out << "return description;\n}\n";
 }
 

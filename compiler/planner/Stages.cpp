@@ -50,6 +50,16 @@ void divideIntoStages(ProgramOp program) {
   });
 }
 
+std::vector<std::vector<Operation *>> groupByStage(ProgramOp program) {
+  std::vector<std::vector<Operation *>> stages;
+  for (Operation &op : program.getBlock())
+    if (auto number = op.getAttrOfType<IntegerAttr>(kStage)) {
+      stages.resize(std::max<size_t>(stages.size(), number.getInt() + 1));
+      stages[number.getInt()].push_back(&op);
+    }
+  return stages;
+}
+
 int64_t getRowMultiplications(Operation *op) {
   auto product = [](Value left, Value right, int64_t times) -> int64_t {
     ElementCount count = getElementCount(left.getType());

@@ -17,6 +17,9 @@ void divideIntoStages(ProgramOp program);
 /// The stages of a program that has been divided, with what each waits for.
 std::vector<Stage> readStages(ProgramOp program);
 
+/// The instructions of each stage of a program that has been divided, in order.
+std::vector<std::vector<mlir::Operation *>> groupByStage(ProgramOp program);
+
 /// Multiplications of matrix products that grow with the rows, a row; 0 for other operations.
 int64_t getRowMultiplications(mlir::Operation *op);
 

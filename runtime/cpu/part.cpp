@@ -50,7 +50,7 @@ const Schedule &BatchPart::schedule() const { return model_->description().sched
 int BatchPart::microbatches() const { return schedule().microbatches; }
 
 void BatchPart::run_turns(Workers::Work work, void *context) const {
-  model_->workers()->run(work, context);
+  model_->workers()->run(work, context, batch_rows);
 }
 
 int64_t BatchPart::most_rows(int64_t part_rows) const {

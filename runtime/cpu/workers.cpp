@@ -6,7 +6,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
+#include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <mutex>
 #include <pthread.h>
@@ -38,7 +41,9 @@ void pause() {
 class Patience {
 public:
   void wait() {
-    if (++count_ < spins)
+    if (count_ < spins + yields)
+      ++count_;
+    if (count_ < spins)
       return pause();
     if (count_ < spins + yields) {
       sched_yield();
@@ -48,15 +53,35 @@ public:
     nanosleep(&nap, nullptr);
   }
   bool spinning() const { return count_ < spins + yields; }
+  /// Whether it has waited so long. Looks at a clock only between naps.
+  bool is_over(double seconds) {
+    if (spinning())
+      return false;
+    const Clock::time_point now = Clock::now();
+    if (!napping_) {
+      napping_ = true;
+      since_ = now;
+    }
+    return std::chrono::duration<double>(now - since_).count() > seconds;
+  }
 
 private:
+  using Clock = std::chrono::steady_clock;
   int count_ = 0;
+  bool napping_ = false;
+  Clock::time_point since_;
 };
 
 /// How many turns a device has finished, since the workers began.
 struct alignas(64) Counter {
   std::atomic<int64_t> turns{0};
 };
+
+std::string seconds_text(double seconds) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%g", seconds);
+  return text;
+}
 
 } // namespace
 
@@ -72,6 +97,16 @@ std::vector<Turn> make_turns(const TurnEntry *begin, const TurnEntry *end) {
   return turns;
 }
 
+std::string describe_turn(const Schedule &schedule, const Turn &turn) {
+  const StageDescription &stage = schedule.stages[turn.stage];
+  std::string text = *stage.name ? stage.name : "stage " + std::to_string(turn.stage);
+  if (stage.when == StageDescription::When::during)
+    text += " of microbatch " + std::to_string(turn.microbatch);
+  if (*stage.place)
+    text += " (" + std::string(stage.place) + ")";
+  return text;
+}
+
 RowRange rows_of_microbatch(int64_t rows, int microbatch, int microbatches) {
   const int64_t each = rows / microbatches, longer = rows % microbatches;
   return {each * microbatch + std::min<int64_t>(microbatch, longer),
@@ -82,28 +117,52 @@ class Workers::Impl {
 public:
   Impl(const std::vector<int> &cores, const Schedule &schedule);
   ~Impl() { end(); }
-  void run(Work work, void *context);
+  void run(Work work, void *context, int64_t rows);
+  void set_timeout(double seconds, std::function<void(const std::string &)> stalled) {
+    timeout_ = seconds;
+    stalled_ = std::move(stalled);
+  }
+  void observe(TurnObserver &observer) { observers_.push_back(&observer); }
+  void ignore(TurnObserver &observer) {
+    observers_.erase(std::remove(observers_.begin(), observers_.end(), &observer),
+                     observers_.end());
+  }
 
 private:
   struct Worker {
     int core;
-    std::vector<const Turn *> turns;
-    std::thread thread; // none: the calling thread
+    std::vector<size_t> turns; // of the schedule
+    std::thread thread;        // none: the calling thread
   };
 
   void end();
   void serve(const Worker &worker);
   void carry_out(const Worker &worker);
   /// False where another thread has failed meanwhile.
-  bool wait_for(const Turn &turn) const;
+  bool wait_for(const Turn &turn);
+  /// How many of its turns of this step a device has finished.
+  int64_t finished(int device) const;
+  /// The turn that is the last one to wait for.
+  const Turn &turn_of(const Turn::Wait &wait) const;
+  /// The turn that the worker of a device is at; null: it has finished the step.
+  const Turn *current(int device) const;
+  /// What a turn is still waiting for; null: nothing.
+  const Turn::Wait *open_wait(const Turn &turn) const;
+  /// "device 1 is at ..., which waits for ...": as far as that leads.
+  std::string where_stands(int device) const;
+  void stall(const std::string &line);
   void fail_with_current();
 
   const Schedule &schedule_;
+  std::vector<int> cores_; // by device
+  double timeout_ = default_timeout;
+  std::function<void(const std::string &)> stalled_;
   std::vector<int64_t> turns_a_step_; // by device
   std::unique_ptr<Counter[]> counters_;
   std::vector<Worker> workers_;
   int64_t step_ = 0; // of the calling thread
 
+  std::vector<TurnObserver *> observers_;
   Work work_ = nullptr;
   void *context_ = nullptr;
   std::atomic<int64_t> started_{0}; // steps
@@ -129,17 +188,18 @@ static void pin(pthread_t thread, int core) {
 }
 
 Workers::Impl::Impl(const std::vector<int> &cores, const Schedule &schedule)
-    : schedule_(schedule), turns_a_step_(cores.size()), counters_(new Counter[cores.size()]) {
+    : schedule_(schedule), cores_(cores), turns_a_step_(cores.size()),
+      counters_(new Counter[cores.size()]) {
   for (int core : cores)
     if (std::none_of(workers_.begin(), workers_.end(),
                      [core](const Worker &worker) { return worker.core == core; }))
       workers_.push_back({core, {}, {}});
-  for (const Turn &turn : schedule.turns) {
-    const int device = schedule.stages[turn.stage].device;
+  for (size_t index = 0; index < schedule.turns.size(); ++index) {
+    const int device = schedule.stages[schedule.turns[index].stage].device;
     ++turns_a_step_[device];
     for (Worker &worker : workers_)
       if (worker.core == cores[device])
-        worker.turns.push_back(&turn);
+        worker.turns.push_back(index);
   }
   pin(pthread_self(), workers_.front().core);
   try {
@@ -185,7 +245,7 @@ void Workers::Impl::serve(const Worker &worker) {
   }
 }
 
-bool Workers::Impl::wait_for(const Turn &turn) const {
+bool Workers::Impl::wait_for(const Turn &turn) {
   for (const Turn::Wait &wait : turn.waits) {
     const int64_t target =
         (started_.load(std::memory_order_relaxed) - 1) * turns_a_step_[wait.device] + wait.turns;
@@ -194,18 +254,86 @@ bool Workers::Impl::wait_for(const Turn &turn) const {
       if (failed_.load(std::memory_order_relaxed))
         return false;
       patience.wait();
+      if (patience.is_over(timeout_))
+        stall("device " + std::to_string(schedule_.stages[turn.stage].device) + " has waited " +
+              seconds_text(timeout_) + " s with " + describe_turn(schedule_, turn) + " for turn " +
+              std::to_string(wait.turns) + " of device " + std::to_string(wait.device) + ", " +
+              describe_turn(schedule_, turn_of(wait)) + "; " + where_stands(wait.device));
     }
   }
   return true;
 }
 
+int64_t Workers::Impl::finished(int device) const {
+  return counters_[device].turns.load(std::memory_order_acquire) -
+         (started_.load(std::memory_order_relaxed) - 1) * turns_a_step_[device];
+}
+
+const Turn &Workers::Impl::turn_of(const Turn::Wait &wait) const {
+  int64_t number = 0;
+  for (const Turn &turn : schedule_.turns)
+    if (schedule_.stages[turn.stage].device == wait.device && ++number == wait.turns)
+      return turn;
+  return schedule_.turns.back(); // no schedule waits for more turns than there are
+}
+
+const Turn *Workers::Impl::current(int device) const {
+  std::vector<int64_t> done;
+  for (size_t other = 0; other < cores_.size(); ++other)
+    done.push_back(finished(static_cast<int>(other)));
+  for (const Worker &worker : workers_)
+    if (worker.core == cores_[device])
+      for (size_t index : worker.turns)
+        if (--done[schedule_.stages[schedule_.turns[index].stage].device] < 0)
+          return &schedule_.turns[index];
+  return nullptr;
+}
+
+const Turn::Wait *Workers::Impl::open_wait(const Turn &turn) const {
+  for (const Turn::Wait &wait : turn.waits)
+    if (finished(wait.device) < wait.turns)
+      return &wait;
+  return nullptr;
+}
+
+std::string Workers::Impl::where_stands(int device) const {
+  std::string text;
+  // As often as there are devices: then it has come back to one.
+  for (size_t hops = 0; hops < cores_.size(); ++hops) {
+    const Turn *turn = current(device);
+    if (!turn)
+      return text + "the worker of device " + std::to_string(device) + " has finished the step";
+    text += "the worker of device " + std::to_string(device) + " is at " +
+            describe_turn(schedule_, *turn);
+    const Turn::Wait *wait = open_wait(*turn);
+    if (!wait)
+      return text + ", which waits for nothing";
+    text += ", which waits for device " + std::to_string(wait->device) + "; ";
+    device = wait->device;
+  }
+  return text + "and so on";
+}
+
+void Workers::Impl::stall(const std::string &line) {
+  const std::lock_guard lock(mutex_); // the first one speaks for all
+  if (stalled_)
+    stalled_(line);
+  std::fprintf(stderr, "error: %s\n", line.c_str());
+  std::_Exit(1);
+}
+
 void Workers::Impl::carry_out(const Worker &worker) {
   try {
-    for (const Turn *turn : worker.turns) {
-      if (!wait_for(*turn))
+    for (size_t index : worker.turns) {
+      const Turn &turn = schedule_.turns[index];
+      if (!wait_for(turn))
         return;
-      work_(context_, turn->stage, turn->microbatch);
-      Counter &counter = counters_[schedule_.stages[turn->stage].device];
+      for (TurnObserver *observer : observers_)
+        observer->begin(index);
+      work_(context_, turn.stage, turn.microbatch);
+      for (TurnObserver *observer : observers_)
+        observer->end(index);
+      Counter &counter = counters_[schedule_.stages[turn.stage].device];
       counter.turns.store(counter.turns.load(std::memory_order_relaxed) + 1,
                           std::memory_order_release);
     }
@@ -221,9 +349,11 @@ void Workers::Impl::fail_with_current() {
   failed_ = true;
 }
 
-void Workers::Impl::run(Work work, void *context) {
+void Workers::Impl::run(Work work, void *context, int64_t rows) {
   if (failed_)
     fail("a step after one that failed"); // counters stand anywhere
+  for (TurnObserver *observer : observers_)
+    observer->begin_step(rows);
   work_ = work;
   context_ = context;
   busy_.workers.store(static_cast<int>(workers_.size()) - 1, std::memory_order_relaxed);
@@ -237,8 +367,18 @@ void Workers::Impl::run(Work work, void *context) {
     wake_.notify_all();
   carry_out(workers_.front());
   Patience patience;
-  while (busy_.workers.load(std::memory_order_acquire) > 0)
+  while (busy_.workers.load(std::memory_order_acquire) > 0) {
     patience.wait();
+    if (patience.is_over(timeout_)) {
+      std::string line = "the step has waited " + seconds_text(timeout_) + " s for its last turns";
+      for (size_t device = 0; device < cores_.size(); ++device)
+        if (finished(static_cast<int>(device)) < turns_a_step_[device]) {
+          line += "; " + where_stands(static_cast<int>(device));
+          break;
+        }
+      stall(line);
+    }
+  }
   if (thrown_)
     std::rethrow_exception(thrown_);
 }
@@ -247,6 +387,14 @@ Workers::Workers(const std::vector<int> &cores, const Schedule &schedule)
     : impl_(std::make_unique<Impl>(cores, schedule)) {}
 Workers::~Workers() = default;
 
-void Workers::run(Work work, void *context) { impl_->run(work, context); }
+void Workers::run(Work work, void *context, int64_t rows) { impl_->run(work, context, rows); }
+
+void Workers::set_timeout(double seconds, std::function<void(const std::string &)> stalled) {
+  impl_->set_timeout(seconds, std::move(stalled));
+}
+
+void Workers::observe(TurnObserver &observer) { impl_->observe(observer); }
+
+void Workers::ignore(TurnObserver &observer) { impl_->ignore(observer); }
 
 } // namespace mpar

@@ -207,6 +207,9 @@ void add_file_flags(CLI::App &app, Options &options) {
       ->group("Text");
   file("--history", options.history, "Write the losses of each epoch here (CSV)", "Files");
   file("--plot", options.plot, "Write a plot of the losses here (SVG)", "Files");
+  file("--trace", options.trace,
+       "Write when each device worked on what here (JSON for Perfetto or Chrome)",
+       "Looking inside");
   file("--dump-losses", options.dump_losses, "Write the loss of each batch here, a line each",
        "Looking inside");
   file("--dump-gradients", options.dump_gradients,
@@ -288,7 +291,6 @@ std::optional<int> parse_command_line(int argc, char **argv, const ModelDescript
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   app.set_version_flag("--version",
                        model.name + ", compiled from " + model.source + " by mparc " MPAR_VERSION);
-  std::string trace;
   try {
     add_data_flags(app, model, options);
     add_training_flags(app, model, options);
@@ -300,11 +302,13 @@ std::optional<int> parse_command_line(int argc, char **argv, const ModelDescript
     app.add_option("--threads", options.threads, "Threads that work on a batch (1)")
         ->check(whole<int>(1))
         ->group("Running");
+    app.add_option("--timeout", options.timeout,
+                   "Seconds a worker waits for another before the run is given up (" +
+                       shortest(default_timeout) + ")")
+        ->check(above_zero())
+        ->group("Running");
     app.add_flag("--quiet", options.quiet, "Print nothing but errors")->group("Running");
-    app.add_option("--trace", trace)->group("");
     app.parse(argc, argv);
-    if (!trace.empty())
-      throw WrongUse{"--trace is not supported by this version"};
     check_together(model, options);
   } catch (const CLI::Success &success) {
     return app.exit(success);

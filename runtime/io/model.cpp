@@ -61,6 +61,7 @@ Model::Model(ModelDescription description, const Settings &settings)
   if (!machine_.cores().empty()) {
     machine_.make_slots(description_.schedule, largest_batch_);
     workers_ = std::make_unique<Workers>(machine_.cores(), description_.schedule);
+    workers_->set_timeout(settings.timeout);
   }
   initialize(settings.seed.value_or(description_.training.seed));
 }

@@ -8,6 +8,7 @@
 #include "mpar/history.h"
 #include "mpar/progress.h"
 #include "mpar/safetensors.h"
+#include "mpar/trace.h"
 #include "mpar/train.h"
 
 #include <algorithm>
@@ -17,6 +18,7 @@
 #include <cstdio>
 #include <cstring>
 #include <new>
+#include <sched.h>
 #include <unistd.h>
 #include <utility>
 
@@ -247,12 +249,21 @@ void train_and_report(Model &model, const Data &data, const TrainingSettings &se
                       const Options &options, TrainingState &state) {
   Progress progress(!options.quiet);
   std::vector<float> losses;
+  std::optional<Trace> trace;
+  if (!options.trace.empty())
+    trace.emplace(model);
   bool gradients_due = !options.dump_gradients.empty();
   int64_t skipped_steps = model.loss_scaling().skipped_steps;
   TrainingHooks hooks;
   hooks.checkpoint = options.checkpoint;
   hooks.checkpoint_every = options.every;
+  hooks.before_step = [&](int64_t rows) {
+    if (trace)
+      trace->begin_whole_step(rows);
+  };
   hooks.on_step = [&](int64_t epoch, int64_t batch, int64_t batches, float loss) {
+    if (trace)
+      trace->end_whole_step();
     progress.update(epoch, settings.epochs, batch, batches, loss);
     if (!options.dump_losses.empty())
       losses.push_back(loss);
@@ -269,6 +280,11 @@ void train_and_report(Model &model, const Data &data, const TrainingSettings &se
       print_line(epoch_line(epoch, result));
   };
   train(model, data.train, data.test, settings, hooks, state);
+  if (trace) {
+    trace->write(options.trace);
+    if (!options.quiet)
+      print_line(summary_line(trace->summarize()));
+  }
   if (!options.dump_losses.empty())
     write_losses(options.dump_losses, losses);
   if (!options.history.empty())
@@ -277,11 +293,22 @@ void train_and_report(Model &model, const Data &data, const TrainingSettings &se
     write_plot(options.plot, model.description().name, state.history);
 }
 
+// Turns are what workers carry out: where they are to be seen and the calling thread works all
+// devices, it does so as their one worker.
+std::string choose_devices(const ModelDescription &description, const Options &options) {
+  const bool turns = !description.schedule.turns.empty() && !options.trace.empty();
+  const bool alone =
+      parse_devices(options.devices, static_cast<int>(description.devices.size())).empty();
+  if (!turns || !alone || options.threads > 1)
+    return options.devices;
+  return "cpu:" + std::to_string(sched_getcpu());
+}
+
 void run(const ModelDescription &description, ModelFactory make, const Options &options) {
   // What cannot be written at the end of a run is said at its start.
   for (const std::string *path :
        {&options.save, &options.checkpoint, &options.output, &options.history, &options.plot,
-        &options.dump_losses, &options.dump_gradients})
+        &options.trace, &options.dump_losses, &options.dump_gradients})
     if (!path->empty())
       check_writable(*path);
 
@@ -314,8 +341,9 @@ void run(const ModelDescription &description, ModelFactory make, const Options &
   if (prediction_rows)
     most_rows = std::max(most_rows, prediction_rows->rows());
   Settings model_settings;
-  model_settings.devices = options.devices;
+  model_settings.devices = choose_devices(description, options);
   model_settings.threads = options.threads;
+  model_settings.timeout = options.timeout;
   model_settings.batch = std::min(settings.batch, most_rows);
   model_settings.seed = settings.seed;
   model_settings.optimizer = settings.optimizer;

@@ -109,7 +109,10 @@ void train(Model &model, const Dataset &train, const std::optional<Dataset> &tes
     }
     while (state.batch < loader.batches()) {
       const int64_t skipped = model.loss_scaling().skipped_steps;
-      float loss = model.train_step(loader.batch(state.batch));
+      const Batch batch = loader.batch(state.batch);
+      if (hooks.before_step)
+        hooks.before_step(batch.rows);
+      float loss = model.train_step(batch);
       ++state.batch;
       state.skipped += model.loss_scaling().skipped_steps - skipped;
       const std::string where =

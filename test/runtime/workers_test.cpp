@@ -5,8 +5,11 @@
 #include "mpar/schedule.h"
 
 #include <atomic>
+#include <chrono>
+#include <cstdlib>
 #include <sched.h>
 #include <string>
+#include <thread>
 #include <vector>
 
 using namespace mpar;
@@ -105,6 +108,91 @@ TEST_F(WorkersTest, ThrowOnWhatATurnThrowsAndEnd) {
     } catch (const Error &error) {
       EXPECT_STREQ(error.what(), expected);
     }
+}
+
+/// Ends the process as `set_timeout` does where nothing else is asked for, after a stage has slept.
+void stall_at(int stage, int microbatch) {
+  const std::vector<int> cores = some_cores(2);
+  Schedule schedule = make_chain(2);
+  const char *const names[] = {"forward_on_0", "forward_on_1", "forward_on_2", "backward_on_1",
+                               "backward_on_0"};
+  const char *const places[] = {"chain.mp:2", "chain.mp:3", "chain.mp:4", "chain.mp:3",
+                                "chain.mp:2"};
+  for (size_t i = 0; i < schedule.stages.size(); ++i) {
+    schedule.stages[i].name = names[i];
+    schedule.stages[i].place = places[i];
+  }
+  Workers workers({cores.front(), cores.back(), cores.front()}, schedule);
+  workers.set_timeout(0.2);
+  Turn sleeper{stage, microbatch, {}};
+  workers.run(
+      [](void *context, int at, int of) {
+        const Turn &turn = *static_cast<const Turn *>(context);
+        if (turn.stage == at && turn.microbatch == of)
+          std::this_thread::sleep_for(std::chrono::seconds(20));
+      },
+      &sleeper);
+}
+
+TEST_F(WorkersTest, SayWhatTheyWaitForWhenAnotherStalls) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  if (some_cores(2).size() < 2)
+    GTEST_SKIP() << "one core";
+  // The calling thread waits for a worker,
+  EXPECT_EXIT(
+      stall_at(1, 0), testing::ExitedWithCode(1),
+      "^error: device 2 has waited 0.2 s with forward_on_2 of microbatch 0 \\(chain.mp:4\\) "
+      "for turn 1 of device 1, forward_on_1 of microbatch 0 \\(chain.mp:3\\); the worker of "
+      "device 1 is at forward_on_1 of microbatch 0 \\(chain.mp:3\\), which waits for "
+      "nothing\n$");
+  // a worker for the calling thread,
+  EXPECT_EXIT(
+      stall_at(0, 1), testing::ExitedWithCode(1),
+      "^error: device 1 has waited 0.2 s with forward_on_1 of microbatch 1 .* the worker of "
+      "device 0 is at forward_on_0 of microbatch 1 \\(chain.mp:2\\), which waits for "
+      "nothing\n$");
+}
+
+TEST_F(WorkersTest, SayThatAStepDoesNotEnd) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  const std::vector<int> cores = some_cores(2);
+  if (cores.size() < 2)
+    GTEST_SKIP() << "one core";
+  const auto run = [&] {
+    Schedule schedule;
+    schedule.stages = {{0, When::after, "update_on_0"}, {1, When::after, "update_on_1"}};
+    schedule.turns = {{0, 0, {}}, {1, 0, {}}};
+    Workers workers(cores, schedule);
+    workers.set_timeout(0.2);
+    workers.run(
+        [](void *, int stage, int) {
+          if (stage == 1)
+            std::this_thread::sleep_for(std::chrono::seconds(20));
+        },
+        nullptr);
+  };
+  EXPECT_EXIT(run(), testing::ExitedWithCode(1),
+              "^error: the step has waited 0.2 s for its last turns; the worker of device 1 is at "
+              "update_on_1, which waits for nothing\n$");
+}
+
+TEST_F(WorkersTest, AskBeforeTheyEndTheProcess) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  const std::vector<int> cores = some_cores(2);
+  if (cores.size() < 2)
+    GTEST_SKIP() << "one core";
+  const auto run = [&] {
+    const Schedule schedule = make_chain(1);
+    Workers workers({cores.front(), cores.back(), cores.front()}, schedule);
+    workers.set_timeout(0.1, [](const std::string &) { std::_Exit(7); });
+    workers.run(
+        [](void *, int stage, int) {
+          if (stage == 1)
+            std::this_thread::sleep_for(std::chrono::seconds(20));
+        },
+        nullptr);
+  };
+  EXPECT_EXIT(run(), testing::ExitedWithCode(7), "^$");
 }
 
 TEST_F(WorkersTest, RefuseACoreThatIsNotThere) {

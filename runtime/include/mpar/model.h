@@ -131,6 +131,7 @@ struct Settings {
   std::optional<uint64_t> seed; // none: what the program says
   OptimizerSettings optimizer;  // kind none: what the program says
   std::optional<LearningRateSchedule> schedule; // none: what the program says
+  double timeout = default_timeout;             // seconds a worker waits for another; see Workers
 };
 
 /// The base of every emitted model: owns devices, parameters and the optimiser's state. Not

@@ -22,6 +22,7 @@ struct Options {
   std::optional<std::pair<double, double>> betas;
   std::string devices = "auto";
   int threads = 1;
+  double timeout = default_timeout;
   std::string save, load, checkpoint, resume;
   std::string load_layout = "plain";
   int64_t every = 0;
@@ -30,7 +31,7 @@ struct Options {
   std::optional<int64_t> tokens, top_k;
   std::optional<double> temperature;
   std::string history, plot;
-  std::string dump_losses, dump_gradients;
+  std::string trace, dump_losses, dump_gradients;
   int64_t benchmark_steps = 0;
   bool quiet = false;
 };

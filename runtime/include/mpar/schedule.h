@@ -2,17 +2,23 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 namespace mpar {
 
-/// Some of a step's work on one device, or a transfer to it.
+/// Some of a step's work on one device, or a transfer to it: one function of an emitted model.
 struct StageDescription {
   enum class When { before, during, after }; // the microbatches, or for each of them
   int device;
   When when;
+  const char *name = "";   // of the function: "forward_on_0"
+  const char *place = "";  // where in the source it begins: "autoencoder.mp:3"; empty: nowhere
+  int from = -1;           // of a transfer: the sender
+  int64_t row_bytes = 0;   // of a transfer: bytes that it moves, a row,
+  int64_t fixed_bytes = 0; // and however many rows there are
 };
 
 /// A stage's work on one microbatch (0 for what is done once), and what it waits for: on each of
@@ -60,6 +66,27 @@ inline int64_t largest_microbatch(int64_t rows, int microbatches) {
   return (rows + microbatches - 1) / microbatches;
 }
 
+/// Is told of turns as they are carried out. `begin` and `end` are called on the thread of the
+/// turn's device, one after the other for one device, at once for several; what one throws ends the
+/// step as if the turn had.
+class TurnObserver {
+public:
+  virtual ~TurnObserver() = default;
+  /// Before the first turn of a step on so many rows, on the thread that calls `run`.
+  virtual void begin_step(int64_t rows) = 0;
+  /// Before the work of the turn of that index in the schedule, when its waits are over.
+  virtual void begin(size_t turn) = 0;
+  /// After its work, before others can know of it.
+  virtual void end(size_t turn) = 0;
+};
+
+/// "forward_on_0 of microbatch 2 (autoencoder.mp:3)".
+std::string describe_turn(const Schedule &schedule, const Turn &turn);
+
+/// How long a worker waits, in seconds, before it is taken for stalled: longer than a turn of a
+/// large model takes.
+constexpr double default_timeout = 300;
+
 /// Threads, each pinned to a core of its own, that carry out the turns of their devices in order.
 /// The thread that calls `run` is one of them.
 class Workers {
@@ -74,8 +101,17 @@ public:
 
   using Work = void (*)(void *context, int stage, int microbatch);
   /// Carries out one step: calls work(context, stage, microbatch) for every turn, on the thread of
-  /// its device. What one throws ends the step on all threads and is thrown on.
-  void run(Work work, void *context);
+  /// its device. What one throws ends the step on all threads and is thrown on. `rows` of the batch
+  /// are what observers are told.
+  void run(Work work, void *context, int64_t rows = 0);
+  /// How long one of them may wait, in seconds, and what is done after that: `stalled` is called,
+  /// once, with one line that says who waits for what and where that stands. It must not return,
+  /// since a thread that hangs can neither be joined nor be made to throw; by default it prints the
+  /// line on standard error and ends the process with status 1.
+  void set_timeout(double seconds, std::function<void(const std::string &line)> stalled = {});
+  /// Tells `observer` of all turns from the next step on, until it is to be ignored.
+  void observe(TurnObserver &observer);
+  void ignore(TurnObserver &observer);
 
 private:
   class Impl;

@@ -14,6 +14,8 @@ namespace mpar {
 
 /// What a run does besides training; every member may be left empty.
 struct TrainingHooks {
+  /// Before each step, with its rows.
+  std::function<void(int64_t rows)> before_step;
   /// After each step, with the number of the batch in its epoch, counted from 1, and its loss.
   std::function<void(int64_t epoch, int64_t batch, int64_t batches, float loss)> on_step;
   /// After each epoch, counted from 1.

@@ -240,7 +240,6 @@ TEST_F(Program, SaysWrongUseInOneLine) {
                "rmsprop --warmup 1000 --schedule-steps 30");
   expect_error(2, "--every goes with --checkpoint", "adam --every 3");
   expect_error(2, "--predict needs --output", "adam --predict data.csv");
-  expect_error(2, "--trace is not supported by this version", "adam --trace t.json");
   expect_error(2, "--load-layout goes with --load", "adam --load-layout gpt2");
   expect_error(2, "--load and --resume both say where to begin; give one",
                "adam --load a --resume b");
@@ -256,6 +255,7 @@ TEST_F(Program, SaysFailuresInOneLine) {
   expect_error(1, "cannot read .: it is a directory", "adam --data .");
   expect_error(1, "cannot write no/m: No such file or directory", "adam --save no/m");
   expect_error(1, "cannot write .: it is a directory", "adam --save .");
+  expect_error(1, "cannot write no/t: No such file or directory", "adam --trace no/t");
   expect_error(1, "cannot read none: No such file or directory", "adam --load none");
   directory.write("nan.csv", "1,2,3,4,5,6\n1,2,nan,4,5,6\n");
   expect_error(1, "nan.csv:2: column 3: \"nan\" is not a finite number", "adam --data nan.csv");

@@ -1,0 +1,151 @@
+// Simulates the turns of a schedule by what they cost.
+#include "driver/Timetable.h"
+
+#include "emit/PrintHead.h"
+#include "planner/Stages.h"
+#include "planner/Streams.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/FormatVariadic.h"
+
+#include <algorithm>
+
+using namespace mlir;
+using namespace mparc::mp;
+
+namespace mparc {
+namespace {
+
+/// What grows with the rows, and what does not.
+struct Work {
+  double multiplications = 0; // a row
+  double rowBytes = 0, fixedBytes = 0;
+
+  void addBytes(Type tensor) {
+    mp::ElementCount bytes = emit::bytesOf(tensor);
+    (bytes.perRow ? rowBytes : fixedBytes) += static_cast<double>(bytes.count);
+  }
+  double timeOf(double rows, const CostModel &costs) const {
+    return costs.turn + multiplications * rows / costs.multiplications +
+           (rowBytes * rows + fixedBytes) / costs.bytes;
+  }
+};
+
+/// A turn and the turns of other devices that it waits for.
+struct PlannedTurn {
+  int64_t stage, microbatch;
+  SmallVector<std::pair<int64_t, int64_t>> waits;
+};
+
+} // namespace
+
+/// What an operation costs. An update goes over the parameters of its device, their gradients and
+/// the optimiser's state, and writes all but the gradients.
+static void addWork(Operation *op, const emit::ModelIndex &index, Work &work) {
+  if (isa<UpdateOp>(op)) {
+    auto devices = mp::ModelOp(index.model)->getAttrOfType<ArrayAttr>("mp.devices");
+    auto device = cast<DictionaryAttr>(devices[getDevice(op).value_or(0)]);
+    work.fixedBytes += 4.0 * (3 + 2 * emit::optimizerSlots(index.training)) *
+                       static_cast<double>(device.getAs<IntegerAttr>("trained_floats").getInt());
+    return;
+  }
+  work.multiplications += static_cast<double>(getRowMultiplications(op));
+  for (Value operand : op->getOperands())
+    work.addBytes(operand.getType());
+  for (Value result : op->getResults())
+    work.addBytes(result.getType());
+}
+
+/// The turns of a program: those of its schedule, or of one device in the order of the program.
+static std::vector<PlannedTurn>
+readTurns(ProgramOp train, const std::vector<emit::StageFacts> &stages, int64_t microbatches) {
+  std::vector<PlannedTurn> plan;
+  if (auto turns = train->getAttrOfType<ArrayAttr>(kTurns)) {
+    for (Attribute turn : turns) {
+      ArrayRef<int64_t> numbers = cast<DenseI64ArrayAttr>(turn).asArrayRef();
+      plan.push_back({numbers[0], numbers[1], {}});
+      for (size_t wait = 2; wait + 1 < numbers.size(); wait += 2)
+        plan.back().waits.push_back({numbers[wait], numbers[wait + 1]});
+    }
+    return plan;
+  }
+  for (StringRef when : {"before", "during", "after"})
+    for (int64_t microbatch = 0; microbatch < (when == "during" ? microbatches : 1); ++microbatch)
+      for (auto [number, stage] : llvm::enumerate(stages))
+        if (stage.when == when)
+          plan.push_back({static_cast<int64_t>(number), microbatch, {}});
+  return plan;
+}
+
+static Timetable::Kind kindOf(Operation *first) {
+  if (isa<TransferOp>(first))
+    return Timetable::Kind::transfer;
+  if (first->hasAttr(emit::kBackward) && !first->hasAttr(kWhen))
+    return Timetable::Kind::backward;
+  auto when = first->getAttrOfType<StringAttr>(kWhen);
+  return when && when.getValue() == "after" ? Timetable::Kind::update : Timetable::Kind::forward;
+}
+
+Timetable predict(const emit::ModelIndex &index, int64_t rows, const CostModel &costs) {
+  ProgramOp train = index.train;
+  Timetable table;
+  table.rows = rows;
+  table.microbatches = mp::TrainingOp(index.training).getMicrobatches();
+  const std::vector<emit::StageFacts> stages = emit::describeStages(index);
+  std::vector<Work> works(stages.size());
+  std::vector<Timetable::Kind> kinds;
+  for (auto [operations, work] : llvm::zip(groupByStage(train), works)) {
+    kinds.push_back(kindOf(operations.front()));
+    for (Operation *op : operations)
+      addWork(op, index, work);
+  }
+  int64_t devices = mp::ModelOp(index.model)->getAttrOfType<ArrayAttr>("mp.devices").size();
+  std::vector<double> busy(devices, 0);
+  std::vector<std::vector<double>> finished(devices); // by device and turn
+  for (const PlannedTurn &turn : readTurns(train, stages, table.microbatches)) {
+    const emit::StageFacts &stage = stages[turn.stage];
+    const bool during = stage.when == "during";
+    // The first few microbatches are a row longer; those beyond the rows have none.
+    int64_t mine =
+        during ? rows / table.microbatches + (turn.microbatch < rows % table.microbatches ? 1 : 0)
+               : rows;
+    std::vector<double> &own = finished[stage.device];
+    double begin = own.empty() ? 0 : own.back();
+    for (auto [device, count] : turn.waits)
+      begin = std::max(begin, finished[device][count - 1]);
+    const double time = works[turn.stage].timeOf(static_cast<double>(mine), costs);
+    own.push_back(begin + time);
+    busy[stage.device] += time;
+    const int64_t moved = stage.from < 0 ? 0 : stage.rowBytes * mine + stage.fixedBytes;
+    table.movedBytes += moved;
+    table.time = std::max(table.time, begin + time);
+    table.turns.push_back({stage.function, stage.place, kinds[turn.stage], stage.device,
+                           during ? turn.microbatch : -1, begin, begin + time, moved});
+  }
+  double all = 0;
+  for (double time : busy) {
+    table.idle.push_back(table.time > 0 ? 1 - time / table.time : 0);
+    all += time;
+  }
+  if (table.time > 0)
+    table.bubble = 1 - all / (static_cast<double>(devices) * table.time);
+  return table;
+}
+
+std::string describe(const Timetable &table, const CostModel &costs) {
+  std::string text;
+  llvm::raw_string_ostream out(text);
+  out << "\na step of " << emit::grouped(table.rows) << " rows in " << table.microbatches
+      << (table.microbatches == 1 ? " microbatch" : " microbatches")
+      << ", predicted with a worker a device at "
+      << emit::grouped(static_cast<int64_t>(costs.multiplications)) << " multiplications and "
+      << emit::grouped(static_cast<int64_t>(costs.bytes)) << " B a µs, "
+      << llvm::formatv("{0:F1}", costs.turn) << " µs a turn\n"
+      << llvm::formatv("  time {0:F1} µs, bubble {1:F1} %, ", table.time, 100 * table.bubble)
+      << emit::grouped(table.movedBytes) << " B moved\n";
+  for (auto [device, idle] : llvm::enumerate(table.idle))
+    out << llvm::formatv("  device {0} idle {1:F1} %\n", device, 100 * idle);
+  return text;
+}
+
+} // namespace mparc

@@ -1,0 +1,102 @@
+// The schedule of a model as data: its stages, and their turns where devices have workers.
+#include "emit/PrintHead.h"
+#include "planner/Stages.h"
+
+#include "llvm/ADT/STLExtras.h"
+
+using namespace mlir;
+using namespace mparc::mp;
+
+namespace mparc::emit {
+
+/// The declaration of the layer that an operation belongs to, or the operation's own place.
+static std::string placeOf(const ModelIndex &index, Operation *op) {
+  Operation *owner = op;
+  if (isa<TransferOp>(op)) // of who reads what it moves
+    for (Operation *user : op->getUsers())
+      if (user->hasAttr(kLayer)) {
+        owner = user;
+        break;
+      }
+  if (isa<UpdateOp, SquaredNormOp, ClipScaleOp, UnscaleOp>(op) && index.training)
+    return placeComment(TrainingOp(index.training).getLoc());
+  if (auto path = owner->getAttrOfType<StringAttr>(kLayer)) {
+    for (StringRef name = path.getValue(); !name.empty(); name = name.rsplit('.').first) {
+      if (auto layer = index.layers.find(name); layer != index.layers.end())
+        return placeComment(LayerOp(layer->second).getLoc());
+      if (!name.contains('.'))
+        break;
+    }
+    if (index.training) // the loss
+      return placeComment(TrainingOp(index.training).getLoc());
+  }
+  return placeComment(op->getLoc());
+}
+
+std::vector<StageFacts> describeStages(const ModelIndex &index) {
+  std::vector<StageFacts> stages;
+  for (const std::vector<Operation *> &operations : groupByStage(index.train)) {
+    Operation *first = operations.front();
+    auto when = first->getAttrOfType<StringAttr>(kWhen);
+    StageFacts stage{first->getAttrOfType<StringAttr>(kFunction).str(), "",
+                     when ? when.str() : "during", getDevice(first).value_or(0)};
+    for (Operation *op : operations) {
+      if (stage.place.empty())
+        stage.place = placeOf(index, op);
+      if (auto transfer = dyn_cast<TransferOp>(op)) {
+        ElementCount bytes = bytesOf(transfer.getType());
+        stage.from = transfer.getFrom();
+        (bytes.perRow ? stage.rowBytes : stage.fixedBytes) += bytes.count;
+      }
+    }
+    stages.push_back(std::move(stage));
+  }
+  return stages;
+}
+
+static void printStages(const ModelIndex &index, llvm::raw_ostream &out) {
+  out << "// Stages, in the order of train_step: device, how they stand towards the microbatches, "
+         "function,\n"
+         "// and where their first layer is declared; of transfers the sender, bytes a row, and "
+         "bytes besides.\n"
+         "using When = StageDescription::When;\nschedule.stages = {\n";
+  for (const StageFacts &stage : describeStages(index)) {
+    out << "{" << stage.device << ", When::" << stage.when << ", " << quote(stage.function) << ", "
+        << quote(stage.place);
+    if (stage.from >= 0)
+      out << ", " << stage.from << ", " << stage.rowBytes << ", " << stage.fixedBytes;
+    out << "},\n";
+  }
+  out << "};\n";
+}
+
+/// How workers carry out a step.
+void printSchedule(const ModelIndex &index, llvm::raw_ostream &out) {
+  ProgramOp train = index.train;
+  auto turns = train->getAttrOfType<ArrayAttr>(kTurns);
+  if (!turns)
+    return;
+  out << "\nSchedule &schedule = description.schedule;\nschedule.microbatches = "
+      << train->getAttrOfType<IntegerAttr>(kMicrobatches).getInt() << ";\n";
+  if (auto rows = train->getAttrOfType<IntegerAttr>(kRowsAPart))
+    out << "schedule.part_rows = " << rows.getInt() << ";\n";
+  printStages(index, out);
+  out << "// Their turns where devices have workers: stage, microbatch, and a device of which "
+         "so "
+         "many turns\n// must have finished first.\n"
+         "static constexpr TurnEntry turns[] = {";
+  bool first = true;
+  for (Attribute turn : turns) {
+    ArrayRef<int64_t> numbers = cast<DenseI64ArrayAttr>(turn).asArrayRef();
+    for (size_t wait = 2; wait < std::max<size_t>(3, numbers.size()); wait += 2) {
+      out << (first ? "" : ", ") << "{" << numbers[0] << ", " << numbers[1];
+      if (numbers.size() > 2)
+        out << ", " << numbers[wait] << ", " << numbers[wait + 1];
+      out << "}";
+      first = false;
+    }
+  }
+  out << "};\nschedule.turns = make_turns(std::begin(turns), std::end(turns));\n";
+}
+
+} // namespace mparc::emit
