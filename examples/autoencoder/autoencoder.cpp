@@ -235,14 +235,34 @@ ModelDescription Autoencoder::describe() {
   Schedule &schedule = description.schedule;
   schedule.microbatches = 1;
   schedule.part_rows = 64;
-  // Stages, in the order of train_step: device, and how they stand towards the microbatches.
+  // Stages, in the order of train_step: device, how they stand towards the microbatches, function,
+  // and where their first layer is declared; of transfers the sender, bytes a row, and bytes
+  // besides.
   using When = StageDescription::When;
-  schedule.stages = {{0, When::during}, {1, When::during}, {1, When::during}, {2, When::during},
-                     {2, When::during}, {3, When::during}, {3, When::during}, {3, When::during},
-                     {2, When::during}, {3, When::during}, {2, When::during}, {1, When::during},
-                     {2, When::during}, {1, When::during}, {0, When::during}, {1, When::during},
-                     {0, When::during}, {3, When::after},  {0, When::after},  {1, When::after},
-                     {2, When::after},  {3, When::after}};
+  schedule.stages = {
+      {0, When::during, "forward_on_0", "autoencoder.mp:3"},
+      {1, When::during, "transfer_0_to_1", "autoencoder.mp:5", 0, 512, 0},
+      {1, When::during, "forward_on_1", "autoencoder.mp:5"},
+      {2, When::during, "transfer_1_to_2", "autoencoder.mp:7", 1, 32, 0},
+      {2, When::during, "forward_on_2", "autoencoder.mp:7"},
+      {3, When::during, "transfer_2_to_3", "autoencoder.mp:9", 2, 512, 0},
+      {3, When::during, "forward_on_3", "autoencoder.mp:9"},
+      {3, When::during, "backward_on_3", "autoencoder.mp:18"},
+      {2, When::during, "transfer_3_to_2", "linear.mp:8", 3, 512, 0},
+      {3, When::during, "weights_on_3", "autoencoder.mp:10"},
+      {2, When::during, "backward_on_2", "autoencoder.mp:14"},
+      {1, When::during, "transfer_2_to_1", "linear.mp:8", 2, 32, 0},
+      {2, When::during, "weights_on_2", "autoencoder.mp:8"},
+      {1, When::during, "backward_on_1", "autoencoder.mp:13"},
+      {0, When::during, "transfer_1_to_0", "linear.mp:8", 1, 512, 0},
+      {1, When::during, "weights_on_1", "autoencoder.mp:6"},
+      {0, When::during, "weights_on_0", "autoencoder.mp:13"},
+      {3, When::after, "finish_on_3", "autoencoder.mp:18"},
+      {0, When::after, "update_on_0", "autoencoder.mp:18"},
+      {1, When::after, "update_on_1", "autoencoder.mp:18"},
+      {2, When::after, "update_on_2", "autoencoder.mp:18"},
+      {3, When::after, "update_on_3", "autoencoder.mp:18"},
+  };
   // Their turns where devices have workers: stage, microbatch, and a device of which so many turns
   // must have finished first.
   static constexpr TurnEntry turns[] = {

@@ -172,12 +172,28 @@ ModelDescription Digits::describe() {
   Schedule &schedule = description.schedule;
   schedule.microbatches = 1;
   schedule.part_rows = 64;
-  // Stages, in the order of train_step: device, and how they stand towards the microbatches.
+  // Stages, in the order of train_step: device, how they stand towards the microbatches, function,
+  // and where their first layer is declared; of transfers the sender, bytes a row, and bytes
+  // besides.
   using When = StageDescription::When;
-  schedule.stages = {{0, When::during}, {1, When::during}, {1, When::during}, {2, When::during},
-                     {2, When::during}, {2, When::during}, {1, When::during}, {2, When::during},
-                     {1, When::during}, {0, When::during}, {1, When::during}, {0, When::during},
-                     {2, When::after},  {0, When::after},  {1, When::after},  {2, When::after}};
+  schedule.stages = {
+      {0, When::during, "forward_on_0", "digits.mp:3"},
+      {1, When::during, "transfer_0_to_1", "digits.mp:4", 0, 1024, 0},
+      {1, When::during, "forward_on_1", "digits.mp:4"},
+      {2, When::during, "transfer_1_to_2", "digits.mp:5", 1, 512, 0},
+      {2, When::during, "forward_on_2", "digits.mp:5"},
+      {2, When::during, "backward_on_2", "digits.mp:13"},
+      {1, When::during, "transfer_2_to_1", "linear.mp:8", 2, 512, 0},
+      {2, When::during, "weights_on_2", "digits.mp:5"},
+      {1, When::during, "backward_on_1", "digits.mp:9"},
+      {0, When::during, "transfer_1_to_0", "linear.mp:8", 1, 1024, 0},
+      {1, When::during, "weights_on_1", "digits.mp:4"},
+      {0, When::during, "weights_on_0", "digits.mp:9"},
+      {2, When::after, "finish_on_2", "digits.mp:13"},
+      {0, When::after, "update_on_0", "digits.mp:13"},
+      {1, When::after, "update_on_1", "digits.mp:13"},
+      {2, When::after, "update_on_2", "digits.mp:13"},
+  };
   // Their turns where devices have workers: stage, microbatch, and a device of which so many turns
   // must have finished first.
   static constexpr TurnEntry turns[] = {

@@ -396,15 +396,39 @@ ModelDescription Gpt::describe() {
   Schedule &schedule = description.schedule;
   schedule.microbatches = 1;
   schedule.part_rows = 64;
-  // Stages, in the order of train_step: device, and how they stand towards the microbatches.
+  // Stages, in the order of train_step: device, how they stand towards the microbatches, function,
+  // and where their first layer is declared; of transfers the sender, bytes a row, and bytes
+  // besides.
   using When = StageDescription::When;
-  schedule.stages = {{0, When::before}, {3, When::before}, {0, When::during}, {1, When::during},
-                     {1, When::during}, {2, When::during}, {2, When::during}, {3, When::during},
-                     {3, When::during}, {3, When::during}, {2, When::during}, {3, When::during},
-                     {2, When::during}, {1, When::during}, {2, When::during}, {1, When::during},
-                     {0, When::during}, {1, When::during}, {0, When::during}, {3, When::after},
-                     {0, When::after},  {0, When::after},  {0, When::after},  {0, When::after},
-                     {1, When::after},  {2, When::after},  {3, When::after}};
+  schedule.stages = {
+      {0, When::before, "prepare_on_0", "gpt.mp:5"},
+      {3, When::before, "transfer_0_to_3", "gpt.mp:10", 0, 0, 131072},
+      {0, When::during, "forward_on_0", "gpt.mp:4"},
+      {1, When::during, "transfer_0_to_1", "gpt.mp:7", 0, 65536, 0},
+      {1, When::during, "forward_on_1", "transformer.mp:82"},
+      {2, When::during, "transfer_1_to_2", "gpt.mp:7", 1, 65536, 0},
+      {2, When::during, "forward_on_2", "transformer.mp:82"},
+      {3, When::during, "transfer_2_to_3", "gpt.mp:7", 2, 65536, 0},
+      {3, When::during, "forward_on_3", "transformer.mp:82"},
+      {3, When::during, "backward_on_3", "gpt.mp:20"},
+      {2, When::during, "transfer_3_to_2", "gpt.mp:7", 3, 65536, 0},
+      {3, When::during, "weights_on_3", "gpt.mp:10"},
+      {2, When::during, "backward_on_2", "transformer.mp:71"},
+      {1, When::during, "transfer_2_to_1", "gpt.mp:7", 2, 65536, 0},
+      {2, When::during, "weights_on_2", "transformer.mp:71"},
+      {1, When::during, "backward_on_1", "transformer.mp:71"},
+      {0, When::during, "transfer_1_to_0", "gpt.mp:7", 1, 65536, 0},
+      {1, When::during, "weights_on_1", "transformer.mp:71"},
+      {0, When::during, "weights_on_0", "transformer.mp:71"},
+      {3, When::after, "finish_on_3", "gpt.mp:20"},
+      {0, When::after, "finish_on_0", "gpt.mp:5"},
+      {0, When::after, "transfer_3_to_0", "gpt.mp:4", 3, 0, 131072},
+      {0, When::after, "finish_on_0_part_2", "gpt.mp:4"},
+      {0, When::after, "update_on_0", "gpt.mp:20"},
+      {1, When::after, "update_on_1", "gpt.mp:20"},
+      {2, When::after, "update_on_2", "gpt.mp:20"},
+      {3, When::after, "update_on_3", "gpt.mp:20"},
+  };
   // Their turns where devices have workers: stage, microbatch, and a device of which so many turns
   // must have finished first.
   static constexpr TurnEntry turns[] = {
