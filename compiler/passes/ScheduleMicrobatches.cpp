@@ -10,8 +10,9 @@
 //
 // needs    the phase calls.
 // gives    `mp.stage` on the instructions of @train, `mp.row_multiplications` on it; where there
-// are several devices, `mp.turns` and `mp.microbatches` on it, and `slots` and `microbatches` in
-// `mp.devices`: the microbatches that have values on a device at once, of how many.
+// are several devices or microbatches, `mp.turns` and `mp.microbatches` on it, and `slots` and
+// `microbatches` in `mp.devices`: the microbatches that have values on a device at once, of how
+// many.
 #include "passes/Passes.h"
 #include "planner/Stages.h"
 
@@ -88,7 +89,9 @@ void ScheduleMicrobatches::runOnOperation() {
       return signalPassFailure();
     }
   }
-  if (devices == 1)
+  // A device by itself has nothing to wait for; microbatches it takes as several do, whose sums it
+  // must give.
+  if (devices == 1 && microbatches == 1)
     return;
   std::vector<Stage> stages = readStages(train);
   std::vector<Turn> order = orderTurns(stages, microbatches, kind);

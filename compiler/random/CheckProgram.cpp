@@ -30,6 +30,8 @@ public:
   }
 
   Verdict run();
+  /// Whether @train is worked through in parts.
+  bool cutsRows();
 
 private:
   OwningOpRef<ModuleOp> build(Form form);
@@ -221,6 +223,28 @@ Verdict Check::run() {
     verdict_.kind = Verdict::Kind::failed;
   verdict_.message = message_;
   return verdict_;
+}
+
+bool Check::cutsRows() {
+  auto module = build({});
+  if (!module || failed(lower(*module, Phase::fused)))
+    return false;
+  bool cut = false;
+  module->walk([&](mp::ProgramOp program) { cut |= program->hasAttr(mp::kRowsAPart); });
+  return cut;
+}
+
+void dropMicrobatches(std::vector<Statement> &file, const CheckOptions &options) {
+  std::vector<Statement> &entries = file.back().body; // of the train block
+  auto counts = llvm::find_if(entries, [](const Statement &entry) {
+    return llvm::StringRef(entry.text).starts_with("microbatches");
+  });
+  if (counts == entries.end())
+    return;
+  Statement count = *counts;
+  entries.erase(counts);
+  if (Check(file, options).cutsRows())
+    entries.push_back(std::move(count));
 }
 
 Verdict check(const std::vector<Statement> &file, const CheckOptions &options) {

@@ -44,6 +44,10 @@ struct Verdict {
 /// f32.
 Verdict check(const std::vector<Statement> &file, const CheckOptions &options);
 
+/// Takes `microbatches` from a program that cannot be cut into them, as its rows depend on one
+/// another before the loss.
+void dropMicrobatches(std::vector<Statement> &file, const CheckOptions &options);
+
 /// The smallest program, by leaving out statements or putting simpler ones in their place, that
 /// still fails.
 std::vector<Statement> reduce(std::vector<Statement> file, const CheckOptions &options);

@@ -235,6 +235,13 @@ Program generate(uint64_t seed, bool foreign) {
     train.body.emplace_back(random.chance(0.5) ? "clip_norm = 0.01" : "clip_norm = 1.5");
   if (hasParameters && random.chance(0.5)) // a pattern that matches nothing is an error
     train.body.emplace_back("no_weight_decay = [\"*\"]");
+  static const std::vector<std::string> pipelines = {"gpipe", "1f1b", "interleaved", "zero-bubble"};
+  if (random.chance(0.4)) {
+    // More than there are rows now and then.
+    static const std::vector<std::string> counts = {"2", "3", "5", "8", "120"};
+    train.body.emplace_back("microbatches = " + random.pick(counts));
+    train.body.emplace_back("schedule = \"" + random.pick(pipelines) + "\"");
+  }
   file.push_back(std::move(train));
   const bool classes = loss == "cross_entropy";
   return {std::move(file),

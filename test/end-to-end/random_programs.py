@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Random programs, compiled: as placed, with everything on device 0, and without `@recompute`, they train to the same bytes.
+"""Random programs, compiled: as placed, with everything on device 0, and without `@recompute`, they train to the same bytes,
+on the calling thread and on workers.
 
   random_programs.py [--random build/bin/mp-random] [--seed N] [--count N]
 
@@ -10,20 +11,36 @@ are in it. The full number is --count 200.
 
 import concurrent.futures
 import os
+import re
 
 import harness
 
 
+def spread(text):
+    """Devices with workers, in turn on the cores there are."""
+    cores = sorted(os.sched_getaffinity(0))[:2]
+    count = 1 + max((int(number) for number in re.findall(r"@device\((\d+)\)", text)), default=0)
+    return ",".join(f"cpu:{cores[device % len(cores)]}" for device in range(count))
+
+
 def compile_and_run(settings, folder, name):
     """What the program gives: its parameters, losses and text; or what went wrong."""
-    built = harness.run([settings.mparc, "build", name + ".mp", "-o", name], folder, timeout=600)
+    build = [settings.mparc, "build", name + ".mp", "-o", name]
+    built = harness.run(build, folder, timeout=600)
+    if "cannot cut a batch into `microbatches`" in built.stderr:
+        built = harness.run(build + ["--microbatches", "1"], folder, timeout=600)
     if built.returncode != 0:
         return f"mparc build gives {built.returncode}: {built.stderr.strip()}"
-    done = harness.run(["./" + name, "--save", name + ".safetensors", "--dump-losses", name + ".losses"], folder)
+    results = []
+    for devices in ("cpu", spread(harness.read(os.path.join(folder, name + ".mp")).decode())):
+        done = harness.run(["./" + name, "--save", name + ".safetensors", "--dump-losses", name + ".losses",
+                            "--devices", devices], folder)
+        if done.returncode != 0:
+            return f"{name} on {devices} gives {done.returncode}: {done.stderr.strip()}"
+        results.append(tuple(harness.read(os.path.join(folder, name + suffix)) for suffix in (".safetensors", ".losses")) +
+                       (done.stdout,))
     os.remove(os.path.join(folder, name))
-    if done.returncode != 0:
-        return f"{name} gives {done.returncode}: {done.stderr.strip()}"
-    return tuple(harness.read(os.path.join(folder, name + suffix)) for suffix in (".safetensors", ".losses")) + (done.stdout,)
+    return results[0] if results[0] == results[1] else f"{name} differs on workers, {devices}"
 
 
 def test():

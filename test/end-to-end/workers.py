@@ -91,6 +91,15 @@ def test():
         for mapping in MAPPINGS if len(cores) > 1 else MAPPINGS[:1]:
             devices = re.sub(r"\d", lambda digit: str(cores[int(digit.group())]), mapping)
             failures.expect(train(settings, programs[name], name, devices)[0] == alone, f"{name} differs on {devices}")
+    # All on one device it is the same, too, for the same number of microbatches.
+    texts = [(f"{model}-{count}-alone", re.sub(r"@device\(\w\)", "@device(0)", MODELS[model]).format(
+        pipeline=f"microbatches = {count};")) for model, count in references if settings.full or model == "chain"]
+    for name, program in harness.build_all(settings, texts).items():
+        model, count, _ = name.split("-")
+        for devices in ("cpu", f"cpu:{cores[0]}"):
+            failures.expect(train(settings, program, name, devices)[0] == references[model, int(count)][0],
+                            f"{name} differs on {devices}")
+
     for (model, count), (_, losses) in references.items():
         for loss, other in zip(losses, next(each for (of, _), (_, each) in references.items() if of == model)):
             failures.expect(abs(loss - other) <= 1e-4 * abs(other), f"{model}: {count} microbatches give {loss}, not {other}")

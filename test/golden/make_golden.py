@@ -177,9 +177,15 @@ def train(program):
         skipped.append(0)
         losses = []
         for x, y in train_loader:
-            loss = criterion(model(x), y)
             optimizer.zero_grad()
-            (loss * scale.scale).backward()
+            loss = 0
+            # Each microbatch's own graph goes back before the next goes forward; of the losses, which are means, each
+            # counts as much as it has rows.
+            parts = min(program.microbatches, len(x))
+            for part, target in zip(x.tensor_split(parts), y.tensor_split(parts)):
+                share = criterion(model(part), target) * (len(part) / len(x))
+                (share * scale.scale).backward()
+                loss = loss + share.detach()
             taken = scale.unscale(model)
             skipped[-1] += not taken
             if gradients is None and taken:

@@ -41,6 +41,7 @@ class Program:
     clip_norm: float = None
     no_weight_decay: tuple = ()  # patterns of the parameters' names
     scales_loss: bool = False  # as torch.cuda.amp.GradScaler does
+    microbatches: int = 1  # whose gradients are accumulated, with the whole batch's divisor
 
 
 class Model(nn.Module):
@@ -764,6 +765,11 @@ def clipped():
                    seed=34, lr_schedule=linear, clip_norm=0.05)
 
 
+def accumulated():
+    return Program(wave(28, 20), 12, SUNSPOTS, test=0.2, optimizer=sgd(0.1, momentum=0.9), epochs=3, batch=48, seed=36,
+                   microbatches=5)
+
+
 def stepped():
     steps = schedule(lambda o, steps: torch.optim.lr_scheduler.StepLR(o, 30, gamma=0.5), warmup=5)
     return Program(wave(30, 12), 12, SUNSPOTS, test=0.2, optimizer=sgd(0.1, momentum=0.9, weight_decay=0.01), epochs=3,
@@ -864,7 +870,7 @@ PROGRAMS = {function.__name__: function for function in (
     article, article_sgd, digits, digits_sgd, defaults, in_order, momentum, batch_one, test_file, own_target, bce, l1,
     deep_gelu_tanh, layer_norm, no_bias, log_softmax, softmax, residual, twice, gated_unit, several_results, batch_norm,
     integers, activation_layers, element_wise, low_precision, half_precision, initialisers, embedding, padding, characters,
-    attention, attention_layers, transformer, llama, cnn, convolutions, averaged_squares, summed_squares, scheduled, clipped, stepped, gpt,
+    attention, attention_layers, transformer, llama, cnn, convolutions, averaged_squares, summed_squares, scheduled, clipped, accumulated, stepped, gpt,
     tied, tied_embedding, containers, own_loss)}
 
 # Parameters that are not drawn bit for bit: normal() is PyTorch's to 1e-6.

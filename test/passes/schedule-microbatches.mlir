@@ -38,3 +38,18 @@ mp.model @chain devices 2 {
     mp.return %l : !scalar
   }
 }
+
+// Tests that a device by itself takes microbatches, too: the bounds of its sums are those of several.
+// CHECK-LABEL: mp.model @alone
+// CHECK: mp.program @train
+// CHECK-SAME: mp.microbatches = 2 : i64
+// CHECK-SAME: mp.turns = [array<i64: 0, 0>, array<i64: 0, 1>]
+mp.model @alone devices 1 {
+  mp.training optimizer "sgd" {lr = 1.0e-3 : f64} loss "mse" epochs 1 batch 32 shuffle true seed 0 classes 0
+    data {} test_data {} microbatches 2 schedule "gpipe"
+  mp.program @train ["x", "target"] attributes {mp.rows_a_part = 64 : i64} {
+  ^bb0(%x: !row, %target: !row):
+    %l = mp.reduce sum %x [0, 1] {mp.device = 0 : i64, mp.accumulate} : !row -> !scalar
+    mp.return %l : !scalar
+  }
+}

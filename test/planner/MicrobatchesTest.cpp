@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <random>
 #include <set>
 
@@ -223,6 +224,14 @@ bool isRight(const Plan &plan, int64_t microbatches) {
   return true;
 }
 
+constexpr int kSeeds = 8;
+
+/// MPARC_RANDOM_SCHEDULES=100000 in the environment checks more than the 2,000 of every day.
+int schedulesOfOneSeed() {
+  const char *text = std::getenv("MPARC_RANDOM_SCHEDULES");
+  return (text ? std::max(std::atoi(text), kSeeds) : 2000) / kSeeds;
+}
+
 class RandomPlans : public testing::TestWithParam<int> {};
 
 TEST_P(RandomPlans, AreRightAndFaultsAreFound) {
@@ -230,7 +239,7 @@ TEST_P(RandomPlans, AreRightAndFaultsAreFound) {
   auto pick = [&](int64_t from, int64_t to) {
     return std::uniform_int_distribution<int64_t>(from, to)(random);
   };
-  for (int repeat = 0; repeat < 250; ++repeat) {
+  for (int repeat = 0; repeat < schedulesOfOneSeed(); ++repeat) {
     int64_t devices = pick(1, 4), visits = pick(1, 5), microbatches = pick(1, 5);
     std::vector<int64_t> visited;
     for (int64_t i = 0; i < visits; ++i)
@@ -272,6 +281,6 @@ TEST_P(RandomPlans, AreRightAndFaultsAreFound) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, RandomPlans, testing::Range(0, 8));
+INSTANTIATE_TEST_SUITE_P(Seeds, RandomPlans, testing::Range(0, kSeeds));
 
 } // namespace
