@@ -30,7 +30,7 @@ std::vector<std::pair<std::string, const Tensor *>> nameTensors(const Outcome &o
 
 void printOutcome(raw_ostream &out, const Outcome &outcome, StringRef program, int64_t realBytes,
                   bool values) {
-  for (auto [name, tensor] : nameTensors(outcome, program)) {
+  for (const auto &[name, tensor] : nameTensors(outcome, program)) {
     out << name;
     if (!values && !tensor->extents().empty()) {
       out << " [";
@@ -53,7 +53,7 @@ std::optional<int64_t> compareOutcome(raw_ostream &out, const Outcome &outcome, 
   int64_t compared = 0;
   bool agrees = true;
   llvm::StringSet<> known;
-  for (auto [name, tensor] : nameTensors(outcome, program)) {
+  for (const auto &[name, tensor] : nameTensors(outcome, program)) {
     known.insert(name);
     auto found = expected.find(name);
     if (found == expected.end())
@@ -102,9 +102,9 @@ std::string describeDifference(const Outcome &a, const Outcome &b, StringRef pro
   if (!onlyCommon && left.size() != right.size())
     return std::to_string(left.size()) + " results, and " + std::to_string(right.size());
   llvm::StringMap<const Tensor *> others;
-  for (auto [name, tensor] : right)
+  for (const auto &[name, tensor] : right)
     others[name] = tensor;
-  for (auto [name, tensor] : left) {
+  for (const auto &[name, tensor] : left) {
     const Tensor *other = others.lookup(name);
     if (!other && onlyCommon)
       continue;
