@@ -1,5 +1,6 @@
 // The schedule of a model as data: its stages, and their turns where devices have workers.
 #include "emit/PrintHead.h"
+#include "planner/StageMemory.h"
 #include "planner/Stages.h"
 
 #include "llvm/ADT/STLExtras.h"
@@ -70,6 +71,20 @@ static void printStages(const ModelIndex &index, llvm::raw_ostream &out) {
   out << "};\n";
 }
 
+static void printAccesses(StringRef list, ArrayRef<StageMemory> stages, bool writes,
+                          llvm::raw_ostream &out) {
+  out << "schedule." << list << " = {";
+  bool first = true;
+  for (auto [number, stage] : llvm::enumerate(stages))
+    for (const MemoryRange &range : writes ? stage.writes : stage.reads) {
+      out << (first ? "" : ", ") << "{" << number << ", " << range.device
+          << ", Region::" << stringifyRegionKind(range.region) << ", " << range.begin << ", "
+          << range.end << "}";
+      first = false;
+    }
+  out << "};\n";
+}
+
 /// How workers carry out a step.
 void printSchedule(const ModelIndex &index, llvm::raw_ostream &out) {
   ProgramOp train = index.train;
@@ -96,7 +111,15 @@ void printSchedule(const ModelIndex &index, llvm::raw_ostream &out) {
       first = false;
     }
   }
-  out << "};\nschedule.turns = make_turns(std::begin(turns), std::end(turns));\n";
+  out << "};\nschedule.turns = make_turns(std::begin(turns), std::end(turns));\n"
+         "// What stages read that others wrote, and what they write, which --check holds the "
+         "turns "
+         "to: stage,\n"
+         "// device, the first byte of a region, and the one after the last; of rows, a row.\n"
+         "using Region = MemoryAccess::Region;\n";
+  const std::vector<StageMemory> memory = findStageMemory(train);
+  printAccesses("reads", memory, false, out);
+  printAccesses("writes", memory, true, out);
 }
 
 } // namespace mparc::emit

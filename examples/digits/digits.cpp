@@ -200,6 +200,31 @@ ModelDescription Digits::describe() {
       {0, 0}, {1, 0, 0, 1}, {2, 0},  {3, 0, 1, 2}, {4, 0},  {5, 0},  {6, 0, 2, 3}, {7, 0},
       {8, 0}, {9, 0, 1, 4}, {10, 0}, {11, 0},      {12, 0}, {13, 0}, {14, 0},      {15, 0}};
   schedule.turns = make_turns(std::begin(turns), std::end(turns));
+  // What stages read that others wrote, and what they write, which --check holds the turns to:
+  // stage, device, the first byte of a region, and the one after the last; of rows, a row.
+  using Region = MemoryAccess::Region;
+  schedule.reads = {{0, 0, Region::parameters, 0, 66560},  {1, 0, Region::rows, 0, 1024},
+                    {2, 1, Region::parameters, 0, 131584}, {2, 1, Region::rows, 0, 1024},
+                    {3, 1, Region::rows, 2048, 2560},      {4, 2, Region::parameters, 0, 5160},
+                    {4, 2, Region::rows, 0, 512},          {5, 2, Region::parameters, 0, 5120},
+                    {5, 2, Region::rows, 512, 552},        {6, 2, Region::rows, 512, 1024},
+                    {7, 2, Region::rows, 0, 512},          {7, 2, Region::rows, 1024, 1064},
+                    {8, 1, Region::parameters, 0, 131072}, {8, 1, Region::rows, 1024, 1536},
+                    {8, 1, Region::rows, 2048, 2560},      {9, 1, Region::rows, 1024, 2048},
+                    {10, 1, Region::rows, 0, 1024},        {10, 1, Region::rows, 2560, 3072},
+                    {11, 0, Region::rows, 0, 2048},        {12, 2, Region::fixed, 0, 4},
+                    {13, 0, Region::gradients, 0, 66560},  {14, 1, Region::gradients, 0, 131584},
+                    {15, 2, Region::gradients, 0, 5184}};
+  schedule.writes = {{0, 0, Region::rows, 0, 1024},         {1, 1, Region::rows, 0, 1024},
+                     {2, 1, Region::rows, 2048, 2560},      {3, 2, Region::rows, 0, 512},
+                     {4, 2, Region::fixed, 0, 4},           {4, 2, Region::rows, 512, 556},
+                     {5, 2, Region::rows, 512, 1064},       {6, 1, Region::rows, 1024, 1536},
+                     {7, 2, Region::gradients, 0, 5160},    {8, 1, Region::rows, 1024, 2048},
+                     {8, 1, Region::rows, 2560, 3072},      {9, 0, Region::rows, 1024, 2048},
+                     {10, 1, Region::gradients, 0, 131584}, {11, 0, Region::gradients, 0, 66560},
+                     {11, 0, Region::rows, 2048, 3072},     {12, 2, Region::fixed, 0, 4},
+                     {13, 0, Region::parameters, 0, 66560}, {14, 1, Region::parameters, 0, 131584},
+                     {15, 2, Region::parameters, 0, 5184}};
   return description;
 }
 

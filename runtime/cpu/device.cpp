@@ -3,6 +3,7 @@
 #include "mpar/errors.h"
 
 #include <omp.h>
+#include <sched.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -154,6 +155,22 @@ Mapping map_zeroed(int index, int64_t bytes) {
   return {begin + before, wanted};
 }
 
+/// The cores that this process may run on, again and again.
+std::vector<int> cores_in_turn(int count) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  std::vector<int> all, cores;
+  if (sched_getaffinity(0, sizeof set, &set) == 0)
+    for (int core = 0; core < CPU_SETSIZE; ++core)
+      if (CPU_ISSET(core, &set))
+        all.push_back(core);
+  if (all.empty())
+    fail("the cores that this process may run on are not known");
+  for (int index = 0; index < count; ++index)
+    cores.push_back(all[static_cast<size_t>(index) % all.size()]);
+  return cores;
+}
+
 } // namespace
 
 std::vector<int> parse_devices(const std::string &devices, int count) {
@@ -244,8 +261,10 @@ int64_t Device::thread_bytes() const {
 
 Machine::Machine(const std::string &devices, int threads,
                  const std::vector<DeviceDescription> &descriptions, int optimizer_slots,
-                 int64_t largest_batch)
+                 int64_t largest_batch, bool apart)
     : cores_(parse_devices(devices, static_cast<int>(descriptions.size()))), threads_(threads) {
+  if (apart && cores_.empty())
+    cores_ = cores_in_turn(static_cast<int>(descriptions.size()));
   if (threads < 1 || threads > largest_thread_count)
     fail("threads: " + std::to_string(threads) + " is not in 1 to " +
          std::to_string(largest_thread_count));
@@ -261,9 +280,12 @@ Machine::Machine(const std::string &devices, int threads,
     available -= bytes;
   }
   for (size_t index = 0; index < descriptions.size(); ++index)
-    devices_.push_back(
-        std::make_unique<Device>(static_cast<int>(index), cores_.empty() ? 0 : cores_[index],
-                                 descriptions[index], optimizer_slots, largest_batch, threads));
+    devices_.push_back(std::make_unique<Device>(static_cast<int>(index),
+                                                apart            ? static_cast<int>(index)
+                                                : cores_.empty() ? 0
+                                                                 : cores_[index],
+                                                descriptions[index], optimizer_slots, largest_batch,
+                                                threads));
   if (threads > 1) {
     make_shares(largest_batch);
 #pragma omp parallel num_threads(threads)

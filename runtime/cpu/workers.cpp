@@ -115,7 +115,7 @@ RowRange rows_of_microbatch(int64_t rows, int microbatch, int microbatches) {
 
 class Workers::Impl {
 public:
-  Impl(const std::vector<int> &cores, const Schedule &schedule);
+  Impl(const std::vector<int> &cores, const Schedule &schedule, bool apart);
   ~Impl() { end(); }
   void run(Work work, void *context, int64_t rows);
   void set_timeout(double seconds, std::function<void(const std::string &)> stalled) {
@@ -154,7 +154,7 @@ private:
   void fail_with_current();
 
   const Schedule &schedule_;
-  std::vector<int> cores_; // by device
+  std::vector<size_t> worker_of_; // by device
   double timeout_ = default_timeout;
   std::function<void(const std::string &)> stalled_;
   std::vector<int64_t> turns_a_step_; // by device
@@ -187,19 +187,20 @@ static void pin(pthread_t thread, int core) {
     fail("`cpu:" + std::to_string(core) + "`: this process may not run on a core of that number");
 }
 
-Workers::Impl::Impl(const std::vector<int> &cores, const Schedule &schedule)
-    : schedule_(schedule), cores_(cores), turns_a_step_(cores.size()),
-      counters_(new Counter[cores.size()]) {
-  for (int core : cores)
-    if (std::none_of(workers_.begin(), workers_.end(),
-                     [core](const Worker &worker) { return worker.core == core; }))
+Workers::Impl::Impl(const std::vector<int> &cores, const Schedule &schedule, bool apart)
+    : schedule_(schedule), turns_a_step_(cores.size()), counters_(new Counter[cores.size()]) {
+  for (int core : cores) {
+    const auto same = std::find_if(workers_.begin(), apart ? workers_.begin() : workers_.end(),
+                                   [core](const Worker &worker) { return worker.core == core; });
+    const bool known = !apart && same != workers_.end();
+    worker_of_.push_back(known ? static_cast<size_t>(same - workers_.begin()) : workers_.size());
+    if (!known)
       workers_.push_back({core, {}, {}});
+  }
   for (size_t index = 0; index < schedule.turns.size(); ++index) {
     const int device = schedule.stages[schedule.turns[index].stage].device;
     ++turns_a_step_[device];
-    for (Worker &worker : workers_)
-      if (worker.core == cores[device])
-        worker.turns.push_back(index);
+    workers_[worker_of_[device]].turns.push_back(index);
   }
   pin(pthread_self(), workers_.front().core);
   try {
@@ -279,13 +280,11 @@ const Turn &Workers::Impl::turn_of(const Turn::Wait &wait) const {
 
 const Turn *Workers::Impl::current(int device) const {
   std::vector<int64_t> done;
-  for (size_t other = 0; other < cores_.size(); ++other)
+  for (size_t other = 0; other < worker_of_.size(); ++other)
     done.push_back(finished(static_cast<int>(other)));
-  for (const Worker &worker : workers_)
-    if (worker.core == cores_[device])
-      for (size_t index : worker.turns)
-        if (--done[schedule_.stages[schedule_.turns[index].stage].device] < 0)
-          return &schedule_.turns[index];
+  for (size_t index : workers_[worker_of_[device]].turns)
+    if (--done[schedule_.stages[schedule_.turns[index].stage].device] < 0)
+      return &schedule_.turns[index];
   return nullptr;
 }
 
@@ -299,7 +298,7 @@ const Turn::Wait *Workers::Impl::open_wait(const Turn &turn) const {
 std::string Workers::Impl::where_stands(int device) const {
   std::string text;
   // As often as there are devices: then it has come back to one.
-  for (size_t hops = 0; hops < cores_.size(); ++hops) {
+  for (size_t hops = 0; hops < worker_of_.size(); ++hops) {
     const Turn *turn = current(device);
     if (!turn)
       return text + "the worker of device " + std::to_string(device) + " has finished the step";
@@ -371,7 +370,7 @@ void Workers::Impl::run(Work work, void *context, int64_t rows) {
     patience.wait();
     if (patience.is_over(timeout_)) {
       std::string line = "the step has waited " + seconds_text(timeout_) + " s for its last turns";
-      for (size_t device = 0; device < cores_.size(); ++device)
+      for (size_t device = 0; device < worker_of_.size(); ++device)
         if (finished(static_cast<int>(device)) < turns_a_step_[device]) {
           line += "; " + where_stands(static_cast<int>(device));
           break;
@@ -383,8 +382,8 @@ void Workers::Impl::run(Work work, void *context, int64_t rows) {
     std::rethrow_exception(thrown_);
 }
 
-Workers::Workers(const std::vector<int> &cores, const Schedule &schedule)
-    : impl_(std::make_unique<Impl>(cores, schedule)) {}
+Workers::Workers(const std::vector<int> &cores, const Schedule &schedule, bool apart)
+    : impl_(std::make_unique<Impl>(cores, schedule, apart)) {}
 Workers::~Workers() = default;
 
 void Workers::run(Work work, void *context, int64_t rows) { impl_->run(work, context, rows); }

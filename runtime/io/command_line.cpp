@@ -307,6 +307,9 @@ std::optional<int> parse_command_line(int argc, char **argv, const ModelDescript
                        shortest(default_timeout) + ")")
         ->check(above_zero())
         ->group("Running");
+    app.add_flag("--check", options.check,
+                 "Check that whatever workers share is ordered: slow, for finding faults")
+        ->group("Running");
     app.add_flag("--quiet", options.quiet, "Print nothing but errors")->group("Running");
     app.parse(argc, argv);
     check_together(model, options);

@@ -50,7 +50,8 @@ Model::Model(ModelDescription description, const Settings &settings)
       schedule_(settings.schedule.value_or(description_.training.schedule)),
       largest_batch_(choose_batch(settings.batch, description_.training.batch)),
       machine_(settings.devices, settings.threads, description_.devices,
-               optimizer_slots(optimizer_), largest_batch_) {
+               optimizer_slots(optimizer_), largest_batch_,
+               settings.check && !description_.schedule.turns.empty()) {
   for (const ParameterDescription &parameter : description_.parameters) {
     bool placed = parameter.device >= 0 && parameter.device < machine_.count();
     if (!placed || parameter.offset < 0 ||
@@ -60,7 +61,12 @@ Model::Model(ModelDescription description, const Settings &settings)
   }
   if (!machine_.cores().empty()) {
     machine_.make_slots(description_.schedule, largest_batch_);
-    workers_ = std::make_unique<Workers>(machine_.cores(), description_.schedule);
+    const bool check = settings.check && !description_.schedule.turns.empty();
+    if (check)
+      checker_ = std::make_unique<TurnChecker>(machine_, description_.schedule);
+    workers_ = std::make_unique<Workers>(machine_.cores(), description_.schedule, check);
+    if (check)
+      workers_->observe(*checker_);
     workers_->set_timeout(settings.timeout);
   }
   initialize(settings.seed.value_or(description_.training.seed));

@@ -296,7 +296,8 @@ void train_and_report(Model &model, const Data &data, const TrainingSettings &se
 // Turns are what workers carry out: where they are to be seen and the calling thread works all
 // devices, it does so as their one worker.
 std::string choose_devices(const ModelDescription &description, const Options &options) {
-  const bool turns = !description.schedule.turns.empty() && !options.trace.empty();
+  const bool turns =
+      !description.schedule.turns.empty() && !options.trace.empty() && !options.check;
   const bool alone =
       parse_devices(options.devices, static_cast<int>(description.devices.size())).empty();
   if (!turns || !alone || options.threads > 1)
@@ -343,6 +344,7 @@ void run(const ModelDescription &description, ModelFactory make, const Options &
   Settings model_settings;
   model_settings.devices = choose_devices(description, options);
   model_settings.threads = options.threads;
+  model_settings.check = options.check;
   model_settings.timeout = options.timeout;
   model_settings.batch = std::min(settings.batch, most_rows);
   model_settings.seed = settings.seed;

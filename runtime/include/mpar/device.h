@@ -129,10 +129,12 @@ public:
   /// them, one a device (a worker pinned to core K each). Other forms are refused by name.
   /// `threads`: those that share out the rows of a batch or, where they do not, the work of each
   /// kernel, 1 to 1024. Fails, naming the device and its bytes, where the arenas together need more
-  /// memory than the system, or the control group the process runs in, has left.
+  /// memory than the system, or the control group the process runs in, has left. `apart`: no two
+  /// devices share memory or a worker, and each has one; where `devices` names no cores, on those
+  /// of this process in turn.
   Machine(const std::string &devices, int threads,
           const std::vector<DeviceDescription> &descriptions, int optimizer_slots,
-          int64_t largest_batch);
+          int64_t largest_batch, bool apart = false);
 
   int count() const { return static_cast<int>(devices_.size()); }
   Device &device(int index) { return *devices_[index]; }

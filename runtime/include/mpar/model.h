@@ -1,6 +1,7 @@
 // What an emitted program is to the runtime: a description and three functions.
 #pragma once
 
+#include "mpar/check.h"
 #include "mpar/device.h"
 #include "mpar/learning_rate.h"
 #include "mpar/loss_scaling.h"
@@ -132,6 +133,7 @@ struct Settings {
   OptimizerSettings optimizer;  // kind none: what the program says
   std::optional<LearningRateSchedule> schedule; // none: what the program says
   double timeout = default_timeout;             // seconds a worker waits for another; see Workers
+  bool check = false; // turns are held to what the schedule claims; see TurnChecker
 };
 
 /// The base of every emitted model: owns devices, parameters and the optimiser's state. Not
@@ -209,6 +211,7 @@ private:
   LossScaling loss_scaling_;
   Generator generator_;
   Machine machine_;
+  std::unique_ptr<TurnChecker> checker_;
   std::unique_ptr<Workers> workers_;
 };
 

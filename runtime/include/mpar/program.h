@@ -33,6 +33,7 @@ struct Options {
   std::string history, plot;
   std::string trace, dump_losses, dump_gradients;
   int64_t benchmark_steps = 0;
+  bool check = false;
   bool quiet = false;
 };
 

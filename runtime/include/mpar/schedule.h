@@ -21,6 +21,15 @@ struct StageDescription {
   int64_t fixed_bytes = 0; // and however many rows there are
 };
 
+/// Bytes of a device's arena that a stage reads, of what other stages have written, or writes.
+struct MemoryAccess {
+  enum class Region { parameters, gradients, fixed, rows };
+  int stage;
+  int device;
+  Region region;
+  int64_t begin, end; // bytes into the region; of `rows`, a row
+};
+
 /// A stage's work on one microbatch (0 for what is done once), and what it waits for: on each of
 /// some devices so many turns, of those in its own order, to have finished.
 struct Turn {
@@ -40,6 +49,7 @@ struct Schedule {
   int64_t part_rows = 0; // a microbatch is worked through so many rows at a time; 0: all at once
   std::vector<StageDescription> stages;
   std::vector<Turn> turns; // in one order of all devices
+  std::vector<MemoryAccess> reads, writes;
 };
 
 /// A turn as an emitted program lists it, with one of the things it waits for; a turn that waits
@@ -92,9 +102,9 @@ constexpr double default_timeout = 300;
 class Workers {
 public:
   /// `cores`: of each logical device, the core that works it; devices of one core share a thread.
-  /// Fails where the machine has no such core for this process. `schedule` must outlive the
-  /// workers.
-  Workers(const std::vector<int> &cores, const Schedule &schedule);
+  /// `apart`: they do not, though cores may have several then. Fails where the machine has no such
+  /// core for this process. `schedule` must outlive the workers.
+  Workers(const std::vector<int> &cores, const Schedule &schedule, bool apart = false);
   Workers(const Workers &) = delete;
   Workers &operator=(const Workers &) = delete;
   ~Workers();

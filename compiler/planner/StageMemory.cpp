@@ -1,0 +1,117 @@
+// Collects the places of what a stage's operations read and write.
+#include "planner/StageMemory.h"
+#include "planner/Stages.h"
+#include "planner/Streams.h"
+
+#include "llvm/ADT/STLExtras.h"
+
+#include <algorithm>
+#include <tuple>
+
+using namespace mlir;
+
+namespace mparc::mp {
+
+static bool countsFloats(RegionKind region) {
+  return region == RegionKind::parameters || region == RegionKind::gradients;
+}
+
+static MemoryRange rangeOf(int64_t device, BufferAttr place, Type type) {
+  int64_t each = getElementBytes(getElementTypeOrSelf(type));
+  int64_t begin = place.getOffset() * (countsFloats(place.getRegion()) ? 4 : 1);
+  return {device, place.getRegion(), begin, begin + getElementCount(type).count * each};
+}
+
+/// Sorts ranges and joins those that touch.
+static void join(std::vector<MemoryRange> &ranges) {
+  auto key = [](const MemoryRange &range) {
+    return std::tuple(range.device, range.region, range.begin, range.end);
+  };
+  llvm::sort(ranges, [&](const auto &a, const auto &b) { return key(a) < key(b); });
+  std::vector<MemoryRange> joined;
+  for (const MemoryRange &range : ranges) {
+    if (range.begin == range.end)
+      continue;
+    if (!joined.empty() && joined.back().device == range.device &&
+        joined.back().region == range.region && range.begin <= joined.back().end)
+      joined.back().end = std::max(joined.back().end, range.end);
+    else
+      joined.push_back(range);
+  }
+  ranges = std::move(joined);
+}
+
+namespace {
+
+class Collector {
+public:
+  explicit Collector(ModelOp model) : model(model) {
+    for (auto parameter : model.getOps<ParameterOp>())
+      parameters[parameter.getSymNameAttr()] = parameter;
+  }
+  StageMemory collect(ArrayRef<Operation *> stage);
+
+private:
+  MemoryRange rangeOfParameter(Attribute name) {
+    ParameterOp parameter = parameters.lookup(name);
+    return rangeOf(getDevice(parameter).value_or(0), parameter->getAttrOfType<BufferAttr>(kBuffer),
+                   parameter.getTensorType());
+  }
+  void read(Operation *op, Value operand, StageMemory &memory);
+
+  ModelOp model;
+  DenseMap<Attribute, ParameterOp> parameters;
+};
+
+} // namespace
+
+void Collector::read(Operation *op, Value operand, StageMemory &memory) {
+  while (auto reshape = operand.getDefiningOp<ReshapeOp>())
+    operand = reshape.getInput();
+  Operation *source = operand.getDefiningOp();
+  if (auto parameter = dyn_cast_or_null<ReadOp>(source)) {
+    memory.reads.push_back(rangeOfParameter(parameter.getParameterAttr().getAttr()));
+    return;
+  }
+  if (!source || !isInstruction(source) || source->getAttr(kStage) == op->getAttr(kStage))
+    return;
+  if (BufferAttr place = getPlace(operand); place && place.getRegion() != RegionKind::input)
+    memory.reads.push_back(rangeOf(getDevice(source).value_or(0), place, operand.getType()));
+}
+
+StageMemory Collector::collect(ArrayRef<Operation *> stage) {
+  StageMemory memory;
+  for (Operation *op : stage) {
+    // Operations that each reader makes anew read their operands in its place.
+    op->walk([&](Operation *inner) {
+      for (Value operand : inner->getOperands())
+        if (operand.getParentBlock() == op->getBlock())
+          read(op, operand, memory);
+    });
+    for (Value result : op->getResults())
+      if (BufferAttr place = getPlace(result); place && place.getRegion() != RegionKind::input)
+        memory.writes.push_back(rangeOf(getDevice(op).value_or(0), place, result.getType()));
+    if (auto assign = dyn_cast<AssignOp>(op))
+      memory.writes.push_back(rangeOfParameter(assign.getParameterAttr().getAttr()));
+    if (isa<UpdateOp>(op)) {
+      int64_t device = getDevice(op).value_or(0);
+      auto entry = cast<DictionaryAttr>(model->getAttrOfType<ArrayAttr>("mp.devices")[device]);
+      int64_t bytes = 4 * entry.getAs<IntegerAttr>("trained_floats").getInt();
+      memory.reads.push_back({device, RegionKind::gradients, 0, bytes});
+      memory.writes.push_back({device, RegionKind::parameters, 0, bytes});
+    }
+  }
+  join(memory.reads);
+  join(memory.writes);
+  return memory;
+}
+
+std::vector<StageMemory> findStageMemory(ProgramOp program) {
+  Collector collector(program->getParentOfType<ModelOp>());
+  std::vector<StageMemory> stages;
+  for (const std::vector<Operation *> &stage : groupByStage(program))
+    stages.push_back(collector.collect(stage));
+  return stages;
+}
+
+} // namespace mparc::mp

@@ -1,0 +1,27 @@
+// Which bytes of which arena a stage reads and writes.
+#pragma once
+
+#include "dialect/MpDialect.h"
+
+#include <cstdint>
+#include <vector>
+
+namespace mparc::mp {
+
+/// Bytes [begin, end) of a region of a device's arena; of `rows`, a row.
+struct MemoryRange {
+  int64_t device;
+  RegionKind region;
+  int64_t begin, end;
+};
+
+struct StageMemory {
+  std::vector<MemoryRange> reads;  // of what other stages have written
+  std::vector<MemoryRange> writes; // its own values, those that no other stage reads included
+};
+
+/// The memory of each stage of a planned program that has been divided, ranges that touch one
+/// another as one. Inputs are in no arena.
+std::vector<StageMemory> findStageMemory(ProgramOp program);
+
+} // namespace mparc::mp

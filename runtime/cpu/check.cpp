@@ -1,0 +1,262 @@
+// The proof that a schedule orders what it touches, and the traps laid for what it does not say.
+#include "mpar/check.h"
+
+#include "mpar/errors.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <thread>
+
+namespace mpar {
+
+namespace {
+
+using When = StageDescription::When;
+using Region = MemoryAccess::Region;
+
+constexpr uint32_t poison = 0x7fa5a5a5; // a signalling NaN, as f32 and, in its upper half, as bf16
+constexpr int longest_delay = 200;      // microseconds
+
+/// Bytes of an arena that a turn touches.
+struct Touch {
+  size_t turn;
+  const std::byte *begin, *end;
+  bool writes;
+  int slot; // that its microbatch has; -1: it is no activation of one
+};
+
+using Intervals = std::vector<std::pair<int64_t, int64_t>>;
+
+/// `all` without `taken`.
+Intervals subtract(const Intervals &all, const Intervals &taken) {
+  Intervals left = all;
+  for (const auto &[begin, end] : taken) {
+    Intervals next;
+    for (const auto &[from, to] : left) {
+      if (from < std::min(to, begin))
+        next.push_back({from, std::min(to, begin)});
+      if (std::max(from, end) < to)
+        next.push_back({std::max(from, end), to});
+    }
+    left = std::move(next);
+  }
+  return left;
+}
+
+void fill(std::byte *begin, const std::byte *end) {
+  for (; end - begin >= static_cast<ptrdiff_t>(sizeof poison); begin += sizeof poison)
+    std::memcpy(begin, &poison, sizeof poison);
+}
+
+bool holds_poison(const std::byte *begin, const std::byte *end) {
+  for (uint32_t word; end - begin >= static_cast<ptrdiff_t>(sizeof word); begin += sizeof word) {
+    std::memcpy(&word, begin, sizeof word);
+    if (word == poison)
+      return true;
+  }
+  return false;
+}
+
+} // namespace
+
+TurnChecker::TurnChecker(Machine &machine, const Schedule &schedule)
+    : machine_(machine), schedule_(schedule),
+      finished_(new std::atomic<int64_t>[static_cast<size_t>(machine.count())]) {
+  for (int device = 0; device < machine.count(); ++device)
+    delays_.emplace_back(static_cast<unsigned>(device) + 1);
+  make_clocks();
+  prove();
+  find_dying();
+}
+
+int TurnChecker::device_of(size_t turn) const {
+  return schedule_.stages[schedule_.turns[turn].stage].device;
+}
+
+void TurnChecker::make_clocks() {
+  const auto devices = static_cast<size_t>(machine_.count());
+  std::vector<std::vector<size_t>> turns(devices); // by device
+  for (size_t turn = 0; turn < schedule_.turns.size(); ++turn) {
+    const int own = device_of(turn);
+    std::vector<int64_t> clock(devices, 0);
+    auto join = [&](size_t other) {
+      for (size_t device = 0; device < devices; ++device)
+        clock[device] = std::max(clock[device], clocks_[other][device]);
+      int64_t &known = clock[static_cast<size_t>(device_of(other))];
+      known = std::max(known, numbers_[other] + 1);
+    };
+    if (!turns[own].empty())
+      join(turns[own].back());
+    for (const Turn::Wait &wait : schedule_.turns[turn].waits) {
+      if (wait.turns < 1 || wait.turns > static_cast<int64_t>(turns[wait.device].size()))
+        fail(describe(turn) + " waits for turn " + std::to_string(wait.turns) + " of device " +
+             std::to_string(wait.device) + ", which does not come before it");
+      join(turns[wait.device][static_cast<size_t>(wait.turns - 1)]);
+    }
+    numbers_.push_back(static_cast<int64_t>(turns[own].size()));
+    clocks_.push_back(std::move(clock));
+    turns[own].push_back(turn);
+  }
+}
+
+bool TurnChecker::ordered(size_t earlier, size_t later) const {
+  return clocks_[later][static_cast<size_t>(device_of(earlier))] > numbers_[earlier];
+}
+
+size_t TurnChecker::turn_of(int stage, int microbatch) const {
+  for (size_t turn = 0; turn < schedule_.turns.size(); ++turn)
+    if (schedule_.turns[turn].stage == stage && schedule_.turns[turn].microbatch == microbatch)
+      return turn;
+  return schedule_.turns.size();
+}
+
+void TurnChecker::prove() {
+  std::vector<std::vector<Touch>> touches(static_cast<size_t>(machine_.count())); // by device
+  for (size_t number = 0; number < schedule_.turns.size(); ++number) {
+    const Turn &turn = schedule_.turns[number];
+    const bool during = schedule_.stages[turn.stage].when == When::during;
+    for (const auto *list : {&schedule_.reads, &schedule_.writes})
+      for (const MemoryAccess &access : *list) {
+        if (access.stage != turn.stage)
+          continue;
+        std::vector<Touch> &all = touches[static_cast<size_t>(access.device)];
+        const Device &device = machine_.device(access.device);
+        const bool writes = list == &schedule_.writes;
+        auto add = [&](const std::byte *base, int slot) {
+          all.push_back({number, base + access.begin, base + access.end, writes, slot});
+        };
+        if (access.region == Region::parameters)
+          add(reinterpret_cast<const std::byte *>(device.parameters()), -1);
+        else if (access.region == Region::gradients)
+          add(reinterpret_cast<const std::byte *>(device.gradients()), -1);
+        else if (access.region == Region::fixed)
+          add(device.fixed<std::byte>(0), -1);
+        else if (!during)
+          all.push_back({number, device.rows<std::byte>(access.begin),
+                         device.rows<std::byte>(access.end), writes, -1});
+        else
+          for (int64_t part = 0; part < machine_.parts_a_microbatch(); ++part) {
+            const Device &view = machine_.slot(access.device, turn.microbatch, part);
+            all.push_back({number, view.rows<std::byte>(access.begin),
+                           view.rows<std::byte>(access.end), writes,
+                           static_cast<int>(turn.microbatch % device.description().slots)});
+          }
+      }
+  }
+  for (size_t device = 0; device < touches.size(); ++device) {
+    const std::string where = " on device " + std::to_string(device);
+    for (size_t later = 0; later < touches[device].size(); ++later)
+      for (size_t earlier = 0; earlier < later; ++earlier) {
+        const Touch &one = touches[device][earlier], &other = touches[device][later];
+        if (one.turn == other.turn || ordered(one.turn, other.turn))
+          continue;
+        if ((one.writes || other.writes) && one.begin < other.end && other.begin < one.end)
+          fail(describe(other.turn) + (other.writes ? " writes what " : " reads what ") +
+               describe(one.turn) + (one.writes ? " writes" : " reads") + where +
+               ", and nothing orders one after the other");
+        if (one.slot >= 0 && one.slot == other.slot &&
+            schedule_.turns[one.turn].microbatch != schedule_.turns[other.turn].microbatch)
+          fail(describe(other.turn) + " takes over memory" + where + " that " + describe(one.turn) +
+               " still has, and nothing orders one after the other");
+      }
+  }
+}
+
+void TurnChecker::find_dying() {
+  dying_.resize(schedule_.stages.size());
+  for (int device = 0; device < machine_.count(); ++device) {
+    auto of = [&](const std::vector<MemoryAccess> &list, size_t stage) {
+      Intervals found;
+      for (const MemoryAccess &access : list)
+        if (access.stage == static_cast<int>(stage) && access.device == device &&
+            access.region == Region::rows)
+          found.push_back({access.begin, access.end});
+      return found;
+    };
+    Intervals live; // read by later stages, from the last one back
+    for (size_t stage = schedule_.stages.size(); stage-- > 0;) {
+      if (schedule_.stages[stage].when != When::during)
+        continue;
+      const Intervals reads = of(schedule_.reads, stage), writes = of(schedule_.writes, stage);
+      Intervals touched = reads;
+      touched.insert(touched.end(), writes.begin(), writes.end());
+      if (Intervals dead = subtract(touched, live); !dead.empty())
+        dying_[stage].push_back({device, std::move(dead)});
+      live = subtract(live, writes);
+      live.insert(live.end(), reads.begin(), reads.end());
+    }
+  }
+  // What another device may still be reading stays as it is.
+  for (size_t stage = 0; stage < dying_.size(); ++stage)
+    for (Dying &dying : dying_[stage])
+      for (const auto *list : {&schedule_.reads, &schedule_.writes})
+        for (const MemoryAccess &access : *list) {
+          if (access.device != dying.device || access.region != Region::rows ||
+              access.stage >= static_cast<int>(stage) ||
+              schedule_.stages[access.stage].when != When::during)
+            continue;
+          for (int microbatch = 0; microbatch < schedule_.microbatches; ++microbatch)
+            if (!ordered(turn_of(access.stage, microbatch),
+                         turn_of(static_cast<int>(stage), microbatch)))
+              dying.intervals = subtract(dying.intervals, {{access.begin, access.end}});
+        }
+}
+
+int64_t TurnChecker::rows_of_part(int microbatch, int64_t part) const {
+  const int64_t rows = rows_of_microbatch(rows_, microbatch, schedule_.microbatches).count;
+  const int64_t most = schedule_.part_rows > 0 ? schedule_.part_rows : rows;
+  return std::max<int64_t>(0, std::min(most, rows - part * most));
+}
+
+void TurnChecker::begin_step(int64_t rows) {
+  rows_ = rows;
+  for (int device = 0; device < machine_.count(); ++device) {
+    finished_[static_cast<size_t>(device)] = 0;
+    const Device &whole = machine_.device(device);
+    fill(whole.rows<std::byte>(0), whole.rows<std::byte>(whole.description().row_bytes));
+  }
+}
+
+void TurnChecker::begin(size_t number) {
+  const Turn &turn = schedule_.turns[number];
+  const int own = device_of(number);
+  std::mt19937 &random = delays_[static_cast<size_t>(own)];
+  if (random() % 2 == 0)
+    std::this_thread::sleep_for(
+        std::chrono::microseconds(random() % static_cast<unsigned>(longest_delay)));
+  for (size_t device = 0; device < clocks_[number].size(); ++device)
+    if (finished_[device].load(std::memory_order_relaxed) < clocks_[number][device])
+      fail(describe(number) + " began when device " + std::to_string(device) + " had finished " +
+           std::to_string(finished_[device]) + " turns, not the " +
+           std::to_string(clocks_[number][device]) + " that its waits are for");
+  if (schedule_.stages[turn.stage].when != When::during)
+    return;
+  for (const MemoryAccess &access : schedule_.reads) {
+    if (access.stage != turn.stage || access.region != Region::rows)
+      continue;
+    for (int64_t part = 0; part < machine_.parts_a_microbatch(); ++part) {
+      const Device &view = machine_.slot(access.device, turn.microbatch, part);
+      // Values lie close to one another only where the part is as large as it can be.
+      const int64_t room = view.rows<std::byte>(1) - view.rows<std::byte>(0);
+      if (rows_of_part(turn.microbatch, part) == room &&
+          holds_poison(view.rows<std::byte>(access.begin), view.rows<std::byte>(access.end)))
+        fail(describe(number) + " reads memory on device " + std::to_string(access.device) +
+             " that nothing has written");
+    }
+  }
+}
+
+void TurnChecker::end(size_t number) {
+  const Turn &turn = schedule_.turns[number];
+  if (schedule_.stages[turn.stage].when == When::during)
+    for (const Dying &dying : dying_[static_cast<size_t>(turn.stage)])
+      for (int64_t part = 0; part < machine_.parts_a_microbatch(); ++part) {
+        const Device &view = machine_.slot(dying.device, turn.microbatch, part);
+        for (const auto &[begin, end] : dying.intervals)
+          fill(view.rows<std::byte>(begin), view.rows<std::byte>(end));
+      }
+  finished_[static_cast<size_t>(device_of(number))].fetch_add(1, std::memory_order_relaxed);
+}
+
+} // namespace mpar

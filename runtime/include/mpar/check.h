@@ -1,0 +1,67 @@
+// Holds a run to what its schedule claims: nothing is read or written that nothing orders.
+#pragma once
+
+#include "mpar/device.h"
+#include "mpar/schedule.h"
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace mpar {
+
+/// Checks the turns of workers, each device of which must have one of its own (`Machine` and
+/// `Workers` are to be made with `apart`).
+///
+/// When it is made, it proves by vector clocks over the waits that of any two turns that touch the
+/// same bytes, one of them writing, one is ordered before the other, and that a microbatch takes
+/// over memory only after all that another did there. While turns are carried out, it delays them
+/// at random, looks whether what a turn counts on has truly been finished, fills activations that
+/// nothing reads any more with signalling NaN, and refuses a turn that would read such.
+class TurnChecker final : public TurnObserver {
+public:
+  /// Fails, naming both turns and their places in the source, where nothing orders two. Machine and
+  /// schedule must outlive the checker.
+  TurnChecker(Machine &machine, const Schedule &schedule);
+
+  void begin_step(int64_t rows) override;
+  void begin(size_t turn) override;
+  void end(size_t turn) override;
+
+private:
+  using Interval = std::pair<int64_t, int64_t>; // bytes a row
+  /// What of a device's activations a stage is the last to touch in its microbatch.
+  struct Dying {
+    int device;
+    std::vector<Interval> intervals;
+  };
+
+  void make_clocks();
+  void prove();
+  void find_dying();
+  /// Whether a turn has surely finished when another one begins.
+  bool ordered(size_t earlier, size_t later) const;
+  int device_of(size_t turn) const;
+  /// The turn of a stage, for the same microbatch.
+  size_t turn_of(int stage, int microbatch) const;
+  std::string describe(size_t turn) const {
+    return describe_turn(schedule_, schedule_.turns[turn]);
+  }
+  /// Rows of a part of a microbatch in this step.
+  int64_t rows_of_part(int microbatch, int64_t part) const;
+
+  Machine &machine_;
+  const Schedule &schedule_;
+  std::vector<int64_t> numbers_;             // by turn: which of its device's it is
+  std::vector<std::vector<int64_t>> clocks_; // by turn and device: turns surely finished before it
+  std::vector<std::vector<Dying>> dying_;    // by stage
+  std::vector<std::mt19937> delays_;         // by device
+  std::unique_ptr<std::atomic<int64_t>[]> finished_; // by device, in this step
+  int64_t rows_ = 0;
+};
+
+} // namespace mpar

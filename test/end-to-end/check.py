@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+"""--check finds every wait that is missing: of the article's program, under each schedule, any one wait is taken out of the
+emitted table of turns, and the run says which two operations nothing orders. What is whole trains to the same bytes with
+--check as without.
+
+  check.py
+"""
+
+import os
+import re
+import subprocess
+
+import harness
+
+ARTICLE = os.path.join(harness.ROOT, "examples", "autoencoder", "autoencoder.mp")
+SCHEDULES = ("gpipe", "1f1b")
+TWO = r"[a-z]+_.*\(\w+\.mp:\d+\).* [a-z]+_.*\(\w+\.mp:\d+\).*, and nothing orders one after the other"
+
+# Takes out each wait of the emitted description in turn, and prints what the checker says; the whole one first.
+EACH = """
+#include "%s.h"
+
+#include "mpar/check.h"
+#include "mpar/errors.h"
+
+#include <cstdio>
+
+static void check(const mpar::ModelDescription &model, const mpar::Schedule &schedule) {
+  mpar::Machine machine("cpu", 1, model.devices, 2, model.training.batch, true);
+  machine.make_slots(schedule, model.training.batch);
+  try {
+    mpar::TurnChecker checker(machine, schedule);
+    std::puts("nothing");
+  } catch (const mpar::Error &error) {
+    std::puts(error.what());
+  }
+}
+
+int main() {
+  const mpar::ModelDescription model = Autoencoder::describe();
+  check(model, model.schedule);
+  for (size_t turn = 0; turn < model.schedule.turns.size(); ++turn)
+    for (size_t wait = 0; wait < model.schedule.turns[turn].waits.size(); ++wait) {
+      mpar::Schedule schedule = model.schedule;
+      auto &waits = schedule.turns[turn].waits;
+      waits.erase(waits.begin() + static_cast<std::ptrdiff_t>(wait));
+      check(model, schedule);
+    }
+}
+"""
+
+
+def compile_cpp(settings, sources, program):
+    """As mparc build does, but in a hurry."""
+    library = os.path.join(os.path.dirname(os.path.dirname(settings.mparc)), "runtime", "libmpar.a")
+    include = os.path.join(harness.ROOT, "runtime", "include")
+    subprocess.run(["c++", "-std=c++17", "-O1", "-march=native", "-ffp-contract=off", "-I", include, *sources, library, "-ldnnl",
+                    "-fopenmp", "-pthread", "-o", program], cwd=settings.work, check=True)
+
+
+def test():
+    settings = harness.arguments(__doc__)
+    failures = harness.Failures("check")
+    harness.write_rows(os.path.join(settings.work, "sunspots.csv"), 80, 12)
+    with open(ARTICLE) as file:
+        article = file.read()
+    with open(os.path.join(settings.work, "article.mp"), "w") as file:
+        file.write(article)
+    for schedule in SCHEDULES:
+        name = "article_" + schedule
+        flags = ["--microbatches", "4", "--schedule", schedule]
+
+        def emit(*more):
+            subprocess.run([settings.mparc, "article.mp", *flags, *more], cwd=settings.work, check=True)
+
+        emit("-o", name + ".cpp", "--header", name + ".h", "--no-main")
+        with open(os.path.join(settings.work, name + "_each.cpp"), "w") as file:
+            file.write(EACH % name)
+        compile_cpp(settings, [name + ".cpp", name + "_each.cpp"], name + "_each")
+        done = harness.run([os.path.join(settings.work, name + "_each")], settings.work)
+        lines = done.stdout.splitlines()
+        with open(os.path.join(settings.work, name + ".cpp")) as file:
+            emitted = file.read()
+        table = re.search(r"TurnEntry turns\[\] = \{(.*?)\};", emitted, re.S).group(1)
+        waits = re.findall(r"\{\d+, \d+, \d+, \d+\}", table)
+        failures.expect(lines[:1] == ["nothing"] and len(lines) == len(waits) + 1 > 20,
+                        f"{schedule}: {len(waits)} waits, {len(lines)} lines: {lines[:1]}")
+        for number, line in enumerate(lines[1:]):
+            failures.expect(re.search(TWO, line), f"{schedule}, without wait {number}, {waits[number]}: {line}")
+
+        # By hand, in the text of the program itself.
+        emit("-o", name + "_whole.cpp")
+        with open(os.path.join(settings.work, name + "_whole.cpp")) as file:
+            whole = file.read()
+        wait = waits[len(waits) // 2]
+        stage, microbatch = re.findall(r"\d+", wait)[:2]
+        with open(os.path.join(settings.work, name + "_broken.cpp"), "w") as file:
+            file.write(whole.replace(wait, "{" + stage + ", " + microbatch + "}", 1))
+        runs = {}
+        for kind in ("whole", "broken"):
+            compile_cpp(settings, [f"{name}_{kind}.cpp"], f"{name}_{kind}")
+        for kind, more in (("whole", []), ("whole", ["--check"]), ("broken", ["--check"])):
+            saved = os.path.join(settings.work, name + ".safetensors")
+            if os.path.exists(saved):
+                os.remove(saved)
+            done = harness.run([os.path.join(settings.work, f"{name}_{kind}"), "--epochs", "2", "--save", saved, *more],
+                               settings.work)
+            runs[kind, bool(more)] = done, harness.read(saved) if os.path.exists(saved) else None
+        failures.expect(runs["whole", False][0].returncode == 0 and runs["whole", True][0].returncode == 0,
+                        f"{schedule}: {runs['whole', True][0].stderr}")
+        failures.expect(runs["whole", False][1] == runs["whole", True][1] is not None, f"{schedule}: other bytes with --check")
+        broken, left = runs["broken", True]
+        failures.expect(broken.returncode == 1 and re.fullmatch("error: " + TWO + "\n", broken.stderr) and left is None,
+                        f"{schedule}, without {wait}: {broken.returncode} {broken.stderr}")
+    return failures.finish()
+
+
+harness.main(test)
