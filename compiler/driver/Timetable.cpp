@@ -80,6 +80,8 @@ readTurns(ProgramOp train, const std::vector<emit::StageFacts> &stages, int64_t 
 static Timetable::Kind kindOf(Operation *first) {
   if (isa<TransferOp>(first))
     return Timetable::Kind::transfer;
+  if (isPutOff(first))
+    return Timetable::Kind::weights;
   if (first->hasAttr(emit::kBackward) && !first->hasAttr(kWhen))
     return Timetable::Kind::backward;
   auto when = first->getAttrOfType<StringAttr>(kWhen);

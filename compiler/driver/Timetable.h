@@ -19,7 +19,7 @@ struct CostModel {
 
 /// A step of a model on its batch, a worker a device. Times are microseconds.
 struct Timetable {
-  enum class Kind { forward, backward, transfer, update };
+  enum class Kind { forward, backward, weights, transfer, update };
   struct Turn {
     std::string name;  // the emitted function's
     std::string place; // of its first layer; may be empty

@@ -77,6 +77,8 @@ static llvm::StringRef className(Timetable::Kind kind) {
     return "forward";
   case Timetable::Kind::backward:
     return "backward";
+  case Timetable::Kind::weights:
+    return "weights";
   case Timetable::Kind::transfer:
     return "transfer";
   case Timetable::Kind::update:
@@ -103,6 +105,7 @@ std::string drawingOf(const Timetable &table, llvm::StringRef model) {
          "  .row { fill: #eee }\n"
          "  .forward { fill: #7fb2e5 }\n"
          "  .backward { fill: #f0a868 }\n"
+         "  .weights { fill: #f3d06a }\n"
          "  .transfer { fill: #9a9a9a }\n"
          "  .update { fill: #86c583 }\n"
          "  rect.box { stroke: #222; stroke-width: 0.4 }\n"
@@ -119,8 +122,8 @@ std::string drawingOf(const Timetable &table, llvm::StringRef model) {
                        "bubble {3:F1} %</text>\n",
                        escaped(model), table.rows, table.time, 100 * table.bubble);
   double legend = 10;
-  for (auto kind : {Timetable::Kind::forward, Timetable::Kind::backward, Timetable::Kind::transfer,
-                    Timetable::Kind::update}) {
+  for (auto kind : {Timetable::Kind::forward, Timetable::Kind::backward, Timetable::Kind::weights,
+                    Timetable::Kind::transfer, Timetable::Kind::update}) {
     out << llvm::formatv("<rect class=\"box {0}\" x=\"{1:F1}\" y=\"32\" width=\"14\" "
                          "height=\"14\"/><text x=\"{2:F1}\" y=\"44\">{0}</text>\n",
                          className(kind), legend, legend + 20);

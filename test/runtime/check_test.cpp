@@ -127,7 +127,9 @@ TEST_F(Check, RefusesToReadWhatNothingHasWritten) {
 
 TEST_F(Check, PoisonsWhatNothingReadsAnyMore) {
   Schedule schedule = make_schedule();
-  schedule.turns[3].waits = {{1, 2}}; // else the transfer may still be reading it
+  // Else the transfer may still be reading it.
+  schedule.turns[3].waits = {{1, 2}};
+  schedule.turns[7].waits = {{1, 4}};
   TurnChecker checker(*machine_, schedule);
   checker.begin_step(rows);
   float *const value = machine_->slot(0, 0, 0).rows<float>(0);
