@@ -9,6 +9,7 @@
 #include "frontend/Format.h"
 #include "frontend/Diagnostics.h"
 #include "frontend/LineLayout.h"
+#include "frontend/ListLayout.h"
 #include "frontend/Parser.h"
 #include "frontend/Tokens.h"
 
@@ -50,6 +51,8 @@ private:
     return comment < comments.size() && comments[comment].begin.offset < tokens[i].begin.offset;
   }
 
+  bool hasCommentBetween(size_t from, size_t to) const;
+
   /// The index of the token that ends the line which begins at `first`.
   size_t lineEnd(size_t first) const;
   /// The first token from `first` on that belongs to no annotation.
@@ -67,7 +70,7 @@ private:
   void writeLeadingComments(size_t next);
   void writeTrailingComments(size_t last);
   void writeLine(size_t first, size_t last);
-  bool addComments(size_t next, bool isFirst, std::vector<Piece> &pieces);
+  bool addComments(size_t next, bool isFirst, int column, std::vector<Piece> &pieces);
   void measureEntries(size_t first, size_t brace);
 
   llvm::StringRef text;
@@ -99,6 +102,14 @@ std::string Formatter::commentText(const Token &token) const {
     result += '\n';
     rest = more;
   }
+}
+
+/// Of what is not written yet, whether a comment stands between two tokens.
+bool Formatter::hasCommentBetween(size_t from, size_t to) const {
+  for (size_t i = comment; i < comments.size(); ++i)
+    if (comments[i].begin.offset > tokens[from].begin.offset)
+      return comments[i].begin.offset < tokens[to].begin.offset;
+  return false;
 }
 
 size_t Formatter::lineEnd(size_t first) const {
@@ -141,7 +152,9 @@ size_t Formatter::afterAnnotations(size_t first) const {
 
 size_t Formatter::shortBlockEnd(size_t first, size_t brace) const {
   size_t head = afterAnnotations(first);
-  if (kindAt(head) != Lexer::IF && kindAt(head) != Lexer::FOR && kindAt(head) != Lexer::LEFT_BRACE)
+  bool mayStay = kindAt(head) == Lexer::FORWARD; // on one line, where the user has it there
+  if (!mayStay && kindAt(head) != Lexer::IF && kindAt(head) != Lexer::FOR &&
+      kindAt(head) != Lexer::LEFT_BRACE)
     return 0;
   size_t i = brace + 1;
   while (kindAt(i) != Lexer::SEMICOLON) {
@@ -150,6 +163,8 @@ size_t Formatter::shortBlockEnd(size_t first, size_t brace) const {
     ++i;
   }
   size_t last = i + 1;
+  if (mayStay && hasLineBreak(tokens[first].begin.offset, tokens[last].begin.offset))
+    return 0;
   if (kindAt(last) != Lexer::RIGHT_BRACE || kindAt(last + 1) == Lexer::ELSE)
     return 0;
   if (hasCommentBefore(last) || depth * indentWidth + columnsOfTokens(first, last) > lineLimit)
@@ -196,13 +211,14 @@ void Formatter::writeLeadingComments(size_t next) {
 }
 
 /// Adds the comments before token `next` to a line; `isFirst` if the line begins with that token.
-/// Returns whether a line break must follow them.
-bool Formatter::addComments(size_t next, bool isFirst, std::vector<Piece> &pieces) {
+/// One that has a line of its own begins it at `column`. Returns whether a line break must follow
+/// them.
+bool Formatter::addComments(size_t next, bool isFirst, int column, std::vector<Piece> &pieces) {
   bool mustBreak = false;
   while (hasCommentBefore(next)) {
     const Token &token = comments[comment];
     mustBreak |= !isFirst && hasLineBreak(lastOffset, token.begin.offset);
-    pieces.push_back({commentText(token), true, mustBreak, -1});
+    pieces.push_back({commentText(token), true, mustBreak, column, -1});
     lastOffset = token.endOffset();
     ++comment;
     const Token &following = hasCommentBefore(next) ? comments[comment] : tokens[next];
@@ -215,12 +231,25 @@ bool Formatter::addComments(size_t next, bool isFirst, std::vector<Piece> &piece
 void Formatter::writeLine(size_t first, size_t last) {
   startItem(hasCommentBefore(first) ? comments[comment].begin.offset : tokens[first].begin.offset);
   std::vector<Piece> pieces;
+  auto kind = [&](size_t i) { return kindAt(i); };
+  auto columns = [&](size_t from, size_t to) { return columnsOfTokens(from, to); };
+  auto hasCommentsIn = [&](size_t from, size_t to) { return hasCommentBetween(from, to); };
+  llvm::DenseMap<size_t, size_t> listed =
+      layOutLists(first, last, depth * indentWidth, lineLimit, {kind, columns, hasCommentsIn});
   int open = 0;
   for (size_t i = first; i <= last; ++i) {
     bool hasComments = hasCommentBefore(i);
     Piece piece;
     piece.text = textOf(tokens[i]).str();
-    piece.mustBreakBefore = addComments(i, i == first, pieces);
+    auto begins = listed.find(i);
+    bool isListed = begins != listed.end();
+    if (isListed)
+      piece.lineColumn = static_cast<int>(begins->second);
+    // The last comments of a list stand as its elements do.
+    bool isClose = isListed && kindAt(i) == Lexer::RIGHT_BRACKET;
+    piece.mustBreakBefore =
+        addComments(i, i == first, piece.lineColumn + (isClose ? indentWidth : 0), pieces) ||
+        isListed;
     piece.hasSpaceBefore = hasComments && !isTight(kindAt(i));
     if (i > first) {
       piece.hasSpaceBefore |= needsSpace(kindAt(i - 1), isUnary(i - 1), kindAt(i));

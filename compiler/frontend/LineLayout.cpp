@@ -145,7 +145,10 @@ void writePieces(const std::vector<Piece> &pieces, size_t indent, size_t limit, 
     }
     start = stop;
     if (start < pieces.size()) {
-      column = indent + 4;
+      if (pieces[start].mustBreakBefore && pieces[start].lineColumn >= 0)
+        column = indent = pieces[start].lineColumn;
+      else
+        column = indent + 4;
       out += '\n';
       out.append(column, ' ');
     }

@@ -20,6 +20,8 @@ struct Piece {
   bool hasSpaceBefore = false;
   /// A line must end before it.
   bool mustBreakBefore = false;
+  /// The column it begins that line at; negative: four more than the line that is continued.
+  int lineColumn = -1;
   /// How bad it is to end a line before it: the smaller the better; negative: never.
   int breakRank = -1;
 };
