@@ -155,6 +155,20 @@ def convolutions():
                    gradient_tolerance=5e-6)
 
 
+def rectangles():
+    def forward(m, x):
+        return m.output(m.plane(x.reshape(-1, 1, 4, 3)))
+
+    def model():
+        plane = nn.Sequential(nn.Conv2d(1, 4, (3, 2), stride=(1, 2), padding=(2, 1), dilation=(2, 1)), nn.Tanh(),
+                              nn.MaxPool2d((1, 2), stride=1, padding=(0, 1)),
+                              nn.Conv2d(4, 6, (1, 3), padding=(0, 1), groups=2, bias=False),
+                              nn.AvgPool2d((2, 1), stride=(1, 1)), nn.AdaptiveAvgPool2d((3, 1)), nn.Flatten())
+        return Model(forward, plane=plane, output=nn.Linear(18, 12))
+
+    return Program(model, 12, SUNSPOTS, test=0.2, optimizer=sgd(0.1, momentum=0.5), epochs=3, batch=80, seed=44)
+
+
 def digits_sgd():
     def model():
         return Model(lambda m, x: m.output(F.relu(m.wide(x / 16 - 0.5))), wide=nn.Linear(64, 500),
@@ -870,7 +884,8 @@ PROGRAMS = {function.__name__: function for function in (
     article, article_sgd, digits, digits_sgd, defaults, in_order, momentum, batch_one, test_file, own_target, bce, l1,
     deep_gelu_tanh, layer_norm, no_bias, log_softmax, softmax, residual, twice, gated_unit, several_results, batch_norm,
     integers, activation_layers, element_wise, low_precision, half_precision, initialisers, embedding, padding, characters,
-    attention, attention_layers, transformer, llama, cnn, convolutions, averaged_squares, summed_squares, scheduled, clipped, accumulated, stepped, gpt,
+    attention, attention_layers, transformer, llama, cnn, convolutions, rectangles, averaged_squares, summed_squares, scheduled,
+    clipped, accumulated, stepped, gpt,
     tied, tied_embedding, containers, own_loss)}
 
 # Parameters that are not drawn bit for bit: normal() is PyTorch's to 1e-6.
