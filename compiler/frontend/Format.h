@@ -23,7 +23,8 @@ class Diagnostics;
 /// most one blank line in a row, one around each block at the top level and before `forward`; the
 /// `=` of a `train` block in one column; lines of at most 100 columns, continued four columns in,
 /// broken where the fewest brackets are open; lists of layers or other calls that are too long for
-/// that, and all that end in a comma or hold comments, an element a line. Comments stay with the line that they end or precede.
+/// that, and all that end in a comma or hold comments, an element a line. Comments stay with the
+/// line that they end or precede.
 std::optional<std::string> format(const llvm::SourceMgr &sources, unsigned buffer,
                                   Diagnostics &diagnostics);
 
