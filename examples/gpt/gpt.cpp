@@ -405,21 +405,21 @@ ModelDescription Gpt::describe() {
       {3, When::before, "transfer_0_to_3", "gpt.mp:10", 0, 0, 131072},
       {0, When::during, "forward_on_0", "gpt.mp:4"},
       {1, When::during, "transfer_0_to_1", "gpt.mp:7", 0, 65536, 0},
-      {1, When::during, "forward_on_1", "transformer.mp:82"},
+      {1, When::during, "forward_on_1", "transformer.mp:84"},
       {2, When::during, "transfer_1_to_2", "gpt.mp:7", 1, 65536, 0},
-      {2, When::during, "forward_on_2", "transformer.mp:82"},
+      {2, When::during, "forward_on_2", "transformer.mp:84"},
       {3, When::during, "transfer_2_to_3", "gpt.mp:7", 2, 65536, 0},
-      {3, When::during, "forward_on_3", "transformer.mp:82"},
+      {3, When::during, "forward_on_3", "transformer.mp:84"},
       {3, When::during, "backward_on_3", "gpt.mp:20"},
       {2, When::during, "transfer_3_to_2", "gpt.mp:7", 3, 65536, 0},
       {3, When::during, "weights_on_3", "gpt.mp:10"},
-      {2, When::during, "backward_on_2", "transformer.mp:71"},
+      {2, When::during, "backward_on_2", "transformer.mp:73"},
       {1, When::during, "transfer_2_to_1", "gpt.mp:7", 2, 65536, 0},
-      {2, When::during, "weights_on_2", "transformer.mp:71"},
-      {1, When::during, "backward_on_1", "transformer.mp:71"},
+      {2, When::during, "weights_on_2", "transformer.mp:73"},
+      {1, When::during, "backward_on_1", "transformer.mp:73"},
       {0, When::during, "transfer_1_to_0", "gpt.mp:7", 1, 65536, 0},
-      {1, When::during, "weights_on_1", "transformer.mp:71"},
-      {0, When::during, "weights_on_0", "transformer.mp:71"},
+      {1, When::during, "weights_on_1", "transformer.mp:73"},
+      {0, When::during, "weights_on_0", "transformer.mp:73"},
       {3, When::after, "finish_on_3", "gpt.mp:20"},
       {0, When::after, "finish_on_0", "gpt.mp:5"},
       {0, When::after, "transfer_3_to_0", "gpt.mp:4", 3, 0, 131072},
@@ -741,7 +741,7 @@ void Gpt::forward_on_0(Part &part) {
   map(d0, Shape{rows, 128, 128}, Add{}, part.x, strided(wte_out, {16384, 128, 1}),
       strided(wpe_out_2_, {0, 128, 1}));
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:82
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:84
   part.h_0_ln_1_out = d0.rows<float>(851968);        // [rows, time 128, normalized_shape 128]
   part.h_0_ln_1_out_mean = d0.rows<float>(1443840);  // [rows, time 128]
   part.h_0_ln_1_out_scale = d0.rows<float>(1444352); // [rows, time 128]
@@ -753,7 +753,7 @@ void Gpt::forward_on_0(Part &part) {
   linear(d0, rows * 128, 128, 384, part.h_0_ln_1_out, h_0_attn_c_attn_weight_,
          h_0_attn_c_attn_bias_, Activation::none, h_0_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:83
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:85
   float *const h_0_attn_queries = d0.rows<float>(196608); // [rows, time 128, 128]
   copy(d0, Shape{rows, 128, 128}, h_0_attn_c_attn_out, {49152, 384, 1}, h_0_attn_queries,
        {16384, 128, 1});
@@ -790,23 +790,23 @@ void Gpt::forward_on_0(Part &part) {
   part.h_0_out = d0.rows<float>(1245184); // [rows, time 128, width 128]
   map(d0, rows * 16384, Add{}, part.h_0_out, part.x, h_0_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:85
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:87
   part.h_0_ln_2_out = d0.rows<float>(1310720);       // [rows, time 128, normalized_shape 128]
   part.h_0_ln_2_out_mean = d0.rows<float>(1444864);  // [rows, time 128]
   part.h_0_ln_2_out_scale = d0.rows<float>(1445376); // [rows, time 128]
   layer_norm(d0, rows * 128, 128, float(1e-05), part.h_0_out, h_0_ln_2_weight_, h_0_ln_2_bias_,
              part.h_0_ln_2_out, part.h_0_ln_2_out_mean, part.h_0_ln_2_out_scale);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:70
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:72
   part.h_0_mlp_c_fc_out = d0.rows<float>(0); // [rows * 128, out 512]
   linear(d0, rows * 128, 128, 512, part.h_0_ln_2_out, h_0_mlp_c_fc_weight_, h_0_mlp_c_fc_bias_,
          Activation::none, part.h_0_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:86
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:88
   part.h_0_mlp_out = d0.rows<float>(262144); // [rows, time 128, out 512]
   map(d0, rows * 65536, Gelu{}, part.h_0_mlp_out, part.h_0_mlp_c_fc_out);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:71
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:73
   float *const h_0_mlp_c_proj_out = d0.rows<float>(524288); // [rows * 128, out 128]
   linear(d0, rows * 128, 512, 128, part.h_0_mlp_out, h_0_mlp_c_proj_weight_, h_0_mlp_c_proj_bias_,
          Activation::none, h_0_mlp_c_proj_out);
@@ -821,7 +821,7 @@ void Gpt::transfer_0_to_1(Part &part) {
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
-  // x: device 0 → 1, 65,536 B a row; h.1, h.1.ln_1 read it             transformer.mp:90
+  // x: device 0 → 1, 65,536 B a row; h.1, h.1.ln_1 read it             transformer.mp:92
   part.x_on_1 = transfer(d0, part.x_2, d1, d1.rows<float>(786432), rows * 16384);
 }
 
@@ -829,7 +829,7 @@ void Gpt::forward_on_1(Part &part) {
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:82
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:84
   part.h_1_ln_1_out = d1.rows<float>(851968);        // [rows, time 128, normalized_shape 128]
   part.h_1_ln_1_out_mean = d1.rows<float>(1443840);  // [rows, time 128]
   part.h_1_ln_1_out_scale = d1.rows<float>(1444352); // [rows, time 128]
@@ -841,7 +841,7 @@ void Gpt::forward_on_1(Part &part) {
   linear(d1, rows * 128, 128, 384, part.h_1_ln_1_out, h_1_attn_c_attn_weight_,
          h_1_attn_c_attn_bias_, Activation::none, h_1_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:83
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:85
   float *const h_1_attn_queries = d1.rows<float>(196608); // [rows, time 128, 128]
   copy(d1, Shape{rows, 128, 128}, h_1_attn_c_attn_out, {49152, 384, 1}, h_1_attn_queries,
        {16384, 128, 1});
@@ -878,23 +878,23 @@ void Gpt::forward_on_1(Part &part) {
   part.h_1_out = d1.rows<float>(1245184); // [rows, time 128, width 128]
   map(d1, rows * 16384, Add{}, part.h_1_out, part.x_on_1, h_1_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:85
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:87
   part.h_1_ln_2_out = d1.rows<float>(1310720);       // [rows, time 128, normalized_shape 128]
   part.h_1_ln_2_out_mean = d1.rows<float>(1444864);  // [rows, time 128]
   part.h_1_ln_2_out_scale = d1.rows<float>(1445376); // [rows, time 128]
   layer_norm(d1, rows * 128, 128, float(1e-05), part.h_1_out, h_1_ln_2_weight_, h_1_ln_2_bias_,
              part.h_1_ln_2_out, part.h_1_ln_2_out_mean, part.h_1_ln_2_out_scale);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:70
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:72
   part.h_1_mlp_c_fc_out = d1.rows<float>(0); // [rows * 128, out 512]
   linear(d1, rows * 128, 128, 512, part.h_1_ln_2_out, h_1_mlp_c_fc_weight_, h_1_mlp_c_fc_bias_,
          Activation::none, part.h_1_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:86
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:88
   part.h_1_mlp_out = d1.rows<float>(262144); // [rows, time 128, out 512]
   map(d1, rows * 65536, Gelu{}, part.h_1_mlp_out, part.h_1_mlp_c_fc_out);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:71
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:73
   float *const h_1_mlp_c_proj_out = d1.rows<float>(524288); // [rows * 128, out 128]
   linear(d1, rows * 128, 512, 128, part.h_1_mlp_out, h_1_mlp_c_proj_weight_, h_1_mlp_c_proj_bias_,
          Activation::none, h_1_mlp_c_proj_out);
@@ -909,7 +909,7 @@ void Gpt::transfer_1_to_2(Part &part) {
   Device &d2 = part.device(2);
   const int64_t rows = part.rows;
 
-  // x: device 1 → 2, 65,536 B a row; h.2, h.2.ln_1 read it             transformer.mp:90
+  // x: device 1 → 2, 65,536 B a row; h.2, h.2.ln_1 read it             transformer.mp:92
   part.x_on_2 = transfer(d1, part.x_3, d2, d2.rows<float>(786432), rows * 16384);
 }
 
@@ -917,7 +917,7 @@ void Gpt::forward_on_2(Part &part) {
   Device &d2 = part.device(2);
   const int64_t rows = part.rows;
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:82
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:84
   part.h_2_ln_1_out = d2.rows<float>(851968);        // [rows, time 128, normalized_shape 128]
   part.h_2_ln_1_out_mean = d2.rows<float>(1443840);  // [rows, time 128]
   part.h_2_ln_1_out_scale = d2.rows<float>(1444352); // [rows, time 128]
@@ -929,7 +929,7 @@ void Gpt::forward_on_2(Part &part) {
   linear(d2, rows * 128, 128, 384, part.h_2_ln_1_out, h_2_attn_c_attn_weight_,
          h_2_attn_c_attn_bias_, Activation::none, h_2_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:83
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:85
   float *const h_2_attn_queries = d2.rows<float>(196608); // [rows, time 128, 128]
   copy(d2, Shape{rows, 128, 128}, h_2_attn_c_attn_out, {49152, 384, 1}, h_2_attn_queries,
        {16384, 128, 1});
@@ -966,23 +966,23 @@ void Gpt::forward_on_2(Part &part) {
   part.h_2_out = d2.rows<float>(1245184); // [rows, time 128, width 128]
   map(d2, rows * 16384, Add{}, part.h_2_out, part.x_on_2, h_2_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:85
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:87
   part.h_2_ln_2_out = d2.rows<float>(1310720);       // [rows, time 128, normalized_shape 128]
   part.h_2_ln_2_out_mean = d2.rows<float>(1444864);  // [rows, time 128]
   part.h_2_ln_2_out_scale = d2.rows<float>(1445376); // [rows, time 128]
   layer_norm(d2, rows * 128, 128, float(1e-05), part.h_2_out, h_2_ln_2_weight_, h_2_ln_2_bias_,
              part.h_2_ln_2_out, part.h_2_ln_2_out_mean, part.h_2_ln_2_out_scale);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:70
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:72
   part.h_2_mlp_c_fc_out = d2.rows<float>(0); // [rows * 128, out 512]
   linear(d2, rows * 128, 128, 512, part.h_2_ln_2_out, h_2_mlp_c_fc_weight_, h_2_mlp_c_fc_bias_,
          Activation::none, part.h_2_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:86
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:88
   part.h_2_mlp_out = d2.rows<float>(262144); // [rows, time 128, out 512]
   map(d2, rows * 65536, Gelu{}, part.h_2_mlp_out, part.h_2_mlp_c_fc_out);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:71
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:73
   float *const h_2_mlp_c_proj_out = d2.rows<float>(524288); // [rows * 128, out 128]
   linear(d2, rows * 128, 512, 128, part.h_2_mlp_out, h_2_mlp_c_proj_weight_, h_2_mlp_c_proj_bias_,
          Activation::none, h_2_mlp_c_proj_out);
@@ -997,7 +997,7 @@ void Gpt::transfer_2_to_3(Part &part) {
   Device &d3 = part.device(3);
   const int64_t rows = part.rows;
 
-  // x: device 2 → 3, 65,536 B a row; h.3, h.3.ln_1 read it             transformer.mp:90
+  // x: device 2 → 3, 65,536 B a row; h.3, h.3.ln_1 read it             transformer.mp:92
   part.x_on_3 = transfer(d2, part.x_4, d3, d3.rows<float>(917504), rows * 16384);
 }
 
@@ -1005,7 +1005,7 @@ void Gpt::forward_on_3(Part &part) {
   Device &d3 = part.device(3);
   const int64_t rows = part.rows;
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:82
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:84
   part.h_3_ln_1_out = d3.rows<float>(983040);        // [rows, time 128, normalized_shape 128]
   part.h_3_ln_1_out_mean = d3.rows<float>(1640448);  // [rows, time 128]
   part.h_3_ln_1_out_scale = d3.rows<float>(1640960); // [rows, time 128]
@@ -1017,7 +1017,7 @@ void Gpt::forward_on_3(Part &part) {
   linear(d3, rows * 128, 128, 384, part.h_3_ln_1_out, h_3_attn_c_attn_weight_,
          h_3_attn_c_attn_bias_, Activation::none, h_3_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:83
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:85
   float *const h_3_attn_queries = d3.rows<float>(196608); // [rows, time 128, 128]
   copy(d3, Shape{rows, 128, 128}, h_3_attn_c_attn_out, {49152, 384, 1}, h_3_attn_queries,
        {16384, 128, 1});
@@ -1054,23 +1054,23 @@ void Gpt::forward_on_3(Part &part) {
   part.h_3_out = d3.rows<float>(1376256); // [rows, time 128, width 128]
   map(d3, rows * 16384, Add{}, part.h_3_out, part.x_on_3, h_3_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:85
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:87
   part.h_3_ln_2_out = d3.rows<float>(1441792);       // [rows, time 128, normalized_shape 128]
   part.h_3_ln_2_out_mean = d3.rows<float>(1641472);  // [rows, time 128]
   part.h_3_ln_2_out_scale = d3.rows<float>(1641984); // [rows, time 128]
   layer_norm(d3, rows * 128, 128, float(1e-05), part.h_3_out, h_3_ln_2_weight_, h_3_ln_2_bias_,
              part.h_3_ln_2_out, part.h_3_ln_2_out_mean, part.h_3_ln_2_out_scale);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:70
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:72
   part.h_3_mlp_c_fc_out = d3.rows<float>(0); // [rows * 128, out 512]
   linear(d3, rows * 128, 128, 512, part.h_3_ln_2_out, h_3_mlp_c_fc_weight_, h_3_mlp_c_fc_bias_,
          Activation::none, part.h_3_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:86
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:88
   part.h_3_mlp_out = d3.rows<float>(262144); // [rows, time 128, out 512]
   map(d3, rows * 65536, Gelu{}, part.h_3_mlp_out, part.h_3_mlp_c_fc_out);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:71
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:73
   float *const h_3_mlp_c_proj_out = d3.rows<float>(655360); // [rows * 128, out 128]
   linear(d3, rows * 128, 512, 128, part.h_3_mlp_out, h_3_mlp_c_proj_weight_, h_3_mlp_c_proj_bias_,
          Activation::none, h_3_mlp_c_proj_out);
@@ -1123,22 +1123,22 @@ void Gpt::backward_on_3(Part &part) {
                       part.ln_f_out_scale, ln_f_weight_, part.x_grad, ln_f_weight_grad,
                       ln_f_bias_grad, part.store);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:71
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:73
   float *const h_3_mlp_c_proj_reshape_grad = d3.rows<float>(524288); // [rows * 128, in 512]
   matmul(d3, 1, rows * 128, 512, 128, Transpose::no, Transpose::no, part.x_grad,
          h_3_mlp_c_proj_weight_, h_3_mlp_c_proj_reshape_grad);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:86
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:88
   part.h_3_mlp_c_fc_out_grad = d3.rows<float>(0); // [rows, time 128, out 512]
   map(d3, rows * 65536, GeluDerivativeMul{}, part.h_3_mlp_c_fc_out_grad, part.h_3_mlp_c_fc_out,
       h_3_mlp_c_proj_reshape_grad);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:70
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:72
   float *const h_3_mlp_c_fc_reshape_grad = d3.rows<float>(524288); // [rows * 128, in 128]
   matmul(d3, 1, rows * 128, 128, 512, Transpose::no, Transpose::no, part.h_3_mlp_c_fc_out_grad,
          h_3_mlp_c_fc_weight_, h_3_mlp_c_fc_reshape_grad);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:85
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:87
   float *const h_3_out_grad = d3.rows<float>(720896);         // [rows, time 128, width 128]
   float *const h_3_ln_2_weight_grad = d3.gradients() + 66304; // [normalized_shape 128]
   float *const h_3_ln_2_bias_grad = d3.gradients() + 66432;   // [normalized_shape 128]
@@ -1155,7 +1155,7 @@ void Gpt::backward_on_3(Part &part) {
   matmul(d3, 1, rows * 128, 128, 128, Transpose::no, Transpose::no, part.h_3_out_grad,
          h_3_attn_c_proj_weight_, h_3_attn_c_proj_reshape_grad);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:83
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:85
   float *const h_3_attn_y_grad = d3.rows<float>(589824); // [rows, heads 4, time 128, dim 32]
   copy(d3, Shape{rows, 4, 128, 32}, h_3_attn_c_proj_reshape_grad, {16384, 32, 128, 1},
        h_3_attn_y_grad, {16384, 4096, 32, 1});
@@ -1193,7 +1193,7 @@ void Gpt::backward_on_3(Part &part) {
   matmul(d3, 1, rows * 128, 128, 384, Transpose::no, Transpose::no, part.h_3_attn_c_attn_out_grad,
          h_3_attn_c_attn_weight_, h_3_attn_c_attn_reshape_grad);
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:82
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:84
   float *const x_grad = d3.rows<float>(1114112);          // [rows, time 128, width 128]
   float *const h_3_ln_1_weight_grad = d3.gradients();     // [normalized_shape 128]
   float *const h_3_ln_1_bias_grad = d3.gradients() + 128; // [normalized_shape 128]
@@ -1211,7 +1211,7 @@ void Gpt::transfer_3_to_2(Part &part) {
   Device &d3 = part.device(3);
   const int64_t rows = part.rows;
 
-  // x_grad: device 3 → 2, 65,536 B a row; h.2, h.2.mlp.c_proj read it  transformer.mp:90
+  // x_grad: device 3 → 2, 65,536 B a row; h.2, h.2.mlp.c_proj read it  transformer.mp:92
   part.x_grad_on_2 = transfer(d3, part.x_grad_2, d2, d2.rows<float>(1376256), rows * 16384);
 }
 
@@ -1224,7 +1224,7 @@ void Gpt::weights_on_3(Part &part) {
   matmul(d3, 1, 256, 128, rows * 128, Transpose::yes, Transpose::no, part.lm_head_out_grad,
          part.ln_f_out, wte_weight_grad, part.store);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:71
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:73
   float *const h_3_mlp_c_proj_broadcast = d3.gradients() + 198144; // [width 128]
   reduce(d3, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, part.x_grad,
          h_3_mlp_c_proj_broadcast, part.store);
@@ -1232,7 +1232,7 @@ void Gpt::weights_on_3(Part &part) {
   matmul(d3, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, part.x_grad, part.h_3_mlp_out,
          h_3_mlp_c_proj_weight_grad, part.store);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:70
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:72
   float *const h_3_mlp_c_fc_bias_grad = d3.gradients() + 132096; // [out 512]
   reduce(d3, Reduction::sum, Shape{rows, 128, 512}, 1u << 0 | 1u << 1, part.h_3_mlp_c_fc_out_grad,
          h_3_mlp_c_fc_bias_grad, part.store);
@@ -1261,22 +1261,22 @@ void Gpt::backward_on_2(Part &part) {
   Device &d2 = part.device(2);
   const int64_t rows = part.rows;
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:71
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:73
   float *const h_2_mlp_c_proj_reshape_grad = d2.rows<float>(524288); // [rows * 128, in 512]
   matmul(d2, 1, rows * 128, 512, 128, Transpose::no, Transpose::no, part.x_grad_on_2,
          h_2_mlp_c_proj_weight_, h_2_mlp_c_proj_reshape_grad);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:86
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:88
   part.h_2_mlp_c_fc_out_grad = d2.rows<float>(0); // [rows, time 128, out 512]
   map(d2, rows * 65536, GeluDerivativeMul{}, part.h_2_mlp_c_fc_out_grad, part.h_2_mlp_c_fc_out,
       h_2_mlp_c_proj_reshape_grad);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:70
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:72
   float *const h_2_mlp_c_fc_reshape_grad = d2.rows<float>(524288); // [rows * 128, in 128]
   matmul(d2, 1, rows * 128, 128, 512, Transpose::no, Transpose::no, part.h_2_mlp_c_fc_out_grad,
          h_2_mlp_c_fc_weight_, h_2_mlp_c_fc_reshape_grad);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:85
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:87
   float *const h_2_out_grad = d2.rows<float>(720896);         // [rows, time 128, width 128]
   float *const h_2_ln_2_weight_grad = d2.gradients() + 66304; // [normalized_shape 128]
   float *const h_2_ln_2_bias_grad = d2.gradients() + 66432;   // [normalized_shape 128]
@@ -1293,7 +1293,7 @@ void Gpt::backward_on_2(Part &part) {
   matmul(d2, 1, rows * 128, 128, 128, Transpose::no, Transpose::no, part.h_2_out_grad,
          h_2_attn_c_proj_weight_, h_2_attn_c_proj_reshape_grad);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:83
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:85
   float *const h_2_attn_y_grad = d2.rows<float>(589824); // [rows, heads 4, time 128, dim 32]
   copy(d2, Shape{rows, 4, 128, 32}, h_2_attn_c_proj_reshape_grad, {16384, 32, 128, 1},
        h_2_attn_y_grad, {16384, 4096, 32, 1});
@@ -1331,7 +1331,7 @@ void Gpt::backward_on_2(Part &part) {
   matmul(d2, 1, rows * 128, 128, 384, Transpose::no, Transpose::no, part.h_2_attn_c_attn_out_grad,
          h_2_attn_c_attn_weight_, h_2_attn_c_attn_reshape_grad);
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:82
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:84
   float *const x_grad = d2.rows<float>(983040);           // [rows, time 128, width 128]
   float *const h_2_ln_1_weight_grad = d2.gradients();     // [normalized_shape 128]
   float *const h_2_ln_1_bias_grad = d2.gradients() + 128; // [normalized_shape 128]
@@ -1349,7 +1349,7 @@ void Gpt::transfer_2_to_1(Part &part) {
   Device &d2 = part.device(2);
   const int64_t rows = part.rows;
 
-  // x_grad: device 2 → 1, 65,536 B a row; h.1, h.1.mlp.c_proj read it  transformer.mp:90
+  // x_grad: device 2 → 1, 65,536 B a row; h.1, h.1.mlp.c_proj read it  transformer.mp:92
   part.x_grad_on_1 = transfer(d2, part.x_grad_3, d1, d1.rows<float>(1376256), rows * 16384);
 }
 
@@ -1357,7 +1357,7 @@ void Gpt::weights_on_2(Part &part) {
   Device &d2 = part.device(2);
   const int64_t rows = part.rows;
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:71
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:73
   float *const h_2_mlp_c_proj_broadcast = d2.gradients() + 198144; // [width 128]
   reduce(d2, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, part.x_grad_on_2,
          h_2_mlp_c_proj_broadcast, part.store);
@@ -1365,7 +1365,7 @@ void Gpt::weights_on_2(Part &part) {
   matmul(d2, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, part.x_grad_on_2,
          part.h_2_mlp_out, h_2_mlp_c_proj_weight_grad, part.store);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:70
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:72
   float *const h_2_mlp_c_fc_bias_grad = d2.gradients() + 132096; // [out 512]
   reduce(d2, Reduction::sum, Shape{rows, 128, 512}, 1u << 0 | 1u << 1, part.h_2_mlp_c_fc_out_grad,
          h_2_mlp_c_fc_bias_grad, part.store);
@@ -1394,22 +1394,22 @@ void Gpt::backward_on_1(Part &part) {
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:71
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:73
   float *const h_1_mlp_c_proj_reshape_grad = d1.rows<float>(524288); // [rows * 128, in 512]
   matmul(d1, 1, rows * 128, 512, 128, Transpose::no, Transpose::no, part.x_grad_on_1,
          h_1_mlp_c_proj_weight_, h_1_mlp_c_proj_reshape_grad);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:86
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:88
   part.h_1_mlp_c_fc_out_grad = d1.rows<float>(0); // [rows, time 128, out 512]
   map(d1, rows * 65536, GeluDerivativeMul{}, part.h_1_mlp_c_fc_out_grad, part.h_1_mlp_c_fc_out,
       h_1_mlp_c_proj_reshape_grad);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:70
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:72
   float *const h_1_mlp_c_fc_reshape_grad = d1.rows<float>(524288); // [rows * 128, in 128]
   matmul(d1, 1, rows * 128, 128, 512, Transpose::no, Transpose::no, part.h_1_mlp_c_fc_out_grad,
          h_1_mlp_c_fc_weight_, h_1_mlp_c_fc_reshape_grad);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:85
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:87
   float *const h_1_out_grad = d1.rows<float>(720896);         // [rows, time 128, width 128]
   float *const h_1_ln_2_weight_grad = d1.gradients() + 66304; // [normalized_shape 128]
   float *const h_1_ln_2_bias_grad = d1.gradients() + 66432;   // [normalized_shape 128]
@@ -1426,7 +1426,7 @@ void Gpt::backward_on_1(Part &part) {
   matmul(d1, 1, rows * 128, 128, 128, Transpose::no, Transpose::no, part.h_1_out_grad,
          h_1_attn_c_proj_weight_, h_1_attn_c_proj_reshape_grad);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:83
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:85
   float *const h_1_attn_y_grad = d1.rows<float>(589824); // [rows, heads 4, time 128, dim 32]
   copy(d1, Shape{rows, 4, 128, 32}, h_1_attn_c_proj_reshape_grad, {16384, 32, 128, 1},
        h_1_attn_y_grad, {16384, 4096, 32, 1});
@@ -1464,7 +1464,7 @@ void Gpt::backward_on_1(Part &part) {
   matmul(d1, 1, rows * 128, 128, 384, Transpose::no, Transpose::no, part.h_1_attn_c_attn_out_grad,
          h_1_attn_c_attn_weight_, h_1_attn_c_attn_reshape_grad);
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:82
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:84
   float *const x_grad = d1.rows<float>(983040);           // [rows, time 128, width 128]
   float *const h_1_ln_1_weight_grad = d1.gradients();     // [normalized_shape 128]
   float *const h_1_ln_1_bias_grad = d1.gradients() + 128; // [normalized_shape 128]
@@ -1482,7 +1482,7 @@ void Gpt::transfer_1_to_0(Part &part) {
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
-  // x_grad: device 1 → 0, 65,536 B a row; h.0, h.0.mlp.c_proj read it  transformer.mp:90
+  // x_grad: device 1 → 0, 65,536 B a row; h.0, h.0.mlp.c_proj read it  transformer.mp:92
   part.x_grad_on_0 = transfer(d1, part.x_grad_4, d0, d0.rows<float>(1376256), rows * 16384);
 }
 
@@ -1490,7 +1490,7 @@ void Gpt::weights_on_1(Part &part) {
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:71
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:73
   float *const h_1_mlp_c_proj_broadcast = d1.gradients() + 198144; // [width 128]
   reduce(d1, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, part.x_grad_on_1,
          h_1_mlp_c_proj_broadcast, part.store);
@@ -1498,7 +1498,7 @@ void Gpt::weights_on_1(Part &part) {
   matmul(d1, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, part.x_grad_on_1,
          part.h_1_mlp_out, h_1_mlp_c_proj_weight_grad, part.store);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:70
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:72
   float *const h_1_mlp_c_fc_bias_grad = d1.gradients() + 132096; // [out 512]
   reduce(d1, Reduction::sum, Shape{rows, 128, 512}, 1u << 0 | 1u << 1, part.h_1_mlp_c_fc_out_grad,
          h_1_mlp_c_fc_bias_grad, part.store);
@@ -1527,7 +1527,7 @@ void Gpt::weights_on_0(Part &part) {
   Device &d0 = part.device(0);
   const int64_t rows = part.rows;
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:71
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:73
   float *const h_0_mlp_c_proj_broadcast = d0.gradients() + 247296; // [width 128]
   reduce(d0, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, part.x_grad_on_0,
          h_0_mlp_c_proj_broadcast, part.store);
@@ -1538,12 +1538,12 @@ void Gpt::weights_on_0(Part &part) {
   matmul(d0, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, part.x_grad_on_0,
          part.h_0_mlp_out, h_0_mlp_c_proj_weight_grad, part.store);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:86
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:88
   float *const h_0_mlp_c_fc_out_grad = d0.rows<float>(0); // [rows, time 128, out 512]
   map(d0, rows * 65536, GeluDerivativeMul{}, h_0_mlp_c_fc_out_grad, part.h_0_mlp_c_fc_out,
       h_0_mlp_c_proj_reshape_grad);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:70
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:72
   float *const h_0_mlp_c_fc_bias_grad = d0.gradients() + 181248; // [out 512]
   reduce(d0, Reduction::sum, Shape{rows, 128, 512}, 1u << 0 | 1u << 1, h_0_mlp_c_fc_out_grad,
          h_0_mlp_c_fc_bias_grad, part.store);
@@ -1554,7 +1554,7 @@ void Gpt::weights_on_0(Part &part) {
   matmul(d0, 1, 512, 128, rows * 128, Transpose::yes, Transpose::no, h_0_mlp_c_fc_out_grad,
          part.h_0_ln_2_out, h_0_mlp_c_fc_weight_grad, part.store);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:85
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:87
   float *const h_0_out_grad = d0.rows<float>(196608);          // [rows, time 128, width 128]
   float *const h_0_ln_2_weight_grad = d0.gradients() + 115456; // [normalized_shape 128]
   float *const h_0_ln_2_bias_grad = d0.gradients() + 115584;   // [normalized_shape 128]
@@ -1577,7 +1577,7 @@ void Gpt::weights_on_0(Part &part) {
   matmul(d0, 1, 128, 128, rows * 128, Transpose::yes, Transpose::no, h_0_out_grad_2,
          part.h_0_attn_out, h_0_attn_c_proj_weight_grad, part.store);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:83
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:85
   float *const h_0_attn_y_grad = d0.rows<float>(65536); // [rows, heads 4, time 128, dim 32]
   copy(d0, Shape{rows, 4, 128, 32}, h_0_attn_c_proj_reshape_grad, {16384, 32, 128, 1},
        h_0_attn_y_grad, {16384, 4096, 32, 1});
@@ -1621,7 +1621,7 @@ void Gpt::weights_on_0(Part &part) {
   matmul(d0, 1, 384, 128, rows * 128, Transpose::yes, Transpose::no, h_0_attn_c_attn_out_grad,
          part.h_0_ln_1_out, h_0_attn_c_attn_weight_grad, part.store);
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:82
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:84
   float *const x_grad = d0.rows<float>(0);                    // [rows, time 128, embedding_dim 128]
   float *const h_0_ln_1_weight_grad = d0.gradients() + 49152; // [normalized_shape 128]
   float *const h_0_ln_1_bias_grad = d0.gradients() + 49280;   // [normalized_shape 128]
@@ -1737,7 +1737,7 @@ void Gpt::evaluate_on_0(Part &part) {
   map(d0, Shape{rows, 128, 128}, Add{}, x, strided(wte_out, {16384, 128, 1}),
       strided(wpe_out_2, {0, 128, 1}));
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:82
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:84
   float *const h_0_ln_1_out = d0.rows<float>(196608);    // [rows, time 128, normalized_shape 128]
   float *const h_0_ln_1_out_mean = d0.rows<float>(0);    // [rows, time 128]
   float *const h_0_ln_1_out_scale = d0.rows<float>(512); // [rows, time 128]
@@ -1749,7 +1749,7 @@ void Gpt::evaluate_on_0(Part &part) {
   linear(d0, rows * 128, 128, 384, h_0_ln_1_out, h_0_attn_c_attn_weight_, h_0_attn_c_attn_bias_,
          Activation::none, h_0_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:83
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:85
   float *const h_0_attn_queries = d0.rows<float>(196608); // [rows, time 128, 128]
   copy(d0, Shape{rows, 128, 128}, h_0_attn_c_attn_out, {49152, 384, 1}, h_0_attn_queries,
        {16384, 128, 1});
@@ -1785,23 +1785,23 @@ void Gpt::evaluate_on_0(Part &part) {
   float *const h_0_out = d0.rows<float>(262144); // [rows, time 128, width 128]
   map(d0, rows * 16384, Add{}, h_0_out, x, h_0_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:85
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:87
   float *const h_0_ln_2_out = d0.rows<float>(327680);    // [rows, time 128, normalized_shape 128]
   float *const h_0_ln_2_out_mean = d0.rows<float>(0);    // [rows, time 128]
   float *const h_0_ln_2_out_scale = d0.rows<float>(512); // [rows, time 128]
   layer_norm(d0, rows * 128, 128, float(1e-05), h_0_out, h_0_ln_2_weight_, h_0_ln_2_bias_,
              h_0_ln_2_out, h_0_ln_2_out_mean, h_0_ln_2_out_scale);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:70
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:72
   float *const h_0_mlp_c_fc_out = d0.rows<float>(0); // [rows * 128, out 512]
   linear(d0, rows * 128, 128, 512, h_0_ln_2_out, h_0_mlp_c_fc_weight_, h_0_mlp_c_fc_bias_,
          Activation::none, h_0_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:86
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:88
   float *const h_0_mlp_out = d0.rows<float>(0); // [rows, time 128, out 512]
   map(d0, rows * 65536, Gelu{}, h_0_mlp_out, h_0_mlp_c_fc_out);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:71
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:73
   float *const h_0_mlp_c_proj_out = d0.rows<float>(327680); // [rows * 128, out 128]
   linear(d0, rows * 128, 512, 128, h_0_mlp_out, h_0_mlp_c_proj_weight_, h_0_mlp_c_proj_bias_,
          Activation::none, h_0_mlp_c_proj_out);
@@ -1816,10 +1816,10 @@ void Gpt::evaluate_on_1(Part &part) {
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
-  // x: device 0 → 1, 65,536 B a row; h.1, h.1.ln_1 read it             transformer.mp:90
+  // x: device 0 → 1, 65,536 B a row; h.1, h.1.ln_1 read it             transformer.mp:92
   const float *const x_on_1 = transfer(d0, part.x_2, d1, d1.rows<float>(196608), rows * 16384);
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:82
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:84
   float *const h_1_ln_1_out = d1.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
   float *const h_1_ln_1_out_mean = d1.rows<float>(0);    // [rows, time 128]
   float *const h_1_ln_1_out_scale = d1.rows<float>(512); // [rows, time 128]
@@ -1831,7 +1831,7 @@ void Gpt::evaluate_on_1(Part &part) {
   linear(d1, rows * 128, 128, 384, h_1_ln_1_out, h_1_attn_c_attn_weight_, h_1_attn_c_attn_bias_,
          Activation::none, h_1_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:83
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:85
   float *const h_1_attn_queries = d1.rows<float>(262144); // [rows, time 128, 128]
   copy(d1, Shape{rows, 128, 128}, h_1_attn_c_attn_out, {49152, 384, 1}, h_1_attn_queries,
        {16384, 128, 1});
@@ -1867,23 +1867,23 @@ void Gpt::evaluate_on_1(Part &part) {
   float *const h_1_out = d1.rows<float>(262144); // [rows, time 128, width 128]
   map(d1, rows * 16384, Add{}, h_1_out, x_on_1, h_1_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:85
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:87
   float *const h_1_ln_2_out = d1.rows<float>(327680);    // [rows, time 128, normalized_shape 128]
   float *const h_1_ln_2_out_mean = d1.rows<float>(0);    // [rows, time 128]
   float *const h_1_ln_2_out_scale = d1.rows<float>(512); // [rows, time 128]
   layer_norm(d1, rows * 128, 128, float(1e-05), h_1_out, h_1_ln_2_weight_, h_1_ln_2_bias_,
              h_1_ln_2_out, h_1_ln_2_out_mean, h_1_ln_2_out_scale);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:70
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:72
   float *const h_1_mlp_c_fc_out = d1.rows<float>(0); // [rows * 128, out 512]
   linear(d1, rows * 128, 128, 512, h_1_ln_2_out, h_1_mlp_c_fc_weight_, h_1_mlp_c_fc_bias_,
          Activation::none, h_1_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:86
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:88
   float *const h_1_mlp_out = d1.rows<float>(0); // [rows, time 128, out 512]
   map(d1, rows * 65536, Gelu{}, h_1_mlp_out, h_1_mlp_c_fc_out);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:71
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:73
   float *const h_1_mlp_c_proj_out = d1.rows<float>(327680); // [rows * 128, out 128]
   linear(d1, rows * 128, 512, 128, h_1_mlp_out, h_1_mlp_c_proj_weight_, h_1_mlp_c_proj_bias_,
          Activation::none, h_1_mlp_c_proj_out);
@@ -1898,10 +1898,10 @@ void Gpt::evaluate_on_2(Part &part) {
   Device &d2 = part.device(2);
   const int64_t rows = part.rows;
 
-  // x: device 1 → 2, 65,536 B a row; h.2, h.2.ln_1 read it             transformer.mp:90
+  // x: device 1 → 2, 65,536 B a row; h.2, h.2.ln_1 read it             transformer.mp:92
   const float *const x_on_2 = transfer(d1, part.x_3, d2, d2.rows<float>(196608), rows * 16384);
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:82
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:84
   float *const h_2_ln_1_out = d2.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
   float *const h_2_ln_1_out_mean = d2.rows<float>(0);    // [rows, time 128]
   float *const h_2_ln_1_out_scale = d2.rows<float>(512); // [rows, time 128]
@@ -1913,7 +1913,7 @@ void Gpt::evaluate_on_2(Part &part) {
   linear(d2, rows * 128, 128, 384, h_2_ln_1_out, h_2_attn_c_attn_weight_, h_2_attn_c_attn_bias_,
          Activation::none, h_2_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:83
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:85
   float *const h_2_attn_queries = d2.rows<float>(262144); // [rows, time 128, 128]
   copy(d2, Shape{rows, 128, 128}, h_2_attn_c_attn_out, {49152, 384, 1}, h_2_attn_queries,
        {16384, 128, 1});
@@ -1949,23 +1949,23 @@ void Gpt::evaluate_on_2(Part &part) {
   float *const h_2_out = d2.rows<float>(262144); // [rows, time 128, width 128]
   map(d2, rows * 16384, Add{}, h_2_out, x_on_2, h_2_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:85
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:87
   float *const h_2_ln_2_out = d2.rows<float>(327680);    // [rows, time 128, normalized_shape 128]
   float *const h_2_ln_2_out_mean = d2.rows<float>(0);    // [rows, time 128]
   float *const h_2_ln_2_out_scale = d2.rows<float>(512); // [rows, time 128]
   layer_norm(d2, rows * 128, 128, float(1e-05), h_2_out, h_2_ln_2_weight_, h_2_ln_2_bias_,
              h_2_ln_2_out, h_2_ln_2_out_mean, h_2_ln_2_out_scale);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:70
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:72
   float *const h_2_mlp_c_fc_out = d2.rows<float>(0); // [rows * 128, out 512]
   linear(d2, rows * 128, 128, 512, h_2_ln_2_out, h_2_mlp_c_fc_weight_, h_2_mlp_c_fc_bias_,
          Activation::none, h_2_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:86
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:88
   float *const h_2_mlp_out = d2.rows<float>(0); // [rows, time 128, out 512]
   map(d2, rows * 65536, Gelu{}, h_2_mlp_out, h_2_mlp_c_fc_out);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:71
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:73
   float *const h_2_mlp_c_proj_out = d2.rows<float>(327680); // [rows * 128, out 128]
   linear(d2, rows * 128, 512, 128, h_2_mlp_out, h_2_mlp_c_proj_weight_, h_2_mlp_c_proj_bias_,
          Activation::none, h_2_mlp_c_proj_out);
@@ -1981,10 +1981,10 @@ void Gpt::evaluate_on_3(Part &part) {
   Device &d3 = part.device(3);
   const int64_t rows = part.rows;
 
-  // x: device 2 → 3, 65,536 B a row; h.3, h.3.ln_1 read it             transformer.mp:90
+  // x: device 2 → 3, 65,536 B a row; h.3, h.3.ln_1 read it             transformer.mp:92
   const float *const x_on_3 = transfer(d2, part.x_4, d3, d3.rows<float>(196608), rows * 16384);
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:82
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:84
   float *const h_3_ln_1_out = d3.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
   float *const h_3_ln_1_out_mean = d3.rows<float>(0);    // [rows, time 128]
   float *const h_3_ln_1_out_scale = d3.rows<float>(512); // [rows, time 128]
@@ -1996,7 +1996,7 @@ void Gpt::evaluate_on_3(Part &part) {
   linear(d3, rows * 128, 128, 384, h_3_ln_1_out, h_3_attn_c_attn_weight_, h_3_attn_c_attn_bias_,
          Activation::none, h_3_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:83
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:85
   float *const h_3_attn_queries = d3.rows<float>(262144); // [rows, time 128, 128]
   copy(d3, Shape{rows, 128, 128}, h_3_attn_c_attn_out, {49152, 384, 1}, h_3_attn_queries,
        {16384, 128, 1});
@@ -2032,23 +2032,23 @@ void Gpt::evaluate_on_3(Part &part) {
   float *const h_3_out = d3.rows<float>(262144); // [rows, time 128, width 128]
   map(d3, rows * 16384, Add{}, h_3_out, x_on_3, h_3_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:85
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:87
   float *const h_3_ln_2_out = d3.rows<float>(327680);    // [rows, time 128, normalized_shape 128]
   float *const h_3_ln_2_out_mean = d3.rows<float>(0);    // [rows, time 128]
   float *const h_3_ln_2_out_scale = d3.rows<float>(512); // [rows, time 128]
   layer_norm(d3, rows * 128, 128, float(1e-05), h_3_out, h_3_ln_2_weight_, h_3_ln_2_bias_,
              h_3_ln_2_out, h_3_ln_2_out_mean, h_3_ln_2_out_scale);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:70
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:72
   float *const h_3_mlp_c_fc_out = d3.rows<float>(0); // [rows * 128, out 512]
   linear(d3, rows * 128, 128, 512, h_3_ln_2_out, h_3_mlp_c_fc_weight_, h_3_mlp_c_fc_bias_,
          Activation::none, h_3_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:86
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:88
   float *const h_3_mlp_out = d3.rows<float>(0); // [rows, time 128, out 512]
   map(d3, rows * 65536, Gelu{}, h_3_mlp_out, h_3_mlp_c_fc_out);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:71
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:73
   float *const h_3_mlp_c_proj_out = d3.rows<float>(327680); // [rows * 128, out 128]
   linear(d3, rows * 128, 512, 128, h_3_mlp_out, h_3_mlp_c_proj_weight_, h_3_mlp_c_proj_bias_,
          Activation::none, h_3_mlp_c_proj_out);
@@ -2115,7 +2115,7 @@ void Gpt::predict_on_0(Part &part) {
   map(d0, Shape{rows, 128, 128}, Add{}, x, strided(wte_out, {16384, 128, 1}),
       strided(wpe_out_2, {0, 128, 1}));
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:82
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:84
   float *const h_0_ln_1_out = d0.rows<float>(196608);    // [rows, time 128, normalized_shape 128]
   float *const h_0_ln_1_out_mean = d0.rows<float>(0);    // [rows, time 128]
   float *const h_0_ln_1_out_scale = d0.rows<float>(512); // [rows, time 128]
@@ -2127,7 +2127,7 @@ void Gpt::predict_on_0(Part &part) {
   linear(d0, rows * 128, 128, 384, h_0_ln_1_out, h_0_attn_c_attn_weight_, h_0_attn_c_attn_bias_,
          Activation::none, h_0_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:83
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:85
   float *const h_0_attn_queries = d0.rows<float>(196608); // [rows, time 128, 128]
   copy(d0, Shape{rows, 128, 128}, h_0_attn_c_attn_out, {49152, 384, 1}, h_0_attn_queries,
        {16384, 128, 1});
@@ -2163,23 +2163,23 @@ void Gpt::predict_on_0(Part &part) {
   float *const h_0_out = d0.rows<float>(262144); // [rows, time 128, width 128]
   map(d0, rows * 16384, Add{}, h_0_out, x, h_0_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:85
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:87
   float *const h_0_ln_2_out = d0.rows<float>(327680);    // [rows, time 128, normalized_shape 128]
   float *const h_0_ln_2_out_mean = d0.rows<float>(0);    // [rows, time 128]
   float *const h_0_ln_2_out_scale = d0.rows<float>(512); // [rows, time 128]
   layer_norm(d0, rows * 128, 128, float(1e-05), h_0_out, h_0_ln_2_weight_, h_0_ln_2_bias_,
              h_0_ln_2_out, h_0_ln_2_out_mean, h_0_ln_2_out_scale);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:70
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:72
   float *const h_0_mlp_c_fc_out = d0.rows<float>(0); // [rows * 128, out 512]
   linear(d0, rows * 128, 128, 512, h_0_ln_2_out, h_0_mlp_c_fc_weight_, h_0_mlp_c_fc_bias_,
          Activation::none, h_0_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:86
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:88
   float *const h_0_mlp_out = d0.rows<float>(0); // [rows, time 128, out 512]
   map(d0, rows * 65536, Gelu{}, h_0_mlp_out, h_0_mlp_c_fc_out);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:71
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:73
   float *const h_0_mlp_c_proj_out = d0.rows<float>(327680); // [rows * 128, out 128]
   linear(d0, rows * 128, 512, 128, h_0_mlp_out, h_0_mlp_c_proj_weight_, h_0_mlp_c_proj_bias_,
          Activation::none, h_0_mlp_c_proj_out);
@@ -2194,10 +2194,10 @@ void Gpt::predict_on_1(Part &part) {
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
-  // x: device 0 → 1, 65,536 B a row; h.1, h.1.ln_1 read it             transformer.mp:90
+  // x: device 0 → 1, 65,536 B a row; h.1, h.1.ln_1 read it             transformer.mp:92
   const float *const x_on_1 = transfer(d0, part.x_2, d1, d1.rows<float>(196608), rows * 16384);
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:82
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:84
   float *const h_1_ln_1_out = d1.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
   float *const h_1_ln_1_out_mean = d1.rows<float>(0);    // [rows, time 128]
   float *const h_1_ln_1_out_scale = d1.rows<float>(512); // [rows, time 128]
@@ -2209,7 +2209,7 @@ void Gpt::predict_on_1(Part &part) {
   linear(d1, rows * 128, 128, 384, h_1_ln_1_out, h_1_attn_c_attn_weight_, h_1_attn_c_attn_bias_,
          Activation::none, h_1_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:83
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:85
   float *const h_1_attn_queries = d1.rows<float>(262144); // [rows, time 128, 128]
   copy(d1, Shape{rows, 128, 128}, h_1_attn_c_attn_out, {49152, 384, 1}, h_1_attn_queries,
        {16384, 128, 1});
@@ -2245,23 +2245,23 @@ void Gpt::predict_on_1(Part &part) {
   float *const h_1_out = d1.rows<float>(262144); // [rows, time 128, width 128]
   map(d1, rows * 16384, Add{}, h_1_out, x_on_1, h_1_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:85
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:87
   float *const h_1_ln_2_out = d1.rows<float>(327680);    // [rows, time 128, normalized_shape 128]
   float *const h_1_ln_2_out_mean = d1.rows<float>(0);    // [rows, time 128]
   float *const h_1_ln_2_out_scale = d1.rows<float>(512); // [rows, time 128]
   layer_norm(d1, rows * 128, 128, float(1e-05), h_1_out, h_1_ln_2_weight_, h_1_ln_2_bias_,
              h_1_ln_2_out, h_1_ln_2_out_mean, h_1_ln_2_out_scale);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:70
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:72
   float *const h_1_mlp_c_fc_out = d1.rows<float>(0); // [rows * 128, out 512]
   linear(d1, rows * 128, 128, 512, h_1_ln_2_out, h_1_mlp_c_fc_weight_, h_1_mlp_c_fc_bias_,
          Activation::none, h_1_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:86
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:88
   float *const h_1_mlp_out = d1.rows<float>(0); // [rows, time 128, out 512]
   map(d1, rows * 65536, Gelu{}, h_1_mlp_out, h_1_mlp_c_fc_out);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:71
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:73
   float *const h_1_mlp_c_proj_out = d1.rows<float>(327680); // [rows * 128, out 128]
   linear(d1, rows * 128, 512, 128, h_1_mlp_out, h_1_mlp_c_proj_weight_, h_1_mlp_c_proj_bias_,
          Activation::none, h_1_mlp_c_proj_out);
@@ -2276,10 +2276,10 @@ void Gpt::predict_on_2(Part &part) {
   Device &d2 = part.device(2);
   const int64_t rows = part.rows;
 
-  // x: device 1 → 2, 65,536 B a row; h.2, h.2.ln_1 read it             transformer.mp:90
+  // x: device 1 → 2, 65,536 B a row; h.2, h.2.ln_1 read it             transformer.mp:92
   const float *const x_on_2 = transfer(d1, part.x_3, d2, d2.rows<float>(196608), rows * 16384);
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:82
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:84
   float *const h_2_ln_1_out = d2.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
   float *const h_2_ln_1_out_mean = d2.rows<float>(0);    // [rows, time 128]
   float *const h_2_ln_1_out_scale = d2.rows<float>(512); // [rows, time 128]
@@ -2291,7 +2291,7 @@ void Gpt::predict_on_2(Part &part) {
   linear(d2, rows * 128, 128, 384, h_2_ln_1_out, h_2_attn_c_attn_weight_, h_2_attn_c_attn_bias_,
          Activation::none, h_2_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:83
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:85
   float *const h_2_attn_queries = d2.rows<float>(262144); // [rows, time 128, 128]
   copy(d2, Shape{rows, 128, 128}, h_2_attn_c_attn_out, {49152, 384, 1}, h_2_attn_queries,
        {16384, 128, 1});
@@ -2327,23 +2327,23 @@ void Gpt::predict_on_2(Part &part) {
   float *const h_2_out = d2.rows<float>(262144); // [rows, time 128, width 128]
   map(d2, rows * 16384, Add{}, h_2_out, x_on_2, h_2_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:85
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:87
   float *const h_2_ln_2_out = d2.rows<float>(327680);    // [rows, time 128, normalized_shape 128]
   float *const h_2_ln_2_out_mean = d2.rows<float>(0);    // [rows, time 128]
   float *const h_2_ln_2_out_scale = d2.rows<float>(512); // [rows, time 128]
   layer_norm(d2, rows * 128, 128, float(1e-05), h_2_out, h_2_ln_2_weight_, h_2_ln_2_bias_,
              h_2_ln_2_out, h_2_ln_2_out_mean, h_2_ln_2_out_scale);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:70
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:72
   float *const h_2_mlp_c_fc_out = d2.rows<float>(0); // [rows * 128, out 512]
   linear(d2, rows * 128, 128, 512, h_2_ln_2_out, h_2_mlp_c_fc_weight_, h_2_mlp_c_fc_bias_,
          Activation::none, h_2_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:86
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:88
   float *const h_2_mlp_out = d2.rows<float>(0); // [rows, time 128, out 512]
   map(d2, rows * 65536, Gelu{}, h_2_mlp_out, h_2_mlp_c_fc_out);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:71
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:73
   float *const h_2_mlp_c_proj_out = d2.rows<float>(327680); // [rows * 128, out 128]
   linear(d2, rows * 128, 512, 128, h_2_mlp_out, h_2_mlp_c_proj_weight_, h_2_mlp_c_proj_bias_,
          Activation::none, h_2_mlp_c_proj_out);
@@ -2359,10 +2359,10 @@ void Gpt::predict_on_3(Part &part) {
   Device &d3 = part.device(3);
   const int64_t rows = part.rows;
 
-  // x: device 2 → 3, 65,536 B a row; h.3, h.3.ln_1 read it             transformer.mp:90
+  // x: device 2 → 3, 65,536 B a row; h.3, h.3.ln_1 read it             transformer.mp:92
   const float *const x_on_3 = transfer(d2, part.x_4, d3, d3.rows<float>(196608), rows * 16384);
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:82
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:84
   float *const h_3_ln_1_out = d3.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
   float *const h_3_ln_1_out_mean = d3.rows<float>(0);    // [rows, time 128]
   float *const h_3_ln_1_out_scale = d3.rows<float>(512); // [rows, time 128]
@@ -2374,7 +2374,7 @@ void Gpt::predict_on_3(Part &part) {
   linear(d3, rows * 128, 128, 384, h_3_ln_1_out, h_3_attn_c_attn_weight_, h_3_attn_c_attn_bias_,
          Activation::none, h_3_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:83
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:85
   float *const h_3_attn_queries = d3.rows<float>(262144); // [rows, time 128, 128]
   copy(d3, Shape{rows, 128, 128}, h_3_attn_c_attn_out, {49152, 384, 1}, h_3_attn_queries,
        {16384, 128, 1});
@@ -2410,23 +2410,23 @@ void Gpt::predict_on_3(Part &part) {
   float *const h_3_out = d3.rows<float>(262144); // [rows, time 128, width 128]
   map(d3, rows * 16384, Add{}, h_3_out, x_on_3, h_3_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:85
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:87
   float *const h_3_ln_2_out = d3.rows<float>(327680);    // [rows, time 128, normalized_shape 128]
   float *const h_3_ln_2_out_mean = d3.rows<float>(0);    // [rows, time 128]
   float *const h_3_ln_2_out_scale = d3.rows<float>(512); // [rows, time 128]
   layer_norm(d3, rows * 128, 128, float(1e-05), h_3_out, h_3_ln_2_weight_, h_3_ln_2_bias_,
              h_3_ln_2_out, h_3_ln_2_out_mean, h_3_ln_2_out_scale);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:70
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:72
   float *const h_3_mlp_c_fc_out = d3.rows<float>(0); // [rows * 128, out 512]
   linear(d3, rows * 128, 128, 512, h_3_ln_2_out, h_3_mlp_c_fc_weight_, h_3_mlp_c_fc_bias_,
          Activation::none, h_3_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:86
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:88
   float *const h_3_mlp_out = d3.rows<float>(0); // [rows, time 128, out 512]
   map(d3, rows * 65536, Gelu{}, h_3_mlp_out, h_3_mlp_c_fc_out);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:71
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:73
   float *const h_3_mlp_c_proj_out = d3.rows<float>(327680); // [rows * 128, out 128]
   linear(d3, rows * 128, 512, 128, h_3_mlp_out, h_3_mlp_c_proj_weight_, h_3_mlp_c_proj_bias_,
          Activation::none, h_3_mlp_c_proj_out);
