@@ -13,7 +13,7 @@ MAY_INCLUDE = {
     "passes": {"dialect", "planner"},
     "interpreter": {"dialect"},
     "frontend": {"dialect"},
-    "emit": {"dialect"},
+    "emit": {"dialect", "planner"},
     "driver": {"clang", "dialect", "emit", "frontend", "interpreter", "passes", "planner"},
     "random": {"dialect", "driver", "frontend", "interpreter"},
 }
