@@ -72,6 +72,33 @@ LogicalResult Comparison::runAll(StringRef where, const RunOptions &options, boo
   return success();
 }
 
+/// The turns of microbatches, in the order and the memory that the schedule gives them, against one
+/// microbatch after the other.
+static LogicalResult compareTurns(ModuleOp module, const ComparisonOptions &options) {
+  bool hasTurns = false;
+  module.walk([&](mp::ProgramOp program) {
+    auto microbatches = program->getAttrOfType<IntegerAttr>(mp::kMicrobatches);
+    hasTurns |= microbatches && microbatches.getInt() > 1 && program->hasAttr(mp::kRowsAPart);
+  });
+  if (!hasTurns)
+    return success();
+  RunOptions run = options.run;
+  run.order = RunOptions::Order::microbatches;
+  auto expected = runPrograms(module, options.inputs, run);
+  run.order = RunOptions::Order::turns;
+  for (bool alias : {false, true}) {
+    run.aliasTransfers = alias;
+    auto outcomes = runPrograms(module, options.inputs, run);
+    if (failed(expected) || failed(outcomes))
+      return failure();
+    std::string difference = describeDifference(*outcomes, *expected);
+    if (!difference.empty())
+      return module.emitError("results change in the turns of microbatches")
+             << (alias ? ", with transfers that copy nothing: " : ": ") << difference;
+  }
+  return success();
+}
+
 FailureOr<Outcomes> comparePhases(ModuleOp module, const ComparisonOptions &options) {
   auto models = module.getOps<mp::ModelOp>();
   if (models.empty())
@@ -96,7 +123,8 @@ FailureOr<Outcomes> comparePhases(ModuleOp module, const ComparisonOptions &opti
       return failure();
     variant.aliasTransfers = true;
     variant.largestBatch = options.run.rows + 64;
-    if (failed(comparison.runAll("calls with transfers that copy nothing", variant, false)))
+    if (failed(comparison.runAll("calls with transfers that copy nothing", variant, false)) ||
+        failed(compareTurns(module, options)))
       return failure();
   }
   return comparison.take();

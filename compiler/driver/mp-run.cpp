@@ -54,6 +54,12 @@ static cl::opt<double>
     tolerance("tolerance", cl::desc("of --expect and --check-gradients, relative"), cl::init(1e-6));
 static cl::opt<bool> values("values", cl::desc("print every number, rather than hashes"));
 static cl::opt<bool> aliasTransfers("alias-transfers", cl::desc("let transfers copy nothing"));
+static cl::opt<RunOptions::Order>
+    order("order", cl::desc("of a batch that is cut"), cl::init(RunOptions::Order::parts),
+          cl::values(clEnumValN(RunOptions::Order::parts, "parts", "a few rows at a time"),
+                     clEnumValN(RunOptions::Order::microbatches, "microbatches", "one by one"),
+                     clEnumValN(RunOptions::Order::turns, "turns",
+                                "as the schedule has them; in the phase calls")));
 static cl::opt<bool> poisonDead("poison-dead",
                                 cl::desc("fill buffers with NaN after their last use"));
 static cl::opt<bool>
@@ -174,6 +180,7 @@ int main(int argc, char **argv) {
   options.lossScale = lossScale;
   options.aliasTransfers = aliasTransfers;
   options.poisonDead = poisonDead;
+  options.order = order;
   if (comparePhasesFlag)
     return compare(*module, {*from, to.value_or(Phase::calls), inputOptions, options, {}});
   if (to) {

@@ -6,6 +6,8 @@
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringSet.h"
 
+#include <map>
+
 using namespace mlir;
 using namespace mparc::mp;
 
@@ -25,7 +27,11 @@ public:
 private:
   LogicalResult execute(Operation *op);
   LogicalResult runWhole();
-  LogicalResult runInParts(int64_t rowsAPart);
+  using Parts = ArrayRef<std::pair<int64_t, int64_t>>; // first row, rows
+  SmallVector<std::pair<int64_t, int64_t>> findParts() const;
+  LogicalResult runInParts(Parts parts);
+  LogicalResult runTurns(Parts parts, ArrayRef<Operation *> during);
+  void enterRows(int64_t first, int64_t count);
   void bindArguments(int64_t firstRow, int64_t rows);
   void releaseAfter(Operation *op);
   void numberElements(Type type);
@@ -273,7 +279,7 @@ template <typename Scalar> LogicalResult Run<Scalar>::runWhole() {
 }
 
 /// What comes before the parts, the parts one after the other, and what comes after them.
-template <typename Scalar> LogicalResult Run<Scalar>::runInParts(int64_t rowsAPart) {
+template <typename Scalar> LogicalResult Run<Scalar>::runInParts(Parts parts) {
   SmallVector<Operation *> before, during, after;
   for (Operation &op : program_.getBlock()) {
     auto when = op.getAttrOfType<StringAttr>(kWhen);
@@ -294,28 +300,111 @@ template <typename Scalar> LogicalResult Run<Scalar>::runInParts(int64_t rowsAPa
     }
     return success();
   };
-  bindArguments(0, rowsAPart);
+  bindArguments(0, parts.front().second);
   if (failed(runAll(before)))
     return failure();
-  for (firstRow_ = 0; firstRow_ < options_.rows; firstRow_ += rowsAPart) {
-    partRows_ = std::min(rowsAPart, options_.rows - firstRow_);
-    storage_->setRows(partRows_);
-    bindArguments(firstRow_, partRows_);
-    if (failed(runAll(during)))
+  if (options_.order == RunOptions::Order::turns) {
+    if (failed(runTurns(parts, during)))
       return failure();
+  } else {
+    for (auto [first, count] : parts) {
+      enterRows(first, count);
+      bindArguments(first, count);
+      if (failed(runAll(during)))
+        return failure();
+    }
   }
   firstRow_ = partRows_ = 0;
   return runAll(after);
+}
+
+template <typename Scalar> void Run<Scalar>::enterRows(int64_t first, int64_t count) {
+  firstRow_ = first;
+  partRows_ = count;
+  storage_->setRows(count);
+}
+
+/// The operations of each stage on each microbatch, in the order of the schedule. What no stage
+/// carries out goes with what it names, or with a microbatch's beginning.
+template <typename Scalar>
+LogicalResult Run<Scalar>::runTurns(Parts parts, ArrayRef<Operation *> during) {
+  std::map<int64_t, SmallVector<Operation *>> stages;
+  SmallVector<Operation *> first;
+  llvm::DenseMap<Operation *, int64_t> stageOf;
+  for (Operation *op : during) {
+    auto stage = op->getAttrOfType<IntegerAttr>(kStage);
+    Operation *named = isa<ReshapeOp>(op) ? op->getOperand(0).getDefiningOp() : nullptr;
+    if (stage)
+      stageOf[op] = stage.getInt();
+    else if (auto known = stageOf.find(named); named && known != stageOf.end())
+      stageOf[op] = int64_t(known->second);
+    if (auto known = stageOf.find(op); known != stageOf.end())
+      stages[known->second].push_back(op);
+    else
+      first.push_back(op);
+  }
+  llvm::DenseSet<int64_t> begun;
+  auto carryOut = [&](ArrayRef<Operation *> ops) -> LogicalResult {
+    for (Operation *op : ops) {
+      if (failed(execute(op)))
+        return failure();
+      for (Value result : op->getResults())
+        if (isSumOverParts(result))
+          storage_->share(result);
+    }
+    return success();
+  };
+  auto turns = program_->getAttrOfType<ArrayAttr>(kTurns);
+  if (!turns)
+    return program_.emitError("has no turns: it is not in the phase calls");
+  for (Attribute each : turns) {
+    ArrayRef<int64_t> turn = cast<DenseI64ArrayAttr>(each).asArrayRef();
+    auto stage = stages.find(turn[0]);
+    if (stage == stages.end() || turn[1] >= static_cast<int64_t>(parts.size()))
+      continue; // stands before or after the microbatches, or has no rows
+    storage_->enter(turn[1]);
+    enterRows(parts[turn[1]].first, parts[turn[1]].second);
+    if (begun.insert(turn[1]).second) {
+      bindArguments(firstRow_, partRows_);
+      if (failed(carryOut(first)))
+        return failure();
+    }
+    if (failed(carryOut(stage->second)))
+      return failure();
+  }
+  storage_->enter(Storage::none);
+  return success();
+}
+
+/// Rows that are worked on together: the first of each, and how many; none where all are.
+template <typename Scalar> SmallVector<std::pair<int64_t, int64_t>> Run<Scalar>::findParts() const {
+  SmallVector<std::pair<int64_t, int64_t>> parts;
+  auto part = program_->getAttrOfType<IntegerAttr>(kRowsAPart);
+  auto microbatches = program_->getAttrOfType<IntegerAttr>(kMicrobatches);
+  if (options_.order != RunOptions::Order::parts && part && microbatches) {
+    // Contiguous, the first a row longer; those without a row are left out.
+    const int64_t count = microbatches.getInt();
+    for (int64_t first = 0, number = 0; first < options_.rows; ++number) {
+      const int64_t rows = options_.rows / count + (number < options_.rows % count);
+      parts.push_back({first, rows});
+      first += rows;
+    }
+  } else if (part && part.getInt() < options_.rows) {
+    for (int64_t first = 0; first < options_.rows; first += part.getInt())
+      parts.push_back({first, std::min(part.getInt(), options_.rows - first)});
+  }
+  return parts;
 }
 
 template <typename Scalar> FailureOr<Outcome> Run<Scalar>::run() {
   StorageOptions storage;
   storage.realBytes = sizeof(Scalar);
   storage.rows = options_.rows;
-  if (auto part = program_->getAttrOfType<IntegerAttr>(kRowsAPart)) {
-    storage.rows = std::min(options_.rows, part.getInt());
-    inParts_ = storage.rows < options_.rows;
-  }
+  const auto parts = findParts();
+  inParts_ = !parts.empty();
+  if (inParts_)
+    storage.rows = parts.front().second;
+  storage.slots = inParts_ && options_.order == RunOptions::Order::turns;
   storage.largestBatch = options_.largestBatch ? std::max(options_.largestBatch, options_.rows) : 0;
   storage.poisonDead = options_.poisonDead;
   auto made = makeStorage(model_, inputs_.parameters, storage);
@@ -331,7 +420,7 @@ template <typename Scalar> FailureOr<Outcome> Run<Scalar>::run() {
   if (block.getNumArguments() != inputs_.arguments.size())
     return program_.emitError("expected ")
            << block.getNumArguments() << " arguments, got " << inputs_.arguments.size();
-  if (failed(inParts_ ? runInParts(storage.rows) : runWhole()))
+  if (failed(inParts_ ? runInParts(parts) : runWhole()))
     return failure();
   return collect();
 }

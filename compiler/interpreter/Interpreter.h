@@ -17,6 +17,9 @@ struct Inputs {
 };
 
 struct RunOptions {
+  /// Of a batch that is cut: a few rows at a time; microbatch by microbatch; or, in the phase
+  /// calls, as the schedule has it, each microbatch in the memory that it gives it.
+  enum class Order { parts, microbatches, turns } order = Order::parts;
   int64_t rows = 4;
   int64_t largestBatch = 0;    // of arenas, rounded up to 64; 0: just `rows`
   uint64_t seed = 0;           // of dropout

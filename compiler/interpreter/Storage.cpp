@@ -117,6 +117,7 @@ private:
   struct Arena {
     std::vector<std::byte> bytes;
     int64_t begin[4] = {}, end[4] = {};
+    int64_t slots = 1, slotBytes = 0; // of the rows of microbatches
   };
 
   FailureOr<View> locate(Operation *op, Type type, BufferAttr buffer);
@@ -147,8 +148,11 @@ LogicalResult ArenaStorage::allocate(ModelOp model) {
       return attribute ? attribute.getInt() : 0;
     };
     Arena arena;
+    if (options_.slots)
+      arena.slots = std::max<int64_t>(1, size("slots"));
+    arena.slotBytes = size("row_bytes") * roundedRows_ * scale;
     const int64_t sizes[] = {size("parameter_floats") * 4, size("parameter_floats") * 4,
-                             size("fixed_bytes"), size("row_bytes") * roundedRows_};
+                             size("fixed_bytes"), size("row_bytes") * roundedRows_ * arena.slots};
     int64_t total = 0;
     for (int region = 0; region < 4; ++region) {
       arena.begin[region] = total;
@@ -188,8 +192,13 @@ FailureOr<View> ArenaStorage::locate(Operation *op, Type type, BufferAttr buffer
   const int64_t unit = buffer.getRegion() == RegionKind::rows    ? roundedRows_
                        : buffer.getRegion() == RegionKind::fixed ? 1
                                                                  : 4;
-  const int64_t begin = arena.begin[region] + buffer.getOffset() * unit * (realBytes_ / 4);
-  if (buffer.getOffset() < 0 || begin + bytesOf(view) > arena.end[region])
+  int64_t begin = arena.begin[region], end = arena.end[region];
+  if (buffer.getRegion() == RegionKind::rows) {
+    begin += (microbatch_ == none ? 0 : microbatch_ % arena.slots) * arena.slotBytes;
+    end = begin + arena.slotBytes;
+  }
+  begin += buffer.getOffset() * unit * (realBytes_ / 4);
+  if (buffer.getOffset() < 0 || begin + bytesOf(view) > end)
     return op->emitError("lies outside the region ")
            << stringifyRegionKind(buffer.getRegion()) << " of device " << *device;
   view.data = arena.bytes.data() + begin;

@@ -7,6 +7,7 @@
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringMap.h"
 
+#include <map>
 #include <memory>
 
 namespace mparc::interpreter {
@@ -36,9 +37,23 @@ public:
   virtual mlir::FailureOr<View> assigned(mp::ParameterOp buffer) = 0;
 
   /// The elements of a value that has been defined.
-  const View &get(mlir::Value value) const { return views_.at(value); }
+  const View &get(mlir::Value value) const {
+    if (own_)
+      if (auto found = own_->find(value); found != own_->end())
+        return found->second;
+    return views_.at(value);
+  }
   /// Makes a value one with another, or with memory that outlives the run.
-  void bind(mlir::Value value, View view) { views_[value] = std::move(view); }
+  void bind(mlir::Value value, View view) { (own_ ? *own_ : views_)[value] = std::move(view); }
+
+  /// Values are a microbatch's own from now on; of `none`, all microbatches'.
+  static constexpr int64_t none = -1;
+  void enter(int64_t microbatch) {
+    microbatch_ = microbatch;
+    own_ = microbatch == none ? nullptr : &microbatches_[microbatch];
+  }
+  /// Shows a value of the microbatch to all: a sum over them.
+  void share(mlir::Value value) { views_[value] = get(value); }
 
   /// How many rows the batch has from now on: the next part's.
   virtual void setRows(int64_t rows) = 0;
@@ -54,6 +69,9 @@ protected:
 
   int64_t realBytes_;
   llvm::DenseMap<mlir::Value, View> views_;
+  std::map<int64_t, llvm::DenseMap<mlir::Value, View>> microbatches_;
+  llvm::DenseMap<mlir::Value, View> *own_ = nullptr; // the microbatch's that has been entered
+  int64_t microbatch_ = none;
 };
 
 /// What the storage of a run depends on.
@@ -61,6 +79,7 @@ struct StorageOptions {
   int64_t realBytes = 4;    // 4: float, 8: double; the plan's offsets scale with it
   int64_t rows = 1;         // of the batch
   int64_t largestBatch = 0; // what the rows region is laid out for, at least `rows`; 0: just those
+  bool slots = false;       // as many times the rows as microbatches are under way at once
   bool poisonDead = false;  // fill a buffer with NaN after its last use
 };
 

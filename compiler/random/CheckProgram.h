@@ -39,6 +39,8 @@ struct Verdict {
 /// - the same holds of a batch that is worked through two rows at a time, whose results are those
 /// of the
 ///   whole batch but for rounding;
+/// - microbatches in the order and the memory of their schedule give the bits of one after the
+/// other;
 /// - no value moves twice to one device, none moves that nothing reads, none by way of a third;
 /// - where asked for, its gradients agree with finite differences in double, of the program in
 /// f32.
