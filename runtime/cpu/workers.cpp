@@ -280,6 +280,7 @@ const Turn &Workers::Impl::turn_of(const Turn::Wait &wait) const {
 
 const Turn *Workers::Impl::current(int device) const {
   std::vector<int64_t> done;
+  done.reserve(worker_of_.size());
   for (size_t other = 0; other < worker_of_.size(); ++other)
     done.push_back(finished(static_cast<int>(other)));
   for (size_t index : workers_[worker_of_[device]].turns)
