@@ -145,6 +145,32 @@ static std::vector<std::string> choosePrecisions(Random &random) {
   return random.pick(choices);
 }
 
+/// A model that is not trained, so that the train block chooses.
+static Statement writeFurtherModel(Random &random) {
+  Statement model =
+      makeBlock("model Further(width: int = " + std::to_string(random.between(1, 4)) + ")");
+  model.body.emplace_back("only = Linear(width, 2)");
+  Statement forward = makeBlock("forward(x: f32[batch, width]) -> f32[batch, 2]");
+  forward.body.emplace_back("return only(x) |> relu");
+  model.body.push_back(std::move(forward));
+  return model;
+}
+
+/// What reads the rows of a program.
+static std::string dataCall(const Program &program, int64_t context) {
+  switch (program.source) {
+  case DataSource::csv:
+    return "csv(\"data.csv\")";
+  case DataSource::numpy:
+    return std::string("npy(") +
+           (program.second ? "inputs: [\"x.npy\", \"z.npy\"]" : "inputs: \"x.npy\"") +
+           ", targets: \"y.npy\")";
+  case DataSource::text:
+    return "text(\"data.txt\", context: " + std::to_string(context) + ")";
+  }
+  return {};
+}
+
 Program generate(uint64_t seed, bool foreign) {
   Random random(seed);
   const int64_t devices = random.between(2, 8);
@@ -165,28 +191,34 @@ Program generate(uint64_t seed, bool foreign) {
   ForwardWriter writer(random, annotator, layers, foreign);
   Statement model = makeBlock("model Net(width: int = " + std::to_string(random.between(2, 5)) +
                               ", deep: bool = " + (random.chance(0.5) ? "true" : "false") + ")");
+  Program program;
   Shape input = {{1, true}};
-  const int64_t words = random.chance(0.2) ? random.between(2, 9) : 0;
-  for (int64_t rank = random.between(1, words ? 2 : 3); rank > 0; --rank)
+  const bool isText = random.chance(0.1);
+  int64_t words = random.chance(0.2) ? random.between(2, 9) : 0;
+  if (isText)
+    words = 256; // bytes
+  for (int64_t rank = isText ? 1 : random.between(1, words ? 2 : 3); rank > 0; --rank)
     input.push_back({random.between(1, 4), false});
+  const int64_t context = count(input);
   if (words)
     writer.addWords("x", input, words);
   else
     writer.addVariable({"x", input, 1});
   std::string signature = std::string("x: ") + (words ? "i32" : "f32") + list(input);
-  int64_t inputs = count(input), integers = 0;
-  bool truths = false;
-  if (random.chance(0.3)) {
+  program.words = words;
+  program.inputs = context;
+  if (!isText && random.chance(0.3)) {
     // A second input, of numbers, integers or truths; a statement makes numbers of these.
     const Shape second = {{1, true}, {random.between(1, 4), false}};
     const std::string element = random.pick(std::vector<std::string>{"f32", "i32", "bool"});
     signature += ", z: " + element + list(second);
-    inputs += count(second);
-    integers = element != "f32" ? count(second) : 0;
-    truths = element == "bool";
-    if (truths)
+    program.second = count(second);
+    program.inputs += program.second;
+    program.integers = element != "f32" ? program.second : 0;
+    program.truths = element == "bool";
+    if (program.truths)
       writer.addTruths("z", second);
-    else if (integers)
+    else if (program.integers)
       writer.addIntegers("z", second);
     else
       writer.addVariable({"z", second, 1});
@@ -197,21 +229,40 @@ Program generate(uint64_t seed, bool foreign) {
   for (Statement &member : writer.takeMembers())
     model.body.push_back(std::move(member));
 
-  const std::string loss =
-      random.pick(std::vector<std::string>{"mse", "mse", "l1", "bce", "cross_entropy", "OwnLoss"});
-  Statement forward = makeBlock("forward(" + signature + ") -> f32" + list(output.shape));
+  const std::string loss = isText ? "cross_entropy"
+                                  : random.pick(std::vector<std::string>{
+                                        "mse", "mse", "l1", "bce", "cross_entropy", "OwnLoss"});
+  const std::string window = std::to_string(context);
+  Statement forward = makeBlock("forward(" + signature + ") -> f32" +
+                                (isText ? "[batch, " + window + ", 256]" : list(output.shape)));
   forward.body = writer.takeStatements();
-  forward.body.emplace_back("return " +
-                            (loss == "bce" ? "sigmoid(" + output.name + ")" : output.name));
+  if (isText) { // the next byte after each
+    Statement head("letters = Linear(" + std::to_string(count(output.shape)) + ", " + window +
+                   " * 256)");
+    annotator.annotate(head);
+    model.body.push_back(std::move(head));
+    forward.body.emplace_back("return reshape(letters(" + output.name + "), [batch, " + window +
+                              ", 256])");
+  } else {
+    forward.body.emplace_back("return " +
+                              (loss == "bce" ? "sigmoid(" + output.name + ")" : output.name));
+  }
   model.body.push_back(std::move(forward));
   if (random.chance(0.2))
     annotator.annotate(model);
   file.push_back(std::move(model));
   if (loss == "OwnLoss")
     file.push_back(writeLoss(random, annotator));
+  if (random.chance(0.2))
+    file.insert(file.end() - random.below(2), writeFurtherModel(random));
 
   // The larger one is worked through in parts.
-  const int64_t batch = random.chance(0.5) ? 4 : 100;
+  program.batch = random.chance(0.5) ? 4 : 100;
+  if (isText)
+    program.source = DataSource::text;
+  else if (random.chance(0.25))
+    program.source = DataSource::numpy;
+  program.imports = random.chance(0.3);
   Statement train = makeBlock("train Net");
   static const std::vector<std::string> optimizers = {
       "adam(lr: 1e-2)",
@@ -225,9 +276,10 @@ Program generate(uint64_t seed, bool foreign) {
       "cosine(min: 1e-4)", "cosine(steps: 8, warmup: 2)", "linear(steps: 5)",
       "step(every: 2, gamma: 0.5)", "constant(warmup: 3)"};
   for (const std::string &entry :
-       {std::string("data = csv(\"data.csv\")"), "loss = " + loss,
+       {"data = " + dataCall(program, context), "loss = " + loss,
         "optimizer = " + random.pick(optimizers), std::string("epochs = 1"),
-        "batch = " + std::to_string(batch), std::string("seed = ") + std::to_string(seed % 1000)})
+        "batch = " + std::to_string(program.batch),
+        std::string("seed = ") + std::to_string(seed % 1000)})
     train.body.emplace_back(entry);
   if (random.chance(0.3))
     train.body.emplace_back("lr_schedule = " + random.pick(schedules));
@@ -244,14 +296,10 @@ Program generate(uint64_t seed, bool foreign) {
   }
   file.push_back(std::move(train));
   const bool classes = loss == "cross_entropy";
-  return {std::move(file),
-          inputs,
-          integers,
-          classes ? 1 : count(output.shape),
-          classes ? count(output.shape) : 0,
-          words,
-          batch,
-          truths};
+  program.targets = classes ? 1 : count(output.shape);
+  program.classes = classes ? count(output.shape) : 0;
+  program.file = std::move(file);
+  return program;
 }
 
 } // namespace mparc::random

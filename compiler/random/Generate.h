@@ -7,14 +7,20 @@
 
 namespace mparc::random {
 
-/// A program, and what its data must be: rows of `inputs` numbers, of which the last `integers` are
-/// integers (with `truths` 0 or 1), then `targets` numbers or, where `classes` is not 0, the number
-/// of a class. Where `words` is not 0 the inputs are integers below it.
+/// Where a program's rows come from.
+enum class DataSource { csv, numpy, text };
+
+/// A program, and what its data must be: rows of `inputs` numbers, of which the last `second` are
+/// those of a second input (`integers` of them integers, with `truths` 0 or 1), then `targets`
+/// numbers or, where `classes` is not 0, the number of a class. Where `words` is not 0 the inputs
+/// are integers below it; of a text they are its bytes, and the targets the next ones.
 struct Program {
   std::vector<Statement> file;
-  int64_t inputs = 0, integers = 0, targets = 0, classes = 0, words = 0;
+  int64_t inputs = 0, second = 0, integers = 0, targets = 0, classes = 0, words = 0;
   int64_t batch = 4;
   bool truths = false;
+  DataSource source = DataSource::csv;
+  bool imports = false; // its layers stand in a file of their own, where it is written to files
 };
 
 /// The program of a seed: layers of its own and of the standard library, a model, a train block.

@@ -2,7 +2,7 @@
 #include "random/CheckProgram.h"
 #include "random/ForwardWriter.h"
 #include "random/Generate.h"
-#include "random/Random.h"
+#include "random/WriteData.h"
 
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
@@ -25,31 +25,10 @@ static cl::opt<bool> show("print", cl::desc("print the programs rather than chec
 static cl::opt<std::string> writeTo(
     "write",
     cl::desc("write each program to a folder of its own in this one: placed.mp; one.mp, all of it "
-             "on one device; kept.mp, without `@recompute`; data.csv; random_ops.h"));
+             "on one device; kept.mp, without `@recompute`; their data; random_ops.h"));
 static cl::opt<bool> keep("no-reduce", cl::desc("print a failing program as it is"));
 
-/// Rows for the program: a batch, and a short one.
-static std::string makeRows(const Program &program, uint64_t number) {
-  Random random(number);
-  std::string text;
-  for (int64_t row = 0; row < program.batch * 3 / 2; ++row) {
-    for (int64_t column = 0; column < program.inputs + program.targets; ++column) {
-      text += column ? "," : "";
-      if (column < program.inputs && column >= program.inputs - program.integers)
-        text += std::to_string(program.truths ? random.below(2) : random.below(7) - 3);
-      else if (program.words && column < program.inputs)
-        text += std::to_string(random.below(program.words));
-      else if (program.classes && column >= program.inputs)
-        text += std::to_string(random.below(program.classes));
-      else
-        text += std::to_string(static_cast<double>(random.between(-1000, 1000)) / 1000);
-    }
-    text += "\n";
-  }
-  return text;
-}
-
-/// Writes placed.mp, one.mp, data.csv and more to <folder>/<seed>. Returns whether that went well.
+/// Writes placed.mp, one.mp, data and more to <folder>/<seed>. Returns whether that went well.
 static bool writeProgram(const Program &program, uint64_t number) {
   llvm::SmallString<128> folder(writeTo);
   llvm::sys::path::append(folder, std::to_string(number));
@@ -68,12 +47,23 @@ static bool writeProgram(const Program &program, uint64_t number) {
   };
   Form one, kept;
   one.oneDevice = kept.keepsAll = true;
-  write("placed.mp", print(program.file, {}));
-  write("one.mp", print(program.file, one));
+  auto writeForm = [&](const std::string &name, Form form) {
+    if (!program.imports) {
+      write(name + ".mp", print(program.file, form));
+      return;
+    }
+    std::vector<Statement> layers, others{Statement("import \"" + name + "_layers.mp\"")};
+    for (const Statement &each : program.file)
+      (llvm::StringRef(each.text).starts_with("layer ") ? layers : others).push_back(each);
+    write(name + ".mp", print(others, form));
+    write(name + "_layers.mp", print(layers, form));
+  };
+  writeForm("placed", {});
+  writeForm("one", one);
   if (print(program.file, kept) != print(program.file, {}))
-    write("kept.mp", print(program.file, kept));
+    writeForm("kept", kept);
   write("random_ops.h", foreignHeader());
-  write("data.csv", makeRows(program, number));
+  writeData(program, number, write);
   if (error)
     llvm::errs() << "mp-random: error: " << folder << ": " << error.message() << '\n';
   return !error;
