@@ -1,5 +1,6 @@
 // Verifiers of attention and normalization; the rules' letters are those of MpAttention.td.
 #include "dialect/MpDialect.h"
+#include "dialect/Views.h"
 
 using namespace mlir;
 using namespace mparc::mp;
@@ -14,10 +15,9 @@ static bool haveSameSizes(ArrayRef<DimensionAttr> a, ArrayRef<DimensionAttr> b) 
 //===- Attention
 //-------------------------------------------------------------------------------------===//
 
-/// (A1)–(A4) of the three operands.
-static LogicalResult verifyHeads(Operation *op, Value query, Value key, Value value) {
-  auto q = getDimensions(query.getType()), k = getDimensions(key.getType()),
-       v = getDimensions(value.getType());
+/// (A1)–(A4) of the three operands, by the dimensions that attention sees.
+static LogicalResult verifyHeads(Operation *op, ArrayRef<DimensionAttr> q,
+                                 ArrayRef<DimensionAttr> k, ArrayRef<DimensionAttr> v) {
   size_t rank = q.size();
   if (rank < 2 || k.size() != rank || v.size() != rank)
     return op->emitOpError("expected operands of one rank of at least 2");
@@ -44,30 +44,66 @@ static LogicalResult verifyHeads(Operation *op, Value query, Value key, Value va
 }
 
 /// The results of attention on these operands.
-static LogicalResult verifyAttended(Operation *op, Value q, Value v, Value result, Value sums) {
-  SmallVector<DimensionAttr> expected(getDimensions(q.getType()));
+static LogicalResult verifyAttended(Operation *op, ArrayRef<DimensionAttr> q,
+                                    ArrayRef<DimensionAttr> v, ArrayRef<DimensionAttr> result,
+                                    Value sums) {
+  SmallVector<DimensionAttr> expected(q);
   if (!haveSameSizes(ArrayRef(expected).drop_back(), getDimensions(sums.getType())))
     return op->emitOpError("expected a sum a query");
-  expected.back() = getDimensions(v.getType()).back();
-  if (!haveSameSizes(expected, getDimensions(result.getType())))
+  expected.back() = v.back();
+  if (!haveSameSizes(expected, result))
     return op->emitOpError("expected a result of the queries' dimensions, as long as the values");
   return success();
 }
 
+/// What attention sees of its tensors; nothing, said to the user, where views are not as they must
+/// be: of operands alone, the results' views are verified together.
+static FailureOr<SmallVector<ArrayRef<DimensionAttr>>>
+verifyViews(Operation *op, std::optional<ArrayAttr> views, ValueRange operands, ValueRange results,
+            unsigned seenResults) {
+  size_t count = operands.size() + seenResults;
+  if (!views && results.size() != seenResults)
+    return op->emitOpError("expected ") << seenResults << " results";
+  if (views && (views->size() != count || !llvm::all_of(*views, llvm::IsaPred<ViewAttr>)))
+    return op->emitOpError("expected ") << count << " views";
+  SmallVector<ArrayRef<DimensionAttr>> seen;
+  SmallVector<SmallVector<ViewAttr>> ofResult(results.size());
+  for (size_t index = 0; index < count; ++index) {
+    bool isResult = index >= operands.size();
+    ViewAttr view = views ? cast<ViewAttr>((*views)[index]) : ViewAttr();
+    size_t number = !isResult ? index : view ? view.getTensor() : index - operands.size();
+    if (isResult && number >= results.size())
+      return op->emitOpError("expected views of its results");
+    Value tensor = isResult ? results[number] : operands[number];
+    if (view && failed(verifyView(op, view, tensor)))
+      return failure();
+    if (view && isResult)
+      ofResult[number].push_back(view);
+    seen.push_back(getSeenDimensions(tensor, views, index));
+  }
+  for (auto [result, all] : llvm::zip(results, ofResult))
+    if (views && failed(verifyCover(op, all, result)))
+      return failure();
+  return seen;
+}
+
 LogicalResult AttentionOp::verify() {
-  if (failed(verifyHeads(*this, getQ(), getK(), getV())))
+  auto seen = verifyViews(*this, getViews(), getOperands(), getResult(), 1);
+  if (failed(seen) || failed(verifyHeads(*this, (*seen)[0], (*seen)[1], (*seen)[2])))
     return failure();
-  return verifyAttended(*this, getQ(), getV(), getResult(), getLogSums());
+  return verifyAttended(*this, (*seen)[0], (*seen)[2], (*seen)[3], getLogSums());
 }
 
 LogicalResult AttentionGradientOp::verify() {
-  if (failed(verifyHeads(*this, getQ(), getK(), getV())) ||
-      failed(verifyAttended(*this, getQ(), getV(), getResult(), getLogSums())))
+  auto seen = verifyViews(*this, getViews(), getOperands().drop_back(), getGradients(), 3);
+  if (failed(seen))
     return failure();
-  if (!haveSameShape(getGradient().getType(), getResult().getType()) ||
-      !haveSameShape(getDq().getType(), getQ().getType()) ||
-      !haveSameShape(getDk().getType(), getK().getType()) ||
-      !haveSameShape(getDv().getType(), getV().getType()))
+  auto &all = *seen; // the gradient, q, k, v, the result, and the gradients of q, k and v
+  if (failed(verifyHeads(*this, all[1], all[2], all[3])) ||
+      failed(verifyAttended(*this, all[1], all[3], all[4], getLogSums())))
+    return failure();
+  if (!haveSameSizes(all[0], all[4]) || !haveSameSizes(all[5], all[1]) ||
+      !haveSameSizes(all[6], all[2]) || !haveSameSizes(all[7], all[3]))
     return emitOpError("expected gradients like what they are the gradients of");
   return success();
 }

@@ -22,12 +22,21 @@ def Mp_AttentionOp : Mp_Op<"attention", [Pure]> {
     heads, which divide q's: head h reads head h / (heads / kv_heads). (A3) q and k agree in their last dimension, k and v
     in the one before. (A4) the last two dimensions do not contain the batch, nor do the heads where q has more of them.
 
+    With `views`, an array of `#mp.view` for q, k, v and the result, these are not the operands and the result themselves
+    but what the views see of them: heads are read where a projection left them. (A6) the last step of a view is 1, and
+    all dimensions before the heads are walked by one step. (A7) a view lies within its tensor. (A8) the views of a result
+    cover each of its elements once. test/passes/fold-views.mlir has examples.
+
     ```mlir
     %y, %sums = mp.attention %q, %k, %v causal : (tensor<?x4x8x16xf32, #mp.dims<batch, 4, 8, 16>>, tensor<?x2x8x16xf32, #mp.dims<batch, 2, 8, 16>>, tensor<?x2x8x16xf32, #mp.dims<batch, 2, 8, 16>>) -> (tensor<?x4x8x16xf32, #mp.dims<batch, 4, 8, 16>>, tensor<?x4x8xf32, #mp.dims<batch, 4, 8>>)
     ```
   }];
-  let arguments = (ins Mp_Tensor:$q, Mp_Tensor:$k, Mp_Tensor:$v, UnitAttr:$causal);
+  let arguments = (ins Mp_Tensor:$q, Mp_Tensor:$k, Mp_Tensor:$v, UnitAttr:$causal,
+                       OptionalAttr<ArrayAttr>:$views);
   let results = (outs Mp_Tensor:$result, Mp_Tensor:$log_sums);
+  let builders = [OpBuilder<(ins "::mlir::TypeRange":$types, "::mlir::Value":$q, "::mlir::Value":$k,
+                                 "::mlir::Value":$v, "bool":$causal),
+    "build($_builder, $_state, types[0], types[1], q, k, v, causal, ::mlir::ArrayAttr());">];
   let assemblyFormat = "$q `,` $k `,` $v (`causal` $causal^)? attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
@@ -37,15 +46,21 @@ def Mp_AttentionGradientOp : Mp_Op<"attention_gradient", [Pure]> {
   let description = [{
     From `gradient`, that of attention's result, its operands and both its results; the probabilities are computed anew.
 
-    (A5) `gradient` and `result` are alike, and each result is like its operand.
+    (A5) `gradient` and `result` are alike, and each result is like its operand. With `views`, of the gradient, q, k, v, the
+    result, dq, dk and dv, (A6) to (A8) hold as of `mp.attention`; a result may then hold several of the gradients.
 
     ```mlir
     %dq, %dk, %dv = mp.attention_gradient %g, %q, %k, %v, %y, %sums causal : (tensor<2x8x16xf32, #mp.dims<2, 8, 16>>, tensor<2x8x16xf32, #mp.dims<2, 8, 16>>, tensor<2x8x16xf32, #mp.dims<2, 8, 16>>, tensor<2x8x16xf32, #mp.dims<2, 8, 16>>, tensor<2x8x16xf32, #mp.dims<2, 8, 16>>, tensor<2x8xf32, #mp.dims<2, 8>>) -> (tensor<2x8x16xf32, #mp.dims<2, 8, 16>>, tensor<2x8x16xf32, #mp.dims<2, 8, 16>>, tensor<2x8x16xf32, #mp.dims<2, 8, 16>>)
     ```
   }];
   let arguments = (ins Mp_Tensor:$gradient, Mp_Tensor:$q, Mp_Tensor:$k, Mp_Tensor:$v,
-                       Mp_Tensor:$result, Mp_Tensor:$log_sums, UnitAttr:$causal);
-  let results = (outs Mp_Tensor:$dq, Mp_Tensor:$dk, Mp_Tensor:$dv);
+                       Mp_Tensor:$result, Mp_Tensor:$log_sums, UnitAttr:$causal,
+                       OptionalAttr<ArrayAttr>:$views);
+  let results = (outs Variadic<Mp_Tensor>:$gradients);
+  let builders = [OpBuilder<(ins "::mlir::TypeRange":$types, "::mlir::Value":$gradient, "::mlir::Value":$q,
+                                 "::mlir::Value":$k, "::mlir::Value":$v, "::mlir::Value":$result,
+                                 "::mlir::Value":$log_sums, "bool":$causal),
+    "build($_builder, $_state, types, gradient, q, k, v, result, log_sums, causal, ::mlir::ArrayAttr());">];
   let assemblyFormat = "operands (`causal` $causal^)? attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }

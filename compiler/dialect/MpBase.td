@@ -86,6 +86,20 @@ def Mp_DimensionsAttr : Mp_Attr<"Dimensions", "dims", [
   let hasCustomAssemblyFormat = 1;
 }
 
+def Mp_ViewAttr : Mp_Attr<"View", "view"> {
+  let summary = "elements of a tensor, seen under dimensions of their own";
+  let description = [{
+    Element (i, j, …) of the view is the tensor's element `from` + i · steps[0] + j · steps[1] + …, counted in the tensor's
+    own order. A step along the batch counts the elements of a row of it, so only the outermost dimension may contain the
+    batch. `of` is the number of the tensor: among an operation's operands, or its results.
+
+    Example: `#mp.view<<batch, heads=4, time=128, dim=32> from 128 steps [49152, 32, 384, 1] of 0>`
+  }];
+  let parameters = (ins "DimensionsAttr":$dimensions, "int64_t":$offset,
+                        ArrayRefParameter<"int64_t">:$steps, "int64_t":$tensor);
+  let assemblyFormat = "`<` $dimensions `from` $offset `steps` `[` $steps `]` `of` $tensor `>`";
+}
+
 def Mp_RegionKind : I32EnumAttr<"RegionKind", "where a value lies", [
     I32EnumAttrCase<"parameters", 0>, I32EnumAttrCase<"gradients", 1>,
     I32EnumAttrCase<"fixed", 2>, I32EnumAttrCase<"rows", 3>,

@@ -122,9 +122,13 @@ static std::string describeOneOfSeveral(OpResult result) {
   }
   // The first operand is the gradient of the result; the others stand in the order of theirs.
   Value operand;
-  if (isa<AttentionGradientOp>(op))
-    operand = op->getOperand(1 + number);
-  else if (number == 0)
+  if (auto gradient = dyn_cast<AttentionGradientOp>(op)) {
+    unsigned first = number; // of q, k and v the first whose gradient lies there
+    if (std::optional<ArrayAttr> views = gradient.getViews())
+      for (first = 0; cast<ViewAttr>((*views)[5 + first]).getTensor() != number;)
+        ++first;
+    operand = op->getOperand(1 + first);
+  } else if (number == 0)
     operand = op->getOperand(1);
   StringRef name = operand ? sourceName(operand) : StringRef();
   return name.empty() ? "" : (name + "_grad").str();

@@ -37,16 +37,68 @@ std::string CallPrinter::headSizes(Value q, Value k, Value v, bool causal) {
   return "{" + text + (causal ? ", Causal::yes}" : ", Causal::no}");
 }
 
+std::string CallPrinter::seen(Value tensor, ViewAttr view) {
+  ArrayRef<int64_t> steps = view.getSteps();
+  auto dimensions = view.getDimensions().getDimensions();
+  size_t rank = steps.size();
+  // All that comes before the heads is walked by the step of the innermost of it that is walked.
+  int64_t batch = 0;
+  for (size_t index = 0; index + 3 < rank; ++index)
+    if (dimensions[index].hasBatch() || dimensions[index].getStaticSize() > 1)
+      batch = steps[index];
+  std::string text = ", {" + name(tensor);
+  if (view.getOffset() != 0)
+    text += " + " + std::to_string(view.getOffset());
+  for (int64_t step : {batch, rank > 2 ? steps[rank - 3] : 0, steps[rank - 2]})
+    text += ", " + std::to_string(step);
+  return text + "}";
+}
+
+std::string CallPrinter::seenSizes(ArrayAttr views, unsigned query, bool causal) {
+  auto dimensions = [&](unsigned index) {
+    return cast<ViewAttr>(views[index]).getDimensions().getDimensions();
+  };
+  auto q = dimensions(query), k = dimensions(query + 1), v = dimensions(query + 2);
+  size_t rank = q.size();
+  std::string text = "{" + size(countOf(q.drop_back(std::min<size_t>(rank, 3))));
+  for (ArrayRef<DimensionAttr> each : {q, k})
+    text += ", " + (rank > 2 ? size(sizeOf(each[rank - 3])) : "1");
+  for (DimensionAttr dimension : {q[rank - 2], k[rank - 2], q[rank - 1], v[rank - 1]})
+    text += ", " + size(sizeOf(dimension));
+  return text + (causal ? ", Causal::yes}" : ", Causal::no}");
+}
+
 void CallPrinter::call(AttentionOp op) {
-  out << "attention(" << device(op) << ", "
-      << headSizes(op.getQ(), op.getK(), op.getV(), op.getCausal()) << names(op->getOperands())
-      << names(op->getResults()) << ");\n";
+  out << "attention(" << device(op) << ", ";
+  std::optional<ArrayAttr> views = op.getViews();
+  if (!views) {
+    out << headSizes(op.getQ(), op.getK(), op.getV(), op.getCausal()) << names(op->getOperands())
+        << names(op->getResults()) << ");\n";
+    return;
+  }
+  out << seenSizes(*views, 0, op.getCausal());
+  for (auto [index, tensor] : llvm::enumerate(op->getOperands()))
+    out << seen(tensor, cast<ViewAttr>((*views)[index]));
+  out << seen(op.getResult(), cast<ViewAttr>((*views)[3])) << names(op.getLogSums()) << ");\n";
 }
 
 void CallPrinter::call(AttentionGradientOp op) {
-  out << "attention_gradient(" << device(op) << ", "
-      << headSizes(op.getQ(), op.getK(), op.getV(), op.getCausal()) << names(op->getOperands())
-      << names(op->getResults()) << ");\n";
+  out << "attention_gradient(" << device(op) << ", ";
+  std::optional<ArrayAttr> views = op.getViews();
+  if (!views) {
+    out << headSizes(op.getQ(), op.getK(), op.getV(), op.getCausal()) << names(op->getOperands())
+        << names(op->getResults()) << ");\n";
+    return;
+  }
+  out << seenSizes(*views, 1, op.getCausal());
+  for (unsigned index = 0; index < 5; ++index)
+    out << seen(op->getOperand(index), cast<ViewAttr>((*views)[index]));
+  out << names(op.getLogSums());
+  for (unsigned index = 5; index < views->size(); ++index) {
+    auto view = cast<ViewAttr>((*views)[index]);
+    out << seen(op->getResult(view.getTensor()), view);
+  }
+  out << ");\n";
 }
 
 std::string CallPrinter::normSizes(Value x, int64_t dimensions) {

@@ -76,6 +76,10 @@ private:
   void declareResult(mlir::Value result);
   /// `16, 4, 2, 64, 64, 32, 32, Causal::yes`: what attention's kernels ask of the operands' shapes.
   std::string headSizes(mlir::Value q, mlir::Value k, mlir::Value v, bool causal);
+  /// The same of what views see, the first of q, k and v being view number `query`.
+  std::string seenSizes(mlir::ArrayAttr views, unsigned query, bool causal);
+  /// `, {qkv + 128, 49152, 32, 384}`: where the heads of a tensor lie.
+  std::string seen(mlir::Value tensor, mp::ViewAttr view);
   /// `rows, 64`: normalizations of how many elements.
   std::string normSizes(mlir::Value x, int64_t dimensions);
   /// `rows * 3`: the product of all dimensions but the last.

@@ -103,17 +103,9 @@ LogicalResult compute(Operation *op, OperandView get, ArrayRef<View> results,
                                      isa<LogSoftmaxOp>(op), result);
         return success();
       })
-      .Case([&](AttentionOp attention) {
-        interpreter::attention<Scalar>(get(attention.getQ()), get(attention.getK()),
-                                       get(attention.getV()), attention.getCausal(), result,
-                                       results[1]);
-        return success();
-      })
-      .Case([&](AttentionGradientOp gradient) {
-        interpreter::attentionGradient<Scalar>(
-            get(gradient.getGradient()), get(gradient.getQ()), get(gradient.getK()),
-            get(gradient.getV()), get(gradient.getResult()), get(gradient.getLogSums()),
-            gradient.getCausal(), results[0], results[1], results[2]);
+      .template Case<AttentionOp, AttentionGradientOp>([&](auto attention) {
+        auto views = llvm::map_to_vector(op->getOperands(), [&](Value each) { return get(each); });
+        computeAttention<Scalar>(attention, views, results);
         return success();
       })
       .Case([&](LayerNormOp norm) {

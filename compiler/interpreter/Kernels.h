@@ -82,6 +82,14 @@ void attentionGradient(const View &g, const View &q, const View &k, const View &
                        const View &logSums, bool causal, const View &dq, const View &dk,
                        const View &dv);
 
+/// Attention and its gradient as operations, which may see views of their operands and results.
+template <typename Scalar>
+void computeAttention(mp::AttentionOp op, llvm::ArrayRef<View> operands,
+                      llvm::ArrayRef<View> results);
+template <typename Scalar>
+void computeAttention(mp::AttentionGradientOp op, llvm::ArrayRef<View> operands,
+                      llvm::ArrayRef<View> results);
+
 /// y = (x - mean) · scale · weight + bias over the last `dimensions`, with scale = 1 / √(mean of
 /// squares + eps). Without data in `mean` nothing is taken off; weight and bias may have none.
 template <typename Scalar>

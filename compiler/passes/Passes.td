@@ -85,6 +85,17 @@ def Fuse : Pass<"mp-fuse", "::mparc::mp::ModelOp"> {
   }];
 }
 
+def FoldViews : Pass<"mp-fold-views", "::mparc::mp::ModelOp"> {
+  let summary = "let attention read heads where a projection left them, and write them where they are wanted";
+  let description = [{
+    Slices and permutes that do nothing but lay out heads for `mp.attention` and its gradient become views of what they
+    copy from; permutes and a concatenation of what these give become views of what they copy to. Decided by shapes and
+    uses alone; no bit changes, and no more memory is kept.
+
+    Example: test/passes/fold-views.mlir
+  }];
+}
+
 def CutRows : Pass<"mp-cut-rows", "::mparc::mp::ModelOp"> {
   let summary = "work through a training batch a few rows at a time";
   let description = [{

@@ -2,6 +2,8 @@
 #include "planner/Stages.h"
 #include "planner/Streams.h"
 
+#include "dialect/Views.h"
+
 #include "llvm/ADT/TypeSwitch.h"
 
 #include <tuple>
@@ -66,9 +68,13 @@ int64_t getRowMultiplications(Operation *op) {
     return count.perRow || getElementCount(right.getType()).perRow ? count.count * times : 0;
   };
   auto last = [](Value value) { return getDimensions(value.getType()).back().getStaticSize(); };
-  auto attend = [&](Value q, Value k, int64_t products) {
-    auto keys = getDimensions(k.getType());
-    return product(q, k, products * keys[keys.size() - 2].getStaticSize());
+  // A product of queries and keys for each element of what is seen of the queries.
+  auto attend = [&](ArrayRef<DimensionAttr> q, ArrayRef<DimensionAttr> k, int64_t products) {
+    int64_t elements = 1;
+    for (DimensionAttr dimension : q)
+      elements *= dimension.getStaticSize();
+    bool grows = llvm::any_of(q, [](DimensionAttr dimension) { return dimension.hasBatch(); });
+    return grows ? elements * products * k[k.size() - 2].getStaticSize() : 0;
   };
   return llvm::TypeSwitch<Operation *, int64_t>(op)
       .Case([&](LinearOp linear) {
@@ -77,9 +83,14 @@ int64_t getRowMultiplications(Operation *op) {
       .Case([&](MatmulOp matmul) {
         return product(matmul.getA(), matmul.getB(), last(matmul.getResult()));
       })
-      .Case([&](AttentionOp attention) { return attend(attention.getQ(), attention.getK(), 2); })
-      .Case(
-          [&](AttentionGradientOp gradient) { return attend(gradient.getQ(), gradient.getK(), 5); })
+      .Case([&](AttentionOp attention) {
+        return attend(getSeenDimensions(attention.getQ(), attention.getViews(), 0),
+                      getSeenDimensions(attention.getK(), attention.getViews(), 1), 2);
+      })
+      .Case([&](AttentionGradientOp gradient) {
+        return attend(getSeenDimensions(gradient.getQ(), gradient.getViews(), 1),
+                      getSeenDimensions(gradient.getK(), gradient.getViews(), 2), 5);
+      })
       .Default([](Operation *) -> int64_t { return 0; });
 }
 

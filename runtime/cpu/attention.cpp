@@ -65,7 +65,7 @@ Workspace make_workspace(const AttentionSizes &sizes) {
 /// A product where there are no kernels for the processor.
 MPAR_MULTIVERSION void multiply_plainly(const Product &product) {
   for (int64_t i = 0; i < product.m; ++i) {
-    float *c = product.c + i * product.n;
+    float *c = product.c + i * product.c_row;
     if (!product.add)
       for (int64_t j = 0; j < product.n; ++j)
         c[j] = 0;
@@ -91,23 +91,36 @@ void multiply(const Product &product, const Workspace &workspace) {
     multiply_plainly(product);
 }
 
-/// c[m, n] = a · bᵀ for rows of a and b.
-Product rows_by_rows(int64_t m, int64_t n, int64_t k, const float *a, const float *b, float *c) {
-  return {m, n, k, a, k, 1, b, 1, k, c};
+/// A matrix whose rows lie `step` floats apart.
+template <typename T> struct Rows {
+  T *data;
+  int64_t step;
+
+  Rows from(int64_t row) const { return {data + row * step, step}; }
+  operator Rows<const T>() const { return {data, step}; }
+};
+using ReadRows = Rows<const float>;
+using WriteRows = Rows<float>;
+
+/// c[m, n] = a · bᵀ for rows of a and b; c is contiguous.
+Product rows_by_rows(int64_t m, int64_t n, int64_t k, ReadRows a, ReadRows b, float *c) {
+  return {m, n, k, a.data, a.step, 1, b.data, 1, b.step, c};
 }
 
-/// c[m, n] += a · b, where a lies in rows.
-Product add_rows(int64_t m, int64_t n, int64_t k, const float *a, const float *b, float *c) {
-  Product product{m, n, k, a, k, 1, b, n, 1, c};
+/// c[m, n] += a · b, where a lies in rows and is contiguous.
+Product add_rows(int64_t m, int64_t n, int64_t k, const float *a, ReadRows b, WriteRows c) {
+  Product product{m, n, k, a, k, 1, b.data, b.step, 1, c.data};
   product.add = true;
+  product.c_row = c.step;
   return product;
 }
 
-/// c[m, n] = a · b, or that added to c, where a lies in columns.
-Product columns_by_rows(int64_t m, int64_t n, int64_t k, const float *a, const float *b, float *c,
+/// c[m, n] = a · b, or that added to c, where a lies in columns and is contiguous.
+Product columns_by_rows(int64_t m, int64_t n, int64_t k, const float *a, ReadRows b, WriteRows c,
                         bool add) {
-  Product product{m, n, k, a, 1, m, b, n, 1, c};
+  Product product{m, n, k, a, 1, m, b.data, b.step, 1, c.data};
   product.add = add;
+  product.c_row = c.step;
   return product;
 }
 
@@ -170,8 +183,9 @@ MPAR_MULTIVERSION void soften(const Block &block, bool causal, float scale, floa
 }
 
 /// Multiplies each row of y by its factor.
-MPAR_MULTIVERSION void scale_rows(int64_t rows, int64_t columns, const float *factor, float *y) {
-  for (int64_t i = 0; i < rows; ++i, y += columns) {
+MPAR_MULTIVERSION void scale_rows(int64_t rows, int64_t columns, const float *factor, float *y,
+                                  int64_t step) {
+  for (int64_t i = 0; i < rows; ++i, y += step) {
     MPAR_INDEPENDENT
     for (int64_t j = 0; j < columns; ++j)
       y[j] *= factor[i];
@@ -179,8 +193,9 @@ MPAR_MULTIVERSION void scale_rows(int64_t rows, int64_t columns, const float *fa
 }
 
 /// Divides each row of y by its divisor.
-MPAR_MULTIVERSION void divide_rows(int64_t rows, int64_t columns, const float *divisor, float *y) {
-  for (int64_t i = 0; i < rows; ++i, y += columns) {
+MPAR_MULTIVERSION void divide_rows(int64_t rows, int64_t columns, const float *divisor, float *y,
+                                   int64_t step) {
+  for (int64_t i = 0; i < rows; ++i, y += step) {
     MPAR_INDEPENDENT
     for (int64_t j = 0; j < columns; ++j)
       y[j] /= divisor[i];
@@ -189,9 +204,15 @@ MPAR_MULTIVERSION void divide_rows(int64_t rows, int64_t columns, const float *d
 
 /// The operands of one head.
 struct Head {
-  const float *q, *k, *v;
-  float *y, *log_sums;
+  ReadRows q, k, v;
+  WriteRows y;
+  float *log_sums;
 };
+
+/// Head `head` of those of element `batch`.
+template <typename T> Rows<T> rows_of(const Heads<T> &heads, int64_t batch, int64_t head) {
+  return {heads.data + batch * heads.batch + head * heads.head, heads.row};
+}
 
 /// One head's result for a block of queries.
 void attend_block(const AttentionSizes &sizes, const Head &head, int64_t query, float scale,
@@ -201,25 +222,25 @@ void attend_block(const AttentionSizes &sizes, const Head &head, int64_t query, 
   const int64_t seen = causal ? std::min(sizes.keys, query + queries) : sizes.keys;
   float largest[block_queries], sum[block_queries] = {}, rescale[block_queries];
   std::fill_n(largest, block_queries, -infinity);
-  float *y = head.y + query * sizes.width;
+  const WriteRows y = head.y.from(query);
   for (int64_t key = 0; key < seen; key += block_keys) {
     const Block block{query, queries, key, std::min(block_keys, seen - key)};
-    multiply(rows_by_rows(block.keys, queries, sizes.depth, head.k + key * sizes.depth,
-                          head.q + query * sizes.depth, workspace.scores),
+    multiply(rows_by_rows(block.keys, queries, sizes.depth, head.k.from(key), head.q.from(query),
+                          workspace.scores),
              workspace);
     soften(block, causal, scale, workspace.scores, largest, sum, rescale);
     if (key > 0)
-      scale_rows(queries, sizes.width, rescale, y);
-    multiply(columns_by_rows(queries, sizes.width, block.keys, workspace.scores,
-                             head.v + key * sizes.width, y, key > 0),
+      scale_rows(queries, sizes.width, rescale, y.data, y.step);
+    multiply(columns_by_rows(queries, sizes.width, block.keys, workspace.scores, head.v.from(key),
+                             y, key > 0),
              workspace);
   }
-  divide_rows(queries, sizes.width, sum, y);
+  divide_rows(queries, sizes.width, sum, y.data, y.step);
   for (int64_t i = 0; i < queries; ++i)
     head.log_sums[query + i] = largest[i] + std::log(sum[i]);
 }
 
-/// Calls body(batch · shared_heads + shared head) for each, threads sharing them out.
+/// Calls body(batch, shared head) for each, threads sharing them out.
 template <typename Body>
 void for_each_shared_head(const Device &device, const AttentionSizes &sizes, const Body &body) {
   const int64_t work =
@@ -228,7 +249,7 @@ void for_each_shared_head(const Device &device, const AttentionSizes &sizes, con
   parallel_parts(device, sizes.batch * sizes.shared_heads, grain, [&](int64_t begin, int64_t end) {
     const Workspace workspace = make_workspace(sizes);
     for (int64_t i = begin; i < end; ++i)
-      body(i, workspace);
+      body(i / sizes.shared_heads, i % sizes.shared_heads, workspace);
   });
 }
 
@@ -241,14 +262,16 @@ float scale_of(const AttentionSizes &sizes) {
 
 /// The operands and results of the gradient for one head; those of keys and values are shared.
 struct HeadGradient {
-  const float *gradient, *q, *k, *v, *y, *log_sums;
-  float *dq, *dk, *dv;
+  ReadRows gradient, q, k, v, y;
+  const float *log_sums;
+  WriteRows dq, dk, dv;
 };
 
 /// means[i] = Σ_j gradient[i, j] · y[i, j]: what softmax's gradient takes off.
 MPAR_MULTIVERSION void row_products(int64_t rows, int64_t columns, const float *gradient,
-                                    const float *y, float *means) {
-  for (int64_t i = 0; i < rows; ++i, gradient += columns, y += columns)
+                                    int64_t gradient_step, const float *y, int64_t y_step,
+                                    float *means) {
+  for (int64_t i = 0; i < rows; ++i, gradient += gradient_step, y += y_step)
     means[i] = sum_lanes<16>(columns, [&](int64_t j) { return gradient[j] * y[j]; });
 }
 
@@ -284,63 +307,89 @@ MPAR_MULTIVERSION void differentiate(const Block &block, bool causal, float scal
 void add_block(const AttentionSizes &sizes, const HeadGradient &head, const Block &block,
                float scale, const Workspace &workspace) {
   const int64_t depth = sizes.depth, width = sizes.width;
-  const float *q = head.q + block.query * depth, *k = head.k + block.key * depth;
-  const float *gradient = head.gradient + block.query * width;
+  const ReadRows q = head.q.from(block.query), k = head.k.from(block.key);
+  const ReadRows gradient = head.gradient.from(block.query), y = head.y.from(block.query);
   float means[block_queries];
-  row_products(block.queries, width, gradient, head.y + block.query * width, means);
+  row_products(block.queries, width, gradient.data, gradient.step, y.data, y.step, means);
   multiply(rows_by_rows(block.keys, block.queries, depth, k, q, workspace.scores), workspace);
-  multiply(rows_by_rows(block.keys, block.queries, width, head.v + block.key * width, gradient,
+  multiply(rows_by_rows(block.keys, block.queries, width, head.v.from(block.key), gradient,
                         workspace.changes),
            workspace);
   differentiate(block, sizes.causal == Causal::yes, scale, head.log_sums + block.query, means,
                 workspace.scores, workspace.changes);
   multiply(add_rows(block.keys, width, block.queries, workspace.scores, gradient,
-                    head.dv + block.key * width),
+                    head.dv.from(block.key)),
            workspace);
   multiply(
-      add_rows(block.keys, depth, block.queries, workspace.changes, q, head.dk + block.key * depth),
+      add_rows(block.keys, depth, block.queries, workspace.changes, q, head.dk.from(block.key)),
       workspace);
   multiply(columns_by_rows(block.queries, depth, block.keys, workspace.changes, k,
-                           head.dq + block.query * depth, block.key > 0),
+                           head.dq.from(block.query), block.key > 0),
            workspace);
+}
+
+void fill_zero(int64_t rows, int64_t columns, WriteRows y) {
+  for (int64_t i = 0; i < rows; ++i)
+    std::fill_n(y.from(i).data, columns, 0.0f);
+}
+
+/// A contiguous tensor [batch, heads, rows, columns].
+template <typename T> Heads<T> contiguous(T *data, int64_t heads, int64_t rows, int64_t columns) {
+  return {data, heads * rows * columns, rows * columns, columns};
 }
 
 } // namespace
 
-void attention(Device &device, const AttentionSizes &sizes, const float *q, const float *k,
-               const float *v, float *y, float *log_sums) {
+void attention(Device &device, const AttentionSizes &sizes, const Heads<const float> &q,
+               const Heads<const float> &k, const Heads<const float> &v, const Heads<float> &y,
+               float *log_sums) {
   const float scale = scale_of(sizes);
   const int64_t group = sizes.heads / sizes.shared_heads;
-  for_each_shared_head(device, sizes, [&](int64_t shared, const Workspace &workspace) {
-    for (int64_t i = shared * group; i < (shared + 1) * group; ++i) {
-      const Head head{q + i * sizes.queries * sizes.depth, k + shared * sizes.keys * sizes.depth,
-                      v + shared * sizes.keys * sizes.width, y + i * sizes.queries * sizes.width,
-                      log_sums + i * sizes.queries};
-      for (int64_t query = 0; query < sizes.queries; query += queries_of_a_block(sizes))
-        attend_block(sizes, head, query, scale, workspace);
-    }
-  });
+  for_each_shared_head(
+      device, sizes, [&](int64_t batch, int64_t shared, const Workspace &workspace) {
+        for (int64_t i = shared * group; i < (shared + 1) * group; ++i) {
+          const Head head{rows_of(q, batch, i), rows_of(k, batch, shared),
+                          rows_of(v, batch, shared), rows_of(y, batch, i),
+                          log_sums + (batch * sizes.heads + i) * sizes.queries};
+          for (int64_t query = 0; query < sizes.queries; query += queries_of_a_block(sizes))
+            attend_block(sizes, head, query, scale, workspace);
+        }
+      });
 }
 
-void attention_gradient(Device &device, const AttentionSizes &sizes, const float *gradient,
-                        const float *q, const float *k, const float *v, const float *y,
-                        const float *log_sums, float *dq, float *dk, float *dv) {
+void attention(Device &device, const AttentionSizes &s, const float *q, const float *k,
+               const float *v, float *y, float *log_sums) {
+  attention(device, s, contiguous(q, s.heads, s.queries, s.depth),
+            contiguous(k, s.shared_heads, s.keys, s.depth),
+            contiguous(v, s.shared_heads, s.keys, s.width),
+            contiguous(y, s.heads, s.queries, s.width), log_sums);
+}
+
+void attention_gradient(Device &device, const AttentionSizes &sizes,
+                        const Heads<const float> &gradient, const Heads<const float> &q,
+                        const Heads<const float> &k, const Heads<const float> &v,
+                        const Heads<const float> &y, const float *log_sums, const Heads<float> &dq,
+                        const Heads<float> &dk, const Heads<float> &dv) {
   const float scale = scale_of(sizes);
   const int64_t group = sizes.heads / sizes.shared_heads;
   const bool causal = sizes.causal == Causal::yes;
   const int64_t step = queries_of_a_block(sizes);
-  for_each_shared_head(device, sizes, [&](int64_t shared, const Workspace &workspace) {
-    const int64_t at_keys = shared * sizes.keys * sizes.depth;
-    const int64_t at_values = shared * sizes.keys * sizes.width;
-    std::fill_n(dk + at_keys, sizes.keys * sizes.depth, 0.0f);
-    std::fill_n(dv + at_values, sizes.keys * sizes.width, 0.0f);
+  const auto differentiate_shared = [&](int64_t batch, int64_t shared, const Workspace &workspace) {
+    const ReadRows keys = rows_of(k, batch, shared), values = rows_of(v, batch, shared);
+    const WriteRows dkeys = rows_of(dk, batch, shared), dvalues = rows_of(dv, batch, shared);
+    fill_zero(sizes.keys, sizes.depth, dkeys);
+    fill_zero(sizes.keys, sizes.width, dvalues);
     for (int64_t key = 0; key < sizes.keys; key += block_keys)
       for (int64_t i = shared * group; i < (shared + 1) * group; ++i) {
-        const int64_t at_queries = i * sizes.queries * sizes.depth;
-        const int64_t at_results = i * sizes.queries * sizes.width;
-        const HeadGradient head{gradient + at_results, q + at_queries, k + at_keys,
-                                v + at_values,         y + at_results, log_sums + i * sizes.queries,
-                                dq + at_queries,       dk + at_keys,   dv + at_values};
+        const HeadGradient head{rows_of(gradient, batch, i),
+                                rows_of(q, batch, i),
+                                keys,
+                                values,
+                                rows_of(y, batch, i),
+                                log_sums + (batch * sizes.heads + i) * sizes.queries,
+                                rows_of(dq, batch, i),
+                                dkeys,
+                                dvalues};
         // Queries before the first key see none of the block.
         for (int64_t query = causal ? key : 0; query < sizes.queries; query += step) {
           const int64_t queries = std::min(step, sizes.queries - query);
@@ -349,7 +398,20 @@ void attention_gradient(Device &device, const AttentionSizes &sizes, const float
                     workspace);
         }
       }
-  });
+  };
+  for_each_shared_head(device, sizes, differentiate_shared);
+}
+
+void attention_gradient(Device &device, const AttentionSizes &s, const float *gradient,
+                        const float *q, const float *k, const float *v, const float *y,
+                        const float *log_sums, float *dq, float *dk, float *dv) {
+  attention_gradient(
+      device, s, contiguous(gradient, s.heads, s.queries, s.width),
+      contiguous(q, s.heads, s.queries, s.depth), contiguous(k, s.shared_heads, s.keys, s.depth),
+      contiguous(v, s.shared_heads, s.keys, s.width), contiguous(y, s.heads, s.queries, s.width),
+      log_sums, contiguous(dq, s.heads, s.queries, s.depth),
+      contiguous(dk, s.shared_heads, s.keys, s.depth),
+      contiguous(dv, s.shared_heads, s.keys, s.width));
 }
 
 } // namespace mpar

@@ -6,7 +6,7 @@
 namespace mpar {
 
 /// c[m, n] = epilogue(a · b): a's element (i, p) lies at i · a_row + p · a_depth, b's (p, j) at p ·
-/// b_depth + j · b_column, c is row-major and contiguous.
+/// b_depth + j · b_column, c's (i, j) at i · c_row + j.
 ///
 /// An element is the sum, in ascending order, of what blocks of `product_depth` terms add up to; a
 /// block's sum is a chain of fused multiply-adds from zero, in ascending order. So it depends on
@@ -23,6 +23,7 @@ struct Product {
   bool rectify = false;        // then max(·, 0)
   const float *gate = nullptr; // then zero where this, of c's shape, is not above zero
   bool add = false;            // the blocks' sums are added to what c holds
+  int64_t c_row = n;           // of the gate, too
 };
 
 constexpr int64_t product_depth = 256;

@@ -166,3 +166,53 @@
 %s = "test.value"() : () -> tensor<?xf32, #mp.dims<batch>>
 // expected-error @below {{'mp.rms_norm_gradient' op expected a gradient like the operand}}
 %a, %b = mp.rms_norm_gradient %g, %x, %s dimensions 1 : (tensor<?x5xf32, #mp.dims<batch, 5>>, tensor<?x4xf32, #mp.dims<batch, 4>>, tensor<?xf32, #mp.dims<batch>>) -> (tensor<?x4xf32, #mp.dims<batch, 4>>, tensor<4xf32, #mp.dims<4>>)
+
+// -----
+
+// Tests that there is a view of each operand and result, or none.
+%x = "test.value"() : () -> tensor<3x4xf32, #mp.dims<3, 4>>
+// expected-error @below {{'mp.attention' op expected 4 views}}
+%y, %sums = mp.attention %x, %x, %x {views = [#mp.view<<3, 4> from 0 steps [4, 1] of 0>]} : (tensor<3x4xf32, #mp.dims<3, 4>>, tensor<3x4xf32, #mp.dims<3, 4>>, tensor<3x4xf32, #mp.dims<3, 4>>) -> (tensor<3x4xf32, #mp.dims<3, 4>>, tensor<3xf32, #mp.dims<3>>)
+
+// -----
+
+// Tests that a view has a step for each dimension.
+%x = "test.value"() : () -> tensor<3x4xf32, #mp.dims<3, 4>>
+// expected-error @below {{'mp.attention' op expected a step for each of at least 2 dimensions of a view}}
+%y, %sums = mp.attention %x, %x, %x {views = [#mp.view<<3, 4> from 0 steps [4] of 0>, #mp.view<<3, 4> from 0 steps [4, 1] of 1>, #mp.view<<3, 4> from 0 steps [4, 1] of 2>, #mp.view<<3, 4> from 0 steps [4, 1] of 0>]} : (tensor<3x4xf32, #mp.dims<3, 4>>, tensor<3x4xf32, #mp.dims<3, 4>>, tensor<3x4xf32, #mp.dims<3, 4>>) -> (tensor<3x4xf32, #mp.dims<3, 4>>, tensor<3xf32, #mp.dims<3>>)
+
+// -----
+
+// Tests that (A6) refuses rows whose elements are apart.
+%x = "test.value"() : () -> tensor<4x4xf32, #mp.dims<4, 4>>
+// expected-error @below {{'mp.attention' op expected a view with rows of consecutive elements, and one step across what comes before the heads}}
+%y, %sums = mp.attention %x, %x, %x {views = [#mp.view<<4, 4> from 0 steps [1, 4] of 0>, #mp.view<<4, 4> from 0 steps [4, 1] of 1>, #mp.view<<4, 4> from 0 steps [4, 1] of 2>, #mp.view<<4, 4> from 0 steps [4, 1] of 0>]} : (tensor<4x4xf32, #mp.dims<4, 4>>, tensor<4x4xf32, #mp.dims<4, 4>>, tensor<4x4xf32, #mp.dims<4, 4>>) -> (tensor<4x4xf32, #mp.dims<4, 4>>, tensor<4xf32, #mp.dims<4>>)
+
+// -----
+
+// Tests that (A7) refuses what reaches past its tensor.
+%x = "test.value"() : () -> tensor<4x4xf32, #mp.dims<4, 4>>
+// expected-error @below {{'mp.attention' op expected a view inside its tensor}}
+%y, %sums = mp.attention %x, %x, %x {views = [#mp.view<<4, 4> from 1 steps [4, 1] of 0>, #mp.view<<4, 4> from 0 steps [4, 1] of 1>, #mp.view<<4, 4> from 0 steps [4, 1] of 2>, #mp.view<<4, 4> from 0 steps [4, 1] of 0>]} : (tensor<4x4xf32, #mp.dims<4, 4>>, tensor<4x4xf32, #mp.dims<4, 4>>, tensor<4x4xf32, #mp.dims<4, 4>>) -> (tensor<4x4xf32, #mp.dims<4, 4>>, tensor<4xf32, #mp.dims<4>>)
+
+// -----
+
+// Tests that (A8) refuses a result of which a part is not written.
+%x = "test.value"() : () -> tensor<4x4xf32, #mp.dims<4, 4>>
+// expected-error @below {{'mp.attention' op expected views that cover each element of a result once}}
+%y, %sums = mp.attention %x, %x, %x {views = [#mp.view<<4, 4> from 0 steps [4, 1] of 0>, #mp.view<<4, 4> from 0 steps [4, 1] of 1>, #mp.view<<4, 4> from 0 steps [4, 1] of 2>, #mp.view<<4, 4> from 0 steps [8, 1] of 0>]} : (tensor<4x4xf32, #mp.dims<4, 4>>, tensor<4x4xf32, #mp.dims<4, 4>>, tensor<4x4xf32, #mp.dims<4, 4>>) -> (tensor<4x8xf32, #mp.dims<4, 8>>, tensor<4xf32, #mp.dims<4>>)
+
+// -----
+
+// Tests that a view of a result names one.
+%x = "test.value"() : () -> tensor<4x4xf32, #mp.dims<4, 4>>
+// expected-error @below {{'mp.attention' op expected views of its results}}
+%y, %sums = mp.attention %x, %x, %x {views = [#mp.view<<4, 4> from 0 steps [4, 1] of 0>, #mp.view<<4, 4> from 0 steps [4, 1] of 1>, #mp.view<<4, 4> from 0 steps [4, 1] of 2>, #mp.view<<4, 4> from 0 steps [4, 1] of 1>]} : (tensor<4x4xf32, #mp.dims<4, 4>>, tensor<4x4xf32, #mp.dims<4, 4>>, tensor<4x4xf32, #mp.dims<4, 4>>) -> (tensor<4x4xf32, #mp.dims<4, 4>>, tensor<4xf32, #mp.dims<4>>)
+
+// -----
+
+// Tests that without views there is a gradient of each operand.
+%x = "test.value"() : () -> tensor<4x4xf32, #mp.dims<4, 4>>
+%sums = "test.value"() : () -> tensor<4xf32, #mp.dims<4>>
+// expected-error @below {{'mp.attention_gradient' op expected 3 results}}
+%dx = mp.attention_gradient %x, %x, %x, %x, %x, %sums : (tensor<4x4xf32, #mp.dims<4, 4>>, tensor<4x4xf32, #mp.dims<4, 4>>, tensor<4x4xf32, #mp.dims<4, 4>>, tensor<4x4xf32, #mp.dims<4, 4>>, tensor<4x4xf32, #mp.dims<4, 4>>, tensor<4xf32, #mp.dims<4>>) -> tensor<4x4xf32, #mp.dims<4, 4>>

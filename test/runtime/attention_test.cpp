@@ -4,6 +4,8 @@
 
 #include "mpar/attention.h"
 
+#include <algorithm>
+#include <cstring>
 #include <string>
 
 using namespace mpar;
@@ -137,6 +139,66 @@ TEST_P(Attention, AgreesWithTheFormulasInDouble) {
     expect_near(t.dq, e.dq, 3e-6, sizes + "dq");
     expect_near(t.dk, e.dk, 3e-6, sizes + "dk");
     expect_near(t.dv, e.dv, 3e-6, sizes + "dv");
+  }
+}
+
+/// A tensor [batch, heads, rows, columns] that lies as a projection leaves it, rows before heads,
+/// with other numbers in between.
+struct Interleaved {
+  Interleaved(int64_t batches, int64_t heads_of_each, int64_t rows_of_each, int64_t columns_of_each)
+      : batch(batches), heads(heads_of_each), rows(rows_of_each), columns(columns_of_each),
+        values(batch * rows * step(), 7.0f) {}
+  Interleaved(int64_t batches, int64_t heads_of_each, int64_t rows_of_each, int64_t columns_of_each,
+              const std::vector<float> &contiguous)
+      : Interleaved(batches, heads_of_each, rows_of_each, columns_of_each) {
+    for_each([&](size_t from, float &to) { to = contiguous[from]; });
+  }
+
+  int64_t step() const { return heads * columns + 3; }
+  Heads<float> view() { return {values.data() + 2, rows * step(), columns, step()}; }
+  Heads<const float> read() { return {values.data() + 2, rows * step(), columns, step()}; }
+  template <typename Body> void for_each(const Body &body) {
+    size_t index = 0;
+    for (int64_t b = 0; b < batch; ++b)
+      for (int64_t h = 0; h < heads; ++h)
+        for (int64_t i = 0; i < rows; ++i)
+          for (int64_t j = 0; j < columns; ++j)
+            body(index++, values[2 + (b * rows + i) * step() + h * columns + j]);
+  }
+  /// Whether it holds these bits, and nothing else was written.
+  bool is(const std::vector<float> &contiguous) {
+    bool same = true;
+    for_each([&](size_t from, float &to) {
+      same &= std::memcmp(&to, &contiguous[from], sizeof(float)) == 0;
+      to = 7.0f;
+    });
+    return same && std::count(values.begin(), values.end(), 7.0f) ==
+                       static_cast<std::ptrdiff_t>(values.size());
+  }
+
+  int64_t batch, heads, rows, columns;
+  std::vector<float> values;
+};
+
+TEST_P(Attention, GivesTheSameBitsWhereverHeadsLie) {
+  Device device = plain_device();
+  for (const AttentionSizes &s : all_sizes) {
+    Tensors t = make_tensors(s);
+    run(device, s, t);
+    Interleaved q(s.batch, s.heads, s.queries, s.depth, t.q);
+    Interleaved k(s.batch, s.shared_heads, s.keys, s.depth, t.k);
+    Interleaved v(s.batch, s.shared_heads, s.keys, s.width, t.v);
+    Interleaved gradient(s.batch, s.heads, s.queries, s.width, t.gradient);
+    Interleaved y(s.batch, s.heads, s.queries, s.width), dq(s.batch, s.heads, s.queries, s.depth);
+    Interleaved dk(s.batch, s.shared_heads, s.keys, s.depth);
+    Interleaved dv(s.batch, s.shared_heads, s.keys, s.width);
+    std::vector<float> log_sums(t.log_sums.size());
+    attention(device, s, q.read(), k.read(), v.read(), y.view(), log_sums.data());
+    attention_gradient(device, s, gradient.read(), q.read(), k.read(), v.read(), y.read(),
+                       log_sums.data(), dq.view(), dk.view(), dv.view());
+    EXPECT_TRUE(same_bits(t.log_sums, log_sums));
+    EXPECT_TRUE(y.is(t.y));
+    EXPECT_TRUE(dq.is(t.dq) && dk.is(t.dk) && dv.is(t.dv));
   }
 }
 
