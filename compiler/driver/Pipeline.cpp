@@ -84,7 +84,8 @@ static void addStep(OpPassManager &passes, Phase phase) {
     model.addPass(createFuse());
     // Fusion copies scalar expressions into bodies; what a device computes twice it computes once.
     model.addPass(createCSEPass());
-    // After fusion, which takes up the permutes that loops can read through; what is left are copies.
+    // After fusion, which takes up the permutes that loops can read through; what is left are
+    // copies.
     model.addPass(createFoldViews());
     // After fusion, which sees neighbours that this one moves apart; before the order is fixed.
     model.addPass(createCutRows());
