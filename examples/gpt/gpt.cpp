@@ -2,17 +2,17 @@
 // Written by mparc 0.1.0: mparc gpt.mp -o gpt.cpp
 //
 // device 0: wte … h.3.mlp.drop (19)
-//   arena 96,758,272 B at batch 16: 247,424 parameters with gradients and optimiser's state
-//     3,958,784 B, activations 262,656 B + 1,445,888 B a row
+//   arena 92,563,968 B at batch 16: 247,424 parameters with gradients and optimiser's state
+//     3,958,784 B, activations 262,656 B + 1,380,352 B a row
 // device 1: h.1 … h.1.mlp.c_proj (9)
-//   arena 95,709,184 B at batch 16: 198,272 parameters with gradients and optimiser's state
-//     3,172,352 B, activations 0 B + 1,445,888 B a row
+//   arena 91,514,880 B at batch 16: 198,272 parameters with gradients and optimiser's state
+//     3,172,352 B, activations 0 B + 1,380,352 B a row
 // device 2: h.2 … h.2.mlp.c_proj (9)
-//   arena 95,709,184 B at batch 16: 198,272 parameters with gradients and optimiser's state
-//     3,172,352 B, activations 0 B + 1,445,888 B a row
+//   arena 91,514,880 B at batch 16: 198,272 parameters with gradients and optimiser's state
+//     3,172,352 B, activations 0 B + 1,380,352 B a row
 // device 3: h.3 … lm_head (11)
-//   arena 108,558,592 B at batch 16: 198,528 parameters with gradients and optimiser's state
-//     3,176,448 B, activations 262,400 B + 1,642,496 B a row
+//   arena 104,364,288 B at batch 16: 198,528 parameters with gradients and optimiser's state
+//     3,176,448 B, activations 262,400 B + 1,576,960 B a row
 // transfers a step: 4 forward, 4 backward
 //   forward: 0 → 3 131,072 B, 0 → 1 65,536 B a row, 1 → 2 65,536 B a row, 2 → 3 65,536 B a
 //     row
@@ -92,12 +92,9 @@ private:
     float *h_0_ln_1_out = nullptr;             // [rows, time 128, normalized_shape 128]
     float *h_0_ln_1_out_mean = nullptr;        // [rows, time 128]
     float *h_0_ln_1_out_scale = nullptr;       // [rows, time 128]
-    float *h_0_attn_permute = nullptr;         // [rows, heads 4, time 128, dim 32]
-    float *h_0_attn_permute_2 = nullptr;       // [rows, kv_heads 4, time 128, dim 32]
-    float *h_0_attn_permute_3 = nullptr;       // [rows, kv_heads 4, time 128, dim 32]
-    float *h_0_attn_y = nullptr;               // [rows, heads 4, time 128, dim 32]
+    float *h_0_attn_c_attn_out = nullptr;      // [rows * 128, out 384]
+    float *h_0_attn_y = nullptr;               // [rows, time 128, heads 4, dim 32]
     float *h_0_attn_y_log_sums = nullptr;      // [rows, heads 4, time 128]
-    float *h_0_attn_out = nullptr;             // [rows, time 128, heads 4, dim 32]
     float *h_0_out = nullptr;                  // [rows, time 128, width 128]
     float *h_0_ln_2_out = nullptr;             // [rows, time 128, normalized_shape 128]
     float *h_0_ln_2_out_mean = nullptr;        // [rows, time 128]
@@ -109,12 +106,9 @@ private:
     float *h_1_ln_1_out = nullptr;             // [rows, time 128, normalized_shape 128]
     float *h_1_ln_1_out_mean = nullptr;        // [rows, time 128]
     float *h_1_ln_1_out_scale = nullptr;       // [rows, time 128]
-    float *h_1_attn_permute = nullptr;         // [rows, heads 4, time 128, dim 32]
-    float *h_1_attn_permute_2 = nullptr;       // [rows, kv_heads 4, time 128, dim 32]
-    float *h_1_attn_permute_3 = nullptr;       // [rows, kv_heads 4, time 128, dim 32]
-    float *h_1_attn_y = nullptr;               // [rows, heads 4, time 128, dim 32]
+    float *h_1_attn_c_attn_out = nullptr;      // [rows * 128, out 384]
+    float *h_1_attn_y = nullptr;               // [rows, time 128, heads 4, dim 32]
     float *h_1_attn_y_log_sums = nullptr;      // [rows, heads 4, time 128]
-    float *h_1_attn_out = nullptr;             // [rows, time 128, heads 4, dim 32]
     float *h_1_out = nullptr;                  // [rows, time 128, width 128]
     float *h_1_ln_2_out = nullptr;             // [rows, time 128, normalized_shape 128]
     float *h_1_ln_2_out_mean = nullptr;        // [rows, time 128]
@@ -126,12 +120,9 @@ private:
     float *h_2_ln_1_out = nullptr;             // [rows, time 128, normalized_shape 128]
     float *h_2_ln_1_out_mean = nullptr;        // [rows, time 128]
     float *h_2_ln_1_out_scale = nullptr;       // [rows, time 128]
-    float *h_2_attn_permute = nullptr;         // [rows, heads 4, time 128, dim 32]
-    float *h_2_attn_permute_2 = nullptr;       // [rows, kv_heads 4, time 128, dim 32]
-    float *h_2_attn_permute_3 = nullptr;       // [rows, kv_heads 4, time 128, dim 32]
-    float *h_2_attn_y = nullptr;               // [rows, heads 4, time 128, dim 32]
+    float *h_2_attn_c_attn_out = nullptr;      // [rows * 128, out 384]
+    float *h_2_attn_y = nullptr;               // [rows, time 128, heads 4, dim 32]
     float *h_2_attn_y_log_sums = nullptr;      // [rows, heads 4, time 128]
-    float *h_2_attn_out = nullptr;             // [rows, time 128, heads 4, dim 32]
     float *h_2_out = nullptr;                  // [rows, time 128, width 128]
     float *h_2_ln_2_out = nullptr;             // [rows, time 128, normalized_shape 128]
     float *h_2_ln_2_out_mean = nullptr;        // [rows, time 128]
@@ -143,12 +134,9 @@ private:
     float *h_3_ln_1_out = nullptr;             // [rows, time 128, normalized_shape 128]
     float *h_3_ln_1_out_mean = nullptr;        // [rows, time 128]
     float *h_3_ln_1_out_scale = nullptr;       // [rows, time 128]
-    float *h_3_attn_permute = nullptr;         // [rows, heads 4, time 128, dim 32]
-    float *h_3_attn_permute_2 = nullptr;       // [rows, kv_heads 4, time 128, dim 32]
-    float *h_3_attn_permute_3 = nullptr;       // [rows, kv_heads 4, time 128, dim 32]
-    float *h_3_attn_y = nullptr;               // [rows, heads 4, time 128, dim 32]
+    float *h_3_attn_c_attn_out = nullptr;      // [rows * 128, out 384]
+    float *h_3_attn_y = nullptr;               // [rows, time 128, heads 4, dim 32]
     float *h_3_attn_y_log_sums = nullptr;      // [rows, heads 4, time 128]
-    float *h_3_attn_out = nullptr;             // [rows, time 128, heads 4, dim 32]
     float *h_3_out = nullptr;                  // [rows, time 128, width 128]
     float *h_3_ln_2_out = nullptr;             // [rows, time 128, normalized_shape 128]
     float *h_3_ln_2_out_mean = nullptr;        // [rows, time 128]
@@ -289,10 +277,10 @@ ModelDescription Gpt::describe() {
 
   // of each: floats of parameters, of those trained; bytes of activations, bytes a row
   description.devices = {
-      {247424, 247424, 262656, 1445888},
-      {198272, 198272, 0, 1445888},
-      {198272, 198272, 0, 1445888},
-      {198528, 198528, 262400, 1642496},
+      {247424, 247424, 262656, 1380352},
+      {198272, 198272, 0, 1380352},
+      {198272, 198272, 0, 1380352},
+      {198528, 198528, 262400, 1576960},
   };
 
   using Initial = Initializer::Kind;
@@ -447,14 +435,14 @@ ModelDescription Gpt::describe() {
                     {2, 0, Region::fixed, 131072, 196608},
                     {3, 0, Region::rows, 524288, 589824},
                     {4, 1, Region::parameters, 0, 793088},
-                    {4, 1, Region::rows, 786432, 851968},
+                    {4, 1, Region::rows, 983040, 1048576},
                     {5, 1, Region::rows, 524288, 589824},
                     {6, 2, Region::parameters, 0, 793088},
-                    {6, 2, Region::rows, 786432, 851968},
+                    {6, 2, Region::rows, 983040, 1048576},
                     {7, 2, Region::rows, 524288, 589824},
                     {8, 3, Region::parameters, 0, 794112},
                     {8, 3, Region::fixed, 0, 131072},
-                    {8, 3, Region::rows, 917504, 983040},
+                    {8, 3, Region::rows, 1114112, 1179648},
                     {9, 3, Region::parameters, 0, 512},
                     {9, 3, Region::parameters, 1024, 197632},
                     {9, 3, Region::parameters, 199168, 264704},
@@ -465,15 +453,15 @@ ModelDescription Gpt::describe() {
                     {9, 3, Region::fixed, 0, 131072},
                     {9, 3, Region::rows, 0, 262144},
                     {9, 3, Region::rows, 524288, 721920},
-                    {9, 3, Region::rows, 917504, 983040},
-                    {9, 3, Region::rows, 1048576, 1310720},
-                    {9, 3, Region::rows, 1376256, 1441792},
-                    {9, 3, Region::rows, 1638400, 1642496},
-                    {10, 3, Region::rows, 1114112, 1179648},
-                    {11, 3, Region::rows, 0, 917504},
-                    {11, 3, Region::rows, 983040, 1048576},
-                    {11, 3, Region::rows, 1310720, 1376256},
-                    {11, 3, Region::rows, 1441792, 1638400},
+                    {9, 3, Region::rows, 786432, 983040},
+                    {9, 3, Region::rows, 1114112, 1179648},
+                    {9, 3, Region::rows, 1245184, 1376256},
+                    {9, 3, Region::rows, 1572864, 1576960},
+                    {10, 3, Region::rows, 851968, 917504},
+                    {11, 3, Region::rows, 0, 786432},
+                    {11, 3, Region::rows, 983040, 1114112},
+                    {11, 3, Region::rows, 1179648, 1310720},
+                    {11, 3, Region::rows, 1376256, 1572864},
                     {12, 2, Region::parameters, 0, 512},
                     {12, 2, Region::parameters, 1024, 197632},
                     {12, 2, Region::parameters, 199168, 264704},
@@ -481,15 +469,13 @@ ModelDescription Gpt::describe() {
                     {12, 2, Region::parameters, 266240, 528384},
                     {12, 2, Region::parameters, 530432, 792576},
                     {12, 2, Region::rows, 0, 262144},
-                    {12, 2, Region::rows, 786432, 851968},
-                    {12, 2, Region::rows, 917504, 1179648},
-                    {12, 2, Region::rows, 1245184, 1310720},
-                    {12, 2, Region::rows, 1376256, 1445888},
-                    {13, 2, Region::rows, 983040, 1048576},
+                    {12, 2, Region::rows, 786432, 1048576},
+                    {12, 2, Region::rows, 1114112, 1245184},
+                    {12, 2, Region::rows, 1310720, 1380352},
+                    {13, 2, Region::rows, 851968, 917504},
                     {14, 2, Region::rows, 0, 786432},
-                    {14, 2, Region::rows, 851968, 917504},
-                    {14, 2, Region::rows, 1179648, 1245184},
-                    {14, 2, Region::rows, 1310720, 1441792},
+                    {14, 2, Region::rows, 1048576, 1179648},
+                    {14, 2, Region::rows, 1245184, 1376256},
                     {15, 1, Region::parameters, 0, 512},
                     {15, 1, Region::parameters, 1024, 197632},
                     {15, 1, Region::parameters, 199168, 264704},
@@ -497,15 +483,13 @@ ModelDescription Gpt::describe() {
                     {15, 1, Region::parameters, 266240, 528384},
                     {15, 1, Region::parameters, 530432, 792576},
                     {15, 1, Region::rows, 0, 262144},
-                    {15, 1, Region::rows, 786432, 851968},
-                    {15, 1, Region::rows, 917504, 1179648},
-                    {15, 1, Region::rows, 1245184, 1310720},
-                    {15, 1, Region::rows, 1376256, 1445888},
-                    {16, 1, Region::rows, 983040, 1048576},
+                    {15, 1, Region::rows, 786432, 1048576},
+                    {15, 1, Region::rows, 1114112, 1245184},
+                    {15, 1, Region::rows, 1310720, 1380352},
+                    {16, 1, Region::rows, 851968, 917504},
                     {17, 1, Region::rows, 0, 786432},
-                    {17, 1, Region::rows, 851968, 917504},
-                    {17, 1, Region::rows, 1179648, 1245184},
-                    {17, 1, Region::rows, 1310720, 1441792},
+                    {17, 1, Region::rows, 1048576, 1179648},
+                    {17, 1, Region::rows, 1245184, 1376256},
                     {18, 0, Region::parameters, 196608, 197120},
                     {18, 0, Region::parameters, 197632, 394240},
                     {18, 0, Region::parameters, 395776, 461312},
@@ -513,7 +497,7 @@ ModelDescription Gpt::describe() {
                     {18, 0, Region::parameters, 462848, 724992},
                     {18, 0, Region::parameters, 727040, 989184},
                     {18, 0, Region::rows, 0, 524288},
-                    {18, 0, Region::rows, 786432, 1445888},
+                    {18, 0, Region::rows, 786432, 1380352},
                     {19, 3, Region::fixed, 262144, 262148},
                     {20, 0, Region::fixed, 196608, 262656},
                     {21, 3, Region::fixed, 131072, 262144},
@@ -526,55 +510,56 @@ ModelDescription Gpt::describe() {
                      {0, 0, Region::fixed, 262144, 262656},
                      {1, 3, Region::fixed, 0, 131072},
                      {2, 0, Region::rows, 0, 589824},
-                     {2, 0, Region::rows, 786432, 1376256},
-                     {2, 0, Region::rows, 1441792, 1445888},
-                     {3, 1, Region::rows, 786432, 851968},
+                     {2, 0, Region::rows, 786432, 1310720},
+                     {2, 0, Region::rows, 1376256, 1380352},
+                     {3, 1, Region::rows, 983040, 1048576},
                      {4, 1, Region::rows, 0, 589824},
-                     {4, 1, Region::rows, 851968, 1376256},
-                     {4, 1, Region::rows, 1441792, 1445888},
-                     {5, 2, Region::rows, 786432, 851968},
+                     {4, 1, Region::rows, 786432, 983040},
+                     {4, 1, Region::rows, 1048576, 1310720},
+                     {4, 1, Region::rows, 1376256, 1380352},
+                     {5, 2, Region::rows, 983040, 1048576},
                      {6, 2, Region::rows, 0, 589824},
-                     {6, 2, Region::rows, 851968, 1376256},
-                     {6, 2, Region::rows, 1441792, 1445888},
-                     {7, 3, Region::rows, 917504, 983040},
+                     {6, 2, Region::rows, 786432, 983040},
+                     {6, 2, Region::rows, 1048576, 1310720},
+                     {6, 2, Region::rows, 1376256, 1380352},
+                     {7, 3, Region::rows, 1114112, 1179648},
                      {8, 3, Region::fixed, 262144, 262148},
                      {8, 3, Region::rows, 0, 722432},
-                     {8, 3, Region::rows, 983040, 1572864},
-                     {8, 3, Region::rows, 1638400, 1642496},
+                     {8, 3, Region::rows, 786432, 983040},
+                     {8, 3, Region::rows, 1179648, 1507328},
+                     {8, 3, Region::rows, 1572864, 1576960},
                      {9, 3, Region::gradients, 0, 1024},
                      {9, 3, Region::gradients, 265216, 266240},
                      {9, 3, Region::gradients, 793088, 794112},
                      {9, 3, Region::rows, 0, 262144},
                      {9, 3, Region::rows, 524288, 917504},
-                     {9, 3, Region::rows, 1048576, 1245184},
-                     {9, 3, Region::rows, 1376256, 1441792},
-                     {9, 3, Region::rows, 1572864, 1638400},
-                     {10, 2, Region::rows, 1376256, 1441792},
+                     {9, 3, Region::rows, 983040, 1114112},
+                     {9, 3, Region::rows, 1310720, 1376256},
+                     {9, 3, Region::rows, 1507328, 1572864},
+                     {10, 2, Region::rows, 1310720, 1376256},
                      {11, 3, Region::gradients, 1024, 265216},
                      {11, 3, Region::gradients, 266240, 793088},
                      {11, 3, Region::fixed, 131072, 262144},
                      {12, 2, Region::gradients, 0, 1024},
                      {12, 2, Region::gradients, 265216, 266240},
                      {12, 2, Region::rows, 0, 262144},
-                     {12, 2, Region::rows, 524288, 786432},
-                     {12, 2, Region::rows, 917504, 1114112},
-                     {12, 2, Region::rows, 1245184, 1310720},
-                     {13, 1, Region::rows, 1376256, 1441792},
+                     {12, 2, Region::rows, 524288, 917504},
+                     {12, 2, Region::rows, 1179648, 1245184},
+                     {13, 1, Region::rows, 1310720, 1376256},
                      {14, 2, Region::gradients, 1024, 265216},
                      {14, 2, Region::gradients, 266240, 793088},
                      {15, 1, Region::gradients, 0, 1024},
                      {15, 1, Region::gradients, 265216, 266240},
                      {15, 1, Region::rows, 0, 262144},
-                     {15, 1, Region::rows, 524288, 786432},
-                     {15, 1, Region::rows, 917504, 1114112},
-                     {15, 1, Region::rows, 1245184, 1310720},
-                     {16, 0, Region::rows, 1376256, 1441792},
+                     {15, 1, Region::rows, 524288, 917504},
+                     {15, 1, Region::rows, 1179648, 1245184},
+                     {16, 0, Region::rows, 1310720, 1376256},
                      {17, 1, Region::gradients, 1024, 265216},
                      {17, 1, Region::gradients, 266240, 793088},
                      {18, 0, Region::gradients, 196608, 989696},
                      {18, 0, Region::fixed, 0, 131072},
                      {18, 0, Region::fixed, 196608, 262144},
-                     {18, 0, Region::rows, 0, 458752},
+                     {18, 0, Region::rows, 0, 327680},
                      {18, 0, Region::rows, 524288, 786432},
                      {19, 3, Region::fixed, 262144, 262148},
                      {20, 0, Region::gradients, 131072, 196608},
@@ -733,67 +718,48 @@ void Gpt::forward_on_0(Part &part) {
   const int64_t rows = part.rows;
 
   // wte = Embedding(256, width, std: 0.02)                               gpt.mp:4
-  float *const wte_out = d0.rows<float>(786432); // [rows, time 128, embedding_dim 128]
+  float *const wte_out = d0.rows<float>(983040); // [rows, time 128, embedding_dim 128]
   gather(d0, 256, 128, rows * 128, "wte.weight", wte_weight_, part.text, wte_out);
 
   // add                                                                  gpt.mp:14
-  part.x = d0.rows<float>(786432); // [rows, time 128, embedding_dim 128]
+  part.x = d0.rows<float>(983040); // [rows, time 128, embedding_dim 128]
   map(d0, Shape{rows, 128, 128}, Add{}, part.x, strided(wte_out, {16384, 128, 1}),
       strided(wpe_out_2_, {0, 128, 1}));
 
   // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:84
-  part.h_0_ln_1_out = d0.rows<float>(851968);        // [rows, time 128, normalized_shape 128]
-  part.h_0_ln_1_out_mean = d0.rows<float>(1443840);  // [rows, time 128]
-  part.h_0_ln_1_out_scale = d0.rows<float>(1444352); // [rows, time 128]
+  part.h_0_ln_1_out = d0.rows<float>(1048576);       // [rows, time 128, normalized_shape 128]
+  part.h_0_ln_1_out_mean = d0.rows<float>(1378304);  // [rows, time 128]
+  part.h_0_ln_1_out_scale = d0.rows<float>(1378816); // [rows, time 128]
   layer_norm(d0, rows * 128, 128, float(1e-05), part.x, h_0_ln_1_weight_, h_0_ln_1_bias_,
              part.h_0_ln_1_out, part.h_0_ln_1_out_mean, part.h_0_ln_1_out_scale);
 
   // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
-  float *const h_0_attn_c_attn_out = d0.rows<float>(0); // [rows * 128, out 384]
+  part.h_0_attn_c_attn_out = d0.rows<float>(786432); // [rows * 128, out 384]
   linear(d0, rows * 128, 128, 384, part.h_0_ln_1_out, h_0_attn_c_attn_weight_,
-         h_0_attn_c_attn_bias_, Activation::none, h_0_attn_c_attn_out);
+         h_0_attn_c_attn_bias_, Activation::none, part.h_0_attn_c_attn_out);
 
   // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:85
-  float *const h_0_attn_queries = d0.rows<float>(196608); // [rows, time 128, 128]
-  copy(d0, Shape{rows, 128, 128}, h_0_attn_c_attn_out, {49152, 384, 1}, h_0_attn_queries,
-       {16384, 128, 1});
-  float *const h_0_attn_keys = d0.rows<float>(262144); // [rows, time 128, 128]
-  copy(d0, Shape{rows, 128, 128}, h_0_attn_c_attn_out + 128, {49152, 384, 1}, h_0_attn_keys,
-       {16384, 128, 1});
-  float *const h_0_attn_values = d0.rows<float>(327680); // [rows, time 128, 128]
-  copy(d0, Shape{rows, 128, 128}, h_0_attn_c_attn_out + 256, {49152, 384, 1}, h_0_attn_values,
-       {16384, 128, 1});
-  part.h_0_attn_permute = d0.rows<float>(917504); // [rows, heads 4, time 128, dim 32]
-  copy(d0, Shape{rows, 4, 128, 32}, h_0_attn_queries, {16384, 32, 128, 1}, part.h_0_attn_permute,
-       {16384, 4096, 32, 1});
-  part.h_0_attn_permute_2 = d0.rows<float>(983040); // [rows, kv_heads 4, time 128, dim 32]
-  copy(d0, Shape{rows, 4, 128, 32}, h_0_attn_keys, {16384, 32, 128, 1}, part.h_0_attn_permute_2,
-       {16384, 4096, 32, 1});
-  part.h_0_attn_permute_3 = d0.rows<float>(1048576); // [rows, kv_heads 4, time 128, dim 32]
-  copy(d0, Shape{rows, 4, 128, 32}, h_0_attn_values, {16384, 32, 128, 1}, part.h_0_attn_permute_3,
-       {16384, 4096, 32, 1});
-  part.h_0_attn_y = d0.rows<float>(1114112);          // [rows, heads 4, time 128, dim 32]
-  part.h_0_attn_y_log_sums = d0.rows<float>(1441792); // [rows, heads 4, time 128]
-  attention(d0, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, part.h_0_attn_permute,
-            part.h_0_attn_permute_2, part.h_0_attn_permute_3, part.h_0_attn_y,
+  part.h_0_attn_y = d0.rows<float>(1114112);          // [rows, time 128, heads 4, dim 32]
+  part.h_0_attn_y_log_sums = d0.rows<float>(1376256); // [rows, heads 4, time 128]
+  attention(d0, {rows, 4, 4, 128, 128, 32, 32, Causal::yes},
+            {part.h_0_attn_c_attn_out, 49152, 32, 384},
+            {part.h_0_attn_c_attn_out + 128, 49152, 32, 384},
+            {part.h_0_attn_c_attn_out + 256, 49152, 32, 384}, {part.h_0_attn_y, 16384, 32, 128},
             part.h_0_attn_y_log_sums);
-  part.h_0_attn_out = d0.rows<float>(1179648); // [rows, time 128, heads 4, dim 32]
-  copy(d0, Shape{rows, 128, 4, 32}, part.h_0_attn_y, {16384, 32, 4096, 1}, part.h_0_attn_out,
-       {16384, 128, 32, 1});
 
   // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
-  float *const h_0_attn_c_proj_out = d0.rows<float>(1245184); // [rows * 128, out 128]
-  linear(d0, rows * 128, 128, 128, part.h_0_attn_out, h_0_attn_c_proj_weight_,
-         h_0_attn_c_proj_bias_, Activation::none, h_0_attn_c_proj_out);
+  float *const h_0_attn_c_proj_out = d0.rows<float>(1179648); // [rows * 128, out 128]
+  linear(d0, rows * 128, 128, 128, part.h_0_attn_y, h_0_attn_c_proj_weight_, h_0_attn_c_proj_bias_,
+         Activation::none, h_0_attn_c_proj_out);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  part.h_0_out = d0.rows<float>(1245184); // [rows, time 128, width 128]
+  part.h_0_out = d0.rows<float>(1179648); // [rows, time 128, width 128]
   map(d0, rows * 16384, Add{}, part.h_0_out, part.x, h_0_attn_c_proj_out);
 
   // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:87
-  part.h_0_ln_2_out = d0.rows<float>(1310720);       // [rows, time 128, normalized_shape 128]
-  part.h_0_ln_2_out_mean = d0.rows<float>(1444864);  // [rows, time 128]
-  part.h_0_ln_2_out_scale = d0.rows<float>(1445376); // [rows, time 128]
+  part.h_0_ln_2_out = d0.rows<float>(1245184);       // [rows, time 128, normalized_shape 128]
+  part.h_0_ln_2_out_mean = d0.rows<float>(1379328);  // [rows, time 128]
+  part.h_0_ln_2_out_scale = d0.rows<float>(1379840); // [rows, time 128]
   layer_norm(d0, rows * 128, 128, float(1e-05), part.h_0_out, h_0_ln_2_weight_, h_0_ln_2_bias_,
              part.h_0_ln_2_out, part.h_0_ln_2_out_mean, part.h_0_ln_2_out_scale);
 
@@ -822,7 +788,7 @@ void Gpt::transfer_0_to_1(Part &part) {
   const int64_t rows = part.rows;
 
   // x: device 0 → 1, 65,536 B a row; h.1, h.1.ln_1 read it             transformer.mp:92
-  part.x_on_1 = transfer(d0, part.x_2, d1, d1.rows<float>(786432), rows * 16384);
+  part.x_on_1 = transfer(d0, part.x_2, d1, d1.rows<float>(983040), rows * 16384);
 }
 
 void Gpt::forward_on_1(Part &part) {
@@ -830,58 +796,39 @@ void Gpt::forward_on_1(Part &part) {
   const int64_t rows = part.rows;
 
   // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:84
-  part.h_1_ln_1_out = d1.rows<float>(851968);        // [rows, time 128, normalized_shape 128]
-  part.h_1_ln_1_out_mean = d1.rows<float>(1443840);  // [rows, time 128]
-  part.h_1_ln_1_out_scale = d1.rows<float>(1444352); // [rows, time 128]
+  part.h_1_ln_1_out = d1.rows<float>(1048576);       // [rows, time 128, normalized_shape 128]
+  part.h_1_ln_1_out_mean = d1.rows<float>(1378304);  // [rows, time 128]
+  part.h_1_ln_1_out_scale = d1.rows<float>(1378816); // [rows, time 128]
   layer_norm(d1, rows * 128, 128, float(1e-05), part.x_on_1, h_1_ln_1_weight_, h_1_ln_1_bias_,
              part.h_1_ln_1_out, part.h_1_ln_1_out_mean, part.h_1_ln_1_out_scale);
 
   // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
-  float *const h_1_attn_c_attn_out = d1.rows<float>(0); // [rows * 128, out 384]
+  part.h_1_attn_c_attn_out = d1.rows<float>(786432); // [rows * 128, out 384]
   linear(d1, rows * 128, 128, 384, part.h_1_ln_1_out, h_1_attn_c_attn_weight_,
-         h_1_attn_c_attn_bias_, Activation::none, h_1_attn_c_attn_out);
+         h_1_attn_c_attn_bias_, Activation::none, part.h_1_attn_c_attn_out);
 
   // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:85
-  float *const h_1_attn_queries = d1.rows<float>(196608); // [rows, time 128, 128]
-  copy(d1, Shape{rows, 128, 128}, h_1_attn_c_attn_out, {49152, 384, 1}, h_1_attn_queries,
-       {16384, 128, 1});
-  float *const h_1_attn_keys = d1.rows<float>(262144); // [rows, time 128, 128]
-  copy(d1, Shape{rows, 128, 128}, h_1_attn_c_attn_out + 128, {49152, 384, 1}, h_1_attn_keys,
-       {16384, 128, 1});
-  float *const h_1_attn_values = d1.rows<float>(327680); // [rows, time 128, 128]
-  copy(d1, Shape{rows, 128, 128}, h_1_attn_c_attn_out + 256, {49152, 384, 1}, h_1_attn_values,
-       {16384, 128, 1});
-  part.h_1_attn_permute = d1.rows<float>(917504); // [rows, heads 4, time 128, dim 32]
-  copy(d1, Shape{rows, 4, 128, 32}, h_1_attn_queries, {16384, 32, 128, 1}, part.h_1_attn_permute,
-       {16384, 4096, 32, 1});
-  part.h_1_attn_permute_2 = d1.rows<float>(983040); // [rows, kv_heads 4, time 128, dim 32]
-  copy(d1, Shape{rows, 4, 128, 32}, h_1_attn_keys, {16384, 32, 128, 1}, part.h_1_attn_permute_2,
-       {16384, 4096, 32, 1});
-  part.h_1_attn_permute_3 = d1.rows<float>(1048576); // [rows, kv_heads 4, time 128, dim 32]
-  copy(d1, Shape{rows, 4, 128, 32}, h_1_attn_values, {16384, 32, 128, 1}, part.h_1_attn_permute_3,
-       {16384, 4096, 32, 1});
-  part.h_1_attn_y = d1.rows<float>(1114112);          // [rows, heads 4, time 128, dim 32]
-  part.h_1_attn_y_log_sums = d1.rows<float>(1441792); // [rows, heads 4, time 128]
-  attention(d1, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, part.h_1_attn_permute,
-            part.h_1_attn_permute_2, part.h_1_attn_permute_3, part.h_1_attn_y,
+  part.h_1_attn_y = d1.rows<float>(1114112);          // [rows, time 128, heads 4, dim 32]
+  part.h_1_attn_y_log_sums = d1.rows<float>(1376256); // [rows, heads 4, time 128]
+  attention(d1, {rows, 4, 4, 128, 128, 32, 32, Causal::yes},
+            {part.h_1_attn_c_attn_out, 49152, 32, 384},
+            {part.h_1_attn_c_attn_out + 128, 49152, 32, 384},
+            {part.h_1_attn_c_attn_out + 256, 49152, 32, 384}, {part.h_1_attn_y, 16384, 32, 128},
             part.h_1_attn_y_log_sums);
-  part.h_1_attn_out = d1.rows<float>(1179648); // [rows, time 128, heads 4, dim 32]
-  copy(d1, Shape{rows, 128, 4, 32}, part.h_1_attn_y, {16384, 32, 4096, 1}, part.h_1_attn_out,
-       {16384, 128, 32, 1});
 
   // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
-  float *const h_1_attn_c_proj_out = d1.rows<float>(1245184); // [rows * 128, out 128]
-  linear(d1, rows * 128, 128, 128, part.h_1_attn_out, h_1_attn_c_proj_weight_,
-         h_1_attn_c_proj_bias_, Activation::none, h_1_attn_c_proj_out);
+  float *const h_1_attn_c_proj_out = d1.rows<float>(1179648); // [rows * 128, out 128]
+  linear(d1, rows * 128, 128, 128, part.h_1_attn_y, h_1_attn_c_proj_weight_, h_1_attn_c_proj_bias_,
+         Activation::none, h_1_attn_c_proj_out);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  part.h_1_out = d1.rows<float>(1245184); // [rows, time 128, width 128]
+  part.h_1_out = d1.rows<float>(1179648); // [rows, time 128, width 128]
   map(d1, rows * 16384, Add{}, part.h_1_out, part.x_on_1, h_1_attn_c_proj_out);
 
   // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:87
-  part.h_1_ln_2_out = d1.rows<float>(1310720);       // [rows, time 128, normalized_shape 128]
-  part.h_1_ln_2_out_mean = d1.rows<float>(1444864);  // [rows, time 128]
-  part.h_1_ln_2_out_scale = d1.rows<float>(1445376); // [rows, time 128]
+  part.h_1_ln_2_out = d1.rows<float>(1245184);       // [rows, time 128, normalized_shape 128]
+  part.h_1_ln_2_out_mean = d1.rows<float>(1379328);  // [rows, time 128]
+  part.h_1_ln_2_out_scale = d1.rows<float>(1379840); // [rows, time 128]
   layer_norm(d1, rows * 128, 128, float(1e-05), part.h_1_out, h_1_ln_2_weight_, h_1_ln_2_bias_,
              part.h_1_ln_2_out, part.h_1_ln_2_out_mean, part.h_1_ln_2_out_scale);
 
@@ -910,7 +857,7 @@ void Gpt::transfer_1_to_2(Part &part) {
   const int64_t rows = part.rows;
 
   // x: device 1 → 2, 65,536 B a row; h.2, h.2.ln_1 read it             transformer.mp:92
-  part.x_on_2 = transfer(d1, part.x_3, d2, d2.rows<float>(786432), rows * 16384);
+  part.x_on_2 = transfer(d1, part.x_3, d2, d2.rows<float>(983040), rows * 16384);
 }
 
 void Gpt::forward_on_2(Part &part) {
@@ -918,58 +865,39 @@ void Gpt::forward_on_2(Part &part) {
   const int64_t rows = part.rows;
 
   // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:84
-  part.h_2_ln_1_out = d2.rows<float>(851968);        // [rows, time 128, normalized_shape 128]
-  part.h_2_ln_1_out_mean = d2.rows<float>(1443840);  // [rows, time 128]
-  part.h_2_ln_1_out_scale = d2.rows<float>(1444352); // [rows, time 128]
+  part.h_2_ln_1_out = d2.rows<float>(1048576);       // [rows, time 128, normalized_shape 128]
+  part.h_2_ln_1_out_mean = d2.rows<float>(1378304);  // [rows, time 128]
+  part.h_2_ln_1_out_scale = d2.rows<float>(1378816); // [rows, time 128]
   layer_norm(d2, rows * 128, 128, float(1e-05), part.x_on_2, h_2_ln_1_weight_, h_2_ln_1_bias_,
              part.h_2_ln_1_out, part.h_2_ln_1_out_mean, part.h_2_ln_1_out_scale);
 
   // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
-  float *const h_2_attn_c_attn_out = d2.rows<float>(0); // [rows * 128, out 384]
+  part.h_2_attn_c_attn_out = d2.rows<float>(786432); // [rows * 128, out 384]
   linear(d2, rows * 128, 128, 384, part.h_2_ln_1_out, h_2_attn_c_attn_weight_,
-         h_2_attn_c_attn_bias_, Activation::none, h_2_attn_c_attn_out);
+         h_2_attn_c_attn_bias_, Activation::none, part.h_2_attn_c_attn_out);
 
   // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:85
-  float *const h_2_attn_queries = d2.rows<float>(196608); // [rows, time 128, 128]
-  copy(d2, Shape{rows, 128, 128}, h_2_attn_c_attn_out, {49152, 384, 1}, h_2_attn_queries,
-       {16384, 128, 1});
-  float *const h_2_attn_keys = d2.rows<float>(262144); // [rows, time 128, 128]
-  copy(d2, Shape{rows, 128, 128}, h_2_attn_c_attn_out + 128, {49152, 384, 1}, h_2_attn_keys,
-       {16384, 128, 1});
-  float *const h_2_attn_values = d2.rows<float>(327680); // [rows, time 128, 128]
-  copy(d2, Shape{rows, 128, 128}, h_2_attn_c_attn_out + 256, {49152, 384, 1}, h_2_attn_values,
-       {16384, 128, 1});
-  part.h_2_attn_permute = d2.rows<float>(917504); // [rows, heads 4, time 128, dim 32]
-  copy(d2, Shape{rows, 4, 128, 32}, h_2_attn_queries, {16384, 32, 128, 1}, part.h_2_attn_permute,
-       {16384, 4096, 32, 1});
-  part.h_2_attn_permute_2 = d2.rows<float>(983040); // [rows, kv_heads 4, time 128, dim 32]
-  copy(d2, Shape{rows, 4, 128, 32}, h_2_attn_keys, {16384, 32, 128, 1}, part.h_2_attn_permute_2,
-       {16384, 4096, 32, 1});
-  part.h_2_attn_permute_3 = d2.rows<float>(1048576); // [rows, kv_heads 4, time 128, dim 32]
-  copy(d2, Shape{rows, 4, 128, 32}, h_2_attn_values, {16384, 32, 128, 1}, part.h_2_attn_permute_3,
-       {16384, 4096, 32, 1});
-  part.h_2_attn_y = d2.rows<float>(1114112);          // [rows, heads 4, time 128, dim 32]
-  part.h_2_attn_y_log_sums = d2.rows<float>(1441792); // [rows, heads 4, time 128]
-  attention(d2, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, part.h_2_attn_permute,
-            part.h_2_attn_permute_2, part.h_2_attn_permute_3, part.h_2_attn_y,
+  part.h_2_attn_y = d2.rows<float>(1114112);          // [rows, time 128, heads 4, dim 32]
+  part.h_2_attn_y_log_sums = d2.rows<float>(1376256); // [rows, heads 4, time 128]
+  attention(d2, {rows, 4, 4, 128, 128, 32, 32, Causal::yes},
+            {part.h_2_attn_c_attn_out, 49152, 32, 384},
+            {part.h_2_attn_c_attn_out + 128, 49152, 32, 384},
+            {part.h_2_attn_c_attn_out + 256, 49152, 32, 384}, {part.h_2_attn_y, 16384, 32, 128},
             part.h_2_attn_y_log_sums);
-  part.h_2_attn_out = d2.rows<float>(1179648); // [rows, time 128, heads 4, dim 32]
-  copy(d2, Shape{rows, 128, 4, 32}, part.h_2_attn_y, {16384, 32, 4096, 1}, part.h_2_attn_out,
-       {16384, 128, 32, 1});
 
   // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
-  float *const h_2_attn_c_proj_out = d2.rows<float>(1245184); // [rows * 128, out 128]
-  linear(d2, rows * 128, 128, 128, part.h_2_attn_out, h_2_attn_c_proj_weight_,
-         h_2_attn_c_proj_bias_, Activation::none, h_2_attn_c_proj_out);
+  float *const h_2_attn_c_proj_out = d2.rows<float>(1179648); // [rows * 128, out 128]
+  linear(d2, rows * 128, 128, 128, part.h_2_attn_y, h_2_attn_c_proj_weight_, h_2_attn_c_proj_bias_,
+         Activation::none, h_2_attn_c_proj_out);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  part.h_2_out = d2.rows<float>(1245184); // [rows, time 128, width 128]
+  part.h_2_out = d2.rows<float>(1179648); // [rows, time 128, width 128]
   map(d2, rows * 16384, Add{}, part.h_2_out, part.x_on_2, h_2_attn_c_proj_out);
 
   // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:87
-  part.h_2_ln_2_out = d2.rows<float>(1310720);       // [rows, time 128, normalized_shape 128]
-  part.h_2_ln_2_out_mean = d2.rows<float>(1444864);  // [rows, time 128]
-  part.h_2_ln_2_out_scale = d2.rows<float>(1445376); // [rows, time 128]
+  part.h_2_ln_2_out = d2.rows<float>(1245184);       // [rows, time 128, normalized_shape 128]
+  part.h_2_ln_2_out_mean = d2.rows<float>(1379328);  // [rows, time 128]
+  part.h_2_ln_2_out_scale = d2.rows<float>(1379840); // [rows, time 128]
   layer_norm(d2, rows * 128, 128, float(1e-05), part.h_2_out, h_2_ln_2_weight_, h_2_ln_2_bias_,
              part.h_2_ln_2_out, part.h_2_ln_2_out_mean, part.h_2_ln_2_out_scale);
 
@@ -998,7 +926,7 @@ void Gpt::transfer_2_to_3(Part &part) {
   const int64_t rows = part.rows;
 
   // x: device 2 → 3, 65,536 B a row; h.3, h.3.ln_1 read it             transformer.mp:92
-  part.x_on_3 = transfer(d2, part.x_4, d3, d3.rows<float>(917504), rows * 16384);
+  part.x_on_3 = transfer(d2, part.x_4, d3, d3.rows<float>(1114112), rows * 16384);
 }
 
 void Gpt::forward_on_3(Part &part) {
@@ -1006,58 +934,39 @@ void Gpt::forward_on_3(Part &part) {
   const int64_t rows = part.rows;
 
   // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:84
-  part.h_3_ln_1_out = d3.rows<float>(983040);        // [rows, time 128, normalized_shape 128]
-  part.h_3_ln_1_out_mean = d3.rows<float>(1640448);  // [rows, time 128]
-  part.h_3_ln_1_out_scale = d3.rows<float>(1640960); // [rows, time 128]
+  part.h_3_ln_1_out = d3.rows<float>(1179648);       // [rows, time 128, normalized_shape 128]
+  part.h_3_ln_1_out_mean = d3.rows<float>(1574912);  // [rows, time 128]
+  part.h_3_ln_1_out_scale = d3.rows<float>(1575424); // [rows, time 128]
   layer_norm(d3, rows * 128, 128, float(1e-05), part.x_on_3, h_3_ln_1_weight_, h_3_ln_1_bias_,
              part.h_3_ln_1_out, part.h_3_ln_1_out_mean, part.h_3_ln_1_out_scale);
 
   // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
-  float *const h_3_attn_c_attn_out = d3.rows<float>(0); // [rows * 128, out 384]
+  part.h_3_attn_c_attn_out = d3.rows<float>(786432); // [rows * 128, out 384]
   linear(d3, rows * 128, 128, 384, part.h_3_ln_1_out, h_3_attn_c_attn_weight_,
-         h_3_attn_c_attn_bias_, Activation::none, h_3_attn_c_attn_out);
+         h_3_attn_c_attn_bias_, Activation::none, part.h_3_attn_c_attn_out);
 
   // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:85
-  float *const h_3_attn_queries = d3.rows<float>(196608); // [rows, time 128, 128]
-  copy(d3, Shape{rows, 128, 128}, h_3_attn_c_attn_out, {49152, 384, 1}, h_3_attn_queries,
-       {16384, 128, 1});
-  float *const h_3_attn_keys = d3.rows<float>(262144); // [rows, time 128, 128]
-  copy(d3, Shape{rows, 128, 128}, h_3_attn_c_attn_out + 128, {49152, 384, 1}, h_3_attn_keys,
-       {16384, 128, 1});
-  float *const h_3_attn_values = d3.rows<float>(327680); // [rows, time 128, 128]
-  copy(d3, Shape{rows, 128, 128}, h_3_attn_c_attn_out + 256, {49152, 384, 1}, h_3_attn_values,
-       {16384, 128, 1});
-  part.h_3_attn_permute = d3.rows<float>(1048576); // [rows, heads 4, time 128, dim 32]
-  copy(d3, Shape{rows, 4, 128, 32}, h_3_attn_queries, {16384, 32, 128, 1}, part.h_3_attn_permute,
-       {16384, 4096, 32, 1});
-  part.h_3_attn_permute_2 = d3.rows<float>(1114112); // [rows, kv_heads 4, time 128, dim 32]
-  copy(d3, Shape{rows, 4, 128, 32}, h_3_attn_keys, {16384, 32, 128, 1}, part.h_3_attn_permute_2,
-       {16384, 4096, 32, 1});
-  part.h_3_attn_permute_3 = d3.rows<float>(1179648); // [rows, kv_heads 4, time 128, dim 32]
-  copy(d3, Shape{rows, 4, 128, 32}, h_3_attn_values, {16384, 32, 128, 1}, part.h_3_attn_permute_3,
-       {16384, 4096, 32, 1});
-  part.h_3_attn_y = d3.rows<float>(1245184);          // [rows, heads 4, time 128, dim 32]
-  part.h_3_attn_y_log_sums = d3.rows<float>(1638400); // [rows, heads 4, time 128]
-  attention(d3, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, part.h_3_attn_permute,
-            part.h_3_attn_permute_2, part.h_3_attn_permute_3, part.h_3_attn_y,
+  part.h_3_attn_y = d3.rows<float>(1245184);          // [rows, time 128, heads 4, dim 32]
+  part.h_3_attn_y_log_sums = d3.rows<float>(1572864); // [rows, heads 4, time 128]
+  attention(d3, {rows, 4, 4, 128, 128, 32, 32, Causal::yes},
+            {part.h_3_attn_c_attn_out, 49152, 32, 384},
+            {part.h_3_attn_c_attn_out + 128, 49152, 32, 384},
+            {part.h_3_attn_c_attn_out + 256, 49152, 32, 384}, {part.h_3_attn_y, 16384, 32, 128},
             part.h_3_attn_y_log_sums);
-  part.h_3_attn_out = d3.rows<float>(1310720); // [rows, time 128, heads 4, dim 32]
-  copy(d3, Shape{rows, 128, 4, 32}, part.h_3_attn_y, {16384, 32, 4096, 1}, part.h_3_attn_out,
-       {16384, 128, 32, 1});
 
   // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
-  float *const h_3_attn_c_proj_out = d3.rows<float>(1376256); // [rows * 128, out 128]
-  linear(d3, rows * 128, 128, 128, part.h_3_attn_out, h_3_attn_c_proj_weight_,
-         h_3_attn_c_proj_bias_, Activation::none, h_3_attn_c_proj_out);
+  float *const h_3_attn_c_proj_out = d3.rows<float>(1310720); // [rows * 128, out 128]
+  linear(d3, rows * 128, 128, 128, part.h_3_attn_y, h_3_attn_c_proj_weight_, h_3_attn_c_proj_bias_,
+         Activation::none, h_3_attn_c_proj_out);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  part.h_3_out = d3.rows<float>(1376256); // [rows, time 128, width 128]
+  part.h_3_out = d3.rows<float>(1310720); // [rows, time 128, width 128]
   map(d3, rows * 16384, Add{}, part.h_3_out, part.x_on_3, h_3_attn_c_proj_out);
 
   // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:87
-  part.h_3_ln_2_out = d3.rows<float>(1441792);       // [rows, time 128, normalized_shape 128]
-  part.h_3_ln_2_out_mean = d3.rows<float>(1641472);  // [rows, time 128]
-  part.h_3_ln_2_out_scale = d3.rows<float>(1641984); // [rows, time 128]
+  part.h_3_ln_2_out = d3.rows<float>(1376256);       // [rows, time 128, normalized_shape 128]
+  part.h_3_ln_2_out_mean = d3.rows<float>(1575936);  // [rows, time 128]
+  part.h_3_ln_2_out_scale = d3.rows<float>(1576448); // [rows, time 128]
   layer_norm(d3, rows * 128, 128, float(1e-05), part.h_3_out, h_3_ln_2_weight_, h_3_ln_2_bias_,
              part.h_3_ln_2_out, part.h_3_ln_2_out_mean, part.h_3_ln_2_out_scale);
 
@@ -1080,7 +989,7 @@ void Gpt::forward_on_3(Part &part) {
   map(d3, rows * 16384, Add{}, part.x_5, part.h_3_out, h_3_mlp_c_proj_out);
 
   // ln_f = LayerNorm(width)                                              gpt.mp:9
-  part.ln_f_out = d3.rows<float>(1507328);      // [rows, time 128, normalized_shape 128]
+  part.ln_f_out = d3.rows<float>(1441792);      // [rows, time 128, normalized_shape 128]
   part.ln_f_out_mean = d3.rows<float>(720896);  // [rows, time 128]
   part.ln_f_out_scale = d3.rows<float>(721408); // [rows, time 128]
   layer_norm(d3, rows * 128, 128, float(1e-05), part.x_5, ln_f_weight_, ln_f_bias_, part.ln_f_out,
@@ -1106,7 +1015,7 @@ void Gpt::backward_on_3(Part &part) {
   // loss = cross_entropy                                                 gpt.mp:20
   float *const lm_head_out_grad = d3.rows<float>(721920); // [rows, time 128]
   map(d3, rows * 128, Div{float(part.batch_rows * 128)}, lm_head_out_grad);
-  part.lm_head_out_grad = d3.rows<float>(786432); // [rows, time 128, out 256]
+  part.lm_head_out_grad = d3.rows<float>(983040); // [rows, time 128, out 256]
   cross_entropy_gradient(d3, rows * 128, 256, part.lm_head_matmul, part.target, lm_head_out_grad,
                          part.lm_head_out_grad);
 
@@ -1116,7 +1025,7 @@ void Gpt::backward_on_3(Part &part) {
          wte_weight_on_3_, lm_head_reshape_grad);
 
   // ln_f = LayerNorm(width)                                              gpt.mp:9
-  part.x_grad = d3.rows<float>(1572864);                   // [rows, time 128, width 128]
+  part.x_grad = d3.rows<float>(1507328);                   // [rows, time 128, width 128]
   float *const ln_f_weight_grad = d3.gradients() + 198272; // [normalized_shape 128]
   float *const ln_f_bias_grad = d3.gradients() + 198400;   // [normalized_shape 128]
   layer_norm_gradient(d3, rows * 128, 128, lm_head_reshape_grad, part.x_5, part.ln_f_out_mean,
@@ -1151,50 +1060,28 @@ void Gpt::backward_on_3(Part &part) {
   map(d3, rows * 16384, Add{}, part.h_3_out_grad, part.x_grad, h_3_out_grad);
 
   // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
-  float *const h_3_attn_c_proj_reshape_grad = d3.rows<float>(524288); // [rows * 128, in 128]
+  float *const h_3_attn_c_proj_reshape_grad = d3.rows<float>(1310720); // [rows * 128, in 128]
   matmul(d3, 1, rows * 128, 128, 128, Transpose::no, Transpose::no, part.h_3_out_grad,
          h_3_attn_c_proj_weight_, h_3_attn_c_proj_reshape_grad);
 
   // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:85
-  float *const h_3_attn_y_grad = d3.rows<float>(589824); // [rows, heads 4, time 128, dim 32]
-  copy(d3, Shape{rows, 4, 128, 32}, h_3_attn_c_proj_reshape_grad, {16384, 32, 128, 1},
-       h_3_attn_y_grad, {16384, 4096, 32, 1});
-  float *const h_3_attn_permute_grad = d3.rows<float>(524288); // [rows, heads 4, time 128, dim 32]
-  float *const h_3_attn_permute_grad_2 =
-      d3.rows<float>(655360); // [rows, kv_heads 4, time 128, dim 32]
-  float *const h_3_attn_permute_grad_3 =
-      d3.rows<float>(1376256); // [rows, kv_heads 4, time 128, dim 32]
-  attention_gradient(d3, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, h_3_attn_y_grad,
-                     part.h_3_attn_permute, part.h_3_attn_permute_2, part.h_3_attn_permute_3,
-                     part.h_3_attn_y, part.h_3_attn_y_log_sums, h_3_attn_permute_grad,
-                     h_3_attn_permute_grad_2, h_3_attn_permute_grad_3);
-  float *const h_3_attn_reshape_grad =
-      d3.rows<float>(1048576); // [rows, time 128, kv_heads 4, dim 32]
-  copy(d3, Shape{rows, 128, 4, 32}, h_3_attn_permute_grad_3, {16384, 32, 4096, 1},
-       h_3_attn_reshape_grad, {16384, 128, 32, 1});
-  float *const h_3_attn_reshape_grad_2 =
-      d3.rows<float>(1114112); // [rows, time 128, kv_heads 4, dim 32]
-  copy(d3, Shape{rows, 128, 4, 32}, h_3_attn_permute_grad_2, {16384, 32, 4096, 1},
-       h_3_attn_reshape_grad_2, {16384, 128, 32, 1});
-  float *const h_3_attn_reshape_grad_3 =
-      d3.rows<float>(1179648); // [rows, time 128, heads 4, dim 32]
-  copy(d3, Shape{rows, 128, 4, 32}, h_3_attn_permute_grad, {16384, 32, 4096, 1},
-       h_3_attn_reshape_grad_3, {16384, 128, 32, 1});
+  part.h_3_attn_c_attn_out_grad = d3.rows<float>(524288); // [rows, time 128, out 384]
+  attention_gradient(
+      d3, {rows, 4, 4, 128, 128, 32, 32, Causal::yes},
+      {h_3_attn_c_proj_reshape_grad, 16384, 32, 128}, {part.h_3_attn_c_attn_out, 49152, 32, 384},
+      {part.h_3_attn_c_attn_out + 128, 49152, 32, 384},
+      {part.h_3_attn_c_attn_out + 256, 49152, 32, 384}, {part.h_3_attn_y, 16384, 32, 128},
+      part.h_3_attn_y_log_sums, {part.h_3_attn_c_attn_out_grad, 49152, 32, 384},
+      {part.h_3_attn_c_attn_out_grad + 128, 49152, 32, 384},
+      {part.h_3_attn_c_attn_out_grad + 256, 49152, 32, 384});
 
   // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
-  part.h_3_attn_c_attn_out_grad = d3.rows<float>(524288); // [rows, time 128, out 384]
-  copy(d3, Shape{rows, 128, 128}, h_3_attn_reshape_grad_3, {16384, 128, 1},
-       part.h_3_attn_c_attn_out_grad, {49152, 384, 1});
-  copy(d3, Shape{rows, 128, 128}, h_3_attn_reshape_grad_2, {16384, 128, 1},
-       part.h_3_attn_c_attn_out_grad + 128, {49152, 384, 1});
-  copy(d3, Shape{rows, 128, 128}, h_3_attn_reshape_grad, {16384, 128, 1},
-       part.h_3_attn_c_attn_out_grad + 256, {49152, 384, 1});
-  float *const h_3_attn_c_attn_reshape_grad = d3.rows<float>(1048576); // [rows * 128, in 128]
+  float *const h_3_attn_c_attn_reshape_grad = d3.rows<float>(786432); // [rows * 128, in 128]
   matmul(d3, 1, rows * 128, 128, 384, Transpose::no, Transpose::no, part.h_3_attn_c_attn_out_grad,
          h_3_attn_c_attn_weight_, h_3_attn_c_attn_reshape_grad);
 
   // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:84
-  float *const x_grad = d3.rows<float>(1114112);          // [rows, time 128, width 128]
+  float *const x_grad = d3.rows<float>(851968);           // [rows, time 128, width 128]
   float *const h_3_ln_1_weight_grad = d3.gradients();     // [normalized_shape 128]
   float *const h_3_ln_1_bias_grad = d3.gradients() + 128; // [normalized_shape 128]
   layer_norm_gradient(d3, rows * 128, 128, h_3_attn_c_attn_reshape_grad, part.x_on_3,
@@ -1202,7 +1089,7 @@ void Gpt::backward_on_3(Part &part) {
                       h_3_ln_1_weight_grad, h_3_ln_1_bias_grad, part.store);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  part.x_grad_2 = d3.rows<float>(1114112); // [rows, time 128, width 128]
+  part.x_grad_2 = d3.rows<float>(851968); // [rows, time 128, width 128]
   map(d3, rows * 16384, Add{}, part.x_grad_2, part.h_3_out_grad, x_grad);
 }
 
@@ -1212,7 +1099,7 @@ void Gpt::transfer_3_to_2(Part &part) {
   const int64_t rows = part.rows;
 
   // x_grad: device 3 → 2, 65,536 B a row; h.2, h.2.mlp.c_proj read it  transformer.mp:92
-  part.x_grad_on_2 = transfer(d3, part.x_grad_2, d2, d2.rows<float>(1376256), rows * 16384);
+  part.x_grad_on_2 = transfer(d3, part.x_grad_2, d2, d2.rows<float>(1310720), rows * 16384);
 }
 
 void Gpt::weights_on_3(Part &part) {
@@ -1246,7 +1133,7 @@ void Gpt::weights_on_3(Part &part) {
          h_3_attn_c_proj_broadcast, part.store);
   float *const h_3_attn_c_proj_weight_grad = d3.gradients() + 49792; // [out 128, in 128]
   matmul(d3, 1, 128, 128, rows * 128, Transpose::yes, Transpose::no, part.h_3_out_grad,
-         part.h_3_attn_out, h_3_attn_c_proj_weight_grad, part.store);
+         part.h_3_attn_y, h_3_attn_c_proj_weight_grad, part.store);
 
   // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
   float *const h_3_attn_c_attn_bias_grad = d3.gradients() + 49408; // [out 384]
@@ -1289,50 +1176,28 @@ void Gpt::backward_on_2(Part &part) {
   map(d2, rows * 16384, Add{}, part.h_2_out_grad, part.x_grad_on_2, h_2_out_grad);
 
   // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
-  float *const h_2_attn_c_proj_reshape_grad = d2.rows<float>(524288); // [rows * 128, in 128]
+  float *const h_2_attn_c_proj_reshape_grad = d2.rows<float>(1179648); // [rows * 128, in 128]
   matmul(d2, 1, rows * 128, 128, 128, Transpose::no, Transpose::no, part.h_2_out_grad,
          h_2_attn_c_proj_weight_, h_2_attn_c_proj_reshape_grad);
 
   // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:85
-  float *const h_2_attn_y_grad = d2.rows<float>(589824); // [rows, heads 4, time 128, dim 32]
-  copy(d2, Shape{rows, 4, 128, 32}, h_2_attn_c_proj_reshape_grad, {16384, 32, 128, 1},
-       h_2_attn_y_grad, {16384, 4096, 32, 1});
-  float *const h_2_attn_permute_grad = d2.rows<float>(524288); // [rows, heads 4, time 128, dim 32]
-  float *const h_2_attn_permute_grad_2 =
-      d2.rows<float>(655360); // [rows, kv_heads 4, time 128, dim 32]
-  float *const h_2_attn_permute_grad_3 =
-      d2.rows<float>(1245184); // [rows, kv_heads 4, time 128, dim 32]
-  attention_gradient(d2, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, h_2_attn_y_grad,
-                     part.h_2_attn_permute, part.h_2_attn_permute_2, part.h_2_attn_permute_3,
-                     part.h_2_attn_y, part.h_2_attn_y_log_sums, h_2_attn_permute_grad,
-                     h_2_attn_permute_grad_2, h_2_attn_permute_grad_3);
-  float *const h_2_attn_reshape_grad =
-      d2.rows<float>(917504); // [rows, time 128, kv_heads 4, dim 32]
-  copy(d2, Shape{rows, 128, 4, 32}, h_2_attn_permute_grad_3, {16384, 32, 4096, 1},
-       h_2_attn_reshape_grad, {16384, 128, 32, 1});
-  float *const h_2_attn_reshape_grad_2 =
-      d2.rows<float>(983040); // [rows, time 128, kv_heads 4, dim 32]
-  copy(d2, Shape{rows, 128, 4, 32}, h_2_attn_permute_grad_2, {16384, 32, 4096, 1},
-       h_2_attn_reshape_grad_2, {16384, 128, 32, 1});
-  float *const h_2_attn_reshape_grad_3 =
-      d2.rows<float>(1048576); // [rows, time 128, heads 4, dim 32]
-  copy(d2, Shape{rows, 128, 4, 32}, h_2_attn_permute_grad, {16384, 32, 4096, 1},
-       h_2_attn_reshape_grad_3, {16384, 128, 32, 1});
+  part.h_2_attn_c_attn_out_grad = d2.rows<float>(524288); // [rows, time 128, out 384]
+  attention_gradient(
+      d2, {rows, 4, 4, 128, 128, 32, 32, Causal::yes},
+      {h_2_attn_c_proj_reshape_grad, 16384, 32, 128}, {part.h_2_attn_c_attn_out, 49152, 32, 384},
+      {part.h_2_attn_c_attn_out + 128, 49152, 32, 384},
+      {part.h_2_attn_c_attn_out + 256, 49152, 32, 384}, {part.h_2_attn_y, 16384, 32, 128},
+      part.h_2_attn_y_log_sums, {part.h_2_attn_c_attn_out_grad, 49152, 32, 384},
+      {part.h_2_attn_c_attn_out_grad + 128, 49152, 32, 384},
+      {part.h_2_attn_c_attn_out_grad + 256, 49152, 32, 384});
 
   // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
-  part.h_2_attn_c_attn_out_grad = d2.rows<float>(524288); // [rows, time 128, out 384]
-  copy(d2, Shape{rows, 128, 128}, h_2_attn_reshape_grad_3, {16384, 128, 1},
-       part.h_2_attn_c_attn_out_grad, {49152, 384, 1});
-  copy(d2, Shape{rows, 128, 128}, h_2_attn_reshape_grad_2, {16384, 128, 1},
-       part.h_2_attn_c_attn_out_grad + 128, {49152, 384, 1});
-  copy(d2, Shape{rows, 128, 128}, h_2_attn_reshape_grad, {16384, 128, 1},
-       part.h_2_attn_c_attn_out_grad + 256, {49152, 384, 1});
-  float *const h_2_attn_c_attn_reshape_grad = d2.rows<float>(917504); // [rows * 128, in 128]
+  float *const h_2_attn_c_attn_reshape_grad = d2.rows<float>(786432); // [rows * 128, in 128]
   matmul(d2, 1, rows * 128, 128, 384, Transpose::no, Transpose::no, part.h_2_attn_c_attn_out_grad,
          h_2_attn_c_attn_weight_, h_2_attn_c_attn_reshape_grad);
 
   // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:84
-  float *const x_grad = d2.rows<float>(983040);           // [rows, time 128, width 128]
+  float *const x_grad = d2.rows<float>(851968);           // [rows, time 128, width 128]
   float *const h_2_ln_1_weight_grad = d2.gradients();     // [normalized_shape 128]
   float *const h_2_ln_1_bias_grad = d2.gradients() + 128; // [normalized_shape 128]
   layer_norm_gradient(d2, rows * 128, 128, h_2_attn_c_attn_reshape_grad, part.x_on_2,
@@ -1340,7 +1205,7 @@ void Gpt::backward_on_2(Part &part) {
                       h_2_ln_1_weight_grad, h_2_ln_1_bias_grad, part.store);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  part.x_grad_3 = d2.rows<float>(983040); // [rows, time 128, width 128]
+  part.x_grad_3 = d2.rows<float>(851968); // [rows, time 128, width 128]
   map(d2, rows * 16384, Add{}, part.x_grad_3, part.h_2_out_grad, x_grad);
 }
 
@@ -1350,7 +1215,7 @@ void Gpt::transfer_2_to_1(Part &part) {
   const int64_t rows = part.rows;
 
   // x_grad: device 2 → 1, 65,536 B a row; h.1, h.1.mlp.c_proj read it  transformer.mp:92
-  part.x_grad_on_1 = transfer(d2, part.x_grad_3, d1, d1.rows<float>(1376256), rows * 16384);
+  part.x_grad_on_1 = transfer(d2, part.x_grad_3, d1, d1.rows<float>(1310720), rows * 16384);
 }
 
 void Gpt::weights_on_2(Part &part) {
@@ -1379,7 +1244,7 @@ void Gpt::weights_on_2(Part &part) {
          h_2_attn_c_proj_broadcast, part.store);
   float *const h_2_attn_c_proj_weight_grad = d2.gradients() + 49792; // [out 128, in 128]
   matmul(d2, 1, 128, 128, rows * 128, Transpose::yes, Transpose::no, part.h_2_out_grad,
-         part.h_2_attn_out, h_2_attn_c_proj_weight_grad, part.store);
+         part.h_2_attn_y, h_2_attn_c_proj_weight_grad, part.store);
 
   // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
   float *const h_2_attn_c_attn_bias_grad = d2.gradients() + 49408; // [out 384]
@@ -1422,50 +1287,28 @@ void Gpt::backward_on_1(Part &part) {
   map(d1, rows * 16384, Add{}, part.h_1_out_grad, part.x_grad_on_1, h_1_out_grad);
 
   // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
-  float *const h_1_attn_c_proj_reshape_grad = d1.rows<float>(524288); // [rows * 128, in 128]
+  float *const h_1_attn_c_proj_reshape_grad = d1.rows<float>(1179648); // [rows * 128, in 128]
   matmul(d1, 1, rows * 128, 128, 128, Transpose::no, Transpose::no, part.h_1_out_grad,
          h_1_attn_c_proj_weight_, h_1_attn_c_proj_reshape_grad);
 
   // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:85
-  float *const h_1_attn_y_grad = d1.rows<float>(589824); // [rows, heads 4, time 128, dim 32]
-  copy(d1, Shape{rows, 4, 128, 32}, h_1_attn_c_proj_reshape_grad, {16384, 32, 128, 1},
-       h_1_attn_y_grad, {16384, 4096, 32, 1});
-  float *const h_1_attn_permute_grad = d1.rows<float>(524288); // [rows, heads 4, time 128, dim 32]
-  float *const h_1_attn_permute_grad_2 =
-      d1.rows<float>(655360); // [rows, kv_heads 4, time 128, dim 32]
-  float *const h_1_attn_permute_grad_3 =
-      d1.rows<float>(1245184); // [rows, kv_heads 4, time 128, dim 32]
-  attention_gradient(d1, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, h_1_attn_y_grad,
-                     part.h_1_attn_permute, part.h_1_attn_permute_2, part.h_1_attn_permute_3,
-                     part.h_1_attn_y, part.h_1_attn_y_log_sums, h_1_attn_permute_grad,
-                     h_1_attn_permute_grad_2, h_1_attn_permute_grad_3);
-  float *const h_1_attn_reshape_grad =
-      d1.rows<float>(917504); // [rows, time 128, kv_heads 4, dim 32]
-  copy(d1, Shape{rows, 128, 4, 32}, h_1_attn_permute_grad_3, {16384, 32, 4096, 1},
-       h_1_attn_reshape_grad, {16384, 128, 32, 1});
-  float *const h_1_attn_reshape_grad_2 =
-      d1.rows<float>(983040); // [rows, time 128, kv_heads 4, dim 32]
-  copy(d1, Shape{rows, 128, 4, 32}, h_1_attn_permute_grad_2, {16384, 32, 4096, 1},
-       h_1_attn_reshape_grad_2, {16384, 128, 32, 1});
-  float *const h_1_attn_reshape_grad_3 =
-      d1.rows<float>(1048576); // [rows, time 128, heads 4, dim 32]
-  copy(d1, Shape{rows, 128, 4, 32}, h_1_attn_permute_grad, {16384, 32, 4096, 1},
-       h_1_attn_reshape_grad_3, {16384, 128, 32, 1});
+  part.h_1_attn_c_attn_out_grad = d1.rows<float>(524288); // [rows, time 128, out 384]
+  attention_gradient(
+      d1, {rows, 4, 4, 128, 128, 32, 32, Causal::yes},
+      {h_1_attn_c_proj_reshape_grad, 16384, 32, 128}, {part.h_1_attn_c_attn_out, 49152, 32, 384},
+      {part.h_1_attn_c_attn_out + 128, 49152, 32, 384},
+      {part.h_1_attn_c_attn_out + 256, 49152, 32, 384}, {part.h_1_attn_y, 16384, 32, 128},
+      part.h_1_attn_y_log_sums, {part.h_1_attn_c_attn_out_grad, 49152, 32, 384},
+      {part.h_1_attn_c_attn_out_grad + 128, 49152, 32, 384},
+      {part.h_1_attn_c_attn_out_grad + 256, 49152, 32, 384});
 
   // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
-  part.h_1_attn_c_attn_out_grad = d1.rows<float>(524288); // [rows, time 128, out 384]
-  copy(d1, Shape{rows, 128, 128}, h_1_attn_reshape_grad_3, {16384, 128, 1},
-       part.h_1_attn_c_attn_out_grad, {49152, 384, 1});
-  copy(d1, Shape{rows, 128, 128}, h_1_attn_reshape_grad_2, {16384, 128, 1},
-       part.h_1_attn_c_attn_out_grad + 128, {49152, 384, 1});
-  copy(d1, Shape{rows, 128, 128}, h_1_attn_reshape_grad, {16384, 128, 1},
-       part.h_1_attn_c_attn_out_grad + 256, {49152, 384, 1});
-  float *const h_1_attn_c_attn_reshape_grad = d1.rows<float>(917504); // [rows * 128, in 128]
+  float *const h_1_attn_c_attn_reshape_grad = d1.rows<float>(786432); // [rows * 128, in 128]
   matmul(d1, 1, rows * 128, 128, 384, Transpose::no, Transpose::no, part.h_1_attn_c_attn_out_grad,
          h_1_attn_c_attn_weight_, h_1_attn_c_attn_reshape_grad);
 
   // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:84
-  float *const x_grad = d1.rows<float>(983040);           // [rows, time 128, width 128]
+  float *const x_grad = d1.rows<float>(851968);           // [rows, time 128, width 128]
   float *const h_1_ln_1_weight_grad = d1.gradients();     // [normalized_shape 128]
   float *const h_1_ln_1_bias_grad = d1.gradients() + 128; // [normalized_shape 128]
   layer_norm_gradient(d1, rows * 128, 128, h_1_attn_c_attn_reshape_grad, part.x_on_1,
@@ -1473,7 +1316,7 @@ void Gpt::backward_on_1(Part &part) {
                       h_1_ln_1_weight_grad, h_1_ln_1_bias_grad, part.store);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  part.x_grad_4 = d1.rows<float>(983040); // [rows, time 128, width 128]
+  part.x_grad_4 = d1.rows<float>(851968); // [rows, time 128, width 128]
   map(d1, rows * 16384, Add{}, part.x_grad_4, part.h_1_out_grad, x_grad);
 }
 
@@ -1483,7 +1326,7 @@ void Gpt::transfer_1_to_0(Part &part) {
   const int64_t rows = part.rows;
 
   // x_grad: device 1 → 0, 65,536 B a row; h.0, h.0.mlp.c_proj read it  transformer.mp:92
-  part.x_grad_on_0 = transfer(d1, part.x_grad_4, d0, d0.rows<float>(1376256), rows * 16384);
+  part.x_grad_on_0 = transfer(d1, part.x_grad_4, d0, d0.rows<float>(1310720), rows * 16384);
 }
 
 void Gpt::weights_on_1(Part &part) {
@@ -1512,7 +1355,7 @@ void Gpt::weights_on_1(Part &part) {
          h_1_attn_c_proj_broadcast, part.store);
   float *const h_1_attn_c_proj_weight_grad = d1.gradients() + 49792; // [out 128, in 128]
   matmul(d1, 1, 128, 128, rows * 128, Transpose::yes, Transpose::no, part.h_1_out_grad,
-         part.h_1_attn_out, h_1_attn_c_proj_weight_grad, part.store);
+         part.h_1_attn_y, h_1_attn_c_proj_weight_grad, part.store);
 
   // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
   float *const h_1_attn_c_attn_bias_grad = d1.gradients() + 49408; // [out 384]
@@ -1570,47 +1413,25 @@ void Gpt::weights_on_0(Part &part) {
   float *const h_0_attn_c_proj_broadcast = d0.gradients() + 115328; // [width 128]
   reduce(d0, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, h_0_out_grad_2,
          h_0_attn_c_proj_broadcast, part.store);
-  float *const h_0_attn_c_proj_reshape_grad = d0.rows<float>(0); // [rows * 128, in 128]
+  float *const h_0_attn_c_proj_reshape_grad = d0.rows<float>(262144); // [rows * 128, in 128]
   matmul(d0, 1, rows * 128, 128, 128, Transpose::no, Transpose::no, h_0_out_grad_2,
          h_0_attn_c_proj_weight_, h_0_attn_c_proj_reshape_grad);
   float *const h_0_attn_c_proj_weight_grad = d0.gradients() + 98944; // [out 128, in 128]
   matmul(d0, 1, 128, 128, rows * 128, Transpose::yes, Transpose::no, h_0_out_grad_2,
-         part.h_0_attn_out, h_0_attn_c_proj_weight_grad, part.store);
+         part.h_0_attn_y, h_0_attn_c_proj_weight_grad, part.store);
 
   // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:85
-  float *const h_0_attn_y_grad = d0.rows<float>(65536); // [rows, heads 4, time 128, dim 32]
-  copy(d0, Shape{rows, 4, 128, 32}, h_0_attn_c_proj_reshape_grad, {16384, 32, 128, 1},
-       h_0_attn_y_grad, {16384, 4096, 32, 1});
-  float *const h_0_attn_permute_grad = d0.rows<float>(0); // [rows, heads 4, time 128, dim 32]
-  float *const h_0_attn_permute_grad_2 =
-      d0.rows<float>(131072); // [rows, kv_heads 4, time 128, dim 32]
-  float *const h_0_attn_permute_grad_3 =
-      d0.rows<float>(262144); // [rows, kv_heads 4, time 128, dim 32]
-  attention_gradient(d0, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, h_0_attn_y_grad,
-                     part.h_0_attn_permute, part.h_0_attn_permute_2, part.h_0_attn_permute_3,
-                     part.h_0_attn_y, part.h_0_attn_y_log_sums, h_0_attn_permute_grad,
-                     h_0_attn_permute_grad_2, h_0_attn_permute_grad_3);
-  float *const h_0_attn_reshape_grad =
-      d0.rows<float>(327680); // [rows, time 128, kv_heads 4, dim 32]
-  copy(d0, Shape{rows, 128, 4, 32}, h_0_attn_permute_grad_3, {16384, 32, 4096, 1},
-       h_0_attn_reshape_grad, {16384, 128, 32, 1});
-  float *const h_0_attn_reshape_grad_2 =
-      d0.rows<float>(262144); // [rows, time 128, kv_heads 4, dim 32]
-  copy(d0, Shape{rows, 128, 4, 32}, h_0_attn_permute_grad_2, {16384, 32, 4096, 1},
-       h_0_attn_reshape_grad_2, {16384, 128, 32, 1});
-  float *const h_0_attn_reshape_grad_3 =
-      d0.rows<float>(393216); // [rows, time 128, heads 4, dim 32]
-  copy(d0, Shape{rows, 128, 4, 32}, h_0_attn_permute_grad, {16384, 32, 4096, 1},
-       h_0_attn_reshape_grad_3, {16384, 128, 32, 1});
+  float *const h_0_attn_c_attn_out_grad = d0.rows<float>(0); // [rows, time 128, out 384]
+  attention_gradient(
+      d0, {rows, 4, 4, 128, 128, 32, 32, Causal::yes},
+      {h_0_attn_c_proj_reshape_grad, 16384, 32, 128}, {part.h_0_attn_c_attn_out, 49152, 32, 384},
+      {part.h_0_attn_c_attn_out + 128, 49152, 32, 384},
+      {part.h_0_attn_c_attn_out + 256, 49152, 32, 384}, {part.h_0_attn_y, 16384, 32, 128},
+      part.h_0_attn_y_log_sums, {h_0_attn_c_attn_out_grad, 49152, 32, 384},
+      {h_0_attn_c_attn_out_grad + 128, 49152, 32, 384},
+      {h_0_attn_c_attn_out_grad + 256, 49152, 32, 384});
 
   // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
-  float *const h_0_attn_c_attn_out_grad = d0.rows<float>(0); // [rows, time 128, out 384]
-  copy(d0, Shape{rows, 128, 128}, h_0_attn_reshape_grad_3, {16384, 128, 1},
-       h_0_attn_c_attn_out_grad, {49152, 384, 1});
-  copy(d0, Shape{rows, 128, 128}, h_0_attn_reshape_grad_2, {16384, 128, 1},
-       h_0_attn_c_attn_out_grad + 128, {49152, 384, 1});
-  copy(d0, Shape{rows, 128, 128}, h_0_attn_reshape_grad, {16384, 128, 1},
-       h_0_attn_c_attn_out_grad + 256, {49152, 384, 1});
   float *const h_0_attn_c_attn_bias_grad = d0.gradients() + 98560; // [out 384]
   reduce(d0, Reduction::sum, Shape{rows, 128, 384}, 1u << 0 | 1u << 1, h_0_attn_c_attn_out_grad,
          h_0_attn_c_attn_bias_grad, part.store);
@@ -1750,35 +1571,16 @@ void Gpt::evaluate_on_0(Part &part) {
          Activation::none, h_0_attn_c_attn_out);
 
   // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:85
-  float *const h_0_attn_queries = d0.rows<float>(196608); // [rows, time 128, 128]
-  copy(d0, Shape{rows, 128, 128}, h_0_attn_c_attn_out, {49152, 384, 1}, h_0_attn_queries,
-       {16384, 128, 1});
-  float *const h_0_attn_keys = d0.rows<float>(327680); // [rows, time 128, 128]
-  copy(d0, Shape{rows, 128, 128}, h_0_attn_c_attn_out + 128, {49152, 384, 1}, h_0_attn_keys,
-       {16384, 128, 1});
-  float *const h_0_attn_values = d0.rows<float>(393216); // [rows, time 128, 128]
-  copy(d0, Shape{rows, 128, 128}, h_0_attn_c_attn_out + 256, {49152, 384, 1}, h_0_attn_values,
-       {16384, 128, 1});
-  float *const h_0_attn_permute = d0.rows<float>(0); // [rows, heads 4, time 128, dim 32]
-  copy(d0, Shape{rows, 4, 128, 32}, h_0_attn_queries, {16384, 32, 128, 1}, h_0_attn_permute,
-       {16384, 4096, 32, 1});
-  float *const h_0_attn_permute_2 = d0.rows<float>(65536); // [rows, kv_heads 4, time 128, dim 32]
-  copy(d0, Shape{rows, 4, 128, 32}, h_0_attn_keys, {16384, 32, 128, 1}, h_0_attn_permute_2,
-       {16384, 4096, 32, 1});
-  float *const h_0_attn_permute_3 = d0.rows<float>(131072); // [rows, kv_heads 4, time 128, dim 32]
-  copy(d0, Shape{rows, 4, 128, 32}, h_0_attn_values, {16384, 32, 128, 1}, h_0_attn_permute_3,
-       {16384, 4096, 32, 1});
-  float *const h_0_attn_y = d0.rows<float>(196608);          // [rows, heads 4, time 128, dim 32]
+  float *const h_0_attn_y = d0.rows<float>(196608);          // [rows, time 128, heads 4, dim 32]
   float *const h_0_attn_y_log_sums = d0.rows<float>(327680); // [rows, heads 4, time 128]
-  attention(d0, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, h_0_attn_permute,
-            h_0_attn_permute_2, h_0_attn_permute_3, h_0_attn_y, h_0_attn_y_log_sums);
-  float *const h_0_attn_out = d0.rows<float>(0); // [rows, time 128, heads 4, dim 32]
-  copy(d0, Shape{rows, 128, 4, 32}, h_0_attn_y, {16384, 32, 4096, 1}, h_0_attn_out,
-       {16384, 128, 32, 1});
+  attention(d0, {rows, 4, 4, 128, 128, 32, 32, Causal::yes}, {h_0_attn_c_attn_out, 49152, 32, 384},
+            {h_0_attn_c_attn_out + 128, 49152, 32, 384},
+            {h_0_attn_c_attn_out + 256, 49152, 32, 384}, {h_0_attn_y, 16384, 32, 128},
+            h_0_attn_y_log_sums);
 
   // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
-  float *const h_0_attn_c_proj_out = d0.rows<float>(65536); // [rows * 128, out 128]
-  linear(d0, rows * 128, 128, 128, h_0_attn_out, h_0_attn_c_proj_weight_, h_0_attn_c_proj_bias_,
+  float *const h_0_attn_c_proj_out = d0.rows<float>(0); // [rows * 128, out 128]
+  linear(d0, rows * 128, 128, 128, h_0_attn_y, h_0_attn_c_proj_weight_, h_0_attn_c_proj_bias_,
          Activation::none, h_0_attn_c_proj_out);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
@@ -1832,43 +1634,24 @@ void Gpt::evaluate_on_1(Part &part) {
          Activation::none, h_1_attn_c_attn_out);
 
   // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:85
-  float *const h_1_attn_queries = d1.rows<float>(262144); // [rows, time 128, 128]
-  copy(d1, Shape{rows, 128, 128}, h_1_attn_c_attn_out, {49152, 384, 1}, h_1_attn_queries,
-       {16384, 128, 1});
-  float *const h_1_attn_keys = d1.rows<float>(327680); // [rows, time 128, 128]
-  copy(d1, Shape{rows, 128, 128}, h_1_attn_c_attn_out + 128, {49152, 384, 1}, h_1_attn_keys,
-       {16384, 128, 1});
-  float *const h_1_attn_values = d1.rows<float>(393216); // [rows, time 128, 128]
-  copy(d1, Shape{rows, 128, 128}, h_1_attn_c_attn_out + 256, {49152, 384, 1}, h_1_attn_values,
-       {16384, 128, 1});
-  float *const h_1_attn_permute = d1.rows<float>(0); // [rows, heads 4, time 128, dim 32]
-  copy(d1, Shape{rows, 4, 128, 32}, h_1_attn_queries, {16384, 32, 128, 1}, h_1_attn_permute,
-       {16384, 4096, 32, 1});
-  float *const h_1_attn_permute_2 = d1.rows<float>(65536); // [rows, kv_heads 4, time 128, dim 32]
-  copy(d1, Shape{rows, 4, 128, 32}, h_1_attn_keys, {16384, 32, 128, 1}, h_1_attn_permute_2,
-       {16384, 4096, 32, 1});
-  float *const h_1_attn_permute_3 = d1.rows<float>(131072); // [rows, kv_heads 4, time 128, dim 32]
-  copy(d1, Shape{rows, 4, 128, 32}, h_1_attn_values, {16384, 32, 128, 1}, h_1_attn_permute_3,
-       {16384, 4096, 32, 1});
-  float *const h_1_attn_y = d1.rows<float>(262144);          // [rows, heads 4, time 128, dim 32]
+  float *const h_1_attn_y = d1.rows<float>(262144);          // [rows, time 128, heads 4, dim 32]
   float *const h_1_attn_y_log_sums = d1.rows<float>(327680); // [rows, heads 4, time 128]
-  attention(d1, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, h_1_attn_permute,
-            h_1_attn_permute_2, h_1_attn_permute_3, h_1_attn_y, h_1_attn_y_log_sums);
-  float *const h_1_attn_out = d1.rows<float>(0); // [rows, time 128, heads 4, dim 32]
-  copy(d1, Shape{rows, 128, 4, 32}, h_1_attn_y, {16384, 32, 4096, 1}, h_1_attn_out,
-       {16384, 128, 32, 1});
+  attention(d1, {rows, 4, 4, 128, 128, 32, 32, Causal::yes}, {h_1_attn_c_attn_out, 49152, 32, 384},
+            {h_1_attn_c_attn_out + 128, 49152, 32, 384},
+            {h_1_attn_c_attn_out + 256, 49152, 32, 384}, {h_1_attn_y, 16384, 32, 128},
+            h_1_attn_y_log_sums);
 
   // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
-  float *const h_1_attn_c_proj_out = d1.rows<float>(262144); // [rows * 128, out 128]
-  linear(d1, rows * 128, 128, 128, h_1_attn_out, h_1_attn_c_proj_weight_, h_1_attn_c_proj_bias_,
+  float *const h_1_attn_c_proj_out = d1.rows<float>(327680); // [rows * 128, out 128]
+  linear(d1, rows * 128, 128, 128, h_1_attn_y, h_1_attn_c_proj_weight_, h_1_attn_c_proj_bias_,
          Activation::none, h_1_attn_c_proj_out);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  float *const h_1_out = d1.rows<float>(262144); // [rows, time 128, width 128]
+  float *const h_1_out = d1.rows<float>(327680); // [rows, time 128, width 128]
   map(d1, rows * 16384, Add{}, h_1_out, x_on_1, h_1_attn_c_proj_out);
 
   // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:87
-  float *const h_1_ln_2_out = d1.rows<float>(327680);    // [rows, time 128, normalized_shape 128]
+  float *const h_1_ln_2_out = d1.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
   float *const h_1_ln_2_out_mean = d1.rows<float>(0);    // [rows, time 128]
   float *const h_1_ln_2_out_scale = d1.rows<float>(512); // [rows, time 128]
   layer_norm(d1, rows * 128, 128, float(1e-05), h_1_out, h_1_ln_2_weight_, h_1_ln_2_bias_,
@@ -1884,12 +1667,12 @@ void Gpt::evaluate_on_1(Part &part) {
   map(d1, rows * 65536, Gelu{}, h_1_mlp_out, h_1_mlp_c_fc_out);
 
   // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:73
-  float *const h_1_mlp_c_proj_out = d1.rows<float>(327680); // [rows * 128, out 128]
+  float *const h_1_mlp_c_proj_out = d1.rows<float>(262144); // [rows * 128, out 128]
   linear(d1, rows * 128, 512, 128, h_1_mlp_out, h_1_mlp_c_proj_weight_, h_1_mlp_c_proj_bias_,
          Activation::none, h_1_mlp_c_proj_out);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  part.x_3 = d1.rows<float>(262144); // [rows, time 128, width 128]
+  part.x_3 = d1.rows<float>(327680); // [rows, time 128, width 128]
   map(d1, rows * 16384, Add{}, part.x_3, h_1_out, h_1_mlp_c_proj_out);
 }
 
@@ -1914,43 +1697,24 @@ void Gpt::evaluate_on_2(Part &part) {
          Activation::none, h_2_attn_c_attn_out);
 
   // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:85
-  float *const h_2_attn_queries = d2.rows<float>(262144); // [rows, time 128, 128]
-  copy(d2, Shape{rows, 128, 128}, h_2_attn_c_attn_out, {49152, 384, 1}, h_2_attn_queries,
-       {16384, 128, 1});
-  float *const h_2_attn_keys = d2.rows<float>(327680); // [rows, time 128, 128]
-  copy(d2, Shape{rows, 128, 128}, h_2_attn_c_attn_out + 128, {49152, 384, 1}, h_2_attn_keys,
-       {16384, 128, 1});
-  float *const h_2_attn_values = d2.rows<float>(393216); // [rows, time 128, 128]
-  copy(d2, Shape{rows, 128, 128}, h_2_attn_c_attn_out + 256, {49152, 384, 1}, h_2_attn_values,
-       {16384, 128, 1});
-  float *const h_2_attn_permute = d2.rows<float>(0); // [rows, heads 4, time 128, dim 32]
-  copy(d2, Shape{rows, 4, 128, 32}, h_2_attn_queries, {16384, 32, 128, 1}, h_2_attn_permute,
-       {16384, 4096, 32, 1});
-  float *const h_2_attn_permute_2 = d2.rows<float>(65536); // [rows, kv_heads 4, time 128, dim 32]
-  copy(d2, Shape{rows, 4, 128, 32}, h_2_attn_keys, {16384, 32, 128, 1}, h_2_attn_permute_2,
-       {16384, 4096, 32, 1});
-  float *const h_2_attn_permute_3 = d2.rows<float>(131072); // [rows, kv_heads 4, time 128, dim 32]
-  copy(d2, Shape{rows, 4, 128, 32}, h_2_attn_values, {16384, 32, 128, 1}, h_2_attn_permute_3,
-       {16384, 4096, 32, 1});
-  float *const h_2_attn_y = d2.rows<float>(262144);          // [rows, heads 4, time 128, dim 32]
+  float *const h_2_attn_y = d2.rows<float>(262144);          // [rows, time 128, heads 4, dim 32]
   float *const h_2_attn_y_log_sums = d2.rows<float>(327680); // [rows, heads 4, time 128]
-  attention(d2, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, h_2_attn_permute,
-            h_2_attn_permute_2, h_2_attn_permute_3, h_2_attn_y, h_2_attn_y_log_sums);
-  float *const h_2_attn_out = d2.rows<float>(0); // [rows, time 128, heads 4, dim 32]
-  copy(d2, Shape{rows, 128, 4, 32}, h_2_attn_y, {16384, 32, 4096, 1}, h_2_attn_out,
-       {16384, 128, 32, 1});
+  attention(d2, {rows, 4, 4, 128, 128, 32, 32, Causal::yes}, {h_2_attn_c_attn_out, 49152, 32, 384},
+            {h_2_attn_c_attn_out + 128, 49152, 32, 384},
+            {h_2_attn_c_attn_out + 256, 49152, 32, 384}, {h_2_attn_y, 16384, 32, 128},
+            h_2_attn_y_log_sums);
 
   // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
-  float *const h_2_attn_c_proj_out = d2.rows<float>(262144); // [rows * 128, out 128]
-  linear(d2, rows * 128, 128, 128, h_2_attn_out, h_2_attn_c_proj_weight_, h_2_attn_c_proj_bias_,
+  float *const h_2_attn_c_proj_out = d2.rows<float>(327680); // [rows * 128, out 128]
+  linear(d2, rows * 128, 128, 128, h_2_attn_y, h_2_attn_c_proj_weight_, h_2_attn_c_proj_bias_,
          Activation::none, h_2_attn_c_proj_out);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  float *const h_2_out = d2.rows<float>(262144); // [rows, time 128, width 128]
+  float *const h_2_out = d2.rows<float>(327680); // [rows, time 128, width 128]
   map(d2, rows * 16384, Add{}, h_2_out, x_on_2, h_2_attn_c_proj_out);
 
   // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:87
-  float *const h_2_ln_2_out = d2.rows<float>(327680);    // [rows, time 128, normalized_shape 128]
+  float *const h_2_ln_2_out = d2.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
   float *const h_2_ln_2_out_mean = d2.rows<float>(0);    // [rows, time 128]
   float *const h_2_ln_2_out_scale = d2.rows<float>(512); // [rows, time 128]
   layer_norm(d2, rows * 128, 128, float(1e-05), h_2_out, h_2_ln_2_weight_, h_2_ln_2_bias_,
@@ -1966,12 +1730,12 @@ void Gpt::evaluate_on_2(Part &part) {
   map(d2, rows * 65536, Gelu{}, h_2_mlp_out, h_2_mlp_c_fc_out);
 
   // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:73
-  float *const h_2_mlp_c_proj_out = d2.rows<float>(327680); // [rows * 128, out 128]
+  float *const h_2_mlp_c_proj_out = d2.rows<float>(262144); // [rows * 128, out 128]
   linear(d2, rows * 128, 512, 128, h_2_mlp_out, h_2_mlp_c_proj_weight_, h_2_mlp_c_proj_bias_,
          Activation::none, h_2_mlp_c_proj_out);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  part.x_4 = d2.rows<float>(262144); // [rows, time 128, width 128]
+  part.x_4 = d2.rows<float>(327680); // [rows, time 128, width 128]
   map(d2, rows * 16384, Add{}, part.x_4, h_2_out, h_2_mlp_c_proj_out);
 }
 
@@ -1997,43 +1761,24 @@ void Gpt::evaluate_on_3(Part &part) {
          Activation::none, h_3_attn_c_attn_out);
 
   // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:85
-  float *const h_3_attn_queries = d3.rows<float>(262144); // [rows, time 128, 128]
-  copy(d3, Shape{rows, 128, 128}, h_3_attn_c_attn_out, {49152, 384, 1}, h_3_attn_queries,
-       {16384, 128, 1});
-  float *const h_3_attn_keys = d3.rows<float>(327680); // [rows, time 128, 128]
-  copy(d3, Shape{rows, 128, 128}, h_3_attn_c_attn_out + 128, {49152, 384, 1}, h_3_attn_keys,
-       {16384, 128, 1});
-  float *const h_3_attn_values = d3.rows<float>(393216); // [rows, time 128, 128]
-  copy(d3, Shape{rows, 128, 128}, h_3_attn_c_attn_out + 256, {49152, 384, 1}, h_3_attn_values,
-       {16384, 128, 1});
-  float *const h_3_attn_permute = d3.rows<float>(0); // [rows, heads 4, time 128, dim 32]
-  copy(d3, Shape{rows, 4, 128, 32}, h_3_attn_queries, {16384, 32, 128, 1}, h_3_attn_permute,
-       {16384, 4096, 32, 1});
-  float *const h_3_attn_permute_2 = d3.rows<float>(65536); // [rows, kv_heads 4, time 128, dim 32]
-  copy(d3, Shape{rows, 4, 128, 32}, h_3_attn_keys, {16384, 32, 128, 1}, h_3_attn_permute_2,
-       {16384, 4096, 32, 1});
-  float *const h_3_attn_permute_3 = d3.rows<float>(131072); // [rows, kv_heads 4, time 128, dim 32]
-  copy(d3, Shape{rows, 4, 128, 32}, h_3_attn_values, {16384, 32, 128, 1}, h_3_attn_permute_3,
-       {16384, 4096, 32, 1});
-  float *const h_3_attn_y = d3.rows<float>(262144);          // [rows, heads 4, time 128, dim 32]
+  float *const h_3_attn_y = d3.rows<float>(262144);          // [rows, time 128, heads 4, dim 32]
   float *const h_3_attn_y_log_sums = d3.rows<float>(327680); // [rows, heads 4, time 128]
-  attention(d3, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, h_3_attn_permute,
-            h_3_attn_permute_2, h_3_attn_permute_3, h_3_attn_y, h_3_attn_y_log_sums);
-  float *const h_3_attn_out = d3.rows<float>(0); // [rows, time 128, heads 4, dim 32]
-  copy(d3, Shape{rows, 128, 4, 32}, h_3_attn_y, {16384, 32, 4096, 1}, h_3_attn_out,
-       {16384, 128, 32, 1});
+  attention(d3, {rows, 4, 4, 128, 128, 32, 32, Causal::yes}, {h_3_attn_c_attn_out, 49152, 32, 384},
+            {h_3_attn_c_attn_out + 128, 49152, 32, 384},
+            {h_3_attn_c_attn_out + 256, 49152, 32, 384}, {h_3_attn_y, 16384, 32, 128},
+            h_3_attn_y_log_sums);
 
   // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
-  float *const h_3_attn_c_proj_out = d3.rows<float>(262144); // [rows * 128, out 128]
-  linear(d3, rows * 128, 128, 128, h_3_attn_out, h_3_attn_c_proj_weight_, h_3_attn_c_proj_bias_,
+  float *const h_3_attn_c_proj_out = d3.rows<float>(327680); // [rows * 128, out 128]
+  linear(d3, rows * 128, 128, 128, h_3_attn_y, h_3_attn_c_proj_weight_, h_3_attn_c_proj_bias_,
          Activation::none, h_3_attn_c_proj_out);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  float *const h_3_out = d3.rows<float>(262144); // [rows, time 128, width 128]
+  float *const h_3_out = d3.rows<float>(327680); // [rows, time 128, width 128]
   map(d3, rows * 16384, Add{}, h_3_out, x_on_3, h_3_attn_c_proj_out);
 
   // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:87
-  float *const h_3_ln_2_out = d3.rows<float>(327680);    // [rows, time 128, normalized_shape 128]
+  float *const h_3_ln_2_out = d3.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
   float *const h_3_ln_2_out_mean = d3.rows<float>(0);    // [rows, time 128]
   float *const h_3_ln_2_out_scale = d3.rows<float>(512); // [rows, time 128]
   layer_norm(d3, rows * 128, 128, float(1e-05), h_3_out, h_3_ln_2_weight_, h_3_ln_2_bias_,
@@ -2049,12 +1794,12 @@ void Gpt::evaluate_on_3(Part &part) {
   map(d3, rows * 65536, Gelu{}, h_3_mlp_out, h_3_mlp_c_fc_out);
 
   // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:73
-  float *const h_3_mlp_c_proj_out = d3.rows<float>(327680); // [rows * 128, out 128]
+  float *const h_3_mlp_c_proj_out = d3.rows<float>(262144); // [rows * 128, out 128]
   linear(d3, rows * 128, 512, 128, h_3_mlp_out, h_3_mlp_c_proj_weight_, h_3_mlp_c_proj_bias_,
          Activation::none, h_3_mlp_c_proj_out);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  float *const x = d3.rows<float>(262144); // [rows, time 128, width 128]
+  float *const x = d3.rows<float>(327680); // [rows, time 128, width 128]
   map(d3, rows * 16384, Add{}, x, h_3_out, h_3_mlp_c_proj_out);
 
   // ln_f = LayerNorm(width)                                              gpt.mp:9
@@ -2128,35 +1873,16 @@ void Gpt::predict_on_0(Part &part) {
          Activation::none, h_0_attn_c_attn_out);
 
   // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:85
-  float *const h_0_attn_queries = d0.rows<float>(196608); // [rows, time 128, 128]
-  copy(d0, Shape{rows, 128, 128}, h_0_attn_c_attn_out, {49152, 384, 1}, h_0_attn_queries,
-       {16384, 128, 1});
-  float *const h_0_attn_keys = d0.rows<float>(327680); // [rows, time 128, 128]
-  copy(d0, Shape{rows, 128, 128}, h_0_attn_c_attn_out + 128, {49152, 384, 1}, h_0_attn_keys,
-       {16384, 128, 1});
-  float *const h_0_attn_values = d0.rows<float>(393216); // [rows, time 128, 128]
-  copy(d0, Shape{rows, 128, 128}, h_0_attn_c_attn_out + 256, {49152, 384, 1}, h_0_attn_values,
-       {16384, 128, 1});
-  float *const h_0_attn_permute = d0.rows<float>(0); // [rows, heads 4, time 128, dim 32]
-  copy(d0, Shape{rows, 4, 128, 32}, h_0_attn_queries, {16384, 32, 128, 1}, h_0_attn_permute,
-       {16384, 4096, 32, 1});
-  float *const h_0_attn_permute_2 = d0.rows<float>(65536); // [rows, kv_heads 4, time 128, dim 32]
-  copy(d0, Shape{rows, 4, 128, 32}, h_0_attn_keys, {16384, 32, 128, 1}, h_0_attn_permute_2,
-       {16384, 4096, 32, 1});
-  float *const h_0_attn_permute_3 = d0.rows<float>(131072); // [rows, kv_heads 4, time 128, dim 32]
-  copy(d0, Shape{rows, 4, 128, 32}, h_0_attn_values, {16384, 32, 128, 1}, h_0_attn_permute_3,
-       {16384, 4096, 32, 1});
-  float *const h_0_attn_y = d0.rows<float>(196608);          // [rows, heads 4, time 128, dim 32]
+  float *const h_0_attn_y = d0.rows<float>(196608);          // [rows, time 128, heads 4, dim 32]
   float *const h_0_attn_y_log_sums = d0.rows<float>(327680); // [rows, heads 4, time 128]
-  attention(d0, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, h_0_attn_permute,
-            h_0_attn_permute_2, h_0_attn_permute_3, h_0_attn_y, h_0_attn_y_log_sums);
-  float *const h_0_attn_out = d0.rows<float>(0); // [rows, time 128, heads 4, dim 32]
-  copy(d0, Shape{rows, 128, 4, 32}, h_0_attn_y, {16384, 32, 4096, 1}, h_0_attn_out,
-       {16384, 128, 32, 1});
+  attention(d0, {rows, 4, 4, 128, 128, 32, 32, Causal::yes}, {h_0_attn_c_attn_out, 49152, 32, 384},
+            {h_0_attn_c_attn_out + 128, 49152, 32, 384},
+            {h_0_attn_c_attn_out + 256, 49152, 32, 384}, {h_0_attn_y, 16384, 32, 128},
+            h_0_attn_y_log_sums);
 
   // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
-  float *const h_0_attn_c_proj_out = d0.rows<float>(65536); // [rows * 128, out 128]
-  linear(d0, rows * 128, 128, 128, h_0_attn_out, h_0_attn_c_proj_weight_, h_0_attn_c_proj_bias_,
+  float *const h_0_attn_c_proj_out = d0.rows<float>(0); // [rows * 128, out 128]
+  linear(d0, rows * 128, 128, 128, h_0_attn_y, h_0_attn_c_proj_weight_, h_0_attn_c_proj_bias_,
          Activation::none, h_0_attn_c_proj_out);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
@@ -2210,43 +1936,24 @@ void Gpt::predict_on_1(Part &part) {
          Activation::none, h_1_attn_c_attn_out);
 
   // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:85
-  float *const h_1_attn_queries = d1.rows<float>(262144); // [rows, time 128, 128]
-  copy(d1, Shape{rows, 128, 128}, h_1_attn_c_attn_out, {49152, 384, 1}, h_1_attn_queries,
-       {16384, 128, 1});
-  float *const h_1_attn_keys = d1.rows<float>(327680); // [rows, time 128, 128]
-  copy(d1, Shape{rows, 128, 128}, h_1_attn_c_attn_out + 128, {49152, 384, 1}, h_1_attn_keys,
-       {16384, 128, 1});
-  float *const h_1_attn_values = d1.rows<float>(393216); // [rows, time 128, 128]
-  copy(d1, Shape{rows, 128, 128}, h_1_attn_c_attn_out + 256, {49152, 384, 1}, h_1_attn_values,
-       {16384, 128, 1});
-  float *const h_1_attn_permute = d1.rows<float>(0); // [rows, heads 4, time 128, dim 32]
-  copy(d1, Shape{rows, 4, 128, 32}, h_1_attn_queries, {16384, 32, 128, 1}, h_1_attn_permute,
-       {16384, 4096, 32, 1});
-  float *const h_1_attn_permute_2 = d1.rows<float>(65536); // [rows, kv_heads 4, time 128, dim 32]
-  copy(d1, Shape{rows, 4, 128, 32}, h_1_attn_keys, {16384, 32, 128, 1}, h_1_attn_permute_2,
-       {16384, 4096, 32, 1});
-  float *const h_1_attn_permute_3 = d1.rows<float>(131072); // [rows, kv_heads 4, time 128, dim 32]
-  copy(d1, Shape{rows, 4, 128, 32}, h_1_attn_values, {16384, 32, 128, 1}, h_1_attn_permute_3,
-       {16384, 4096, 32, 1});
-  float *const h_1_attn_y = d1.rows<float>(262144);          // [rows, heads 4, time 128, dim 32]
+  float *const h_1_attn_y = d1.rows<float>(262144);          // [rows, time 128, heads 4, dim 32]
   float *const h_1_attn_y_log_sums = d1.rows<float>(327680); // [rows, heads 4, time 128]
-  attention(d1, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, h_1_attn_permute,
-            h_1_attn_permute_2, h_1_attn_permute_3, h_1_attn_y, h_1_attn_y_log_sums);
-  float *const h_1_attn_out = d1.rows<float>(0); // [rows, time 128, heads 4, dim 32]
-  copy(d1, Shape{rows, 128, 4, 32}, h_1_attn_y, {16384, 32, 4096, 1}, h_1_attn_out,
-       {16384, 128, 32, 1});
+  attention(d1, {rows, 4, 4, 128, 128, 32, 32, Causal::yes}, {h_1_attn_c_attn_out, 49152, 32, 384},
+            {h_1_attn_c_attn_out + 128, 49152, 32, 384},
+            {h_1_attn_c_attn_out + 256, 49152, 32, 384}, {h_1_attn_y, 16384, 32, 128},
+            h_1_attn_y_log_sums);
 
   // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
-  float *const h_1_attn_c_proj_out = d1.rows<float>(262144); // [rows * 128, out 128]
-  linear(d1, rows * 128, 128, 128, h_1_attn_out, h_1_attn_c_proj_weight_, h_1_attn_c_proj_bias_,
+  float *const h_1_attn_c_proj_out = d1.rows<float>(327680); // [rows * 128, out 128]
+  linear(d1, rows * 128, 128, 128, h_1_attn_y, h_1_attn_c_proj_weight_, h_1_attn_c_proj_bias_,
          Activation::none, h_1_attn_c_proj_out);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  float *const h_1_out = d1.rows<float>(262144); // [rows, time 128, width 128]
+  float *const h_1_out = d1.rows<float>(327680); // [rows, time 128, width 128]
   map(d1, rows * 16384, Add{}, h_1_out, x_on_1, h_1_attn_c_proj_out);
 
   // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:87
-  float *const h_1_ln_2_out = d1.rows<float>(327680);    // [rows, time 128, normalized_shape 128]
+  float *const h_1_ln_2_out = d1.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
   float *const h_1_ln_2_out_mean = d1.rows<float>(0);    // [rows, time 128]
   float *const h_1_ln_2_out_scale = d1.rows<float>(512); // [rows, time 128]
   layer_norm(d1, rows * 128, 128, float(1e-05), h_1_out, h_1_ln_2_weight_, h_1_ln_2_bias_,
@@ -2262,12 +1969,12 @@ void Gpt::predict_on_1(Part &part) {
   map(d1, rows * 65536, Gelu{}, h_1_mlp_out, h_1_mlp_c_fc_out);
 
   // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:73
-  float *const h_1_mlp_c_proj_out = d1.rows<float>(327680); // [rows * 128, out 128]
+  float *const h_1_mlp_c_proj_out = d1.rows<float>(262144); // [rows * 128, out 128]
   linear(d1, rows * 128, 512, 128, h_1_mlp_out, h_1_mlp_c_proj_weight_, h_1_mlp_c_proj_bias_,
          Activation::none, h_1_mlp_c_proj_out);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  part.x_3 = d1.rows<float>(262144); // [rows, time 128, width 128]
+  part.x_3 = d1.rows<float>(327680); // [rows, time 128, width 128]
   map(d1, rows * 16384, Add{}, part.x_3, h_1_out, h_1_mlp_c_proj_out);
 }
 
@@ -2292,43 +1999,24 @@ void Gpt::predict_on_2(Part &part) {
          Activation::none, h_2_attn_c_attn_out);
 
   // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:85
-  float *const h_2_attn_queries = d2.rows<float>(262144); // [rows, time 128, 128]
-  copy(d2, Shape{rows, 128, 128}, h_2_attn_c_attn_out, {49152, 384, 1}, h_2_attn_queries,
-       {16384, 128, 1});
-  float *const h_2_attn_keys = d2.rows<float>(327680); // [rows, time 128, 128]
-  copy(d2, Shape{rows, 128, 128}, h_2_attn_c_attn_out + 128, {49152, 384, 1}, h_2_attn_keys,
-       {16384, 128, 1});
-  float *const h_2_attn_values = d2.rows<float>(393216); // [rows, time 128, 128]
-  copy(d2, Shape{rows, 128, 128}, h_2_attn_c_attn_out + 256, {49152, 384, 1}, h_2_attn_values,
-       {16384, 128, 1});
-  float *const h_2_attn_permute = d2.rows<float>(0); // [rows, heads 4, time 128, dim 32]
-  copy(d2, Shape{rows, 4, 128, 32}, h_2_attn_queries, {16384, 32, 128, 1}, h_2_attn_permute,
-       {16384, 4096, 32, 1});
-  float *const h_2_attn_permute_2 = d2.rows<float>(65536); // [rows, kv_heads 4, time 128, dim 32]
-  copy(d2, Shape{rows, 4, 128, 32}, h_2_attn_keys, {16384, 32, 128, 1}, h_2_attn_permute_2,
-       {16384, 4096, 32, 1});
-  float *const h_2_attn_permute_3 = d2.rows<float>(131072); // [rows, kv_heads 4, time 128, dim 32]
-  copy(d2, Shape{rows, 4, 128, 32}, h_2_attn_values, {16384, 32, 128, 1}, h_2_attn_permute_3,
-       {16384, 4096, 32, 1});
-  float *const h_2_attn_y = d2.rows<float>(262144);          // [rows, heads 4, time 128, dim 32]
+  float *const h_2_attn_y = d2.rows<float>(262144);          // [rows, time 128, heads 4, dim 32]
   float *const h_2_attn_y_log_sums = d2.rows<float>(327680); // [rows, heads 4, time 128]
-  attention(d2, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, h_2_attn_permute,
-            h_2_attn_permute_2, h_2_attn_permute_3, h_2_attn_y, h_2_attn_y_log_sums);
-  float *const h_2_attn_out = d2.rows<float>(0); // [rows, time 128, heads 4, dim 32]
-  copy(d2, Shape{rows, 128, 4, 32}, h_2_attn_y, {16384, 32, 4096, 1}, h_2_attn_out,
-       {16384, 128, 32, 1});
+  attention(d2, {rows, 4, 4, 128, 128, 32, 32, Causal::yes}, {h_2_attn_c_attn_out, 49152, 32, 384},
+            {h_2_attn_c_attn_out + 128, 49152, 32, 384},
+            {h_2_attn_c_attn_out + 256, 49152, 32, 384}, {h_2_attn_y, 16384, 32, 128},
+            h_2_attn_y_log_sums);
 
   // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
-  float *const h_2_attn_c_proj_out = d2.rows<float>(262144); // [rows * 128, out 128]
-  linear(d2, rows * 128, 128, 128, h_2_attn_out, h_2_attn_c_proj_weight_, h_2_attn_c_proj_bias_,
+  float *const h_2_attn_c_proj_out = d2.rows<float>(327680); // [rows * 128, out 128]
+  linear(d2, rows * 128, 128, 128, h_2_attn_y, h_2_attn_c_proj_weight_, h_2_attn_c_proj_bias_,
          Activation::none, h_2_attn_c_proj_out);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  float *const h_2_out = d2.rows<float>(262144); // [rows, time 128, width 128]
+  float *const h_2_out = d2.rows<float>(327680); // [rows, time 128, width 128]
   map(d2, rows * 16384, Add{}, h_2_out, x_on_2, h_2_attn_c_proj_out);
 
   // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:87
-  float *const h_2_ln_2_out = d2.rows<float>(327680);    // [rows, time 128, normalized_shape 128]
+  float *const h_2_ln_2_out = d2.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
   float *const h_2_ln_2_out_mean = d2.rows<float>(0);    // [rows, time 128]
   float *const h_2_ln_2_out_scale = d2.rows<float>(512); // [rows, time 128]
   layer_norm(d2, rows * 128, 128, float(1e-05), h_2_out, h_2_ln_2_weight_, h_2_ln_2_bias_,
@@ -2344,12 +2032,12 @@ void Gpt::predict_on_2(Part &part) {
   map(d2, rows * 65536, Gelu{}, h_2_mlp_out, h_2_mlp_c_fc_out);
 
   // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:73
-  float *const h_2_mlp_c_proj_out = d2.rows<float>(327680); // [rows * 128, out 128]
+  float *const h_2_mlp_c_proj_out = d2.rows<float>(262144); // [rows * 128, out 128]
   linear(d2, rows * 128, 512, 128, h_2_mlp_out, h_2_mlp_c_proj_weight_, h_2_mlp_c_proj_bias_,
          Activation::none, h_2_mlp_c_proj_out);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  part.x_4 = d2.rows<float>(262144); // [rows, time 128, width 128]
+  part.x_4 = d2.rows<float>(327680); // [rows, time 128, width 128]
   map(d2, rows * 16384, Add{}, part.x_4, h_2_out, h_2_mlp_c_proj_out);
 }
 
@@ -2375,43 +2063,24 @@ void Gpt::predict_on_3(Part &part) {
          Activation::none, h_3_attn_c_attn_out);
 
   // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:85
-  float *const h_3_attn_queries = d3.rows<float>(262144); // [rows, time 128, 128]
-  copy(d3, Shape{rows, 128, 128}, h_3_attn_c_attn_out, {49152, 384, 1}, h_3_attn_queries,
-       {16384, 128, 1});
-  float *const h_3_attn_keys = d3.rows<float>(327680); // [rows, time 128, 128]
-  copy(d3, Shape{rows, 128, 128}, h_3_attn_c_attn_out + 128, {49152, 384, 1}, h_3_attn_keys,
-       {16384, 128, 1});
-  float *const h_3_attn_values = d3.rows<float>(393216); // [rows, time 128, 128]
-  copy(d3, Shape{rows, 128, 128}, h_3_attn_c_attn_out + 256, {49152, 384, 1}, h_3_attn_values,
-       {16384, 128, 1});
-  float *const h_3_attn_permute = d3.rows<float>(0); // [rows, heads 4, time 128, dim 32]
-  copy(d3, Shape{rows, 4, 128, 32}, h_3_attn_queries, {16384, 32, 128, 1}, h_3_attn_permute,
-       {16384, 4096, 32, 1});
-  float *const h_3_attn_permute_2 = d3.rows<float>(65536); // [rows, kv_heads 4, time 128, dim 32]
-  copy(d3, Shape{rows, 4, 128, 32}, h_3_attn_keys, {16384, 32, 128, 1}, h_3_attn_permute_2,
-       {16384, 4096, 32, 1});
-  float *const h_3_attn_permute_3 = d3.rows<float>(131072); // [rows, kv_heads 4, time 128, dim 32]
-  copy(d3, Shape{rows, 4, 128, 32}, h_3_attn_values, {16384, 32, 128, 1}, h_3_attn_permute_3,
-       {16384, 4096, 32, 1});
-  float *const h_3_attn_y = d3.rows<float>(262144);          // [rows, heads 4, time 128, dim 32]
+  float *const h_3_attn_y = d3.rows<float>(262144);          // [rows, time 128, heads 4, dim 32]
   float *const h_3_attn_y_log_sums = d3.rows<float>(327680); // [rows, heads 4, time 128]
-  attention(d3, {rows * 4, 1, 1, 128, 128, 32, 32, Causal::yes}, h_3_attn_permute,
-            h_3_attn_permute_2, h_3_attn_permute_3, h_3_attn_y, h_3_attn_y_log_sums);
-  float *const h_3_attn_out = d3.rows<float>(0); // [rows, time 128, heads 4, dim 32]
-  copy(d3, Shape{rows, 128, 4, 32}, h_3_attn_y, {16384, 32, 4096, 1}, h_3_attn_out,
-       {16384, 128, 32, 1});
+  attention(d3, {rows, 4, 4, 128, 128, 32, 32, Causal::yes}, {h_3_attn_c_attn_out, 49152, 32, 384},
+            {h_3_attn_c_attn_out + 128, 49152, 32, 384},
+            {h_3_attn_c_attn_out + 256, 49152, 32, 384}, {h_3_attn_y, 16384, 32, 128},
+            h_3_attn_y_log_sums);
 
   // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
-  float *const h_3_attn_c_proj_out = d3.rows<float>(262144); // [rows * 128, out 128]
-  linear(d3, rows * 128, 128, 128, h_3_attn_out, h_3_attn_c_proj_weight_, h_3_attn_c_proj_bias_,
+  float *const h_3_attn_c_proj_out = d3.rows<float>(327680); // [rows * 128, out 128]
+  linear(d3, rows * 128, 128, 128, h_3_attn_y, h_3_attn_c_proj_weight_, h_3_attn_c_proj_bias_,
          Activation::none, h_3_attn_c_proj_out);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  float *const h_3_out = d3.rows<float>(262144); // [rows, time 128, width 128]
+  float *const h_3_out = d3.rows<float>(327680); // [rows, time 128, width 128]
   map(d3, rows * 16384, Add{}, h_3_out, x_on_3, h_3_attn_c_proj_out);
 
   // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:87
-  float *const h_3_ln_2_out = d3.rows<float>(327680);    // [rows, time 128, normalized_shape 128]
+  float *const h_3_ln_2_out = d3.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
   float *const h_3_ln_2_out_mean = d3.rows<float>(0);    // [rows, time 128]
   float *const h_3_ln_2_out_scale = d3.rows<float>(512); // [rows, time 128]
   layer_norm(d3, rows * 128, 128, float(1e-05), h_3_out, h_3_ln_2_weight_, h_3_ln_2_bias_,
@@ -2427,12 +2096,12 @@ void Gpt::predict_on_3(Part &part) {
   map(d3, rows * 65536, Gelu{}, h_3_mlp_out, h_3_mlp_c_fc_out);
 
   // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:73
-  float *const h_3_mlp_c_proj_out = d3.rows<float>(327680); // [rows * 128, out 128]
+  float *const h_3_mlp_c_proj_out = d3.rows<float>(262144); // [rows * 128, out 128]
   linear(d3, rows * 128, 512, 128, h_3_mlp_out, h_3_mlp_c_proj_weight_, h_3_mlp_c_proj_bias_,
          Activation::none, h_3_mlp_c_proj_out);
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  float *const x = d3.rows<float>(262144); // [rows, time 128, width 128]
+  float *const x = d3.rows<float>(327680); // [rows, time 128, width 128]
   map(d3, rows * 16384, Add{}, x, h_3_out, h_3_mlp_c_proj_out);
 
   // ln_f = LayerNorm(width)                                              gpt.mp:9
