@@ -47,6 +47,9 @@ inline constexpr llvm::StringLiteral kAccumulate = "mp.accumulate";
 inline constexpr llvm::StringLiteral kStage = "mp.stage";
 inline constexpr llvm::StringLiteral kMicrobatches = "mp.microbatches";
 inline constexpr llvm::StringLiteral kTurns = "mp.turns";
+/// Of @train, where there are replicas: what stages wait for in all other replicas, each the stage,
+/// a device and so many of its turns.
+inline constexpr llvm::StringLiteral kPeerWaits = "mp.peer_waits";
 /// Of @train: the multiplications of matrix products that grow with the rows, a row.
 inline constexpr llvm::StringLiteral kRowMultiplications = "mp.row_multiplications";
 

@@ -5,6 +5,7 @@
 
 include "dialect/MpBase.td"
 include "dialect/MpStructure.td"
+include "dialect/MpCollectives.td"
 include "dialect/MpElementwise.td"
 include "dialect/MpForeign.td"
 include "dialect/MpIndexing.td"

@@ -73,7 +73,8 @@ def Mp_TrainingOp : Mp_Op<"training"> {
     `tokens`), `path`, and where given `targets_path`, `inputs`, `targets`, `test`; `path` is a list where a model of several
     inputs has a file each; `text` and `tokens` have `context`, the tokens of a row, and `tokens` a `token_type`. `lr_schedule`
     is one with `kind` (`constant`, `cosine`, `linear`, `step`) and the numbers that the language's call gives.
-    `microbatches` and `schedule` (`gpipe`, `1f1b`) say how a batch goes through the devices.
+    `microbatches` and `schedule` (`gpipe`, `1f1b`) say how a batch goes through the devices; `replicas` how many copies of the
+    model share it, `sharded` whether each keeps the optimiser's state of its share of the parameters alone.
 
     ```mlir
     mp.training optimizer "adam" {lr = 1.0e-3 : f64} loss "mse" epochs 10 batch 32 shuffle true seed 0 classes 0
@@ -86,11 +87,13 @@ def Mp_TrainingOp : Mp_Op<"training"> {
                        DictionaryAttr:$data, DictionaryAttr:$test_data,
                        OptionalAttr<DictionaryAttr>:$lr_schedule,
                        DefaultValuedAttr<I64Attr, "1">:$microbatches,
-                       DefaultValuedAttr<StrAttr, "\"gpipe\"">:$schedule);
+                       DefaultValuedAttr<StrAttr, "\"gpipe\"">:$schedule,
+                       DefaultValuedAttr<I64Attr, "1">:$replicas, UnitAttr:$sharded);
   let assemblyFormat = [{
     `optimizer` $optimizer $settings `loss` $loss `epochs` $epochs `batch` $batch `shuffle` $shuffle `seed` $seed
     `classes` $classes `data` $data `test_data` $test_data
-    (`lr_schedule` $lr_schedule^)? (`microbatches` $microbatches^)? (`schedule` $schedule^)? attr-dict
+    (`lr_schedule` $lr_schedule^)? (`microbatches` $microbatches^)? (`schedule` $schedule^)?
+    (`replicas` $replicas^)? (`sharded` $sharded^)? attr-dict
   }];
 }
 

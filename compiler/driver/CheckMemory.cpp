@@ -87,7 +87,8 @@ static std::string whatFits(DictionaryAttr device, int slots, int64_t limit) {
   int64_t rows = perRow ? (limit - rest) / perRow / 64 * 64 : 0;
   if (rows == 0)
     return "no batch would fit";
-  return "a batch of " + emit::grouped(rows) + " would fit";
+  auto replicas = device.getAs<IntegerAttr>("replicas");
+  return "a batch of " + emit::grouped(rows * (replicas ? replicas.getInt() : 1)) + " would fit";
 }
 
 bool Compilation::checkMemory() {
@@ -108,7 +109,7 @@ bool Compilation::checkMemory() {
     error << "device " << number << " needs " << emit::grouped(needed) << " B at batch " << batch
           << ", --memory gives " << emit::grouped(*options.memory) << " B; "
           << whatFits(device, slots, *options.memory);
-    Peak peak = findPeak(model(), number, batch);
+    Peak peak = findPeak(model(), number, emit::rowsOfReplica(device, batch));
     for (const LiveValue &value : llvm::ArrayRef(peak.values).take_front(kMostNamed)) {
       StringRef name = mp::getSourceName(value.location);
       error.attachNote(value.location)

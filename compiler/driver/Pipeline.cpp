@@ -106,6 +106,8 @@ static void addStep(OpPassManager &passes, Phase phase) {
     // Border: every value has its place, and no two alive at once overlap.
     model.addPass(createVerifyScheduled());
     model.addPass(createVerifyCalls());
+    // After the memory plan, which knows where the gradients lie.
+    model.addPass(createReduceReplicas());
     // After the memory plan, whose reuse of memory adds to what a stage waits for.
     model.addPass(createScheduleMicrobatches());
     // Border: the order of turns is proved again, by who did not make it.

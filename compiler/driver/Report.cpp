@@ -49,12 +49,11 @@ void Reporter::printDevice(int64_t number, DictionaryAttr device) {
   for (auto parameter : model.getOps<ParameterOp>())
     if (getDevice(parameter).value_or(0) == number && !parameter.getUntrained())
       parameters += getElementCount(parameter.getTensorType()).count;
-  int64_t floats = entry("parameter_floats");
   out << "\ndevice " << number << "\n"
       << "  layers       " << (layers.empty() ? "none" : layers) << "\n"
       << "  parameters   " << emit::grouped(parameters) << "; with gradients"
-      << (slots ? " and optimiser's state" : "") << " " << emit::grouped((2 + slots) * floats * 4)
-      << " B\n"
+      << (slots ? " and optimiser's state" : "") << " "
+      << emit::grouped(emit::trainingBytes(device, slots)) << " B\n"
       << "  activations  " << emit::grouped(entry("fixed_bytes")) << " B + "
       << emit::grouped(entry("row_bytes")) << " B a row\n";
   if (kept)
@@ -129,6 +128,9 @@ std::string Reporter::print() {
     batch = training.getBatch();
     out << ", loss " << training.getLoss() << ", optimizer " << training.getOptimizer()
         << ", batch " << batch;
+    if (int64_t replicas = training.getReplicas(); replicas > 1)
+      out << ", " << replicas << " replicas, each on as many devices"
+          << (training.getSharded() ? " and with a share of the optimiser's state" : "");
   }
   out << "\n";
   for (auto [number, device] : llvm::enumerate(devices))

@@ -49,6 +49,12 @@ static void addWork(Operation *op, const emit::ModelIndex &index, Work &work) {
                        static_cast<double>(device.getAs<IntegerAttr>("trained_floats").getInt());
     return;
   }
+  // Half of what a collective touches it reads in other arenas; what it sums it reads and writes.
+  auto addRange = [&](int64_t count) { work.fixedBytes += 2 * 4.0 * static_cast<double>(count); };
+  if (auto reduce = dyn_cast<ReduceScatterOp>(op))
+    addRange(reduce.getCount());
+  if (auto gather = dyn_cast<AllGatherOp>(op))
+    addRange(gather.getCount());
   work.multiplications += static_cast<double>(getRowMultiplications(op));
   for (Value operand : op->getOperands())
     work.addBytes(operand.getType());
@@ -92,6 +98,9 @@ Timetable predict(const emit::ModelIndex &index, int64_t rows, const CostModel &
   ProgramOp train = index.train;
   Timetable table;
   table.rows = rows;
+  // Replicas work side by side; what is predicted is the first, which has the most rows.
+  int64_t replicas = mp::TrainingOp(index.training).getReplicas();
+  rows = (rows + replicas - 1) / replicas;
   table.microbatches = mp::TrainingOp(index.training).getMicrobatches();
   const std::vector<emit::StageFacts> stages = emit::describeStages(index);
   std::vector<Work> works(stages.size());

@@ -69,5 +69,9 @@ int64_t leastRows(mp::ProgramOp train);
 int optimizerSlots(mp::TrainingOp training);
 /// The bytes of a device's arena at this batch: the formula of the runtime's `arena_bytes`.
 int64_t arenaBytes(mlir::DictionaryAttr device, int slots, int64_t batch);
+/// Of these the bytes of parameters, gradients and the optimiser's state.
+int64_t trainingBytes(mlir::DictionaryAttr device, int slots);
+/// The most rows of a batch that one replica takes.
+int64_t rowsOfReplica(mlir::DictionaryAttr device, int64_t batch);
 
 } // namespace mparc::emit

@@ -54,6 +54,13 @@ private:
   void printSums(mp::ProgramOp program, llvm::raw_ostream &out);
   void printTurns(mp::ProgramOp program, llvm::raw_ostream &out);
   void printReturn(mp::ProgramOp program, llvm::raw_ostream &out);
+  void printStageTable(mp::ProgramOp program, llvm::raw_ostream &out);
+  /// A training step of several replicas.
+  void printReplicas(mp::ProgramOp program, llvm::raw_ostream &out);
+  int64_t replicas() {
+    mp::TrainingOp training = index.training;
+    return training ? training.getReplicas() : 1;
+  }
   void printParts(mp::ProgramOp program, llvm::raw_ostream &out);
   void printOverloads(llvm::raw_ostream &out);
   /// The C++ name of an argument where it is one of a function's: without the member's underscore.

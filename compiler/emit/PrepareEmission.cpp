@@ -89,6 +89,11 @@ static std::string stageName(Operation *op) {
     work = "update";
   else if (isa<AssignOp>(op))
     work = "update_buffers";
+  else if (isa<ReduceScatterOp>(op))
+    work = "reduce_scatter";
+  else if (auto gather = dyn_cast<AllGatherOp>(op))
+    work = gather.getPlace().getRegion() == RegionKind::parameters ? "all_gather_parameters"
+                                                                   : "all_gather";
   else if (isa<SquaredNormOp, ClipScaleOp, UnscaleOp>(op))
     work = "clip_gradients";
   else if (auto when = op->getAttrOfType<StringAttr>(kWhen))

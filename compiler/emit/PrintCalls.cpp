@@ -340,6 +340,23 @@ void CallPrinter::call(UpdateOp op) {
       << (op.getSkipping() ? ", NonFinite::skip" : "") << ");\n";
 }
 
+/// A call over the same range of all replicas.
+template <typename Op> static std::string rangeCall(StringRef function, Op op, StringRef device) {
+  BufferAttr place = op.getPlace();
+  std::string count = std::to_string(op.getCount());
+  std::string offset = std::to_string(place.getOffset());
+  if (place.getRegion() == RegionKind::fixed)
+    return (function + "(part, " + device + ", " + device + ".fixed<" +
+            elementTypeName(op.getElement()) + ">(" + offset + "), " + count + ");\n")
+        .str();
+  StringRef region = place.getRegion() == RegionKind::parameters ? "_parameters" : "_gradients";
+  return (function + region + "(part, " + device + ", " + offset + ", " + count + ");\n").str();
+}
+
+void CallPrinter::call(ReduceScatterOp op) { out << rangeCall("reduce_scatter", op, device(op)); }
+
+void CallPrinter::call(AllGatherOp op) { out << rangeCall("all_gather", op, device(op)); }
+
 void CallPrinter::call(AssignOp op) {
   Type type = op.getValue().getType();
   Operation *buffer = index.parameters.lookup(op.getParameterAttr());
@@ -387,7 +404,7 @@ void CallPrinter::print(Operation *op) {
             CrossEntropyGradientOp, AttentionOp, AttentionGradientOp, LayerNormOp,
             LayerNormGradientOp, RmsNormOp, RmsNormGradientOp, CallTensorOp, ConvOp,
             ConvInputGradientOp, ConvWeightGradientOp, MaxPoolOp, MaxPoolGradientOp, AvgPoolOp,
-            AvgPoolGradientOp>([&](auto concrete) { call(concrete); })
+            AvgPoolGradientOp, ReduceScatterOp, AllGatherOp>([&](auto concrete) { call(concrete); })
       .Default([](Operation *) { llvm_unreachable("mp-prepare-emission leaves nothing else"); });
 }
 

@@ -56,6 +56,8 @@ private:
   void call(mp::LossScaleOp op);
   void call(mp::UnscaleOp op);
   void call(mp::UpdateOp op);
+  void call(mp::ReduceScatterOp op);
+  void call(mp::AllGatherOp op);
   void call(mp::AssignOp op);
   void call(mp::GatherOp op);
   void call(mp::ScatterAddOp op);

@@ -161,7 +161,10 @@ void FilePrinter::printConstructor(llvm::raw_ostream &out) {
       out << " + " << offset;
     out << (element.isF32() ? ")" : "))");
   }
-  out << " {}\n";
+  if (replicas() > 1)
+    out << " {\nadd_replicas<" << className << ">(settings);\n}\n";
+  else
+    out << " {}\n";
 }
 
 void FilePrinter::printMain(llvm::raw_ostream &out) {

@@ -102,6 +102,20 @@ static void printParameters(const ModelIndex &index, llvm::raw_ostream &out) {
     printParameter(parameter, out);
 }
 
+/// Whether the loss is a sum over the rows, not a mean: by the last reduction of what has rows.
+static bool sumsLoss(ProgramOp evaluate) {
+  SmallVector<Value> left{evaluate.getBlock().getTerminator()->getOperands().back()};
+  while (!left.empty()) {
+    Operation *op = left.pop_back_val().getDefiningOp();
+    if (auto reduce = dyn_cast_or_null<ReduceOp>(op);
+        reduce && getElementCount(reduce.getInput().getType()).perRow)
+      return reduce.getKind() == ReductionKind::sum;
+    if (op)
+      llvm::append_range(left, op->getOperands());
+  }
+  return false;
+}
+
 static void printPorts(const ModelIndex &index, llvm::raw_ostream &out) {
   ProgramOp predict = index.predict, train = index.train;
   out << "\ndescription.inputs = {";
@@ -115,6 +129,14 @@ static void printPorts(const ModelIndex &index, llvm::raw_ostream &out) {
     out << "description.row_multiplications = " << work.getInt() << ";\n";
   if (train && !train.getBlock().getOps<LossScaleOp>().empty())
     out << "description.scales_loss = true;\n";
+  TrainingOp training = index.training;
+  if (training && training.getReplicas() > 1) {
+    out << "description.replicas = " << training.getReplicas() << ";\n";
+    if (training.getSharded())
+      out << "description.shard_optimizer = true;\n";
+    if (index.evaluate && sumsLoss(index.evaluate))
+      out << "description.loss_is_sum = true;\n";
+  }
   if (train)
     out << "description.target = "
         << port(cast<StringAttr>(train.getNames().getValue().back()).getValue(),

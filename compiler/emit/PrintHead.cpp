@@ -60,15 +60,14 @@ static void printDevice(const ModelIndex &index, int64_t number, DictionaryAttr 
     if (getDevice(layer).value_or(0) == number)
       layers.push_back(inComment(layer.getPath()));
   auto bytes = [&](StringRef name) { return device.getAs<IntegerAttr>(name).getInt(); };
-  int64_t floats = bytes("parameter_floats");
   paragraph(out, "device " + std::to_string(number) + ": " +
                      (layers.empty() ? "no layers" : listShort(layers)));
   paragraph(out,
             "  arena " + grouped(arenaBytes(device, slots, batch)) + " B at batch " +
                 grouped(batch) + ": " + plural(parametersOn(index, number), "parameter") +
-                " with gradients and optimiser's state " +
-                grouped((int64_t(2) + slots) * 4 * floats) + " B, activations " +
-                grouped(bytes("fixed_bytes")) + " B + " + grouped(bytes("row_bytes")) + " B a row",
+                " with gradients and optimiser's state " + grouped(trainingBytes(device, slots)) +
+                " B, activations " + grouped(bytes("fixed_bytes")) + " B + " +
+                grouped(bytes("row_bytes")) + " B a row",
             "    ");
 }
 
@@ -99,6 +98,11 @@ void printHead(const ModelIndex &index, const EmitOptions &options, llvm::raw_os
   int64_t batch = training ? training.getBatch() : 1;
   paragraph(out, model.getSymName().str() + " on " + plural(devices.size(), "device") + ", from " +
                      inComment(options.source) + ".");
+  if (int64_t replicas = training ? int64_t(training.getReplicas()) : 1; replicas > 1)
+    paragraph(out,
+              grouped(replicas) + " replicas share out each batch: replica r is on devices r · " +
+                  grouped(devices.size()) + " and the following" +
+                  (training.getSharded() ? ", and has a share of the optimiser's state." : "."));
   paragraph(out, "Written by mparc " + options.version + ": " + inComment(options.command));
   out << "//\n";
   for (auto [number, device] : llvm::enumerate(devices))

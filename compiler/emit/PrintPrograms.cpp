@@ -50,14 +50,18 @@ void FilePrinter::printSums(ProgramOp program, llvm::raw_ostream &out) {
     }
 }
 
-/// The step of devices that have workers: every stage by its number, in turns.
-void FilePrinter::printTurns(ProgramOp program, llvm::raw_ostream &out) {
+void FilePrinter::printStageTable(ProgramOp program, llvm::raw_ostream &out) {
   out << "static constexpr void (" << className << "::*stages[])(Part &) = {\n";
   llvm::interleave(
       functions[program], out,
       [&](const Function &stage) { out << "&" << className << "::" << stage.name; }, ", ");
-  out << "};\n"
-         "if (workers()) {\n"
+  out << "};\n";
+}
+
+/// The step of devices that have workers: every stage by its number, in turns.
+void FilePrinter::printTurns(ProgramOp program, llvm::raw_ostream &out) {
+  printStageTable(program, out);
+  out << "if (workers()) {\n"
          "run_turns(whole, parts_, begin, [this](Part &part, int stage) { "
          "(this->*stages[stage])(part); });\n";
   printReturn(program, out);
@@ -106,8 +110,9 @@ void FilePrinter::printReturn(ProgramOp program, llvm::raw_ostream &out) {
   for (Value result : results)
     if (result.getDefiningOp() && getHolder(result) == Holder::place)
       out << elementTypeName(getElementTypeOrSelf(result.getType())) << " *const "
-          << getName(result) << " = whole.device(" << getDevice(result.getDefiningOp()).value_or(0)
-          << ").fixed<" << elementTypeName(getElementTypeOrSelf(result.getType())) << ">("
+          << getName(result) << " = " << (replicas() > 1 ? "" : "whole.") << "device("
+          << getDevice(result.getDefiningOp()).value_or(0) << ").fixed<"
+          << elementTypeName(getElementTypeOrSelf(result.getType())) << ">("
           << getPlace(result).getOffset() << ");\n";
   if (results.size() == 2)
     out << "output = " << names.name(results[0]) << ";\n";
@@ -134,14 +139,22 @@ void FilePrinter::printProgram(ProgramOp program, StringRef signature, llvm::raw
   if (trains)
     out << "++step();\n";
   const std::vector<Function> &stages = functions[program];
-  out << "Part whole(*this, batch.rows);\n";
-  if (program->hasAttr(kTurns)) {
+  bool replicated = trains && replicas() > 1;
+  if (!trains && replicas() > 1)
+    out << "if (batch.rows > largest_share())\nreturn " << program.getSymName()
+        << "_on_replicas(batch" << (program.getSymName() == "evaluate" ? ", output" : "") << ");\n";
+  if (!replicated)
+    out << "Part whole(*this, batch.rows);\n";
+  if (replicated) {
+    printReplicas(program, out);
+  } else if (program->hasAttr(kTurns)) {
     out << "const auto begin = [&](Part &part) {\n";
     printArguments(program, "part", out);
     out << "};\n";
     printTurns(program, out);
   }
-  if (program->hasAttr(kRowsAPart)) {
+  if (replicated) {
+  } else if (program->hasAttr(kRowsAPart)) {
     printParts(program, out);
   } else {
     if (program->hasAttr(kTurns))

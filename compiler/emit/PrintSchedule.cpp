@@ -19,7 +19,8 @@ static std::string placeOf(const ModelIndex &index, Operation *op) {
         owner = user;
         break;
       }
-  if (isa<UpdateOp, SquaredNormOp, ClipScaleOp, UnscaleOp>(op) && index.training)
+  if (isa<UpdateOp, SquaredNormOp, ClipScaleOp, UnscaleOp, ReduceScatterOp, AllGatherOp>(op) &&
+      index.training)
     return placeComment(TrainingOp(index.training).getLoc());
   if (auto path = owner->getAttrOfType<StringAttr>(kLayer)) {
     for (StringRef name = path.getValue(); !name.empty(); name = name.rsplit('.').first) {
@@ -120,6 +121,15 @@ void printSchedule(const ModelIndex &index, llvm::raw_ostream &out) {
   const std::vector<StageMemory> memory = findStageMemory(train);
   printAccesses("reads", memory, false, out);
   printAccesses("writes", memory, true, out);
+  auto peers = train->getAttrOfType<ArrayAttr>(kPeerWaits);
+  if (!peers)
+    return;
+  out << "// What stages wait for in all other replicas: a device there, and so many of its "
+         "turns.\nschedule.peer_waits = {";
+  llvm::interleaveComma(peers.getAsRange<DenseI64ArrayAttr>(), out, [&](DenseI64ArrayAttr wait) {
+    out << "{" << wait[0] << ", " << wait[1] << ", " << wait[2] << "}";
+  });
+  out << "};\n";
 }
 
 } // namespace mparc::emit

@@ -55,6 +55,10 @@ std::string FilePrinter::layerComment(Operation *op) {
     }
   if (isa<UpdateOp>(op))
     return "";
+  if (isa<ReduceScatterOp>(op))
+    return comment("each replica adds up its share over all of them", "");
+  if (isa<AllGatherOp>(op))
+    return comment("and fetches what the others have added up or updated", "");
   TrainingOp training = index.training;
   if (isa<SquaredNormOp, ClipScaleOp, UnscaleOp>(op))
     return comment("the norm of all gradients", placeComment(op->getLoc()));

@@ -148,14 +148,33 @@ static int64_t roundUp(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
+static int64_t entryOf(DictionaryAttr device, StringRef name, int64_t otherwise = 0) {
+  auto entry = device.getAs<IntegerAttr>(name);
+  return entry ? entry.getInt() : otherwise;
+}
+
+int64_t rowsOfReplica(DictionaryAttr device, int64_t batch) {
+  int64_t replicas = entryOf(device, "replicas", 1);
+  return (batch + replicas - 1) / replicas;
+}
+
+int64_t trainingBytes(DictionaryAttr device, int slots) {
+  int64_t floats = entryOf(device, "parameter_floats"), state = floats;
+  // Shares of the optimiser's state are whole cache lines of 16 floats; all have room for the
+  // largest.
+  if (int64_t shards = entryOf(device, "shards"))
+    state = (entryOf(device, "trained_floats") / 16 + shards - 1) / shards * 16;
+  return (2 * floats + slots * state) * 4;
+}
+
 int64_t arenaBytes(DictionaryAttr device, int slots, int64_t batch) {
-  auto entry = [&](StringRef name) { return device.getAs<IntegerAttr>(name).getInt(); };
-  if (device.getAs<IntegerAttr>("microbatches")) {
-    int64_t largest = (batch + entry("microbatches") - 1) / entry("microbatches");
-    batch = std::max(batch, entry("slots") * largest);
+  batch = rowsOfReplica(device, batch);
+  if (int64_t microbatches = entryOf(device, "microbatches")) {
+    int64_t largest = (batch + microbatches - 1) / microbatches;
+    batch = std::max(batch, entryOf(device, "slots", 1) * largest);
   }
-  return roundUp((2 + slots) * entry("parameter_floats") * 4, 256) +
-         roundUp(entry("fixed_bytes"), 256) + roundUp(entry("row_bytes") * roundUp(batch, 64), 256);
+  return roundUp(trainingBytes(device, slots), 256) + roundUp(entryOf(device, "fixed_bytes"), 256) +
+         roundUp(entryOf(device, "row_bytes") * roundUp(batch, 64), 256);
 }
 
 } // namespace mparc::emit

@@ -117,7 +117,8 @@ void ModelBuilder::addTraining() {
       location(training->range), training->optimizer, builder.getDictionaryAttr(settings),
       training->lossName, training->epochs, training->batch, training->shuffle, training->seed,
       classes, dataAttribute(training->data), dataAttribute(training->testData),
-      scheduleAttribute(training->schedule), training->microbatches, training->pipeline);
+      scheduleAttribute(training->schedule), training->microbatches, training->pipeline,
+      training->replicas, training->shardsOptimizer && training->replicas > 1);
 }
 
 /// A layer that is made but never called: trained parameters would hang in the air.

@@ -13,6 +13,9 @@ static const llvm::StringRef entryNames[] = {
 
 static const llvm::StringRef kPipelineSchedules[] = {"gpipe", "1f1b", "interleaved", "zero-bubble"};
 
+/// More are no use to anyone: what replicas wait for grows with the square of their number.
+static constexpr int64_t kMostReplicas = 256;
+
 const Identifier *TrainReader::callee(const ast::Expr &value, CallSite &site) {
   const ast::Expr *target = &value;
   if (auto *call = llvm::dyn_cast<ast::CallExpr>(&value)) {
@@ -82,8 +85,11 @@ void TrainReader::read(llvm::StringRef name, const ast::Expr &value) {
     settings.microbatches = atLeastOne(name, value).value_or(settings.microbatches);
   } else if (name == "replicas") {
     std::optional<int64_t> count = atLeastOne(name, value);
-    if (count && *count > 1)
-      session.unsupported(value.range, "more than 1 of `" + name + "` is");
+    if (count && *count > kMostReplicas)
+      session.error(value.range, "`replicas` must be at most " + llvm::Twine(kMostReplicas) +
+                                     ", got " + llvm::Twine(*count));
+    else
+      settings.replicas = count.value_or(settings.replicas);
   } else if (name == "schedule") {
     Value schedule = evaluator.evaluateConstant(value);
     auto *text = std::get_if<std::string>(&schedule);
@@ -97,8 +103,7 @@ void TrainReader::read(llvm::StringRef name, const ast::Expr &value) {
                     "unknown schedule \"" + *text + "\"" + didYouMean(*text, kPipelineSchedules));
     }
   } else if (name == "shard_optimizer") {
-    if (truth("`shard_optimizer`", value).value_or(false))
-      session.unsupported(value.range, "`shard_optimizer` is");
+    settings.shardsOptimizer = truth("`shard_optimizer`", value).value_or(false);
   }
 }
 

@@ -60,6 +60,10 @@ struct TrainSettings {
   /// Parts of a batch that go through the devices one after another, and in which order.
   int64_t microbatches = 1;
   std::string pipeline = "gpipe";
+  /// Copies of the model that share out a batch, and whether each keeps the optimiser's state of
+  /// its share of the parameters alone.
+  int64_t replicas = 1;
+  bool shardsOptimizer = false;
 };
 
 /// Evaluates the entries of a train block, with those that options replace. Errors are reported;

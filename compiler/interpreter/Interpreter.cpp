@@ -113,6 +113,9 @@ template <typename Scalar> LogicalResult Run<Scalar>::execute(Operation *op) {
     return success();
   if (auto update = dyn_cast<UpdateOp>(op))
     return noteScale(update);
+  // One machine works through the rows of all replicas: its sums are theirs already.
+  if (isa<ReduceScatterOp, AllGatherOp>(op))
+    return success();
   if (auto gradient = dyn_cast<GradientOp>(op)) {
     gradients_.emplace_back(gradient.getParameter(), gradient.getValue());
     storage_->keep(root(gradient.getValue()));

@@ -44,8 +44,9 @@ class CutRows : public mparc::mp::impl::CutRowsBase<CutRows> {
 /// Where each operation of a program stands towards its rows.
 class Sorter {
 public:
-  /// `mustCut`: whether a program that cannot be cut is an error.
-  explicit Sorter(bool mustCut) : mustCut(mustCut) {}
+  /// `wanted`: the entry of the train block that a program which cannot be cut is an error for;
+  /// empty: it is none.
+  explicit Sorter(StringRef wanted) : wanted(wanted) {}
   /// Fails where a row's value depends on other rows, saying why to whoever debugs or, where the
   /// program must be cut, to the user.
   LogicalResult sort(ProgramOp program);
@@ -56,13 +57,14 @@ private:
   LogicalResult visit(Operation *op);
   LogicalResult refuse(Operation *op, StringRef why) {
     LLVM_DEBUG(llvm::dbgs() << "not cut: " << why << ": " << *op << "\n");
-    if (mustCut)
+    if (!wanted.empty())
       return op->emitError("rows of the batch depend on one another here: where they do, this "
-                           "version cannot cut a batch into `microbatches`");
+                           "version cannot cut a batch into `")
+             << wanted << "`";
     return failure();
   }
 
-  bool mustCut;
+  StringRef wanted;
   SmallVector<Operation *> before, during, after, sums;
   llvm::DenseSet<Value> onSums; // values that depend on sums over the batch
 };
@@ -190,12 +192,15 @@ void CutRows::runOnOperation() {
   for (ProgramOp program : getOperation().getBody().getOps<ProgramOp>()) {
     if (program.getSymName() != "train")
       continue;
-    bool mustCut = llvm::any_of(getOperation().getBody().getOps<TrainingOp>(),
-                                [](TrainingOp training) { return training.getMicrobatches() > 1; });
-    Sorter sorter(mustCut);
+    StringRef wanted;
+    for (TrainingOp training : getOperation().getBody().getOps<TrainingOp>())
+      wanted = training.getMicrobatches() > 1 ? "microbatches"
+               : training.getReplicas() > 1   ? "replicas"
+                                              : "";
+    Sorter sorter(wanted);
     if (succeeded(sorter.sort(program)))
       sorter.apply(program);
-    else if (mustCut)
+    else if (!wanted.empty())
       return signalPassFailure();
   }
 }

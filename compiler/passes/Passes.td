@@ -150,6 +150,17 @@ def VerifyGraph : Verify<"graph", "primitives only, every size known up to the b
 def VerifyPlaced : Verify<"placed", "every operation but constants has its device">;
 def VerifyTransferred : Verify<"transferred", "an operation and its operands are on one device">;
 def VerifyScheduled : Verify<"scheduled", "the order can be carried out without deadlock, by rendezvous and in-order streams">;
+def ReduceReplicas : Pass<"mp-reduce-replicas", "::mparc::mp::ModelOp"> {
+  let summary = "add up over the replicas what each sums over its rows";
+  let description = [{
+    After the rows, before anything reads a sum over them: each device's sums are reduced and scattered, then gathered, in
+    place. Where the optimiser is shared out, gradients stay scattered unless something but the updates reads them, and
+    parameters are gathered after the updates.
+
+    Example: test/passes/reduce-replicas.mlir
+  }];
+}
+
 def ScheduleMicrobatches : Pass<"mp-schedule-microbatches", "::mparc::mp::ModelOp"> {
   let summary = "decide which stage works on which microbatch when";
   let description = [{

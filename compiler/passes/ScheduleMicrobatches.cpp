@@ -14,6 +14,7 @@
 // `microbatches` in `mp.devices`: the microbatches that have values on a device at once, of how
 // many.
 #include "passes/Passes.h"
+#include "planner/Replicas.h"
 #include "planner/Stages.h"
 
 namespace mparc::mp {
@@ -78,10 +79,11 @@ void ScheduleMicrobatches::runOnOperation() {
     work += getRowMultiplications(&op);
   Builder builder(&getContext());
   train->setAttr(kRowMultiplications, builder.getI64IntegerAttr(work));
-  int64_t devices = model.getDevices().value_or(1), microbatches = 1;
+  int64_t devices = model.getDevices().value_or(1), microbatches = 1, replicas = 1;
   ScheduleKind kind = ScheduleKind::gpipe;
   for (TrainingOp training : model.getBody().getOps<TrainingOp>()) {
     microbatches = training.getMicrobatches();
+    replicas = training.getReplicas();
     if (auto known = parseScheduleKind(training.getSchedule())) {
       kind = *known;
     } else {
@@ -91,19 +93,22 @@ void ScheduleMicrobatches::runOnOperation() {
   }
   // A device by itself has nothing to wait for; microbatches it takes as several do, whose sums it
   // must give.
-  if (devices == 1 && microbatches == 1)
+  if (devices == 1 && microbatches == 1 && replicas == 1)
     return;
   std::vector<Stage> stages = readStages(train);
   std::vector<Turn> order = orderTurns(stages, microbatches, kind);
   SmallVector<int64_t> slots = countSlots(stages, order, microbatches, devices);
   SmallVector<Attribute> turns;
-  for (const PlannedTurn &planned : planTurns(stages, order, slots, microbatches)) {
+  std::vector<PlannedTurn> plan = planTurns(stages, order, slots, microbatches);
+  for (const PlannedTurn &planned : plan) {
     SmallVector<int64_t> numbers{planned.turn.stage, planned.turn.microbatch};
     for (PlannedTurn::Wait wait : planned.waits)
       numbers.append({wait.device, wait.turns});
     turns.push_back(builder.getDenseI64ArrayAttr(numbers));
   }
   train->setAttr(kTurns, builder.getArrayAttr(turns));
+  if (replicas > 1)
+    writePeerWaits(train, planPeerWaits(stages, findPeerStages(train), plan));
   train->setAttr(kMicrobatches, builder.getI64IntegerAttr(microbatches));
   if (microbatches > 1)
     writeSlots(model, slots, microbatches);
@@ -128,7 +133,22 @@ void VerifyTurns::runOnOperation() {
       planned.waits.push_back({numbers[index], numbers[index + 1]});
     plan.push_back(std::move(planned));
   }
-  if (auto error = checkTurns(readStages(train), plan, readSlots(model), microbatches.getInt())) {
+  std::vector<Stage> stages = readStages(train);
+  SmallVector<int64_t> slots = readSlots(model);
+  for (TrainingOp training : model.getBody().getOps<TrainingOp>())
+    if (int64_t replicas = training.getReplicas(); replicas > 1) {
+      // What is proved is the program of all replicas. More than a few add nothing new: each waits
+      // for each in the same way.
+      replicas = std::min<int64_t>(replicas, 4);
+      int64_t devices = static_cast<int64_t>(slots.size());
+      plan = replicateTurns(plan, readPeerWaits(train), replicas,
+                            static_cast<int64_t>(stages.size()), devices);
+      stages = replicateStages(stages, findPeerStages(train), replicas, devices);
+      SmallVector<int64_t> own = slots;
+      for (int64_t replica = 1; replica < replicas; ++replica)
+        llvm::append_range(slots, own);
+    }
+  if (auto error = checkTurns(stages, plan, slots, microbatches.getInt())) {
     train.emitError(*error);
     return signalPassFailure();
   }

@@ -16,13 +16,15 @@ namespace mparc::mp {
 constexpr unsigned kLongestStage = 48;
 
 /// What ends a step stands by itself: it is not work on rows.
-enum class Kind { compute, transfer, clip, update, assign };
+enum class Kind { compute, transfer, clip, update, assign, reduceScatter, allGather };
 
 static Kind kindOf(Operation *op) {
   return isa<TransferOp>(op)                              ? Kind::transfer
          : isa<SquaredNormOp, ClipScaleOp, UnscaleOp>(op) ? Kind::clip
          : isa<UpdateOp>(op)                              ? Kind::update
          : isa<AssignOp>(op)                              ? Kind::assign
+         : isa<ReduceScatterOp>(op)                       ? Kind::reduceScatter
+         : isa<AllGatherOp>(op)                           ? Kind::allGather
                                                           : Kind::compute;
 }
 

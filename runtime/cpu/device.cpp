@@ -66,10 +66,19 @@ struct Regions {
   int64_t total() const { return add(add(parameters, fixed), rows); }
 };
 
+/// The floats of a slot of the optimiser's state. Of shares all devices have room for the largest,
+/// so that what follows lies at one place in all replicas.
+int64_t floats_of_state(const DeviceDescription &description) {
+  if (description.shards <= 1)
+    return description.parameter_floats;
+  const int64_t lines = (description.trained_floats + floats_of_a_line - 1) / floats_of_a_line;
+  return (lines + description.shards - 1) / description.shards * floats_of_a_line;
+}
+
 Regions regions(const DeviceDescription &description, int optimizer_slots, int64_t largest_batch) {
-  const int64_t copies = 2 + optimizer_slots;
-  const int64_t parameter_bytes = multiply(description.parameter_floats, sizeof(float));
-  return {round_up(multiply(copies, parameter_bytes), alignment),
+  const int64_t floats = add(multiply(2, description.parameter_floats),
+                             multiply(optimizer_slots, floats_of_state(description)));
+  return {round_up(multiply(floats, sizeof(float)), alignment),
           round_up(description.fixed_bytes, alignment),
           round_up(multiply(description.row_bytes,
                             round_up(arena_rows(description, largest_batch), rows_rounded_to)),
@@ -206,6 +215,13 @@ std::vector<int> parse_devices(const std::string &devices, int count) {
   return cores;
 }
 
+std::vector<int> choose_cores(const std::string &devices, int count, bool apart) {
+  std::vector<int> cores = parse_devices(devices, count);
+  if (apart && cores.empty())
+    cores = cores_in_turn(count);
+  return cores;
+}
+
 int64_t arena_bytes(const DeviceDescription &description, int optimizer_slots,
                     int64_t largest_batch) {
   return regions(description, optimizer_slots, largest_batch).total();
@@ -215,7 +231,8 @@ Device::Device(int index, int physical, const DeviceDescription &description, in
                int64_t largest_batch, int threads)
     : index_(index), physical_(physical), threads_(threads), description_(description),
       rounded_rows_(round_up(arena_rows(description, largest_batch), rows_rounded_to)),
-      arena_bytes_(mpar::arena_bytes(description, optimizer_slots, largest_batch)) {
+      arena_bytes_(mpar::arena_bytes(description, optimizer_slots, largest_batch)),
+      state_floats_(floats_of_state(description)) {
   const Regions region = regions(description, optimizer_slots, largest_batch);
   const int64_t available = available_memory();
   if (arena_bytes_ > available)
@@ -232,8 +249,9 @@ Device::Device(int index, int physical, const DeviceDescription &description, in
 Device::Device(const Device &whole, std::byte *memory, int64_t first_row, int64_t rows)
     : index_(whole.index_), physical_(whole.physical_), threads_(1),
       description_(whole.description_), rounded_rows_(rows), arena_bytes_(whole.arena_bytes_),
-      parameters_(whole.parameters_), gradients_(whole.gradients_),
-      own_gradients_(whole.gradients_), whole_gradients_(whole.gradients_), fixed_(whole.fixed_),
+      state_floats_(whole.state_floats_), parameters_(whole.parameters_),
+      gradients_(whole.gradients_), own_gradients_(whole.gradients_),
+      whole_gradients_(whole.gradients_), fixed_(whole.fixed_),
       rows_(whole.rows_ + first_row * description_.row_bytes) {
   if (memory) {
     fixed_ = memory;
@@ -247,11 +265,17 @@ Device::~Device() {
     munmap(parameters_, mapped_bytes_);
 }
 
-Range Device::share_of(int64_t count) const {
-  // Shares begin with a cache line of their own.
+Range share_of_floats(int64_t count, int64_t share, int64_t shares) {
   const int64_t lines = (count + floats_of_a_line - 1) / floats_of_a_line;
-  return {std::min(count, lines * share_ / shares_ * floats_of_a_line),
-          std::min(count, lines * (share_ + 1) / shares_ * floats_of_a_line)};
+  return {std::min(count, lines * share / shares * floats_of_a_line),
+          std::min(count, lines * (share + 1) / shares * floats_of_a_line)};
+}
+
+Range Device::share_of(Range group) const {
+  const Range mine = updated();
+  const int64_t begin = std::max(group.begin, mine.begin);
+  const Range share = share_of(std::max<int64_t>(0, std::min(group.end, mine.end) - begin));
+  return {begin + share.begin, begin + share.end};
 }
 
 int64_t Device::thread_bytes() const {
@@ -262,9 +286,13 @@ int64_t Device::thread_bytes() const {
 Machine::Machine(const std::string &devices, int threads,
                  const std::vector<DeviceDescription> &descriptions, int optimizer_slots,
                  int64_t largest_batch, bool apart)
-    : cores_(parse_devices(devices, static_cast<int>(descriptions.size()))), threads_(threads) {
-  if (apart && cores_.empty())
-    cores_ = cores_in_turn(static_cast<int>(descriptions.size()));
+    : Machine(choose_cores(devices, static_cast<int>(descriptions.size()), apart), threads,
+              descriptions, optimizer_slots, largest_batch, apart) {}
+
+Machine::Machine(std::vector<int> cores, int threads,
+                 const std::vector<DeviceDescription> &descriptions, int optimizer_slots,
+                 int64_t largest_batch, bool apart)
+    : cores_(std::move(cores)), threads_(threads) {
   if (threads < 1 || threads > largest_thread_count)
     fail("threads: " + std::to_string(threads) + " is not in 1 to " +
          std::to_string(largest_thread_count));

@@ -28,12 +28,12 @@ void for_each_group(Device &device, const OptimizerSettings &settings, const Upd
   const int64_t undecayed = device.description().undecayed_floats;
   const int64_t decayed = trained - undecayed;
   const auto update_group = [&](int64_t first, int64_t count, double weight_decay) {
-    const Range range = device.share_of(count);
-    first += range.begin;
+    const Range range = device.share_of(Range{first, first + count});
     if (range.begin < range.end)
-      parallel_parts(
-          device, range.end - range.begin, optimizer_grain,
-          [&](int64_t begin, int64_t end) { update(first + begin, first + end, weight_decay); });
+      parallel_parts(device, range.end - range.begin, optimizer_grain,
+                     [&](int64_t begin, int64_t end) {
+                       update(range.begin + begin, range.begin + end, weight_decay);
+                     });
   };
   update_group(0, decayed, settings.weight_decay);
   update_group(decayed, undecayed, 0.0);

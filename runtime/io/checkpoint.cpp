@@ -226,14 +226,24 @@ void write_checkpoint(const std::string &path, const Model &model, const Trainin
        losses.data()});
   content.tensors.push_back({words_name, "U32", {Generator::state_size}, generator.words.data()});
   std::vector<std::string> slots = optimizer_state_names(optimizer);
-  for (const ParameterDescription &parameter : description.parameters) {
+  // Of replicas that share out the state each has some.
+  std::vector<std::vector<float>> states;
+  for (size_t i = 0; i < description.parameters.size(); ++i) {
+    const ParameterDescription &parameter = description.parameters[i];
     const Device &device = model.machine().device(parameter.device);
     content.tensors.push_back({parameter.name, element_type_name(parameter.type), parameter.shape,
                                device.parameters() + parameter.offset});
     if (is_trained(description, parameter))
-      for (size_t slot = 0; slot < slots.size(); ++slot)
-        content.tensors.push_back({parameter.name + "/" + slots[slot], "F32", parameter.shape,
-                                   device.state(static_cast<int>(slot)) + parameter.offset});
+      for (size_t slot = 0; slot < slots.size(); ++slot) {
+        const float *values = device.state(static_cast<int>(slot)) + parameter.offset;
+        if (description.shard_optimizer) {
+          states.emplace_back(element_count(parameter.shape));
+          model.read_state(i, static_cast<int>(slot), states.back().data());
+          values = states.back().data();
+        }
+        content.tensors.push_back(
+            {parameter.name + "/" + slots[slot], "F32", parameter.shape, values});
+      }
   }
   write_safetensors(path, content);
 }
@@ -304,9 +314,14 @@ Checkpoint::Checkpoint(const std::string &path, const ModelDescription &descript
 void Checkpoint::restore(Model &model) const {
   const ModelDescription &description = model.description();
   std::vector<std::string> slots = optimizer_state_names(model.hyperparameters());
-  std::vector<std::pair<const TensorEntry *, float *>> places;
+  struct Place {
+    const TensorEntry *entry;
+    size_t parameter;
+    int slot; // of its state; -1: the parameter itself
+  };
+  std::vector<Place> places;
   auto place = [&](const std::string &name, ElementType type, const std::vector<int64_t> &shape,
-                   float *to) {
+                   size_t parameter, int slot) {
     auto found = reader_.tensors().find(name);
     if (found == reader_.tensors().end())
       fail(reader_.path() + " does not fit " + description.name + ": " + name + " is missing");
@@ -314,15 +329,15 @@ void Checkpoint::restore(Model &model) const {
       fail(reader_.path() + " does not fit " + description.name + ": " + name + " is " +
            printable(found->second.type) + shape_text(found->second.shape) + ", expected " +
            element_type_name(type) + shape_text(shape));
-    places.emplace_back(&found->second, to);
+    places.push_back({&found->second, parameter, slot});
   };
-  for (const ParameterDescription &parameter : description.parameters) {
-    const Device &device = model.machine().device(parameter.device);
-    place(parameter.name, parameter.type, parameter.shape, device.parameters() + parameter.offset);
+  for (size_t i = 0; i < description.parameters.size(); ++i) {
+    const ParameterDescription &parameter = description.parameters[i];
+    place(parameter.name, parameter.type, parameter.shape, i, -1);
     if (is_trained(description, parameter))
       for (size_t slot = 0; slot < slots.size(); ++slot)
-        place(parameter.name + "/" + slots[slot], parameter.type, parameter.shape,
-              device.state(static_cast<int>(slot)) + parameter.offset);
+        place(parameter.name + "/" + slots[slot], parameter.type, parameter.shape, i,
+              static_cast<int>(slot));
   }
   size_t others = reader_.tensors().size() - places.size() - 2; // generator and history
   if (others > 0)
@@ -331,13 +346,18 @@ void Checkpoint::restore(Model &model) const {
 
   // All is read before anything is changed: a read error must leave the model as it was.
   std::vector<std::vector<std::byte>> values;
-  for (const auto &[entry, to] : places) {
-    values.emplace_back(static_cast<size_t>(entry->end - entry->begin));
-    reader_.read(*entry, values.back().data());
+  for (const Place &each : places) {
+    values.emplace_back(static_cast<size_t>(each.entry->end - each.entry->begin));
+    reader_.read(*each.entry, values.back().data());
   }
-  for (size_t i = 0; i < places.size(); ++i)
-    if (!values[i].empty())
-      std::memcpy(places[i].second, values[i].data(), values[i].size());
+  for (size_t i = 0; i < places.size(); ++i) {
+    if (places[i].slot >= 0)
+      model.write_state(places[i].parameter, places[i].slot,
+                        reinterpret_cast<const float *>(values[i].data()));
+    else if (!values[i].empty())
+      std::memcpy(model.parameter(places[i].parameter), values[i].data(), values[i].size());
+  }
+  model.copy_parameters_to_replicas();
   model.step() = step_;
   model.loss_scaling() = loss_scaling_;
   model.generator().set_state(generator_);

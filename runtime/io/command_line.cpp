@@ -255,7 +255,7 @@ void check_together(const ModelDescription &model, const Options &options) {
   if (!options.load.empty() && !options.resume.empty())
     throw WrongUse{"--load and --resume both say where to begin; give one"};
   try {
-    parse_devices(options.devices, static_cast<int>(model.devices.size()));
+    parse_devices(options.devices, static_cast<int>(model.devices.size()) * model.replicas);
   } catch (const Error &error) {
     throw WrongUse{std::string("--devices: ") + error.what()};
   }

@@ -24,6 +24,27 @@ OptimizerSettings choose(const OptimizerSettings &asked, const OptimizerSettings
   return asked;
 }
 
+// The description of one replica.
+ModelDescription describe_replica(ModelDescription description, int number) {
+  if (description.shard_optimizer)
+    for (DeviceDescription &device : description.devices) {
+      device.shards = description.replicas;
+      device.shard = number;
+    }
+  return description;
+}
+
+// The cores of one replica's devices.
+std::vector<int> cores_of_replica(const std::string &devices, const ModelDescription &description,
+                                  int number, bool apart) {
+  const auto count = static_cast<std::ptrdiff_t>(description.devices.size());
+  std::vector<int> cores =
+      choose_cores(devices, static_cast<int>(count) * description.replicas, apart);
+  if (cores.empty())
+    return cores;
+  return {cores.begin() + number * count, cores.begin() + (number + 1) * count};
+}
+
 int64_t choose_batch(int64_t asked, int64_t program) {
   if (asked < 0)
     fail("a batch of " + std::to_string(asked) + " rows; expected at least 1");
@@ -45,12 +66,15 @@ std::vector<std::string> ParameterDescription::names() const {
 }
 
 Model::Model(ModelDescription description, const Settings &settings)
-    : description_(std::move(description)),
+    : description_(describe_replica(std::move(description), settings.replica)),
       optimizer_(choose(settings.optimizer, description_.training.optimizer)),
       schedule_(settings.schedule.value_or(description_.training.schedule)),
       largest_batch_(choose_batch(settings.batch, description_.training.batch)),
-      machine_(settings.devices, settings.threads, description_.devices,
-               optimizer_slots(optimizer_), largest_batch_,
+      number_(settings.replica),
+      largest_share_(largest_microbatch(largest_batch_, description_.replicas)),
+      machine_(cores_of_replica(settings.devices, description_, number_,
+                                settings.check && !description_.schedule.turns.empty()),
+               settings.threads, description_.devices, optimizer_slots(optimizer_), largest_share_,
                settings.check && !description_.schedule.turns.empty()) {
   for (const ParameterDescription &parameter : description_.parameters) {
     bool placed = parameter.device >= 0 && parameter.device < machine_.count();
@@ -60,16 +84,31 @@ Model::Model(ModelDescription description, const Settings &settings)
       fail("the program places " + parameter.name + " where no device has room for it");
   }
   if (!machine_.cores().empty()) {
-    machine_.make_slots(description_.schedule, largest_batch_);
-    const bool check = settings.check && !description_.schedule.turns.empty();
-    if (check)
-      checker_ = std::make_unique<TurnChecker>(machine_, description_.schedule);
-    workers_ = std::make_unique<Workers>(machine_.cores(), description_.schedule, check);
-    if (check)
-      workers_->observe(*checker_);
-    workers_->set_timeout(settings.timeout);
+    machine_.make_slots(description_.schedule, largest_share_);
+    start_workers(settings);
   }
   initialize(settings.seed.value_or(description_.training.seed));
+}
+
+void Model::start_workers(const Settings &settings) {
+  if (number_ > 0)
+    return; // replica 0 has those of all
+  const bool check = settings.check && !description_.schedule.turns.empty();
+  if (check && description_.replicas > 1)
+    fail("--check: this version checks programs of one replica; this one has " +
+         std::to_string(description_.replicas));
+  if (description_.replicas > 1)
+    all_turns_ = replicate(description_.schedule, description_.replicas, machine_.count());
+  if (check)
+    checker_ = std::make_unique<TurnChecker>(machine_, description_.schedule);
+  workers_ = std::make_unique<Workers>(
+      description_.replicas > 1
+          ? parse_devices(settings.devices, machine_.count() * description_.replicas)
+          : machine_.cores(),
+      schedule_of_all(), check);
+  if (check)
+    workers_->observe(*checker_);
+  workers_->set_timeout(settings.timeout);
 }
 
 float *Model::parameter(size_t index) {
@@ -89,13 +128,12 @@ OptimizerSettings Model::optimizer() const {
 }
 
 void Model::initialize(uint64_t seed) {
-  int64_t regions = 2 + optimizer_slots(optimizer_);
   for (int i = 0; i < machine_.count(); ++i) {
     Device &device = machine_.device(i);
-    std::fill_n(device.parameters(), regions * device.description().parameter_floats, 0.0f);
+    std::fill_n(device.parameters(), device.training_floats(optimizer_slots(optimizer_)), 0.0f);
     if (optimizer_.kind == OptimizerSettings::Kind::adagrad)
-      std::fill_n(device.state(0), device.description().parameter_floats,
-                  static_cast<float>(optimizer_.initial_accumulator_value));
+      std::fill(device.state(0) + device.updated().begin, device.state(0) + device.updated().end,
+                static_cast<float>(optimizer_.initial_accumulator_value));
   }
   seed_ = seed;
   step_ = 0;
@@ -110,6 +148,8 @@ void Model::initialize(uint64_t seed) {
       std::fill_n(parameter(i) + row * size, size, 0.0f);
     }
   }
+  for (const std::unique_ptr<Model> &other : others_)
+    other->initialize(seed);
 }
 
 void Model::save(const std::string &path) const {

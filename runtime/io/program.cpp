@@ -145,6 +145,7 @@ void print_line(const std::string &line) {
 void dump_gradients(const std::string &path, Model &model) {
   const ModelDescription &description = model.description();
   const float scale = description.scales_loss ? model.loss_scaling().gradient_scale : 1;
+  model.gather_gradients();
   std::vector<std::vector<float>> unscaled;
   SafetensorsContent content;
   for (size_t i = 0; i < description.parameters.size(); ++i) {
@@ -298,8 +299,9 @@ void train_and_report(Model &model, const Data &data, const TrainingSettings &se
 std::string choose_devices(const ModelDescription &description, const Options &options) {
   const bool turns =
       !description.schedule.turns.empty() && !options.trace.empty() && !options.check;
-  const bool alone =
-      parse_devices(options.devices, static_cast<int>(description.devices.size())).empty();
+  const bool alone = parse_devices(options.devices, static_cast<int>(description.devices.size()) *
+                                                        description.replicas)
+                         .empty();
   if (!turns || !alone || options.threads > 1)
     return options.devices;
   return "cpu:" + std::to_string(sched_getcpu());

@@ -2,6 +2,7 @@
 #include "mpar/trace.h"
 
 #include "mpar/file.h"
+#include "mpar/replicas.h"
 
 #include <nlohmann/json.hpp>
 
@@ -38,7 +39,7 @@ std::string percent(double part) {
 
 } // namespace
 
-Trace::Trace(Model &model) : model_(&model), events_(static_cast<size_t>(model.machine().count())) {
+Trace::Trace(Model &model) : model_(&model), events_(static_cast<size_t>(model.count_of_all())) {
   if (has_workers())
     model.workers()->observe(*this);
 }
@@ -50,7 +51,7 @@ Trace::~Trace() {
 
 void Trace::begin_step(int64_t rows) {
   // Turns of a step are recorded all or not at all.
-  const size_t turns = model_->description().schedule.turns.size();
+  const size_t turns = model_->schedule_of_all().turns.size();
   recording_ = steps_.size() < most_turns && std::all_of(
                                                  events_.begin(), events_.end(),
                                                  [&](const std::vector<Event> &events) {
@@ -67,7 +68,7 @@ void Trace::begin_step(int64_t rows) {
 void Trace::begin(size_t turn) {
   if (!recording_)
     return;
-  const Schedule &schedule = model_->description().schedule;
+  const Schedule &schedule = model_->schedule_of_all();
   const Clock::time_point now = Clock::now();
   events_[static_cast<size_t>(schedule.stages[schedule.turns[turn].stage].device)].push_back(
       {static_cast<uint32_t>(steps_.size() - 1), static_cast<uint32_t>(turn), now, now});
@@ -76,7 +77,7 @@ void Trace::begin(size_t turn) {
 void Trace::end(size_t turn) {
   if (!recording_)
     return;
-  const Schedule &schedule = model_->description().schedule;
+  const Schedule &schedule = model_->schedule_of_all();
   events_[static_cast<size_t>(schedule.stages[schedule.turns[turn].stage].device)].back().end =
       Clock::now();
 }
@@ -92,12 +93,12 @@ void Trace::end_whole_step() {
 }
 
 int64_t Trace::moved_bytes(const Turn &turn, int64_t rows) const {
-  const Schedule &schedule = model_->description().schedule;
+  const Schedule &schedule = model_->schedule_of_all();
   const StageDescription &stage = schedule.stages[turn.stage];
-  const Machine &machine = model_->machine();
-  if (stage.from < 0 ||
-      machine.device(stage.from).physical() == machine.device(stage.device).physical())
+  if (stage.from < 0 || model_->device_of_all(stage.from).physical() ==
+                            model_->device_of_all(stage.device).physical())
     return 0;
+  rows = rows_of_replica(rows, stage.device / model_->machine().count(), model_->replicas()).count;
   if (stage.when == StageDescription::When::during)
     rows = rows_of_microbatch(rows, turn.microbatch, schedule.microbatches).count;
   return stage.row_bytes * rows + stage.fixed_bytes;
@@ -117,7 +118,9 @@ TraceSummary Trace::summarize() const {
     summary.idle.assign(devices, 0);
     return summary;
   }
-  std::vector<int> cores = model_->machine().cores();
+  std::vector<int> cores;
+  for (int device = 0; device < model_->count_of_all(); ++device)
+    cores.push_back(model_->device_of_all(device).physical());
   std::sort(cores.begin(), cores.end());
   const auto workers = static_cast<double>(std::unique(cores.begin(), cores.end()) - cores.begin());
   std::vector<Step> spans(steps_.size(), {0, Clock::time_point::max(), Clock::time_point::min()});
@@ -146,7 +149,7 @@ TraceSummary Trace::summarize() const {
   for (std::vector<double> &of_device : idle)
     summary.idle.push_back(median(std::move(of_device)));
   std::vector<double> moved(steps_.size());
-  const Schedule &schedule = model_->description().schedule;
+  const Schedule &schedule = model_->schedule_of_all();
   for (size_t step = 0; step < steps_.size(); ++step)
     for (const Turn &turn : schedule.turns)
       moved[step] += static_cast<double>(moved_bytes(turn, steps_[step].rows));
@@ -156,17 +159,19 @@ TraceSummary Trace::summarize() const {
 
 void Trace::write(const std::string &path) const {
   const ModelDescription &description = model_->description();
-  const Schedule &schedule = description.schedule;
+  const Schedule &schedule = model_->schedule_of_all();
   auto microseconds = [&](Clock::time_point time) { return seconds(time - began_) * 1e6; };
   OutputFile file(path);
   file.write("{\"traceEvents\": [\n");
   file.write(name_row("process_name", 0, description.name + ", " + description.source).dump());
   auto write = [&](const Json &event) { file.write(",\n" + event.dump()); };
-  const std::vector<int> &cores = model_->machine().cores();
-  for (int device = 0; device < model_->machine().count(); ++device)
-    write(name_row("thread_name", device,
-                   "device " + std::to_string(device) +
-                       (has_workers() ? " (cpu:" + std::to_string(cores[device]) + ")" : "")));
+  for (int device = 0; device < model_->count_of_all(); ++device)
+    write(name_row(
+        "thread_name", device,
+        "device " + std::to_string(device) +
+            (has_workers()
+                 ? " (cpu:" + std::to_string(model_->device_of_all(device).physical()) + ")"
+                 : "")));
   if (!has_workers())
     for (size_t step = 0; step < steps_.size(); ++step)
       write({{"ph", "X"},

@@ -178,6 +178,7 @@ void Model::load(const std::string &path, WeightLayout layout) {
   for (size_t i = 0; i < values.size(); ++i)
     if (!values[i].empty())
       std::memcpy(parameter(i), values[i].data(), values[i].size());
+  copy_parameters_to_replicas();
 }
 
 } // namespace mpar

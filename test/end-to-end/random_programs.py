@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Random programs, compiled: as placed, with everything on device 0, and without `@recompute`, they train to the same bytes,
-on the calling thread and on workers.
+on the calling thread and on workers; and so do two replicas, with the optimiser shared out and without.
 
   random_programs.py [--random build/bin/mp-random] [--seed N] [--count N]
 
-Each is built two or three times by `mparc build`, run for two steps, of a full batch and of a short one, and its saved parameters,
+Each is built up to five times by `mparc build`, run for two steps, of a full batch and of a short one, and its saved parameters,
 losses and output are compared. In process mp-random checks many more; here the emitted code and the runtime's kernels
 are in it. The full number is --count 200.
 """
@@ -14,6 +14,8 @@ import os
 import re
 
 import harness
+
+NO_REPLICAS = "cannot cut a batch into `replicas`"
 
 
 def spread(text):
@@ -43,9 +45,30 @@ def compile_and_run(settings, folder, name):
     return results[0] if results[0] == results[1] else f"{name} differs on workers, {devices}"
 
 
+def run_replicas(settings, folder, cores):
+    """What two replicas of placed.mp give, by form; nothing where rows depend on one another."""
+    results = {}
+    for name, flags in (("replicas", []), ("shared", ["--shard-optimizer"])):
+        built = harness.run([settings.mparc, "build", "placed.mp", "-o", name, "--replicas", "2", *flags], folder, timeout=600)
+        if built.returncode != 0:
+            return {} if NO_REPLICAS in built.stderr else {name: f"mparc build gives {built.returncode}: {built.stderr.strip()}"}
+        # How many devices there are, the program says itself.
+        refusal = harness.run(["./" + name, "--devices", ",".join(["cpu:0"] * 99)], folder).stderr
+        devices = int(re.search(r"for a program of (\d+)", refusal).group(1))
+        for form, mapping in (("alone", "cpu"), ("workers", ",".join(f"cpu:{cores[k % len(cores)]}" for k in range(devices)))):
+            done = harness.run(["./" + name, "--devices", mapping, "--save", name + ".safetensors", "--dump-losses",
+                                name + ".losses"], folder)
+            results[f"{name} {form}"] = (f"{name} gives {done.returncode}: {done.stderr.strip()}" if done.returncode != 0 else
+                                         tuple(harness.read(os.path.join(folder, name + suffix))
+                                               for suffix in (".safetensors", ".losses")) + (done.stdout,))
+        os.remove(os.path.join(folder, name))
+    return results
+
+
 def test():
     settings = harness.arguments(__doc__, random=os.path.join(harness.ROOT, "build", "bin", "mp-random"), seed=0, count=5)
     failures = harness.Failures("random programs")
+    cores = sorted(os.sched_getaffinity(0))[:2]
     seeds = range(settings.seed, settings.seed + settings.count)
     harness.run([settings.random, "--seed", str(settings.seed), "--count", str(settings.count), "--write", settings.work],
                 settings.work, check=True)
@@ -53,10 +76,13 @@ def test():
     def forms(seed):
         folder = os.path.join(settings.work, str(seed))
         names = [name for name in ("placed", "one", "kept") if os.path.exists(os.path.join(folder, name + ".mp"))]
-        return {name: compile_and_run(settings, folder, name) for name in names}
+        return {name: compile_and_run(settings, folder, name) for name in names}, run_replicas(settings, folder, cores)
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for seed, results in zip(seeds, pool.map(forms, seeds)):
+        for seed, (results, replicas) in zip(seeds, pool.map(forms, seeds)):
+            for form, result in replicas.items():
+                failures.expect(not isinstance(result, str), f"program {seed}: {result}")
+                failures.expect(result == next(iter(replicas.values())), f"program {seed}: two replicas differ, {form}")
             for name, result in results.items():
                 failures.expect(not isinstance(result, str), f"program {seed}: {result}")
                 failures.expect(result == results["placed"],

@@ -115,6 +115,11 @@ def article_sgd():
     return Program(autoencoder, 12, SUNSPOTS, test=0.2, optimizer=sgd(0.05), epochs=8)
 
 
+def replicas():
+    # DistributedDataParallel's processes add up what one that accumulates gradients adds up.
+    return Program(autoencoder, 12, SUNSPOTS, test=0.2, optimizer=sgd(0.05, momentum=0.5), epochs=6, batch=50, microbatches=4)
+
+
 def digits():
     def model():
         return Model(lambda m, x: m.output(F.relu(m.hidden2(F.relu(m.hidden1(x))))),
@@ -886,7 +891,7 @@ PROGRAMS = {function.__name__: function for function in (
     integers, activation_layers, element_wise, low_precision, half_precision, initialisers, embedding, padding, characters,
     attention, attention_layers, transformer, llama, cnn, convolutions, rectangles, averaged_squares, summed_squares, scheduled,
     clipped, accumulated, stepped, gpt,
-    tied, tied_embedding, containers, own_loss)}
+    tied, tied_embedding, containers, own_loss, replicas)}
 
 # Parameters that are not drawn bit for bit: normal() is PyTorch's to 1e-6.
 DRAWN_NORMAL = {"initialisers": {"second.weight", "second.bias"}, "embedding": {"words.weight"},

@@ -28,6 +28,9 @@ struct DeviceDescription {
   /// batch has: where their rows together are more than the largest batch's, the arena has as many.
   int64_t slots = 1;
   int64_t microbatches = 1;
+  /// Where replicas share out the optimiser's state: how many do, and which of them this one is.
+  int shards = 1;
+  int shard = 0;
 };
 
 /// Elements [begin, end).
@@ -35,6 +38,10 @@ struct Range {
   int64_t begin;
   int64_t end;
 };
+
+/// Of `count` floats in shares of nearly equal size, one; each but the last ends with a whole cache
+/// line.
+Range share_of_floats(int64_t count, int64_t share, int64_t shares);
 
 /// One logical device and its arena. Not thread-safe: a device is worked by one thread at a time.
 class Device {
@@ -63,7 +70,13 @@ public:
   void use_threads(int threads) { threads_ = threads; }
   /// Of `count` trained floats those that an optimiser's step on this device is to update: all, or
   /// of what a thread sees its share.
-  Range share_of(int64_t count) const;
+  Range share_of(int64_t count) const { return share_of_floats(count, share_, shares_); }
+  /// The same of the trained floats in `group`: of what this device's replica has to update.
+  Range share_of(Range group) const;
+  /// The trained floats whose optimiser's state is here: all, or this replica's share.
+  Range updated() const {
+    return share_of_floats(description_.trained_floats, description_.shard, description_.shards);
+  }
   /// Of what a thread sees: updates are of share number `share` of `shares`, by the gradients of
   /// the whole device.
   void take_share(int share, int shares) {
@@ -78,8 +91,16 @@ public:
 
   float *parameters() const { return parameters_; }
   float *gradients() const { return gradients_; }
-  /// The optimiser's state number `slot` (0: momentum or first moment; 1: second moment).
-  float *state(int slot) const { return parameters_ + (2 + slot) * description_.parameter_floats; }
+  /// The optimiser's state number `slot` (0: momentum or first moment; 1: second moment), as if it
+  /// were there for all parameters: of those in `updated()` it is.
+  float *state(int slot) const {
+    return parameters_ + 2 * description_.parameter_floats + slot * state_floats_ -
+           (description_.shards > 1 ? updated().begin : 0);
+  }
+  /// The floats from the parameters to the end of the optimiser's state of so many slots.
+  int64_t training_floats(int optimizer_slots) const {
+    return 2 * description_.parameter_floats + optimizer_slots * state_floats_;
+  }
 
   /// The bytes the arena takes, all regions together.
   int64_t arena_bytes() const { return arena_bytes_; }
@@ -104,6 +125,7 @@ private:
   DeviceDescription description_;
   int64_t rounded_rows_;
   int64_t arena_bytes_;
+  int64_t state_floats_;        // of one slot of the optimiser's state
   int64_t mapped_bytes_ = 0;    // whole pages; 0: the arena is another's
   float *parameters_ = nullptr; // where the arena begins
   float *gradients_ = nullptr;
@@ -121,10 +143,16 @@ int64_t arena_bytes(const DeviceDescription &description, int optimizer_slots,
 /// What `--devices` says of a program of `count` logical devices: of each the core whose worker
 /// carries it out; empty: all are the calling thread. Refuses, by name, what it may not be.
 std::vector<int> parse_devices(const std::string &devices, int count);
+/// The same; where `apart`, calling threads too become workers, on the cores there are in turn.
+std::vector<int> choose_cores(const std::string &devices, int count, bool apart);
 
-/// The logical devices of one program, mapped to physical ones by `--devices`.
+/// The logical devices of one program, or of one replica of it, mapped to physical ones by
+/// `--devices`.
 class Machine {
 public:
+  /// `cores`: as parse_devices gives them, of these devices.
+  Machine(std::vector<int> cores, int threads, const std::vector<DeviceDescription> &descriptions,
+          int optimizer_slots, int64_t largest_batch, bool apart = false);
   /// `devices`: "auto" or "cpu" (all logical devices are the calling thread), "cpu:K" or a list of
   /// them, one a device (a worker pinned to core K each). Other forms are refused by name.
   /// `threads`: those that share out the rows of a batch or, where they do not, the work of each

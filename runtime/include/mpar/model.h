@@ -9,7 +9,9 @@
 #include "mpar/random.h"
 #include "mpar/schedule.h"
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -112,6 +114,12 @@ struct ModelDescription {
   int64_t row_multiplications = 0;
   /// How a step goes where devices have workers.
   Schedule schedule;
+  /// Whole copies of the model, each on devices of its own, and whether they keep disjoint parts of
+  /// the optimiser's state.
+  int replicas = 1;
+  bool shard_optimizer = false;
+  /// Whether the loss of rows is the sum of their parts' losses, not the mean.
+  bool loss_is_sum = false;
   /// Whether the loss is scaled, because gradients pass through f16; steps may be skipped then.
   bool scales_loss = false;
   TrainingDefaults training;
@@ -134,6 +142,7 @@ struct Settings {
   std::optional<LearningRateSchedule> schedule; // none: what the program says
   double timeout = default_timeout;             // seconds a worker waits for another; see Workers
   bool check = false; // turns are held to what the schedule claims; see TurnChecker
+  int replica = 0;    // set by `add_replicas` alone
 };
 
 /// The base of every emitted model: owns devices, parameters and the optimiser's state. Not
@@ -167,6 +176,33 @@ public:
   Machine &machine() { return machine_; }
   const Machine &machine() const { return machine_; }
   int64_t largest_batch() const { return largest_batch_; }
+  /// The most rows that the memory of one replica has room for; all where there are no others.
+  int64_t largest_share() const { return largest_share_; }
+  /// Copies of the model that share out each batch: this one is number 0, unless it was made by
+  /// another, `lead`.
+  int replicas() const { return description_.replicas; }
+  Model &replica(int index) const { return index == 0 ? *lead_ : *lead_->others_[index - 1]; }
+  int replica_number() const { return number_; }
+  /// How a step of all replicas goes where devices have workers; and each of their devices, those
+  /// of one replica after those of the one before.
+  const Schedule &schedule_of_all() const {
+    return description_.replicas > 1 ? all_turns_ : description_.schedule;
+  }
+  int count_of_all() const { return machine_.count() * description_.replicas; }
+  const Device &device_of_all(int number) const {
+    return replica(number / machine_.count()).machine_.device(number % machine_.count());
+  }
+  /// Gives the others what they are to have in common with this one at the beginning of a step.
+  void begin_step_of_replicas();
+  /// Gives the others the parameters and buffers of this one.
+  void copy_parameters_to_replicas();
+  /// Where the optimiser's state is shared out, gradients are whole only where they are updated:
+  /// fetches the others.
+  void gather_gradients();
+  /// The optimiser's state number `slot` of a parameter, from the replicas that have it, or to
+  /// them.
+  void read_state(size_t parameter, int slot, float *values) const;
+  void write_state(size_t parameter, int slot, const float *values);
   /// The threads that work the devices; null where the calling thread does, pinned to its core
   /// where a program of one device was given one.
   Workers *workers() { return description_.schedule.turns.empty() ? nullptr : workers_.get(); }
@@ -199,8 +235,24 @@ protected:
   /// To be called first by each of the three functions: refuses a batch of fewer rows than `least`
   /// or too many.
   void check(const Batch &batch, int64_t least = 1) const;
+  /// Makes the other replicas, where this is number 0. To be called by the constructor of a model
+  /// that has some; `make` gets the settings of each.
+  void add_replicas(const Settings &settings,
+                    const std::function<std::unique_ptr<Model>(const Settings &)> &make);
+  template <typename Derived> void add_replicas(const Settings &settings) {
+    add_replicas(settings, [](const Settings &own) { return std::make_unique<Derived>(own); });
+  }
+  /// `evaluate` and `predict` of more rows than the memory of one replica has room for: each
+  /// replica takes its rows. The loss is that of the parts, added up in double and rounded once.
+  float evaluate_on_replicas(const Batch &batch, const void *&output);
+  const void *predict_on_replicas(const Batch &batch);
 
 private:
+  void start_workers(const Settings &settings);
+  /// Calls work(replica, part of the batch) for every replica with rows and puts the outputs that
+  /// it returns together.
+  template <typename Work> const void *divide_among_replicas(const Batch &batch, const Work &work);
+
   ModelDescription description_;
   OptimizerSettings optimizer_;
   LearningRateSchedule schedule_;
@@ -210,9 +262,15 @@ private:
   int64_t step_ = 0;
   LossScaling loss_scaling_;
   Generator generator_;
+  int number_; // of this replica
+  int64_t largest_share_;
   Machine machine_;
   std::unique_ptr<TurnChecker> checker_;
+  Schedule all_turns_; // of all replicas, where there are several
   std::unique_ptr<Workers> workers_;
+  Model *lead_ = this; // replica 0
+  std::vector<std::unique_ptr<Model>> others_;
+  std::vector<std::byte> output_; // put together from those of replicas
 };
 
 using ModelFactory = std::unique_ptr<Model> (*)(const Settings &);

@@ -16,5 +16,6 @@
 #include "mpar/part.h"
 #include "mpar/pool.h"
 #include "mpar/reduce.h"
+#include "mpar/replicas.h"
 #include "mpar/scalar.h"
 #include "mpar/shape.h"

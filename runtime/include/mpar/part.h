@@ -28,6 +28,7 @@ public:
 
   /// Threads that share out this batch's rows; 1: none do, and each kernel uses all.
   int sharing_threads() const { return sharing_threads_; }
+  Model &model() const { return *model_; }
   /// The most rows to work on at a time, where a thread is to take `part_rows`.
   int64_t most_rows(int64_t part_rows) const;
   /// Sees the devices as this thread of several that share out rows; -1: as a whole.
@@ -95,7 +96,7 @@ void for_each_part(Part &whole, int64_t part_rows, const Body &body) {
       const int64_t end = range.first + range.count;
       for (int64_t row = range.first; row < end; row += most) {
         part.rows = std::min(most, end - row);
-        part.first_row = row;
+        part.first_row = whole.first_row + row;
         body(part);
         part.store = Store::add;
       }

@@ -42,6 +42,14 @@ struct Turn {
   std::vector<Wait> waits;
 };
 
+/// What a stage that replicas carry out together waits for: on the device of that number in each of
+/// the other replicas so many turns to have finished.
+struct PeerWait {
+  int stage;
+  int device;
+  int64_t turns;
+};
+
 /// How a step goes where devices are worked by threads of their own: the compiler has proved that
 /// it can be carried out, and that nothing in it races.
 struct Schedule {
@@ -50,7 +58,12 @@ struct Schedule {
   std::vector<StageDescription> stages;
   std::vector<Turn> turns; // in one order of all devices
   std::vector<MemoryAccess> reads, writes;
+  std::vector<PeerWait> peer_waits = {};
 };
+
+/// The schedule of all replicas of a program of so many devices: every turn of one replica is
+/// followed by the same turn of the next. Stage s of replica r is number r · stages + s.
+Schedule replicate(const Schedule &schedule, int replicas, int devices);
 
 /// A turn as an emitted program lists it, with one of the things it waits for; a turn that waits
 /// for several is listed as often.

@@ -1,0 +1,183 @@
+// What replicas do together. All of them are in one address space, so that each reads what it needs
+// where it lies.
+#include "mpar/replicas.h"
+
+#include "multiversion.h"
+#include "parallel.h"
+
+#include <algorithm>
+#include <cstring>
+#include <type_traits>
+
+namespace mpar {
+namespace {
+
+constexpr int64_t block = 1024; // elements that stay in the first cache while they are added up
+constexpr int64_t grain = 1 << 14;
+
+template <typename T> MPAR_INLINE void add_elements(int64_t count, const T *more, T *sum) {
+  MPAR_INDEPENDENT
+  for (int64_t i = 0; i < count; ++i)
+    sum[i] += more[i];
+}
+
+MPAR_MULTIVERSION void add_floats(int64_t count, const float *more, float *sum) {
+  add_elements(count, more, sum);
+}
+
+MPAR_MULTIVERSION void add_integers(int64_t count, const int32_t *more, int32_t *sum) {
+  add_elements(count, more, sum);
+}
+
+Range intersect(Range a, Range b) {
+  const int64_t begin = std::max(a.begin, b.begin);
+  return {begin, std::max(begin, std::min(a.end, b.end))};
+}
+
+/// The devices of one number of all replicas.
+class Peers {
+public:
+  Peers(const BatchPart &part, const Device &device)
+      : model_(part.model()), device_(device.index()),
+        active_(static_cast<int>(std::min<int64_t>(part.batch_rows, model_.replicas()))) {}
+
+  int own() const { return model_.replica_number(); }
+  int count() const { return model_.replicas(); }
+  /// Those with rows in this batch: the first ones.
+  int active() const { return active_; }
+  Device &operator[](int replica) const {
+    return model_.replica(replica).machine().device(device_);
+  }
+
+private:
+  const Model &model_;
+  int device_;
+  int active_;
+};
+
+/// Sums [begin, end) of what `place` gives of each device, in place on the own one.
+template <typename T, typename Place>
+void sum_over_replicas(const Peers &peers, Range range, const Place &place) {
+  Device &own = peers[peers.own()];
+  if (range.begin >= range.end)
+    return;
+  parallel_parts(own, range.end - range.begin, grain, [&](int64_t first, int64_t last) {
+    T sum[block];
+    for (int64_t at = range.begin + first; at < range.begin + last; at += block) {
+      const int64_t count = std::min(block, range.begin + last - at);
+      std::memcpy(sum, place(peers[0]) + at, count * sizeof(T));
+      for (int replica = 1; replica < peers.active(); ++replica) {
+        if constexpr (std::is_same_v<T, float>)
+          add_floats(count, place(peers[replica]) + at, sum);
+        else
+          add_integers(count, place(peers[replica]) + at, sum);
+      }
+      std::memcpy(place(own) + at, sum, count * sizeof(T));
+    }
+  });
+}
+
+/// Copies [begin, end) from the device of another replica.
+template <typename T, typename Place>
+void fetch(const Peers &peers, int replica, Range range, const Place &place) {
+  if (range.begin < range.end)
+    std::memcpy(place(peers[peers.own()]) + range.begin, place(peers[replica]) + range.begin,
+                (range.end - range.begin) * sizeof(T));
+}
+
+/// Of a range of the trained parameters, or their gradients, what a replica answers for.
+Range trained_share(const Device &device, const Peers &peers, int replica, Range range) {
+  return intersect(range,
+                   share_of_floats(device.description().trained_floats, replica, peers.count()));
+}
+
+template <typename Place>
+void gather_trained(const BatchPart &part, Device &device, Range range, const Place &place) {
+  const Peers peers(part, device);
+  for (int replica = 0; replica < peers.count(); ++replica)
+    if (replica != peers.own())
+      fetch<float>(peers, replica, trained_share(device, peers, replica, range), place);
+}
+
+/// How far a value lies from where the region of constant size begins: as far on all replicas.
+template <typename T> auto at_place(const Device &device, const T *values) {
+  const int64_t offset = reinterpret_cast<const std::byte *>(values) - device.fixed<std::byte>(0);
+  return [offset](const Device &other) { return other.fixed<T>(offset); };
+}
+
+template <typename T>
+void reduce_scatter_fixed(const BatchPart &part, const Device &device, const T *values,
+                          int64_t count) {
+  const Peers peers(part, device);
+  sum_over_replicas<T>(peers, share_of_floats(count, peers.own(), peers.count()),
+                       at_place(device, values));
+}
+
+template <typename T>
+void all_gather_fixed(const BatchPart &part, const Device &device, const T *values, int64_t count) {
+  const Peers peers(part, device);
+  for (int replica = 0; replica < peers.count(); ++replica)
+    if (replica != peers.own())
+      fetch<T>(peers, replica, share_of_floats(count, replica, peers.count()),
+               at_place(device, values));
+}
+
+} // namespace
+
+void reduce_scatter_gradients(const BatchPart &part, Device &device, int64_t first, int64_t count) {
+  const Peers peers(part, device);
+  sum_over_replicas<float>(peers, trained_share(device, peers, peers.own(), {first, first + count}),
+                           [](const Device &each) { return each.gradients(); });
+}
+
+void all_gather_gradients(const BatchPart &part, Device &device, int64_t first, int64_t count) {
+  gather_trained(part, device, {first, first + count},
+                 [](const Device &each) { return each.gradients(); });
+}
+
+void all_gather_parameters(const BatchPart &part, Device &device, int64_t first, int64_t count) {
+  gather_trained(part, device, {first, first + count},
+                 [](const Device &each) { return each.parameters(); });
+}
+
+void reduce_scatter(const BatchPart &part, Device &device, float *values, int64_t count) {
+  reduce_scatter_fixed(part, device, values, count);
+}
+
+void reduce_scatter(const BatchPart &part, Device &device, int32_t *values, int64_t count) {
+  reduce_scatter_fixed(part, device, values, count);
+}
+
+void all_gather(const BatchPart &part, Device &device, float *values, int64_t count) {
+  all_gather_fixed(part, device, values, count);
+}
+
+void all_gather(const BatchPart &part, Device &device, int32_t *values, int64_t count) {
+  all_gather_fixed(part, device, values, count);
+}
+
+Schedule replicate(const Schedule &schedule, int replicas, int devices) {
+  Schedule all = schedule;
+  const int stages = static_cast<int>(schedule.stages.size());
+  all.stages.clear();
+  all.turns.clear();
+  for (int replica = 0; replica < replicas; ++replica)
+    for (StageDescription stage : schedule.stages) {
+      stage.device += replica * devices;
+      all.stages.push_back(stage);
+    }
+  for (const Turn &turn : schedule.turns)
+    for (int replica = 0; replica < replicas; ++replica) {
+      Turn own{replica * stages + turn.stage, turn.microbatch, {}};
+      for (const Turn::Wait &wait : turn.waits)
+        own.waits.push_back({replica * devices + wait.device, wait.turns});
+      for (const PeerWait &wait : schedule.peer_waits)
+        for (int other = 0; wait.stage == turn.stage && other < replicas; ++other)
+          if (other != replica)
+            own.waits.push_back({other * devices + wait.device, wait.turns});
+      all.turns.push_back(std::move(own));
+    }
+  return all;
+}
+
+} // namespace mpar

@@ -1,0 +1,128 @@
+// What a model that has replicas does for them outside of its step.
+#include "mpar/replicas.h"
+
+#include "mpar/safetensors.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace mpar {
+
+void Model::add_replicas(const Settings &settings,
+                         const std::function<std::unique_ptr<Model>(const Settings &)> &make) {
+  for (int number = 1; number_ == 0 && number < description_.replicas; ++number) {
+    Settings own = settings;
+    own.replica = number;
+    others_.push_back(make(own));
+    others_.back()->lead_ = this;
+  }
+}
+
+void Model::begin_step_of_replicas() {
+  for (const std::unique_ptr<Model> &other : others_) {
+    other->optimizer_ = optimizer_;
+    other->schedule_ = schedule_;
+    other->run_steps_ = run_steps_;
+    other->seed_ = seed_;
+    other->step_ = step_;
+    other->loss_scaling_ = loss_scaling_;
+  }
+}
+
+void Model::copy_parameters_to_replicas() {
+  for (const std::unique_ptr<Model> &other : others_)
+    for (int index = 0; index < machine_.count(); ++index)
+      std::copy_n(machine_.device(index).parameters(),
+                  machine_.device(index).description().parameter_floats,
+                  other->machine_.device(index).parameters());
+}
+
+void Model::gather_gradients() {
+  if (!description_.shard_optimizer)
+    return;
+  for (const std::unique_ptr<Model> &other : others_)
+    for (int index = 0; index < machine_.count(); ++index) {
+      const Device &theirs = other->machine_.device(index);
+      const Range range = theirs.updated();
+      std::copy(theirs.gradients() + range.begin, theirs.gradients() + range.end,
+                machine_.device(index).gradients() + range.begin);
+    }
+}
+
+namespace {
+
+/// The elements of a tensor of which a replica has the optimiser's state, counted from the tensor's
+/// first; `offset`: where the tensor lies.
+Range kept_part(const Device &device, int64_t offset, int64_t count) {
+  if (device.description().shards == 1)
+    return {0, count};
+  const Range kept = device.updated();
+  const int64_t begin = std::clamp<int64_t>(kept.begin - offset, 0, count);
+  return {begin, std::clamp<int64_t>(kept.end - offset, begin, count)};
+}
+
+} // namespace
+
+void Model::read_state(size_t parameter, int slot, float *values) const {
+  const ParameterDescription &tensor = description_.parameters[parameter];
+  for (int number = 0; number < replicas(); ++number) {
+    const Device &device = replica(number).machine_.device(tensor.device);
+    const Range part = kept_part(device, tensor.offset, element_count(tensor.shape));
+    const float *state = device.state(slot) + tensor.offset;
+    std::copy(state + part.begin, state + part.end, values + part.begin);
+  }
+}
+
+void Model::write_state(size_t parameter, int slot, const float *values) {
+  const ParameterDescription &tensor = description_.parameters[parameter];
+  for (int number = 0; number < replicas(); ++number) {
+    const Device &device = replica(number).machine_.device(tensor.device);
+    const Range part = kept_part(device, tensor.offset, element_count(tensor.shape));
+    std::copy(values + part.begin, values + part.end,
+              device.state(slot) + tensor.offset + part.begin);
+  }
+}
+
+template <typename Work>
+const void *Model::divide_among_replicas(const Batch &batch, const Work &work) {
+  auto row_bytes = [](const PortDescription &port) {
+    return element_count(port.shape) * element_bytes(port.type);
+  };
+  const int64_t output_bytes = row_bytes(description_.output);
+  output_.resize(batch.rows * output_bytes);
+  for (int number = 0; number < replicas(); ++number) {
+    const RowRange range = rows_of_replica(batch.rows, number, replicas());
+    if (range.count == 0)
+      continue;
+    auto at = [&](const void *values, const PortDescription &port) -> const void * {
+      return values ? static_cast<const std::byte *>(values) + range.first * row_bytes(port)
+                    : nullptr;
+    };
+    Batch part{range.count, {}, at(batch.target, description_.target)};
+    for (size_t i = 0; i < batch.inputs.size(); ++i)
+      part.inputs.push_back(at(batch.inputs[i], description_.inputs[i]));
+    const void *output = work(replica(number), part);
+    std::memcpy(output_.data() + range.first * output_bytes, output, range.count * output_bytes);
+  }
+  return output_.data();
+}
+
+float Model::evaluate_on_replicas(const Batch &batch, const void *&output) {
+  begin_step_of_replicas();
+  double sum = 0;
+  output = divide_among_replicas(batch, [&](Model &replica, const Batch &part) {
+    const void *output_of_part = nullptr;
+    const double loss = replica.evaluate(part, output_of_part);
+    sum += description_.loss_is_sum ? loss : loss * static_cast<double>(part.rows);
+    return output_of_part;
+  });
+  return static_cast<float>(description_.loss_is_sum ? sum : sum / static_cast<double>(batch.rows));
+}
+
+const void *Model::predict_on_replicas(const Batch &batch) {
+  begin_step_of_replicas();
+  return divide_among_replicas(
+      batch, [](Model &replica, const Batch &part) { return replica.predict(part); });
+}
+
+} // namespace mpar
