@@ -156,7 +156,8 @@ std::vector<Stage> readStages(ProgramOp program) {
   // Waits count on each stream of a device, and on the transfers of either side, to be carried out
   // in order. What is put off has a stream of its own.
   llvm::DenseMap<int64_t, int64_t> lastOn[2], lastMoving;
-  for (auto [index, stage] : llvm::enumerate(stages)) {
+  for (size_t index = 0; index < stages.size(); ++index) {
+    Stage &stage = stages[index];
     auto follow = [&](const llvm::DenseMap<int64_t, int64_t> &last, int64_t device) {
       if (auto known = last.find(device); known != last.end())
         insert(stage.waits, known->second);

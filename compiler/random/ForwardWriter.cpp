@@ -48,7 +48,7 @@ void ForwardWriter::addUse(const std::vector<std::string> &uses, const std::stri
   append({value, shape, 4, ""});
 }
 
-Statement ForwardWriter::bind(const Expression &expression, std::string name) {
+Statement ForwardWriter::bind(const Expression &expression, const std::string &name) {
   Statement statement(name + " = " + expression.text);
   if (!expression.simpler.empty())
     statement.simpler = name + " = " + expression.simpler;

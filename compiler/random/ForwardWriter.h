@@ -132,7 +132,7 @@ private:
   /// A layer of others, or one that shares its weight, from `in` to `out` features.
   std::string makeComposite(Member &member);
   std::string sequence(const Member &member, int64_t inner);
-  Statement bind(const Expression &expression, std::string name);
+  Statement bind(const Expression &expression, const std::string &name);
   const Variable &append(Expression expression, bool annotated = true);
   std::string fresh(const char *prefix) { return prefix + std::to_string(++names_); }
   Variable &pick();
