@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Random programs, compiled: as placed, with everything on device 0, and without `@recompute`, they train to the same bytes,
-on the calling thread and on workers; and so do two replicas, with the optimiser shared out and without.
+on the calling thread and on workers; and so do, of every fifth, two replicas, with the optimiser shared out and without.
 
   random_programs.py [--random build/bin/mp-random] [--seed N] [--count N]
 
@@ -18,10 +18,11 @@ import harness
 NO_REPLICAS = "cannot cut a batch into `replicas`"
 
 
-def spread(text):
-    """Devices with workers, in turn on the cores there are."""
+def spread(name, folder):
+    """Devices of a program with workers, in turn on the cores there are. How many there are, the program says itself."""
+    refusal = harness.run(["./" + name, "--devices", ",".join(["cpu:0"] * 99)], folder).stderr
     cores = sorted(os.sched_getaffinity(0))[:2]
-    count = 1 + max((int(number) for number in re.findall(r"@device\((\d+)\)", text)), default=0)
+    count = int(re.search(r"for a program of (\d+)", refusal).group(1))
     return ",".join(f"cpu:{cores[device % len(cores)]}" for device in range(count))
 
 
@@ -34,7 +35,7 @@ def compile_and_run(settings, folder, name):
     if built.returncode != 0:
         return f"mparc build gives {built.returncode}: {built.stderr.strip()}"
     results = []
-    for devices in ("cpu", spread(harness.read(os.path.join(folder, name + ".mp")).decode())):
+    for devices in ("cpu", spread(name, folder)):
         done = harness.run(["./" + name, "--save", name + ".safetensors", "--dump-losses", name + ".losses",
                             "--devices", devices], folder)
         if done.returncode != 0:
@@ -45,17 +46,14 @@ def compile_and_run(settings, folder, name):
     return results[0] if results[0] == results[1] else f"{name} differs on workers, {devices}"
 
 
-def run_replicas(settings, folder, cores):
+def run_replicas(settings, folder):
     """What two replicas of placed.mp give, by form; nothing where rows depend on one another."""
     results = {}
     for name, flags in (("replicas", []), ("shared", ["--shard-optimizer"])):
         built = harness.run([settings.mparc, "build", "placed.mp", "-o", name, "--replicas", "2", *flags], folder, timeout=600)
         if built.returncode != 0:
             return {} if NO_REPLICAS in built.stderr else {name: f"mparc build gives {built.returncode}: {built.stderr.strip()}"}
-        # How many devices there are, the program says itself.
-        refusal = harness.run(["./" + name, "--devices", ",".join(["cpu:0"] * 99)], folder).stderr
-        devices = int(re.search(r"for a program of (\d+)", refusal).group(1))
-        for form, mapping in (("alone", "cpu"), ("workers", ",".join(f"cpu:{cores[k % len(cores)]}" for k in range(devices)))):
+        for form, mapping in (("alone", "cpu"), ("workers", spread(name, folder))):
             done = harness.run(["./" + name, "--devices", mapping, "--save", name + ".safetensors", "--dump-losses",
                                 name + ".losses"], folder)
             results[f"{name} {form}"] = (f"{name} gives {done.returncode}: {done.stderr.strip()}" if done.returncode != 0 else
@@ -68,7 +66,6 @@ def run_replicas(settings, folder, cores):
 def test():
     settings = harness.arguments(__doc__, random=os.path.join(harness.ROOT, "build", "bin", "mp-random"), seed=0, count=5)
     failures = harness.Failures("random programs")
-    cores = sorted(os.sched_getaffinity(0))[:2]
     seeds = range(settings.seed, settings.seed + settings.count)
     harness.run([settings.random, "--seed", str(settings.seed), "--count", str(settings.count), "--write", settings.work],
                 settings.work, check=True)
@@ -76,7 +73,8 @@ def test():
     def forms(seed):
         folder = os.path.join(settings.work, str(seed))
         names = [name for name in ("placed", "one", "kept") if os.path.exists(os.path.join(folder, name + ".mp"))]
-        return {name: compile_and_run(settings, folder, name) for name in names}, run_replicas(settings, folder, cores)
+        replicas = run_replicas(settings, folder) if seed % 5 == 0 else {}
+        return {name: compile_and_run(settings, folder, name) for name in names}, replicas
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         for seed, (results, replicas) in zip(seeds, pool.map(forms, seeds)):
