@@ -81,8 +81,9 @@ TEST(Replicas, TheProgramOfAllIsProvedAndEveryWaitIsNeeded) {
       std::vector<PeerWait> fewer = waits, shorter = waits, longer = waits;
       fewer.erase(fewer.begin() + static_cast<std::ptrdiff_t>(index));
       EXPECT_NE(check(fewer), std::nullopt) << "without wait " << index;
-      if (--shorter[index].turns > 0)
+      if (--shorter[index].turns > 0) {
         EXPECT_NE(check(shorter), std::nullopt) << "with a turn less in wait " << index;
+      }
       longer[index].turns += 1000;
       EXPECT_NE(check(longer), std::nullopt) << "with turns there are none of in wait " << index;
     }
