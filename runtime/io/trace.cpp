@@ -119,6 +119,7 @@ TraceSummary Trace::summarize() const {
     return summary;
   }
   std::vector<int> cores;
+  cores.reserve(model_->count_of_all());
   for (int device = 0; device < model_->count_of_all(); ++device)
     cores.push_back(model_->device_of_all(device).physical());
   std::sort(cores.begin(), cores.end());
