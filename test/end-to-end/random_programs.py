@@ -15,7 +15,7 @@ import re
 
 import harness
 
-NO_REPLICAS = "cannot cut a batch into `replicas`"
+NO_PARTS = "cannot cut a batch into `"
 
 
 def spread(name, folder):
@@ -30,7 +30,7 @@ def compile_and_run(settings, folder, name):
     """What the program gives: its parameters, losses and text; or what went wrong."""
     build = [settings.mparc, "build", name + ".mp", "-o", name]
     built = harness.run(build, folder, timeout=600)
-    if "cannot cut a batch into `microbatches`" in built.stderr:
+    if NO_PARTS in built.stderr:
         built = harness.run(build + ["--microbatches", "1"], folder, timeout=600)
     if built.returncode != 0:
         return f"mparc build gives {built.returncode}: {built.stderr.strip()}"
@@ -52,7 +52,7 @@ def run_replicas(settings, folder):
     for name, flags in (("replicas", []), ("shared", ["--shard-optimizer"])):
         built = harness.run([settings.mparc, "build", "placed.mp", "-o", name, "--replicas", "2", *flags], folder, timeout=600)
         if built.returncode != 0:
-            return {} if NO_REPLICAS in built.stderr else {name: f"mparc build gives {built.returncode}: {built.stderr.strip()}"}
+            return {} if NO_PARTS in built.stderr else {name: f"mparc build gives {built.returncode}: {built.stderr.strip()}"}
         for form, mapping in (("alone", "cpu"), ("workers", spread(name, folder))):
             done = harness.run(["./" + name, "--devices", mapping, "--save", name + ".safetensors", "--dump-losses",
                                 name + ".losses"], folder)
