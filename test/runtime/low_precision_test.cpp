@@ -72,6 +72,8 @@ TEST(Float16, KnownValues) {
   EXPECT_EQ(static_cast<float>(from_bits<float16>(0x3c00)), 1.0f);
   EXPECT_EQ(static_cast<float>(from_bits<float16>(0x0001)), std::ldexp(1.0f, -24));
   EXPECT_EQ(static_cast<float>(from_bits<float16>(0x7bff)), 65504.0f);
+  EXPECT_EQ(float16(bfloat16(3.14159f)).bits, float16(3.140625f).bits);
+  EXPECT_EQ(bfloat16(float16(3.14159f)).bits, bfloat16(3.140625f).bits);
   EXPECT_EQ(float16(65519.0f).bits, 0x7bff);
   EXPECT_EQ(float16(65520.0f).bits, 0x7c00);
   EXPECT_EQ(float16(-1e30f).bits, 0xfc00);

@@ -21,6 +21,8 @@ MPAR_HOST_DEVICE inline float float_of(uint32_t bits) {
 }
 } // namespace detail
 
+struct float16;
+
 /// A float without its lower 16 bits: 8 bits of exponent, 7 of mantissa.
 struct bfloat16 {
   uint16_t bits;
@@ -32,6 +34,7 @@ struct bfloat16 {
     const uint32_t rounded = (whole + 0x7fffu + ((whole >> 16) & 1u)) >> 16;
     bits = static_cast<uint16_t>(x != x ? (whole >> 16) | 0x40u : rounded);
   }
+  MPAR_HOST_DEVICE explicit bfloat16(float16 x);
   MPAR_HOST_DEVICE explicit operator float() const {
     return detail::float_of(static_cast<uint32_t>(bits) << 16);
   }
@@ -44,6 +47,7 @@ struct float16 {
   float16() = default;
   /// Rounds to nearest, ties to even; what is too large becomes infinite, a NaN stays one.
   MPAR_HOST_DEVICE explicit float16(float x);
+  MPAR_HOST_DEVICE explicit float16(bfloat16 x) : float16(static_cast<float>(x)) {}
   MPAR_HOST_DEVICE explicit operator float() const;
 };
 
@@ -74,5 +78,7 @@ MPAR_HOST_DEVICE inline float16::operator float() const {
   const uint32_t result = magnitude < 0x400u ? small : magnitude < 0x7c00u ? normal : special;
   return detail::float_of(sign | result);
 }
+
+MPAR_HOST_DEVICE inline bfloat16::bfloat16(float16 x) : bfloat16(static_cast<float>(x)) {}
 
 } // namespace mpar
