@@ -148,6 +148,8 @@ static bool needsParentheses(Precedence inner, Precedence outer, unsigned index)
 }
 
 Expression BodyPrinter::apply(StringRef pattern, Operation *op) {
+  if (pattern == "$0") // the operand itself, which binds as before
+    return expressions.find(op->getOperand(0))->second;
   Precedence precedence = precedenceOf(pattern);
   std::string text;
   // scalar.h has all functions, and overloads of <cmath> must not take their place.

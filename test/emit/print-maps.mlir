@@ -15,6 +15,10 @@ mp.model @Net devices 1 attributes {mp.devices = [{fixed_bytes = 0 : i64, parame
   // CHECK: float operator()(float a, int64_t element) const
   // CHECK: return mpar::pow(a, 2.0f) * mpar::dropout_scale<float>(seed, step, key, element, 0.5f);
 
+  // Tests that what hands its operand on binds as the operand does.
+  // CHECK-LABEL: struct AddDetachMul {
+  // CHECK: return 0.25f * (a + 0.5f);
+
   // CHECK-LABEL: void Net::predict_on_0
   mp.program @predict ["x", "y"] {
   ^bb0(%x: tensor<?x4xf32, #mp.dims<batch, 4>>, %y: tensor<?x1xf32, #mp.dims<batch, 1>>):
@@ -30,7 +34,8 @@ mp.model @Net devices 1 attributes {mp.devices = [{fixed_bytes = 0 : i64, parame
     } loc("h")
     // Tests that a mask has a key of its own and counts elements of the whole batch.
     // CHECK: DropoutPowMul{seed(), uint64_t(step()), 0x{{[0-9a-f]+}}u},
-    // CHECK-NEXT: part.dropped, strided(h, {4, 1}), Index64
+    // CHECK-SAME: dropped,
+    // CHECK-NEXT: strided(h, {4, 1}), Index64
     %m = mp.map %h maps [array<i64: 0, 1>] {mp.device = 0 : i64, mp.buffer = #mp.buffer<rows, 16>} : (tensor<?x4xf32, #mp.dims<batch, 4>>) -> tensor<?x4xf32, #mp.dims<batch, 4>> {
     ^bb0(%a: f32):
       %k = mp.dropout_mask 5.0e-1 of "drop" call 0 : f32
@@ -39,6 +44,15 @@ mp.model @Net devices 1 attributes {mp.devices = [{fixed_bytes = 0 : i64, parame
       %s = mp.mul %p, %k : f32, f32 -> f32
       mp.yield %s : f32
     } loc("dropped")
-    mp.return %m : tensor<?x4xf32, #mp.dims<batch, 4>>
+    %f = mp.map %m maps [array<i64: 0, 1>] {mp.device = 0 : i64, mp.buffer = #mp.buffer<rows, 32>} : (tensor<?x4xf32, #mp.dims<batch, 4>>) -> tensor<?x4xf32, #mp.dims<batch, 4>> {
+    ^bb0(%a: f32):
+      %half = mp.constant 5.0e-1 : f64 : f32
+      %quarter = mp.constant 2.5e-1 : f64 : f32
+      %s = mp.add %a, %half : f32, f32 -> f32
+      %d = mp.detach %s : f32 -> f32
+      %p = mp.mul %quarter, %d : f32, f32 -> f32
+      mp.yield %p : f32
+    } loc("kept")
+    mp.return %f : tensor<?x4xf32, #mp.dims<batch, 4>>
   }
 }
