@@ -72,16 +72,33 @@ static void printStages(const ModelIndex &index, llvm::raw_ostream &out) {
   out << "};\n";
 }
 
+static void printRange(size_t stage, const MemoryRange &range, llvm::raw_ostream &out) {
+  out << "{" << stage << ", " << range.device << ", Region::" << stringifyRegionKind(range.region)
+      << ", " << range.begin << ", " << range.end;
+}
+
 static void printAccesses(StringRef list, ArrayRef<StageMemory> stages, bool writes,
                           llvm::raw_ostream &out) {
   out << "schedule." << list << " = {";
-  bool first = true;
+  llvm::ListSeparator separator;
   for (auto [number, stage] : llvm::enumerate(stages))
     for (const MemoryRange &range : writes ? stage.writes : stage.reads) {
-      out << (first ? "" : ", ") << "{" << number << ", " << range.device
-          << ", Region::" << stringifyRegionKind(range.region) << ", " << range.begin << ", "
-          << range.end << "}";
-      first = false;
+      out << separator;
+      printRange(number, range, out);
+      out << "}";
+    }
+  out << "};\n";
+}
+
+static void printCollectives(ArrayRef<StageMemory> stages, llvm::raw_ostream &out) {
+  out << "// The same of what replicas add up (false) or gather (true), a share each.\n"
+         "schedule.collectives = {";
+  llvm::ListSeparator separator;
+  for (auto [number, stage] : llvm::enumerate(stages))
+    for (const CollectiveRange &collective : stage.collectives) {
+      out << separator;
+      printRange(number, collective.range, out);
+      out << ", " << (collective.gathers ? "true" : "false") << "}";
     }
   out << "};\n";
 }
@@ -124,6 +141,7 @@ void printSchedule(const ModelIndex &index, llvm::raw_ostream &out) {
   auto peers = train->getAttrOfType<ArrayAttr>(kPeerWaits);
   if (!peers)
     return;
+  printCollectives(memory, out);
   out << "// What stages wait for in all other replicas: a device there, and so many of its "
          "turns.\nschedule.peer_waits = {";
   llvm::interleaveComma(peers.getAsRange<DenseI64ArrayAttr>(), out, [&](DenseI64ArrayAttr wait) {

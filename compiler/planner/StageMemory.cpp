@@ -16,10 +16,13 @@ static bool countsFloats(RegionKind region) {
   return region == RegionKind::parameters || region == RegionKind::gradients;
 }
 
-static MemoryRange rangeOf(int64_t device, BufferAttr place, Type type) {
-  int64_t each = getElementBytes(getElementTypeOrSelf(type));
+static MemoryRange rangeOf(int64_t device, BufferAttr place, Type element, int64_t count) {
   int64_t begin = place.getOffset() * (countsFloats(place.getRegion()) ? 4 : 1);
-  return {device, place.getRegion(), begin, begin + getElementCount(type).count * each};
+  return {device, place.getRegion(), begin, begin + count * getElementBytes(element)};
+}
+
+static MemoryRange rangeOf(int64_t device, BufferAttr place, Type type) {
+  return rangeOf(device, place, getElementTypeOrSelf(type), getElementCount(type).count);
 }
 
 /// Sorts ranges and joins those that touch.
@@ -93,8 +96,14 @@ StageMemory Collector::collect(ArrayRef<Operation *> stage) {
         memory.writes.push_back(rangeOf(getDevice(op).value_or(0), place, result.getType()));
     if (auto assign = dyn_cast<AssignOp>(op))
       memory.writes.push_back(rangeOfParameter(assign.getParameterAttr().getAttr()));
+    int64_t device = getDevice(op).value_or(0);
+    if (auto reduce = dyn_cast<ReduceScatterOp>(op))
+      memory.collectives.push_back(
+          {rangeOf(device, reduce.getPlace(), reduce.getElement(), reduce.getCount()), false});
+    if (auto gather = dyn_cast<AllGatherOp>(op))
+      memory.collectives.push_back(
+          {rangeOf(device, gather.getPlace(), gather.getElement(), gather.getCount()), true});
     if (isa<UpdateOp>(op)) {
-      int64_t device = getDevice(op).value_or(0);
       auto entry = cast<DictionaryAttr>(model->getAttrOfType<ArrayAttr>("mp.devices")[device]);
       int64_t bytes = 4 * entry.getAs<IntegerAttr>("trained_floats").getInt();
       memory.reads.push_back({device, RegionKind::gradients, 0, bytes});

@@ -15,9 +15,16 @@ struct MemoryRange {
   int64_t begin, end;
 };
 
+/// Of which every replica adds up a share over all of them, or fetches the others' shares.
+struct CollectiveRange {
+  MemoryRange range;
+  bool gathers;
+};
+
 struct StageMemory {
   std::vector<MemoryRange> reads;  // of what other stages have written
   std::vector<MemoryRange> writes; // its own values, those that no other stage reads included
+  std::vector<CollectiveRange> collectives;
 };
 
 /// The memory of each stage of a planned program that has been divided, ranges that touch one

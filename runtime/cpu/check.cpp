@@ -2,6 +2,7 @@
 #include "mpar/check.h"
 
 #include "mpar/errors.h"
+#include "mpar/replicas.h"
 
 #include <algorithm>
 #include <chrono>
@@ -17,14 +18,6 @@ using Region = MemoryAccess::Region;
 
 constexpr uint32_t poison = 0x7fa5a5a5; // a signalling NaN, as f32 and, in its upper half, as bf16
 constexpr int longest_delay = 200;      // microseconds
-
-/// Bytes of an arena that a turn touches.
-struct Touch {
-  size_t turn;
-  const std::byte *begin, *end;
-  bool writes;
-  int slot; // that its microbatch has; -1: it is no activation of one
-};
 
 using Intervals = std::vector<std::pair<int64_t, int64_t>>;
 
@@ -60,24 +53,38 @@ bool holds_poison(const std::byte *begin, const std::byte *end) {
 
 } // namespace
 
-TurnChecker::TurnChecker(Machine &machine, const Schedule &schedule)
-    : machine_(machine), schedule_(schedule),
-      finished_(new std::atomic<int64_t>[static_cast<size_t>(machine.count())]) {
-  for (int device = 0; device < machine.count(); ++device)
+struct TurnChecker::Touch {
+  size_t turn;
+  const std::byte *begin, *end;
+  bool writes;
+  int slot; // that its microbatch has; -1: it is no activation of one
+};
+
+TurnChecker::TurnChecker(std::vector<Machine *> machines, const Schedule &schedule)
+    : machines_(std::move(machines)), schedule_(schedule),
+      all_(replicate(schedule, replicas(), devices_each())),
+      finished_(new std::atomic<int64_t>[static_cast<size_t>(replicas() * devices_each())]) {
+  for (int device = 0; device < replicas() * devices_each(); ++device)
     delays_.emplace_back(static_cast<unsigned>(device) + 1);
   make_clocks();
   prove();
   find_dying();
 }
 
-int TurnChecker::device_of(size_t turn) const {
-  return schedule_.stages[schedule_.turns[turn].stage].device;
+int TurnChecker::device_of(size_t turn) const { return all_.stages[all_.turns[turn].stage].device; }
+
+int TurnChecker::replica_of(size_t turn) const {
+  return all_.turns[turn].stage / static_cast<int>(schedule_.stages.size());
+}
+
+int TurnChecker::stage_of(size_t turn) const {
+  return all_.turns[turn].stage % static_cast<int>(schedule_.stages.size());
 }
 
 void TurnChecker::make_clocks() {
-  const auto devices = static_cast<size_t>(machine_.count());
+  const auto devices = static_cast<size_t>(replicas() * devices_each());
   std::vector<std::vector<size_t>> turns(devices); // by device
-  for (size_t turn = 0; turn < schedule_.turns.size(); ++turn) {
+  for (size_t turn = 0; turn < all_.turns.size(); ++turn) {
     const int own = device_of(turn);
     std::vector<int64_t> clock(devices, 0);
     auto join = [&](size_t other) {
@@ -88,7 +95,7 @@ void TurnChecker::make_clocks() {
     };
     if (!turns[own].empty())
       join(turns[own].back());
-    for (const Turn::Wait &wait : schedule_.turns[turn].waits) {
+    for (const Turn::Wait &wait : all_.turns[turn].waits) {
       if (wait.turns < 1 || wait.turns > static_cast<int64_t>(turns[wait.device].size()))
         fail(describe(turn) + " waits for turn " + std::to_string(wait.turns) + " of device " +
              std::to_string(wait.device) + ", which does not come before it");
@@ -105,44 +112,91 @@ bool TurnChecker::ordered(size_t earlier, size_t later) const {
 }
 
 size_t TurnChecker::turn_of(int stage, int microbatch) const {
-  for (size_t turn = 0; turn < schedule_.turns.size(); ++turn)
-    if (schedule_.turns[turn].stage == stage && schedule_.turns[turn].microbatch == microbatch)
+  for (size_t turn = 0; turn < all_.turns.size(); ++turn)
+    if (all_.turns[turn].stage == stage && all_.turns[turn].microbatch == microbatch)
       return turn;
-  return schedule_.turns.size();
+  return all_.turns.size();
+}
+
+/// Where a region of a device begins, but those of activations.
+static std::byte *region_of(const Device &device, Region region) {
+  if (region == Region::parameters)
+    return reinterpret_cast<std::byte *>(device.parameters());
+  if (region == Region::gradients)
+    return reinterpret_cast<std::byte *>(device.gradients());
+  return device.fixed<std::byte>(0);
+}
+
+void TurnChecker::collect(size_t number, std::vector<std::vector<Touch>> &touches) const {
+  const Turn &turn = all_.turns[number];
+  const int stage = stage_of(number), replica = replica_of(number);
+  Machine &machine = *machines_[static_cast<size_t>(replica)];
+  const bool during = schedule_.stages[stage].when == When::during;
+  for (const auto *list : {&schedule_.reads, &schedule_.writes})
+    for (const MemoryAccess &access : *list) {
+      if (access.stage != stage)
+        continue;
+      std::vector<Touch> &all =
+          touches[static_cast<size_t>(replica * devices_each() + access.device)];
+      const Device &device = machine.device(access.device);
+      const bool writes = list == &schedule_.writes;
+      if (access.region != Region::rows) {
+        std::byte *base = region_of(device, access.region);
+        all.push_back({number, base + access.begin, base + access.end, writes, -1});
+      } else if (!during) {
+        all.push_back({number, device.rows<std::byte>(access.begin),
+                       device.rows<std::byte>(access.end), writes, -1});
+      } else {
+        for (int64_t part = 0; part < machine.parts_a_microbatch(); ++part) {
+          const Device &view = machine.slot(access.device, turn.microbatch, part);
+          all.push_back({number, view.rows<std::byte>(access.begin),
+                         view.rows<std::byte>(access.end), writes,
+                         static_cast<int>(turn.microbatch % device.description().slots)});
+        }
+      }
+    }
+}
+
+void TurnChecker::collect_shared(size_t number, std::vector<std::vector<Touch>> &touches) const {
+  constexpr int64_t each = sizeof(float);
+  const int own = replica_of(number);
+  for (const CollectiveAccess &access : schedule_.collectives) {
+    if (access.stage != stage_of(number))
+      continue;
+    auto add = [&](int replica, Range share, bool writes) {
+      const Device &device = machines_[static_cast<size_t>(replica)]->device(access.device);
+      std::byte *base = region_of(device, access.region);
+      const Range bytes{std::max(access.begin, share.begin * each),
+                        std::min(access.end, share.end * each)};
+      if (bytes.begin < bytes.end)
+        touches[static_cast<size_t>(replica * devices_each() + access.device)].push_back(
+            {number, base + bytes.begin, base + bytes.end, writes, -1});
+    };
+    auto share_of = [&](int replica) -> Range {
+      const DeviceDescription &device = machines_.front()->device(access.device).description();
+      if (access.region != Region::fixed)
+        return share_of_floats(device.trained_floats, replica, replicas());
+      const Range range = share_of_floats((access.end - access.begin) / each, replica, replicas());
+      return {access.begin / each + range.begin, access.begin / each + range.end};
+    };
+    for (int replica = 0; replica < replicas(); ++replica)
+      if (!access.gathers) {
+        add(replica, share_of(own), false);
+      } else if (replica != own) {
+        add(replica, share_of(replica), false);
+        add(own, share_of(replica), true);
+      }
+    if (!access.gathers)
+      add(own, share_of(own), true);
+  }
 }
 
 void TurnChecker::prove() {
-  std::vector<std::vector<Touch>> touches(static_cast<size_t>(machine_.count())); // by device
-  for (size_t number = 0; number < schedule_.turns.size(); ++number) {
-    const Turn &turn = schedule_.turns[number];
-    const bool during = schedule_.stages[turn.stage].when == When::during;
-    for (const auto *list : {&schedule_.reads, &schedule_.writes})
-      for (const MemoryAccess &access : *list) {
-        if (access.stage != turn.stage)
-          continue;
-        std::vector<Touch> &all = touches[static_cast<size_t>(access.device)];
-        const Device &device = machine_.device(access.device);
-        const bool writes = list == &schedule_.writes;
-        auto add = [&](const std::byte *base, int slot) {
-          all.push_back({number, base + access.begin, base + access.end, writes, slot});
-        };
-        if (access.region == Region::parameters)
-          add(reinterpret_cast<const std::byte *>(device.parameters()), -1);
-        else if (access.region == Region::gradients)
-          add(reinterpret_cast<const std::byte *>(device.gradients()), -1);
-        else if (access.region == Region::fixed)
-          add(device.fixed<std::byte>(0), -1);
-        else if (!during)
-          all.push_back({number, device.rows<std::byte>(access.begin),
-                         device.rows<std::byte>(access.end), writes, -1});
-        else
-          for (int64_t part = 0; part < machine_.parts_a_microbatch(); ++part) {
-            const Device &view = machine_.slot(access.device, turn.microbatch, part);
-            all.push_back({number, view.rows<std::byte>(access.begin),
-                           view.rows<std::byte>(access.end), writes,
-                           static_cast<int>(turn.microbatch % device.description().slots)});
-          }
-      }
+  std::vector<std::vector<Touch>> touches(
+      static_cast<size_t>(replicas() * devices_each())); // by device
+  for (size_t number = 0; number < all_.turns.size(); ++number) {
+    collect(number, touches);
+    collect_shared(number, touches);
   }
   for (size_t device = 0; device < touches.size(); ++device) {
     const std::string where = " on device " + std::to_string(device);
@@ -156,7 +210,7 @@ void TurnChecker::prove() {
                describe(one.turn) + (one.writes ? " writes" : " reads") + where +
                ", and nothing orders one after the other");
         if (one.slot >= 0 && one.slot == other.slot &&
-            schedule_.turns[one.turn].microbatch != schedule_.turns[other.turn].microbatch)
+            all_.turns[one.turn].microbatch != all_.turns[other.turn].microbatch)
           fail(describe(other.turn) + " takes over memory" + where + " that " + describe(one.turn) +
                " still has, and nothing orders one after the other");
       }
@@ -165,7 +219,7 @@ void TurnChecker::prove() {
 
 void TurnChecker::find_dying() {
   dying_.resize(schedule_.stages.size());
-  for (int device = 0; device < machine_.count(); ++device) {
+  for (int device = 0; device < devices_each(); ++device) {
     auto of = [&](const std::vector<MemoryAccess> &list, size_t stage) {
       Intervals found;
       for (const MemoryAccess &access : list)
@@ -203,23 +257,27 @@ void TurnChecker::find_dying() {
         }
 }
 
-int64_t TurnChecker::rows_of_part(int microbatch, int64_t part) const {
-  const int64_t rows = rows_of_microbatch(rows_, microbatch, schedule_.microbatches).count;
+int64_t TurnChecker::rows_of_part(size_t turn, int64_t part) const {
+  const int64_t own = rows_of_replica(rows_, replica_of(turn), replicas()).count;
+  const int64_t rows =
+      rows_of_microbatch(own, all_.turns[turn].microbatch, schedule_.microbatches).count;
   const int64_t most = schedule_.part_rows > 0 ? schedule_.part_rows : rows;
   return std::max<int64_t>(0, std::min(most, rows - part * most));
 }
 
 void TurnChecker::begin_step(int64_t rows) {
   rows_ = rows;
-  for (int device = 0; device < machine_.count(); ++device) {
+  for (int device = 0; device < replicas() * devices_each(); ++device) {
     finished_[static_cast<size_t>(device)] = 0;
-    const Device &whole = machine_.device(device);
+    const Device &whole =
+        machines_[static_cast<size_t>(device / devices_each())]->device(device % devices_each());
     fill(whole.rows<std::byte>(0), whole.rows<std::byte>(whole.description().row_bytes));
   }
 }
 
 void TurnChecker::begin(size_t number) {
-  const Turn &turn = schedule_.turns[number];
+  const int stage = stage_of(number), microbatch = all_.turns[number].microbatch;
+  Machine &machine = *machines_[static_cast<size_t>(replica_of(number))];
   const int own = device_of(number);
   std::mt19937 &random = delays_[static_cast<size_t>(own)];
   if (random() % 2 == 0)
@@ -230,29 +288,31 @@ void TurnChecker::begin(size_t number) {
       fail(describe(number) + " began when device " + std::to_string(device) + " had finished " +
            std::to_string(finished_[device]) + " turns, not the " +
            std::to_string(clocks_[number][device]) + " that its waits are for");
-  if (schedule_.stages[turn.stage].when != When::during)
+  if (schedule_.stages[stage].when != When::during)
     return;
   for (const MemoryAccess &access : schedule_.reads) {
-    if (access.stage != turn.stage || access.region != Region::rows)
+    if (access.stage != stage || access.region != Region::rows)
       continue;
-    for (int64_t part = 0; part < machine_.parts_a_microbatch(); ++part) {
-      const Device &view = machine_.slot(access.device, turn.microbatch, part);
+    for (int64_t part = 0; part < machine.parts_a_microbatch(); ++part) {
+      const Device &view = machine.slot(access.device, microbatch, part);
       // Values lie close to one another only where the part is as large as it can be.
       const int64_t room = view.rows<std::byte>(1) - view.rows<std::byte>(0);
-      if (rows_of_part(turn.microbatch, part) == room &&
+      if (rows_of_part(number, part) == room &&
           holds_poison(view.rows<std::byte>(access.begin), view.rows<std::byte>(access.end)))
-        fail(describe(number) + " reads memory on device " + std::to_string(access.device) +
+        fail(describe(number) + " reads memory on device " +
+             std::to_string(replica_of(number) * devices_each() + access.device) +
              " that nothing has written");
     }
   }
 }
 
 void TurnChecker::end(size_t number) {
-  const Turn &turn = schedule_.turns[number];
-  if (schedule_.stages[turn.stage].when == When::during)
-    for (const Dying &dying : dying_[static_cast<size_t>(turn.stage)])
-      for (int64_t part = 0; part < machine_.parts_a_microbatch(); ++part) {
-        const Device &view = machine_.slot(dying.device, turn.microbatch, part);
+  const int stage = stage_of(number), microbatch = all_.turns[number].microbatch;
+  Machine &machine = *machines_[static_cast<size_t>(replica_of(number))];
+  if (schedule_.stages[stage].when == When::during)
+    for (const Dying &dying : dying_[static_cast<size_t>(stage)])
+      for (int64_t part = 0; part < machine.parts_a_microbatch(); ++part) {
+        const Device &view = machine.slot(dying.device, microbatch, part);
         for (const auto &[begin, end] : dying.intervals)
           fill(view.rows<std::byte>(begin), view.rows<std::byte>(end));
       }

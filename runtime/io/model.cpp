@@ -94,21 +94,22 @@ void Model::start_workers(const Settings &settings) {
   if (number_ > 0)
     return; // replica 0 has those of all
   const bool check = settings.check && !description_.schedule.turns.empty();
-  if (check && description_.replicas > 1)
-    fail("--check: this version checks programs of one replica; this one has " +
-         std::to_string(description_.replicas));
   if (description_.replicas > 1)
     all_turns_ = replicate(description_.schedule, description_.replicas, machine_.count());
-  if (check)
-    checker_ = std::make_unique<TurnChecker>(machine_, description_.schedule);
   workers_ = std::make_unique<Workers>(
-      description_.replicas > 1
-          ? parse_devices(settings.devices, machine_.count() * description_.replicas)
-          : machine_.cores(),
+      choose_cores(settings.devices, machine_.count() * description_.replicas, check),
       schedule_of_all(), check);
-  if (check)
-    workers_->observe(*checker_);
+  if (check && description_.replicas == 1)
+    start_checking();
   workers_->set_timeout(settings.timeout);
+}
+
+void Model::start_checking() {
+  std::vector<Machine *> machines{&machine_};
+  for (const std::unique_ptr<Model> &other : others_)
+    machines.push_back(&other->machine_);
+  checker_ = std::make_unique<TurnChecker>(std::move(machines), description_.schedule);
+  workers_->observe(*checker_);
 }
 
 float *Model::parameter(size_t index) {

@@ -16,6 +16,9 @@ void Model::add_replicas(const Settings &settings,
     others_.push_back(make(own));
     others_.back()->lead_ = this;
   }
+  // Only now are there the arenas of all.
+  if (!others_.empty() && workers_ && settings.check && !description_.schedule.turns.empty())
+    start_checking();
 }
 
 void Model::begin_step_of_replicas() {

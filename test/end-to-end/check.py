@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""--check finds every wait that is missing: of the article's program, under each schedule, any one wait is taken out of the
-emitted table of turns, and the run says which two operations nothing orders. What is whole trains to the same bytes with
---check as without.
+"""--check finds every wait that is missing: of the article's program, under each schedule and of two replicas, any one wait is
+taken out of the emitted tables, and the run says which two operations nothing orders. What is whole trains to the same bytes
+with --check as without.
 
   check.py
 """
@@ -13,7 +13,8 @@ import subprocess
 import harness
 
 ARTICLE = os.path.join(harness.ROOT, "examples", "autoencoder", "autoencoder.mp")
-SCHEDULES = ("gpipe", "1f1b")
+LAYOUTS = {"gpipe": [], "1f1b": ["--schedule", "1f1b"], "replicas": ["--replicas", "2", "--schedule", "zero-bubble"],
+           "shared": ["--replicas", "2", "--shard-optimizer"]}
 TWO = r"[a-z]+_.*\(\w+\.mp:\d+\).* [a-z]+_.*\(\w+\.mp:\d+\).*, and nothing orders one after the other"
 
 # Takes out each wait of the emitted description in turn, and prints what the checker says; the whole one first.
@@ -24,12 +25,18 @@ EACH = """
 #include "mpar/errors.h"
 
 #include <cstdio>
+#include <memory>
 
 static void check(const mpar::ModelDescription &model, const mpar::Schedule &schedule) {
-  mpar::Machine machine("cpu", 1, model.devices, 2, model.training.batch, true);
-  machine.make_slots(schedule, model.training.batch);
+  std::vector<std::unique_ptr<mpar::Machine>> replicas;
+  std::vector<mpar::Machine *> machines;
+  for (int replica = 0; replica < model.replicas; ++replica) {
+    replicas.push_back(std::make_unique<mpar::Machine>("cpu", 1, model.devices, 2, model.training.batch, true));
+    replicas.back()->make_slots(schedule, model.training.batch);
+    machines.push_back(replicas.back().get());
+  }
   try {
-    mpar::TurnChecker checker(machine, schedule);
+    mpar::TurnChecker checker(machines, schedule);
     std::puts("nothing");
   } catch (const mpar::Error &error) {
     std::puts(error.what());
@@ -46,6 +53,11 @@ int main() {
       waits.erase(waits.begin() + static_cast<std::ptrdiff_t>(wait));
       check(model, schedule);
     }
+  for (size_t wait = 0; wait < model.schedule.peer_waits.size(); ++wait) {
+    mpar::Schedule schedule = model.schedule;
+    schedule.peer_waits.erase(schedule.peer_waits.begin() + static_cast<std::ptrdiff_t>(wait));
+    check(model, schedule);
+  }
 }
 """
 
@@ -66,9 +78,9 @@ def test():
         article = file.read()
     with open(os.path.join(settings.work, "article.mp"), "w") as file:
         file.write(article)
-    for schedule in SCHEDULES:
-        name = "article_" + schedule
-        flags = ["--microbatches", "4", "--schedule", schedule]
+    for layout, chosen in LAYOUTS.items():
+        name = "article_" + layout
+        flags = ["--microbatches", "4", *chosen]
 
         def emit(*more):
             subprocess.run([settings.mparc, "article.mp", *flags, *more], cwd=settings.work, check=True)
@@ -83,10 +95,13 @@ def test():
             emitted = file.read()
         table = re.search(r"TurnEntry turns\[\] = \{(.*?)\};", emitted, re.S).group(1)
         waits = re.findall(r"\{\d+, \d+, \d+, \d+\}", table)
-        failures.expect(lines[:1] == ["nothing"] and len(lines) == len(waits) + 1 > 20,
-                        f"{schedule}: {len(waits)} waits, {len(lines)} lines: {lines[:1]}")
+        peers = re.search(r"peer_waits = \{(.*?)\};", emitted, re.S)
+        peer_waits = re.findall(r"\{\d+, \d+, \d+\}", peers.group(1)) if peers else []
+        failures.expect(bool(peer_waits) == ("--replicas" in flags), f"{layout}: waits for other replicas: {peer_waits}")
+        failures.expect(lines[:1] == ["nothing"] and len(lines) == len(waits) + len(peer_waits) + 1 > 20,
+                        f"{layout}: {len(waits)} waits, {len(lines)} lines: {lines[:1]}")
         for number, line in enumerate(lines[1:]):
-            failures.expect(re.search(TWO, line), f"{schedule}, without wait {number}, {waits[number]}: {line}")
+            failures.expect(re.search(TWO, line), f"{layout}, without wait {number}, {(waits + peer_waits)[number]}: {line}")
 
         # By hand, in the text of the program itself.
         emit("-o", name + "_whole.cpp")
@@ -107,11 +122,11 @@ def test():
                                settings.work)
             runs[kind, bool(more)] = done, harness.read(saved) if os.path.exists(saved) else None
         failures.expect(runs["whole", False][0].returncode == 0 and runs["whole", True][0].returncode == 0,
-                        f"{schedule}: {runs['whole', True][0].stderr}")
-        failures.expect(runs["whole", False][1] == runs["whole", True][1] is not None, f"{schedule}: other bytes with --check")
+                        f"{layout}: {runs['whole', True][0].stderr}")
+        failures.expect(runs["whole", False][1] == runs["whole", True][1] is not None, f"{layout}: other bytes with --check")
         broken, left = runs["broken", True]
         failures.expect(broken.returncode == 1 and re.fullmatch("error: " + TWO + "\n", broken.stderr) and left is None,
-                        f"{schedule}, without {wait}: {broken.returncode} {broken.stderr}")
+                        f"{layout}, without {wait}: {broken.returncode} {broken.stderr}")
     return failures.finish()
 
 

@@ -59,7 +59,7 @@ protected:
     return "";
   }
   std::string error_of(const Schedule &schedule) {
-    return error_of([&] { TurnChecker checker(*machine_, schedule); });
+    return error_of([&] { TurnChecker checker({machine_.get()}, schedule); });
   }
   std::unique_ptr<Machine> machine_;
 };
@@ -107,7 +107,7 @@ TEST_F(Check, RefusesAWaitForWhatComesLater) {
 
 TEST_F(Check, RefusesATurnWhoseWaitsAreNotOver) {
   const Schedule schedule = make_schedule();
-  TurnChecker checker(*machine_, schedule);
+  TurnChecker checker({machine_.get()}, schedule);
   checker.begin_step(rows);
   EXPECT_EQ(error_of([&] { checker.begin(1); }),
             "transfer_0_to_1 of microbatch 0 (two.mp:3) began when device 0 had finished 0 turns, "
@@ -116,7 +116,7 @@ TEST_F(Check, RefusesATurnWhoseWaitsAreNotOver) {
 
 TEST_F(Check, RefusesToReadWhatNothingHasWritten) {
   const Schedule schedule = make_schedule();
-  TurnChecker checker(*machine_, schedule);
+  TurnChecker checker({machine_.get()}, schedule);
   checker.begin_step(rows);
   checker.begin(0); // and writes nothing
   checker.end(0);
@@ -130,7 +130,7 @@ TEST_F(Check, PoisonsWhatNothingReadsAnyMore) {
   // Else the transfer may still be reading it.
   schedule.turns[3].waits = {{1, 2}};
   schedule.turns[7].waits = {{1, 4}};
-  TurnChecker checker(*machine_, schedule);
+  TurnChecker checker({machine_.get()}, schedule);
   checker.begin_step(rows);
   float *const value = machine_->slot(0, 0, 0).rows<float>(0);
   float *const copy = machine_->slot(1, 0, 0).rows<float>(0);

@@ -24,9 +24,9 @@ namespace mpar {
 /// nothing reads any more with signalling NaN, and refuses a turn that would read such.
 class TurnChecker final : public TurnObserver {
 public:
-  /// Fails, naming both turns and their places in the source, where nothing orders two. Machine and
-  /// schedule must outlive the checker.
-  TurnChecker(Machine &machine, const Schedule &schedule);
+  /// `machines`: of each replica; `schedule`: of one of them. Fails, naming both turns and their
+  /// places in the source, where nothing orders two. What is given must outlive the checker.
+  TurnChecker(std::vector<Machine *> machines, const Schedule &schedule);
 
   void begin_step(int64_t rows) override;
   void begin(size_t turn) override;
@@ -40,25 +40,34 @@ private:
     std::vector<Interval> intervals;
   };
 
+  /// Bytes of an arena that a turn touches.
+  struct Touch;
+
   void make_clocks();
+  void collect(size_t turn, std::vector<std::vector<Touch>> &touches) const;
+  void collect_shared(size_t turn, std::vector<std::vector<Touch>> &touches) const;
   void prove();
   void find_dying();
   /// Whether a turn has surely finished when another one begins.
   bool ordered(size_t earlier, size_t later) const;
   int device_of(size_t turn) const;
+  /// Of a turn, the replica, and the stage in the schedule of one.
+  int replica_of(size_t turn) const;
+  int stage_of(size_t turn) const;
+  int replicas() const { return static_cast<int>(machines_.size()); }
+  int devices_each() const { return machines_.front()->count(); }
   /// The turn of a stage, for the same microbatch.
   size_t turn_of(int stage, int microbatch) const;
-  std::string describe(size_t turn) const {
-    return describe_turn(schedule_, schedule_.turns[turn]);
-  }
+  std::string describe(size_t turn) const { return describe_turn(all_, all_.turns[turn]); }
   /// Rows of a part of a microbatch in this step.
-  int64_t rows_of_part(int microbatch, int64_t part) const;
+  int64_t rows_of_part(size_t turn, int64_t part) const;
 
-  Machine &machine_;
-  const Schedule &schedule_;
+  std::vector<Machine *> machines_;
+  const Schedule &schedule_;                 // of one replica
+  Schedule all_;                             // of all
   std::vector<int64_t> numbers_;             // by turn: which of its device's it is
   std::vector<std::vector<int64_t>> clocks_; // by turn and device: turns surely finished before it
-  std::vector<std::vector<Dying>> dying_;    // by stage
+  std::vector<std::vector<Dying>> dying_;    // by stage of one replica
   std::vector<std::mt19937> delays_;         // by device
   std::unique_ptr<std::atomic<int64_t>[]> finished_; // by device, in this step
   int64_t rows_ = 0;

@@ -249,6 +249,8 @@ protected:
 
 private:
   void start_workers(const Settings &settings);
+  /// Holds the turns of all replicas to what the schedule claims.
+  void start_checking();
   /// Calls work(replica, part of the batch) for every replica with rows and puts the outputs that
   /// it returns together.
   template <typename Work> const void *divide_among_replicas(const Batch &batch, const Work &work);

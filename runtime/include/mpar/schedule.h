@@ -30,6 +30,16 @@ struct MemoryAccess {
   int64_t begin, end; // bytes into the region; of `rows`, a row
 };
 
+/// Bytes of which each replica adds up a share over all replicas, or fetches the others' shares; of
+/// parameters and gradients the shares are those of the device, of others of the bytes themselves.
+struct CollectiveAccess {
+  int stage;
+  int device;
+  MemoryAccess::Region region;
+  int64_t begin, end;
+  bool gathers;
+};
+
 /// A stage's work on one microbatch (0 for what is done once), and what it waits for: on each of
 /// some devices so many turns, of those in its own order, to have finished.
 struct Turn {
@@ -59,6 +69,7 @@ struct Schedule {
   std::vector<Turn> turns; // in one order of all devices
   std::vector<MemoryAccess> reads, writes;
   std::vector<PeerWait> peer_waits = {};
+  std::vector<CollectiveAccess> collectives = {};
 };
 
 /// The schedule of all replicas of a program of so many devices: every turn of one replica is
