@@ -29,6 +29,7 @@ import math
 import os
 import random
 import sys
+import tempfile
 from fractions import Fraction
 
 import numpy as np
@@ -149,10 +150,30 @@ def make_optimizer(program, model):
 
 
 def train(program):
-    """Trains as the article's loop does. Returns weights, batch losses, gradients of the first step that is taken,
-    epoch lines, buffers, skipped steps an epoch."""
+    """Trains, in as many processes as the program says. Returns what `train_alone` does."""
+    if program.processes == 1:
+        return train_alone(program)
+    with tempfile.TemporaryDirectory() as folder:
+        # Forked, so that products are in double there where they are here.
+        torch.multiprocessing.start_processes(train_beside, (program, folder), program.processes, start_method="fork")
+        return torch.load(os.path.join(folder, "result"))
+
+
+def train_beside(rank, program, folder):
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", f"file://{folder}/meeting", rank=rank, world_size=program.processes)
+    result = train_alone(program, rank)
+    if rank == 0:
+        torch.save(result, os.path.join(folder, "result"))
+    torch.distributed.barrier()
+
+
+def train_alone(program, rank=0):
+    """Trains as the article's loop does; one of several processes has its part of every batch. Returns weights, batch
+    losses, gradients of the first step that is taken, epoch lines, buffers, skipped steps an epoch."""
     torch.manual_seed(program.seed)
     model = program.model()
+    trained = nn.parallel.DistributedDataParallel(model) if program.processes > 1 else model
     # A tied one under each of its names.
     weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
     rows = read_rows(program, program.data)
@@ -182,10 +203,15 @@ def train(program):
             # Each microbatch's own graph goes back before the next goes forward; of the losses, which are means, each
             # counts as much as it has rows.
             parts = min(program.microbatches, len(x))
-            for part, target in zip(x.tensor_split(parts), y.tensor_split(parts)):
-                share = criterion(model(part), target) * (len(part) / len(x))
+            assert len(x) % program.processes == 0  # the mean of their means is that of the batch only then
+            own, own_target = x.chunk(program.processes)[rank], y.chunk(program.processes)[rank]
+            for part, target in zip(own.tensor_split(parts), own_target.tensor_split(parts)):
+                share = criterion(trained(part), target) * (len(part) / len(own))
                 (share * scale.scale).backward()
                 loss = loss + share.detach()
+            if program.processes > 1:
+                torch.distributed.all_reduce(loss)
+                loss /= program.processes
             taken = scale.unscale(model)
             skipped[-1] += not taken
             if gradients is None and taken:

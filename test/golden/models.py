@@ -42,6 +42,7 @@ class Program:
     no_weight_decay: tuple = ()  # patterns of the parameters' names
     scales_loss: bool = False  # as torch.cuda.amp.GradScaler does
     microbatches: int = 1  # whose gradients are accumulated, with the whole batch's divisor
+    processes: int = 1  # of DistributedDataParallel over Gloo, which share each batch out evenly
 
 
 class Model(nn.Module):
@@ -721,6 +722,25 @@ def embedding():
                    epochs=8, batch=16, seed=11, integers=True)
 
 
+def data_parallel_two():
+    def model():
+        return Model(lambda m, x: m.output(F.relu(m.hidden2(F.relu(m.hidden1(x))))), hidden1=nn.Linear(2, 48),
+                     hidden2=nn.Linear(48, 48), output=nn.Linear(48, 3))
+
+    return Program(model, 2, "data/rings.csv", test=0.2, loss="cross_entropy", optimizer=adam(2e-3), epochs=6, batch=48,
+                   seed=21, processes=2)
+
+
+def data_parallel_four():
+    def model():
+        return Model(lambda m, x: m.last(m.norm(F.gelu(m.mix(m.words(x).flatten(1))))), words=nn.Embedding(20, 8),
+                     mix=nn.Linear(32, 24), norm=nn.LayerNorm(24), last=nn.Linear(24, 3))
+
+    return Program(model, 4, "data/words.csv", test=0.2, loss="cross_entropy",
+                   optimizer=sgd(0.2, momentum=0.9, weight_decay=1e-3), epochs=6, batch=40, seed=22, integers=True,
+                   processes=4)
+
+
 def padding():
     def model():
         return Model(lambda m, x: m.last(m.norm(m.words(x)).flatten(1)), words=nn.Embedding(20, 8, padding_idx=13),
@@ -891,10 +911,10 @@ PROGRAMS = {function.__name__: function for function in (
     integers, activation_layers, element_wise, low_precision, half_precision, initialisers, embedding, padding, characters,
     attention, attention_layers, transformer, llama, cnn, convolutions, rectangles, averaged_squares, summed_squares, scheduled,
     clipped, accumulated, stepped, gpt,
-    tied, tied_embedding, containers, own_loss, replicas)}
+    tied, tied_embedding, containers, own_loss, replicas, data_parallel_two, data_parallel_four)}
 
 # Parameters that are not drawn bit for bit: normal() is PyTorch's to 1e-6.
 DRAWN_NORMAL = {"initialisers": {"second.weight", "second.bias"}, "embedding": {"words.weight"},
-                "padding": {"words.weight"},
+                "padding": {"words.weight"}, "data_parallel_four": {"words.weight"},
                 "tied_embedding": {"words.weight", "head.weight"},
                 "characters": {"letters.weight"}, "gpt": {"wte.weight", "wpe.weight", "lm_head.weight"}}
