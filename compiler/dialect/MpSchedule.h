@@ -7,5 +7,7 @@ namespace mparc::mp {
 
 /// On an operation of the backward pass: no transfer waits for it, as for the gradient of a weight.
 inline constexpr llvm::StringLiteral kWeights = "mp.weights";
+/// On mp.training: the bytes of gradients that replicas add up at once.
+inline constexpr llvm::StringLiteral kBucketBytes = "mp.bucket_bytes";
 
 } // namespace mparc::mp

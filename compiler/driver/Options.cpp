@@ -83,6 +83,7 @@ void Reader::addModelOptions(CLI::App &verb) {
   addEntry(verb, "--clip-norm", "clip_norm", "The largest norm of all gradients together");
   addEntry(verb, "--no-weight-decay", "no_weight_decay", "For instance '[\"*.bias\"]'");
   addEntry(verb, "--replicas", "replicas", "Copies of the model");
+  addEntry(verb, "--bucket-bytes", "bucket_bytes", "Gradients that replicas add up at once");
   addEntry(verb, "--microbatches", "microbatches", "Parts of a batch");
   addEntry(verb, "--schedule", "schedule", "gpipe, 1f1b, interleaved, zero-bubble", true);
   verb.add_flag("--shard-optimizer", shardOptimizer, "Replicas keep parts of the optimiser's state")

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialect/MpSchedule.h"
 #include "frontend/Frontend.h"
 #include "frontend/ModelBuilder.h"
 #include "frontend/ResolveNames.h"
@@ -113,12 +114,14 @@ void ModelBuilder::addTraining() {
   if (training->clipNorm)
     settings.push_back(
         builder.getNamedAttr("clip_norm", builder.getF64FloatAttr(*training->clipNorm)));
-  builder.create<mp::TrainingOp>(
+  auto op = builder.create<mp::TrainingOp>(
       location(training->range), training->optimizer, builder.getDictionaryAttr(settings),
       training->lossName, training->epochs, training->batch, training->shuffle, training->seed,
       classes, dataAttribute(training->data), dataAttribute(training->testData),
       scheduleAttribute(training->schedule), training->microbatches, training->pipeline,
       training->replicas, training->shardsOptimizer && training->replicas > 1);
+  if (training->replicas > 1)
+    op->setAttr(mp::kBucketBytes, builder.getI64IntegerAttr(training->bucketBytes));
 }
 
 /// A layer that is made but never called: trained parameters would hang in the air.

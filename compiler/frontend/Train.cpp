@@ -7,9 +7,10 @@
 namespace mparc {
 
 static const llvm::StringRef entryNames[] = {
-    "data",      "test_data",       "loss",         "optimizer", "lr_schedule",
-    "clip_norm", "no_weight_decay", "epochs",       "batch",     "seed",
-    "shuffle",   "replicas",        "microbatches", "schedule",  "shard_optimizer"};
+    "data",        "test_data",       "loss",         "optimizer", "lr_schedule",
+    "clip_norm",   "no_weight_decay", "epochs",       "batch",     "seed",
+    "shuffle",     "replicas",        "microbatches", "schedule",  "shard_optimizer",
+    "bucket_bytes"};
 
 static const llvm::StringRef kPipelineSchedules[] = {"gpipe", "1f1b", "interleaved", "zero-bubble"};
 
@@ -104,6 +105,8 @@ void TrainReader::read(llvm::StringRef name, const ast::Expr &value) {
     }
   } else if (name == "shard_optimizer") {
     settings.shardsOptimizer = truth("`shard_optimizer`", value).value_or(false);
+  } else if (name == "bucket_bytes") {
+    settings.bucketBytes = atLeastOne(name, value).value_or(settings.bucketBytes);
   }
 }
 

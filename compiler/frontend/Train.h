@@ -64,6 +64,8 @@ struct TrainSettings {
   /// its share of the parameters alone.
   int64_t replicas = 1;
   bool shardsOptimizer = false;
+  /// Gradients that they add up at once, as soon as they are complete; PyTorch's default.
+  int64_t bucketBytes = 25 << 20;
 };
 
 /// Evaluates the entries of a train block, with those that options replace. Errors are reported;

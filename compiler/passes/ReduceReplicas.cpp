@@ -10,13 +10,18 @@
 //          mp.update "adam" {mp.when = "after"}
 //
 // needs    the phase calls, of a program that mp-cut-rows has cut.
-// gives    the operations above, first for devices whose sums are complete first; `replicas` and,
-// where the optimiser is shared out, `shards` in `mp.devices`.
-// does not change a program of one replica.
+// gives    the operations above, first for devices whose sums are complete first; where the
+// gradients of a device are more than one bucket (`mp.bucket_bytes` of mp.training), one for each
+// bucket, that waits for what completes it and so can come while the rest is computed; `replicas`
+// and, where the optimiser is shared out, `shards` in `mp.devices`. does not change a program of
+// one replica.
 #include "passes/Passes.h"
+#include "planner/Stages.h"
 #include "planner/Streams.h"
 
 #include "llvm/ADT/MapVector.h"
+
+#include <limits>
 
 namespace mparc::mp {
 #define GEN_PASS_DEF_REDUCEREPLICAS
@@ -39,27 +44,41 @@ struct Range {
   Type element;
 };
 
-/// The ranges of a device, and what may have to be gathered of them.
+/// Gradients that are added up at once, side by side or not.
+struct Bucket {
+  SmallVector<Range> ranges;
+  Operation *last; // with which they are complete
+};
+
+/// What a device sums: gradients in the order in which they are complete, other sums with the last
+/// of them.
 struct Sums {
-  SmallVector<Range> gradients, fixed;
+  SmallVector<Bucket> buckets;
+  SmallVector<Range> fixed;
+  Operation *last;
 };
 
 class Reducer {
 public:
-  Reducer(ModelOp model, ProgramOp train, bool sharded)
-      : model(model), train(train), sharded(sharded), builder(model.getContext()) {}
+  /// A bucket has at least `bucketBytes`, but the last of a device.
+  Reducer(ModelOp model, ProgramOp train, bool sharded, int64_t bucketBytes)
+      : model(model), train(train), sharded(sharded), bucketBytes(bucketBytes),
+        builder(model.getContext()) {}
   void run();
 
 private:
   void collect();
+  void addGradient(Sums &own, const Range &range, Operation *op);
   void join(SmallVector<Range> &ranges);
   bool readsGradients();
-  template <typename Op> void add(int64_t device, const Range &range);
+  template <typename Op> Op add(int64_t device, const Range &range);
+  void reduce(int64_t device, ArrayRef<Range> ranges, Operation *last);
   void number(const DenseMap<int64_t, Operation *> &byOrder);
 
   ModelOp model;
   ProgramOp train;
   bool sharded;
+  int64_t bucketBytes;
   OpBuilder builder;
   llvm::MapVector<int64_t, Sums> sums; // by device, those complete first in front
 };
@@ -87,12 +106,29 @@ void Reducer::collect() {
                   getElementTypeOrSelf(result.getType())};
       if (place.getRegion() == RegionKind::gradients) {
         range.count = (range.count + kParameterFloats - 1) / kParameterFloats * kParameterFloats;
-        own.gradients.push_back(range);
+        addGradient(own, range, &op);
       } else {
         own.fixed.push_back(range);
       }
+      own.last = &op;
       sums[device] = std::move(own);
     }
+}
+
+void Reducer::addGradient(Sums &own, const Range &range, Operation *op) {
+  auto bytes = [](const Bucket &bucket) {
+    int64_t sum = 0;
+    for (const Range &each : bucket.ranges)
+      sum += each.count * int64_t(sizeof(float));
+    return sum;
+  };
+  if (own.buckets.empty() || bytes(own.buckets.back()) >= bucketBytes) {
+    if (!own.buckets.empty())
+      own.buckets.back().last->setAttr(kEndsBucket, builder.getUnitAttr());
+    own.buckets.emplace_back();
+  }
+  own.buckets.back().ranges.push_back(range);
+  own.buckets.back().last = op;
 }
 
 /// Makes one range of those that lie side by side.
@@ -121,11 +157,18 @@ bool Reducer::readsGradients() {
   });
 }
 
-template <typename Op> void Reducer::add(int64_t device, const Range &range) {
+template <typename Op> Op Reducer::add(int64_t device, const Range &range) {
   auto op = builder.create<Op>(train.getLoc(), range.place, range.count, range.element);
   setDevice(op, device);
   op->setAttr(kWhen, builder.getStringAttr("after"));
   op->setAttr(kStream, builder.getStringAttr(getStreamName(op)));
+  return op;
+}
+
+void Reducer::reduce(int64_t device, ArrayRef<Range> ranges, Operation *last) {
+  for (const Range &range : ranges)
+    add<ReduceScatterOp>(device, range)
+        ->setAttr(kWaits, builder.getDenseI64ArrayAttr({getOrder(last)}));
 }
 
 /// Numbers the instructions anew; waits go on meaning the operations that they meant.
@@ -157,15 +200,22 @@ void Reducer::run() {
   bool gathersGradients = !sharded || readsGradients();
   builder.setInsertionPoint(first);
   for (auto &[device, own] : sums) {
-    join(own.gradients);
-    for (const Range &range : own.gradients)
-      add<ReduceScatterOp>(device, range);
-    for (const Range &range : own.fixed)
-      add<ReduceScatterOp>(device, range);
+    for (Bucket &bucket : own.buckets) {
+      join(bucket.ranges);
+      // The last one takes the other sums with it.
+      if (&bucket == &own.buckets.back())
+        bucket.last = own.last;
+      reduce(device, bucket.ranges, bucket.last);
+    }
+    reduce(device, own.fixed, own.last);
   }
   for (auto &[device, own] : sums) {
+    SmallVector<Range> gradients;
+    for (const Bucket &bucket : own.buckets)
+      llvm::append_range(gradients, bucket.ranges);
+    join(gradients);
     if (gathersGradients)
-      for (const Range &range : own.gradients)
+      for (const Range &range : gradients)
         add<AllGatherOp>(device, range);
     for (const Range &range : own.fixed)
       add<AllGatherOp>(device, range);
@@ -187,15 +237,18 @@ void ReduceReplicas::runOnOperation() {
   ModelOp model = getOperation();
   int64_t replicas = 1;
   bool sharded = false;
+  int64_t bucketBytes = std::numeric_limits<int64_t>::max();
   for (TrainingOp training : model.getBody().getOps<TrainingOp>()) {
     replicas = training.getReplicas();
     sharded = training.getSharded();
+    if (auto bytes = training->getAttrOfType<IntegerAttr>(kBucketBytes))
+      bucketBytes = bytes.getInt();
   }
   if (replicas == 1)
     return;
   for (ProgramOp program : model.getBody().getOps<ProgramOp>())
     if (program.getSymName() == "train")
-      Reducer(model, program, sharded).run();
+      Reducer(model, program, sharded, bucketBytes).run();
   Builder builder(&getContext());
   SmallVector<Attribute> devices;
   for (Attribute device : model->getAttrOfType<ArrayAttr>("mp.devices")) {

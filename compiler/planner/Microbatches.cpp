@@ -101,12 +101,12 @@ std::vector<Turn> ListScheduler::run() {
   // What comes before the microbatches, and after them, in the order of the program.
   auto takeAll = [&](When when) {
     for (auto [index, stage] : llvm::enumerate(stages))
-      if (stage.when == when)
+      if (stage.when == when && !stage.reduces)
         take({static_cast<int64_t>(index), 0}, free[stage.device]);
   };
   takeAll(When::before);
   for (auto [index, stage] : llvm::enumerate(stages))
-    if (stage.when == When::during)
+    if (stage.when == When::during || stage.reduces)
       left.push_back(static_cast<int64_t>(index));
   while (!left.empty()) {
     // Where a schedule made for other pipelines would hold itself up, what must come first decides.
@@ -116,7 +116,7 @@ std::vector<Turn> ListScheduler::run() {
     assert(chosen && "stages that wait for one another");
     auto [turn, begin] = *chosen;
     take(turn, begin);
-    if (next[turn.stage] == microbatches)
+    if (next[turn.stage] == timesOf(stages[turn.stage]))
       llvm::erase(left, turn.stage);
   }
   takeAll(When::after);

@@ -30,6 +30,9 @@ struct Stage {
   bool sums = false;
   /// Of the backward pass: no transfer waits for it, so that it can be put off.
   bool weights = false;
+  /// Adds up over replicas, after the microbatches: once what it waits for has finished, whatever
+  /// else is left to do for them.
+  bool reduces = false;
 
   bool isTransfer() const { return from >= 0; }
 };

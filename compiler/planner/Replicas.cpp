@@ -11,26 +11,57 @@ using namespace mlir;
 
 namespace mparc::mp {
 
+/// Whether an operation sums rows into what a reduction adds up.
+static bool feeds(Operation *op, ReduceScatterOp reduction) {
+  if (getDevice(op) != getDevice(reduction))
+    return false;
+  BufferAttr all = reduction.getPlace();
+  bool countsFloats = all.getRegion() == RegionKind::gradients;
+  int64_t unit = countsFloats ? 1 : getElementBytes(reduction.getElement());
+  int64_t begin = all.getOffset(), end = begin + reduction.getCount() * unit;
+  return llvm::any_of(op->getResults(), [&](Value result) {
+    BufferAttr place = isSumOverParts(result) ? getPlace(result) : BufferAttr();
+    return place && place.getRegion() == all.getRegion() && place.getOffset() >= begin &&
+           place.getOffset() < end;
+  });
+}
+
 PeerStages findPeerStages(ProgramOp train) {
   PeerStages peers;
-  // By device: all stages so far, and the last of a kind.
-  DenseMap<int64_t, SmallVector<int64_t>> before;
-  DenseMap<int64_t, int64_t> reduced, updated, gathered;
+  // By device: stages that reduce, and the last of another kind.
+  DenseMap<int64_t, SmallVector<int64_t>> reduced;
+  DenseMap<int64_t, int64_t> updated, gathered;
+  // What is summed is proved to be complete by where it lies, whatever a reduction says it waits
+  // for.
+  auto addSums = [&](ReduceScatterOp reduction, SmallVector<int64_t> &needed) {
+    for (Operation &op : train.getBlock())
+      if (auto stage = op.getAttrOfType<IntegerAttr>(kStage);
+          stage && feeds(&op, reduction) && !llvm::is_contained(needed, stage.getInt()))
+        needed.push_back(stage.getInt());
+  };
   for (Operation &op : train.getBlock()) {
     auto number = op.getAttrOfType<IntegerAttr>(kStage);
-    if (!number || (!peers.empty() && number.getInt() + 1 <= static_cast<int64_t>(peers.size())))
+    if (!number)
       continue;
     int64_t stage = number.getInt(), device = getDevice(&op).value_or(0);
-    peers.resize(stage + 1);
+    bool isFirst = stage >= static_cast<int64_t>(peers.size());
+    if (isFirst)
+      peers.resize(stage + 1);
     auto need = [&](const DenseMap<int64_t, int64_t> &last) {
       if (auto known = last.find(device); known != last.end())
         peers[stage].push_back(known->second);
     };
-    if (isa<ReduceScatterOp>(op)) {
-      peers[stage] = before[device];
-      reduced[device] = stage;
+    if (auto reduction = dyn_cast<ReduceScatterOp>(op)) {
+      addSums(reduction, peers[stage]);
+      if (isFirst)
+        reduced[device].push_back(stage);
+    } else if (!isFirst) {
+      continue;
     } else if (auto gather = dyn_cast<AllGatherOp>(op)) {
-      need(gather.getPlace().getRegion() == RegionKind::parameters ? updated : reduced);
+      if (gather.getPlace().getRegion() == RegionKind::parameters)
+        need(updated);
+      else
+        peers[stage] = reduced[device];
       gathered[device] = stage;
     } else if (isa<UpdateOp>(op)) {
       // Gradients it only reads; and of its parameters no other replica fetches any before.
@@ -39,7 +70,6 @@ PeerStages findPeerStages(ProgramOp train) {
       need(gathered);
       gathered.erase(device);
     }
-    before[device].push_back(stage);
   }
   return peers;
 }

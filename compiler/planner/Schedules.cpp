@@ -71,6 +71,9 @@ const ScheduleRule::Group *ScheduleRule::find(bool backward, int64_t device, int
 }
 
 int64_t ScheduleRule::getUrgency(int64_t stage) const {
+  // What replicas add up is on its way while the rest is computed.
+  if (stages[stage].reduces)
+    return -1;
   // What is put off goes last where it is what fills gaps; else as the rest of its direction.
   if (kind == ScheduleKind::zero_bubble && stages[stage].weights)
     return 2;

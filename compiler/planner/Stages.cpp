@@ -18,6 +18,12 @@ constexpr unsigned kLongestStage = 48;
 /// What ends a step stands by itself: it is not work on rows.
 enum class Kind { compute, transfer, clip, update, assign, reduceScatter, allGather };
 
+/// The one operation that a reduction comes after, where a stage of its own begins.
+static int64_t bucketOf(Operation *op) {
+  ArrayRef<int64_t> waits = getWaits(op);
+  return isa<ReduceScatterOp>(op) && !waits.empty() ? waits.front() : -1;
+}
+
 static Kind kindOf(Operation *op) {
   return isa<TransferOp>(op)                              ? Kind::transfer
          : isa<SquaredNormOp, ClipScaleOp, UnscaleOp>(op) ? Kind::clip
@@ -29,7 +35,7 @@ static Kind kindOf(Operation *op) {
 }
 
 void divideIntoStages(ProgramOp program) {
-  using Key = std::tuple<Kind, int64_t, int64_t, Attribute, bool, bool>;
+  using Key = std::tuple<Kind, int64_t, int64_t, Attribute, bool, bool, int64_t>;
   std::optional<Key> current;
   int64_t number = -1;
   unsigned length = 0;
@@ -43,7 +49,8 @@ void divideIntoStages(ProgramOp program) {
             transfer ? static_cast<int64_t>(transfer.getFrom()) : -1,
             op->getAttr(kWhen),
             isBackward,
-            isPutOff(op)};
+            isPutOff(op),
+            bucketOf(op)};
     if (key != current || length == kLongestStage) {
       ++number;
       length = 0;
@@ -51,6 +58,8 @@ void divideIntoStages(ProgramOp program) {
     }
     ++length;
     op->setAttr(kStage, builder.getI64IntegerAttr(number));
+    if (op->hasAttr(kEndsBucket))
+      current.reset();
   });
 }
 
@@ -140,6 +149,7 @@ std::vector<Stage> readStages(ProgramOp program) {
       stage.when = whenOf(op);
       stage.backward = isBackward;
       stage.weights = isPutOff(op);
+      stage.reduces = isa<ReduceScatterOp>(op);
       stage.cost = transfer ? 0 : 1;
     }
     Stage &stage = stages[index];
@@ -155,14 +165,19 @@ std::vector<Stage> readStages(ProgramOp program) {
   });
   // Waits count on each stream of a device, and on the transfers of either side, to be carried out
   // in order. What is put off has a stream of its own.
-  llvm::DenseMap<int64_t, int64_t> lastOn[2], lastMoving;
+  llvm::DenseMap<int64_t, int64_t> lastOn[2], lastMoving, lastReduced;
   for (size_t index = 0; index < stages.size(); ++index) {
     Stage &stage = stages[index];
     auto follow = [&](const llvm::DenseMap<int64_t, int64_t> &last, int64_t device) {
       if (auto known = last.find(device); known != last.end())
         insert(stage.waits, known->second);
     };
-    follow(lastOn[stage.weights], stage.device);
+    if (stage.reduces) { // as soon as what it adds up is complete
+      follow(lastReduced, stage.device);
+      lastReduced[stage.device] = static_cast<int64_t>(index);
+    } else {
+      follow(lastOn[stage.weights], stage.device);
+    }
     if (stage.isTransfer())
       for (int64_t device : {stage.from, stage.device}) {
         follow(lastMoving, device);

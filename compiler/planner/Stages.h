@@ -8,6 +8,10 @@
 
 namespace mparc::mp {
 
+/// On the operation with which gradients are complete that go to the other replicas by themselves:
+/// its stage ends there.
+inline constexpr llvm::StringLiteral kEndsBucket = "mp.ends_bucket";
+
 /// Numbers the instructions of a planned program by stage (`mp.stage`): maximal runs on one device,
 /// of one direction and standing towards the microbatches, of what is put off or what is not; each
 /// run of transfers between two devices is one, and so is what updates parameters. A long run is

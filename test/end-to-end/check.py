@@ -13,7 +13,7 @@ import subprocess
 import harness
 
 ARTICLE = os.path.join(harness.ROOT, "examples", "autoencoder", "autoencoder.mp")
-LAYOUTS = {"gpipe": [], "1f1b": ["--schedule", "1f1b"], "replicas": ["--replicas", "2", "--schedule", "zero-bubble"],
+LAYOUTS = {"gpipe": [], "1f1b": ["--schedule", "1f1b"], "replicas": ["--replicas", "2", "--schedule", "zero-bubble", "--bucket-bytes", "20000"],
            "shared": ["--replicas", "2", "--shard-optimizer"]}
 TWO = r"[a-z]+_.*\(\w+\.mp:\d+\).* [a-z]+_.*\(\w+\.mp:\d+\).*, and nothing orders one after the other"
 

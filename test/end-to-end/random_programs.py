@@ -49,7 +49,7 @@ def compile_and_run(settings, folder, name):
 def run_replicas(settings, folder):
     """What two replicas of placed.mp give, by form; nothing where rows depend on one another."""
     results = {}
-    for name, flags in (("replicas", []), ("shared", ["--shard-optimizer"])):
+    for name, flags in (("replicas", ["--bucket-bytes", "64"]), ("shared", ["--shard-optimizer"])):
         built = harness.run([settings.mparc, "build", "placed.mp", "-o", name, "--replicas", "2", *flags], folder, timeout=600)
         if built.returncode != 0:
             return {} if NO_PARTS in built.stderr else {name: f"mparc build gives {built.returncode}: {built.stderr.strip()}"}

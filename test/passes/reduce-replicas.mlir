@@ -117,3 +117,41 @@ mp.model @clipped devices 2 {
     mp.return %l : !scalar
   }
 }
+
+// -----
+
+!row = tensor<?x4xf32, #mp.dims<batch, 4>>
+!weight = tensor<4x4xf32, #mp.dims<4, 4>>
+!scalar = tensor<f32, #mp.dims<>>
+
+// Tests that gradients go in buckets, which end stages: what is complete first is added up (stage 4) before the rest is computed
+// (stage 2), by a turn in between, and waits in other replicas for no more than it adds up.
+// CHECK-LABEL: mp.model @buckets
+// CHECK: mp.peer_waits = [array<i64: 3, 0, 2>, array<i64: 4, 0, 4>, array<i64: 5, 0, 5>]
+// CHECK-SAME: mp.turns = [array<i64: 0, 0>, array<i64: 1, 0>, array<i64: 3, 0>, array<i64: 2, 0>, array<i64: 4, 0>, array<i64: 5, 0>, array<i64: 6, 0>]
+// CHECK: mp.matmul {{.*}}mp.ends_bucket{{.*}}mp.stage = 1
+// CHECK: mp.matmul {{.*}}mp.stage = 2
+// CHECK: mp.reduce_scatter <gradients, 16>, 16 : f32 {{.*}}mp.stage = 3
+// CHECK: mp.reduce_scatter <gradients, 0>, 16 : f32 {{.*}}mp.stage = 4
+// CHECK: mp.reduce_scatter <fixed, {{[0-9]+}}>, 1 : f32 {{.*}}mp.stage = 4
+// CHECK: mp.all_gather <gradients, 0>, 32 : f32 {{.*}}mp.stage = 5
+mp.model @buckets devices 1 {
+  mp.training optimizer "sgd" {lr = 1.0e-3 : f64} loss "mse" epochs 1 batch 32 shuffle true seed 0 classes 0
+    data {} test_data {} replicas 2 {mp.bucket_bytes = 64 : i64}
+  mp.parameter @v : !weight init zeros [] {mp.device = 0 : i64}
+  mp.parameter @w : !weight init zeros [] {mp.device = 0 : i64}
+  mp.program @train ["x", "target"] attributes {mp.rows_a_part = 64 : i64} {
+  ^bb0(%x: !row, %target: !row):
+    %v = mp.read @v {mp.device = 0 : i64} : !weight
+    %w = mp.read @w {mp.device = 0 : i64} : !weight
+    %h = mp.matmul %x, %v {mp.device = 0 : i64} : !row, !weight -> !row
+    %y = mp.matmul %h, %w {mp.device = 0 : i64} : !row, !weight -> !row
+    %l = mp.reduce sum %y [0, 1] {mp.device = 0 : i64, mp.accumulate} : !row -> !scalar
+    %gw = mp.matmul %h, %y transpose_a {mp.device = 0 : i64, mp.accumulate, mp.weights} : !row, !row -> !weight
+    %gv = mp.matmul %x, %h transpose_a {mp.device = 0 : i64, mp.accumulate, mp.weights} : !row, !row -> !weight
+    mp.gradient @w, %gw {mp.device = 0 : i64, mp.when = "after"} : !weight
+    mp.gradient @v, %gv {mp.device = 0 : i64, mp.when = "after"} : !weight
+    mp.update "sgd" {mp.device = 0 : i64, mp.when = "after"}
+    mp.return %l : !scalar
+  }
+}

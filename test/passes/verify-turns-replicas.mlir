@@ -10,7 +10,7 @@ mp.model @right devices 1 attributes {mp.devices = [{slots = 1 : i64}]} {
     data {} test_data {} replicas 3
   mp.program @train ["x"] attributes {mp.microbatches = 1 : i64, mp.turns = [array<i64: 0, 0>, array<i64: 1, 0>, array<i64: 2, 0>], mp.peer_waits = [array<i64: 1, 0, 1>, array<i64: 2, 0, 2>]} {
   ^bb0(%x: !row):
-    %g = mp.matmul %x, %x transpose_a {mp.device = 0 : i64, mp.order = 0 : i64, mp.stage = 0 : i64, mp.accumulate} : !row, !row -> !weight
+    %g = mp.matmul %x, %x transpose_a {mp.device = 0 : i64, mp.order = 0 : i64, mp.stage = 0 : i64, mp.accumulate, mp.buffer = #mp.buffer<gradients, 0>} : !row, !row -> !weight
     mp.reduce_scatter <gradients, 0>, 16 : f32 {mp.device = 0 : i64, mp.order = 1 : i64, mp.stage = 1 : i64, mp.when = "after"}
     mp.all_gather <gradients, 0>, 16 : f32 {mp.device = 0 : i64, mp.order = 2 : i64, mp.stage = 2 : i64, mp.when = "after"}
     mp.return %x : !row
@@ -30,7 +30,7 @@ mp.model @sums devices 1 attributes {mp.devices = [{slots = 1 : i64}]} {
   // expected-error @below {{stage 1 of microbatch 0 reads from stage 3 of microbatch 0, and nothing orders it after that}}
   mp.program @train ["x"] attributes {mp.microbatches = 1 : i64, mp.turns = [array<i64: 0, 0>, array<i64: 1, 0>, array<i64: 2, 0>], mp.peer_waits = [array<i64: 2, 0, 2>]} {
   ^bb0(%x: !row):
-    %g = mp.matmul %x, %x transpose_a {mp.device = 0 : i64, mp.order = 0 : i64, mp.stage = 0 : i64, mp.accumulate} : !row, !row -> !weight
+    %g = mp.matmul %x, %x transpose_a {mp.device = 0 : i64, mp.order = 0 : i64, mp.stage = 0 : i64, mp.accumulate, mp.buffer = #mp.buffer<gradients, 0>} : !row, !row -> !weight
     mp.reduce_scatter <gradients, 0>, 16 : f32 {mp.device = 0 : i64, mp.order = 1 : i64, mp.stage = 1 : i64, mp.when = "after"}
     mp.all_gather <gradients, 0>, 16 : f32 {mp.device = 0 : i64, mp.order = 2 : i64, mp.stage = 2 : i64, mp.when = "after"}
     mp.return %x : !row
@@ -49,7 +49,7 @@ mp.model @later devices 1 attributes {mp.devices = [{slots = 1 : i64}]} {
   // expected-error @below {{stage 1 of microbatch 0 waits for turn 2 of device 1, which does not come before it}}
   mp.program @train ["x"] attributes {mp.microbatches = 1 : i64, mp.turns = [array<i64: 0, 0>, array<i64: 1, 0>, array<i64: 2, 0>], mp.peer_waits = [array<i64: 1, 0, 2>, array<i64: 2, 0, 2>]} {
   ^bb0(%x: !row):
-    %g = mp.matmul %x, %x transpose_a {mp.device = 0 : i64, mp.order = 0 : i64, mp.stage = 0 : i64, mp.accumulate} : !row, !row -> !weight
+    %g = mp.matmul %x, %x transpose_a {mp.device = 0 : i64, mp.order = 0 : i64, mp.stage = 0 : i64, mp.accumulate, mp.buffer = #mp.buffer<gradients, 0>} : !row, !row -> !weight
     mp.reduce_scatter <gradients, 0>, 16 : f32 {mp.device = 0 : i64, mp.order = 1 : i64, mp.stage = 1 : i64, mp.when = "after"}
     mp.all_gather <gradients, 0>, 16 : f32 {mp.device = 0 : i64, mp.order = 2 : i64, mp.stage = 2 : i64, mp.when = "after"}
     mp.return %x : !row
