@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+"""The grid of layouts: stages × replicas × schedule × microbatches × shared optimiser × recomputation, of the autoencoder and
+of a small transformer. For one model, number of replicas and number of microbatches all of them save the same bytes, on the
+calling thread, on workers and in process.
+
+  grid.py [--full] [--seed N]
+
+A cover of all pairs of choices is compiled and run; all cells are run in process (mp-run), a sample where not --full, which
+compiles all cells too. The reference of a cell has one stage on the calling thread, plain gpipe, and keeps all activations.
+Two epochs of 45 rows, in batches of 20 and a last one of 5: fewer rows than parts, too.
+"""
+
+import collections
+import concurrent.futures
+import functools
+import itertools
+import os
+import random
+
+import harness
+
+AXES = collections.OrderedDict(
+    model=("autoencoder", "transformer"), stages=(1, 2, 4), replicas=(1, 2, 4),
+    schedule=("gpipe", "1f1b", "interleaved", "zero-bubble"), microbatches=(1, 2, 5, 8), shared=(False, True),
+    recomputed=(False, True))
+Cell = collections.namedtuple("Cell", AXES)
+CELLS = [Cell(*values) for values in itertools.product(*AXES.values())]
+# What may decide how a sum is rounded; the rest may not.
+ROUNDING = ("model", "replicas", "microbatches")
+
+ENTRIES = """  epochs = 2;
+  batch = 20;
+  replicas = {replicas};
+  microbatches = {microbatches};
+  schedule = "{schedule}";
+  shard_optimizer = {shared};
+"""
+WIDTHS = (12, 32, 24, 16, 8, 16, 24, 32, 12)
+
+
+def autoencoder(cell):
+    layers = "".join(f"  @device({i * cell.stages // 8}) layer{i} = Linear({WIDTHS[i]}, {WIDTHS[i + 1]});\n" for i in range(8))
+    # Parts that cross the borders between stages.
+    parts = "".join(f"    {'@recompute ' if cell.recomputed else ''}h{i} = {'x' if i == 0 else f'h{i - 3}'}"
+                    + "".join(f" |> layer{j}" + (" |> relu" if j < 7 else "") for j in range(i, min(i + 3, 8))) + ";\n"
+                    for i in range(0, 8, 3))
+    return (f"model Autoencoder {{\n{layers}  forward(x: f32[batch, 12]) -> f32[batch, 12] {{\n{parts}    return h6;\n  }}\n}}\n"
+            "train Autoencoder {\n  data = csv(\"rows.csv\", test: 0.2);\n")
+
+
+def transformer(cell):
+    last = cell.stages - 1
+    return f"""model Small {{
+  @device(0) words = Embedding(16, 16);
+  for i in 0..4 {{ @device(i * {cell.stages} / 4) block[i] = TransformerBlock(16, 2, dropout: 0.1); }}
+  @device({last}) head = Linear(16, 16, weight: words.weight, bias: false);
+  forward(x: i32[batch, time]) -> f32[batch, time, 16] {{
+    h = words(x);
+    for i in 0..4 {{ {"@recompute " if cell.recomputed else ""}h = block[i](h); }}
+    return head(h);
+  }}
+}}
+train Small {{
+  data = text("words.txt", context: 6, test: 0.2);
+  loss = cross_entropy;
+  clip_norm = 0.5;
+"""
+
+
+def text_of(cell):
+    entries = ENTRIES.format(**cell._replace(shared=str(cell.shared).lower())._asdict())
+    return {"autoencoder": autoencoder, "transformer": transformer}[cell.model](cell) + entries + "}\n"
+
+
+def name_of(cell):
+    return "-".join(str(value) for value in cell)
+
+
+def reference_of(cell):
+    return cell._replace(stages=1, schedule="gpipe", shared=False, recomputed=False)
+
+
+def cover_pairs(seed):
+    """Cells in which every two choices of different axes meet; greedily, from random candidates."""
+    pairs = {((a, u), (b, v)) for a, b in itertools.combinations(range(len(AXES)), 2)
+             for u in list(AXES.values())[a] for v in list(AXES.values())[b]}
+    generator, cells = random.Random(seed), []
+    while pairs:
+        def covered(cell):
+            return {pair for pair in pairs if all(cell[axis] == value for axis, value in pair)}
+        best = max(generator.sample(CELLS, 50), key=lambda cell: len(covered(cell)))
+        pairs -= covered(best)
+        cells.append(best)
+    return cells
+
+
+def run_program(settings, cell, program, devices):
+    saved = os.path.join(settings.work, name_of(cell) + ".safetensors")
+    done = harness.run([program, "--devices", devices, "--threads", "1", "--save", saved], settings.work)
+    return (harness.read(saved), done.stdout) if done.returncode == 0 else f"{devices}: {done.stderr.strip()}"
+
+
+def check_compiled(settings, failures, cells):
+    references = {reference_of(cell) for cell in cells}
+    every = sorted(references | set(cells))
+    programs = harness.build_all(settings, [(name_of(cell), text_of(cell)) for cell in every])
+    expected = {cell: run_program(settings, cell, programs[name_of(cell)], "cpu") for cell in sorted(references)}
+    cores = sorted(os.sched_getaffinity(0))
+    for cell in cells:
+        count = cell.stages * cell.replicas
+        spread = ",".join(f"cpu:{cores[device % len(cores)]}" for device in range(count))
+        for devices in ("cpu", spread):
+            got = run_program(settings, cell, programs[name_of(cell)], devices)
+            failures.expect(not isinstance(got, str), f"{name_of(cell)}: {got}")
+            failures.expect(got == expected[reference_of(cell)], f"{name_of(cell)} on {devices} differs from its reference")
+
+
+def check_in_process(settings, failures, cells):
+    """One step of each cell, turn by turn in the memory that was planned for it, has the bits of its reference's."""
+    mp_run = os.path.join(os.path.dirname(settings.mparc), "mp-run")
+
+    @functools.lru_cache(maxsize=None)
+    def results(cell, rows, order):
+        source = os.path.join(settings.work, name_of(cell) + ".mp")
+        if not os.path.exists(source):
+            with open(source, "w") as file:
+                file.write(text_of(cell))
+        done = harness.run([mp_run, source, "--phase", "calls", "--order", order, "--rows", str(rows), "--largest-batch", "20",
+                            "--poison-dead", "--classes", "16"], settings.work)
+        return done.stdout if done.returncode == 0 else f"error {done.stderr.strip()}"
+
+    def agrees(cell, rows):
+        got, expected = results(cell, rows, "turns"), results(reference_of(cell), rows, "microbatches")
+        return cell, rows, got, got == expected and not got.startswith("error")
+
+    runs = [(cell, rows) for cell in cells for rows in (20, 5)]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for cell, rows, got, right in pool.map(lambda run: agrees(*run), runs):
+            failures.expect(right, f"{name_of(cell)}, {rows} rows in process: {got}")
+
+
+def test():
+    settings = harness.arguments(__doc__, full=False, seed=0)
+    failures = harness.Failures("grid")
+    harness.write_rows(os.path.join(settings.work, "rows.csv"), 56, 12)
+    with open(os.path.join(settings.work, "words.txt"), "wb") as file:
+        file.write(bytes(number * number % 13 for number in range(340)))
+    cover = cover_pairs(settings.seed)
+    print(f"grid: {len(cover)} of {len(CELLS)} cells cover all pairs")
+    check_compiled(settings, failures, CELLS if settings.full else cover)
+    check_in_process(settings, failures, CELLS if settings.full else random.Random(settings.seed).sample(CELLS, 40))
+    return failures.finish()
+
+
+harness.main(test)
