@@ -5,7 +5,7 @@ A step is what the article's loop does for a batch: forward, loss, zero_grad, ba
 the epoch, of 10,000 rows at batch 32 through a shuffling DataLoader, in milliseconds. Which BLAS stands behind PyTorch
 decides much of it, so its file is printed too; choose another by LD_LIBRARY_PATH.
 
-  pytorch_step.py [--batch 1 32 256 4096] [--threads 1 2] [--seconds 2] [--no-epoch]
+  pytorch_step.py [--batch 1 32 256 4096] [--threads 1 2] [--seconds 2] [--no-epoch] [--widths 12 256 …]
 """
 
 import argparse
@@ -21,10 +21,10 @@ from torch.utils.data import DataLoader, TensorDataset
 WIDTHS = [12, 256, 128, 64, 8, 64, 128, 256, 12]
 
 
-def make_model():
+def make_model(widths):
     torch.manual_seed(0)
     modules = []
-    for inputs, outputs in zip(WIDTHS, WIDTHS[1:]):
+    for inputs, outputs in zip(widths, widths[1:]):
         modules += [nn.Linear(inputs, outputs), nn.ReLU()]
     model = nn.Sequential(*modules[:-1])
     return model, nn.MSELoss(), torch.optim.Adam(model.parameters(), lr=1e-3)
@@ -38,10 +38,10 @@ def step(model, criterion, optimizer, x, y):
     return loss
 
 
-def step_time(batch, seconds):
+def step_time(widths, batch, seconds):
     """The median time of a step in microseconds, of at least 20 steps and about `seconds`."""
-    model, criterion, optimizer = make_model()
-    x, y = torch.rand(batch, WIDTHS[0]), torch.rand(batch, WIDTHS[-1])
+    model, criterion, optimizer = make_model(widths)
+    x, y = torch.rand(batch, widths[0]), torch.rand(batch, widths[-1])
     for _ in range(5):
         step(model, criterion, optimizer, x, y)
     times, end = [], time.perf_counter() + seconds
@@ -54,7 +54,7 @@ def step_time(batch, seconds):
 
 def epoch_time(rows=10000, batch=32, epochs=5):
     """The median time of an epoch in milliseconds, the first one left out."""
-    model, criterion, optimizer = make_model()
+    model, criterion, optimizer = make_model(WIDTHS)
     data = TensorDataset(torch.rand(rows, WIDTHS[0]), torch.rand(rows, WIDTHS[-1]))
     loader = DataLoader(data, batch_size=batch, shuffle=True)
     times = []
@@ -79,12 +79,14 @@ def main():
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--seconds", type=float, default=2, help="time spent on each batch size")
     parser.add_argument("--no-epoch", action="store_true")
+    parser.add_argument("--widths", type=int, nargs="+", default=WIDTHS, help="of a chain of linear layers")
     arguments = parser.parse_args()
     result = {"torch": torch.__version__, "blas": blas(), "step_us": {}, "epoch_ms": {}}
     for threads in arguments.threads:
         torch.set_num_threads(threads)
         result["step_us"][str(threads)] = {
-            str(batch): round(step_time(batch, arguments.seconds), 1) for batch in arguments.batch}
+            str(batch): round(step_time(arguments.widths, batch, arguments.seconds), 1)
+            for batch in arguments.batch}
         if not arguments.no_epoch:
             result["epoch_ms"][str(threads)] = round(epoch_time(), 1)
     print(json.dumps(result, indent=2))
