@@ -57,6 +57,11 @@ private:
   void printStageTable(mp::ProgramOp program, llvm::raw_ostream &out);
   /// A training step of several replicas.
   void printReplicas(mp::ProgramOp program, llvm::raw_ostream &out);
+  /// Whether processes can share out the devices.
+  bool hasSeveralDevices() {
+    auto devices = mp::ModelOp(index.model)->getAttrOfType<mlir::ArrayAttr>("mp.devices");
+    return devices.size() > 1 || replicas() > 1;
+  }
   int64_t replicas() {
     mp::TrainingOp training = index.training;
     return training ? training.getReplicas() : 1;

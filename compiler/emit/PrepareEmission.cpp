@@ -105,6 +105,15 @@ static std::string stageName(Operation *op) {
   return (work + "_on_" + device).str();
 }
 
+/// The function of a run of another program. A transfer stands apart: it is two devices', which may
+/// be of two processes.
+static std::string functionName(StringRef program, Operation *op) {
+  std::string device = std::to_string(getDevice(op).value_or(0));
+  if (auto transfer = dyn_cast<TransferOp>(op))
+    return (program + "_" + Twine(transfer.getFrom()) + "_to_" + device).str();
+  return (program + "_on_" + device).str();
+}
+
 /// A function is a stage of @train; of other programs, a run on one device of a length that is read
 /// without scrolling.
 static void divideIntoFunctions(ProgramOp program) {
@@ -119,9 +128,7 @@ static void divideIntoFunctions(ProgramOp program) {
     // What no stream carries out goes with what comes before it.
     Attribute own = op.getAttr(kStage) ? op.getAttr(kStage) : stage;
     std::string run =
-        program.getSymName() == "train"
-            ? stageName(&op)
-            : (program.getSymName() + "_on_" + std::to_string(getDevice(&op).value_or(0))).str();
+        program.getSymName() == "train" ? stageName(&op) : functionName(program.getSymName(), &op);
     bool begins = own ? own != stage : run != current || length == kLongestFunction;
     if (begins) {
       unsigned part = ++parts[run];

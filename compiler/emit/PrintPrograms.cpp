@@ -37,6 +37,18 @@ static void printStages(const std::vector<Function> &stages, StringRef when, Str
           << (stage.layers.empty() ? "" : " // " + inComment(stage.layers)) << "\n";
 }
 
+/// The same where processes may share out the devices: each calls what its own have a part in.
+static void printGuardedStages(const std::vector<Function> &stages, llvm::raw_ostream &out) {
+  for (const Function &stage : stages) {
+    out << "if (has_device(" << (stage.from < 0 ? stage.device : stage.from) << ")";
+    if (stage.from >= 0)
+      out << " || has_device(" << stage.device << ")";
+    out << ")\n"
+        << stage.name << "(whole);"
+        << (stage.layers.empty() ? "" : " // " + inComment(stage.layers)) << "\n";
+  }
+}
+
 /// Sums over the batch that are no gradients: those the runtime knows how to add up itself.
 void FilePrinter::printSums(ProgramOp program, llvm::raw_ostream &out) {
   for (Operation &op : program.getBlock())
@@ -114,10 +126,32 @@ void FilePrinter::printReturn(ProgramOp program, llvm::raw_ostream &out) {
           << getDevice(result.getDefiningOp()).value_or(0) << ").fixed<"
           << elementTypeName(getElementTypeOrSelf(result.getType())) << ">("
           << getPlace(result).getOffset() << ");\n";
+  auto device = [](Value result) {
+    Operation *op = result.getDefiningOp();
+    while (auto reshape = dyn_cast_or_null<ReshapeOp>(op))
+      op = reshape.getInput().getDefiningOp();
+    return std::to_string(op ? getDevice(op).value_or(0) : 0);
+  };
+  // Of several processes one has the device that a result lies on.
+  auto output = [&](Value result) {
+    return hasSeveralDevices()
+               ? "output_from(" + device(result) + ", " + names.name(result) + ", batch.rows)"
+               : names.name(result);
+  };
+  Value last = results.back();
   if (results.size() == 2)
-    out << "output = " << names.name(results[0]) << ";\n";
-  out << "return " << (program.getSymName() == "predict" ? "" : "*") << names.name(results.back())
-      << ";\n";
+    out << "output = " << output(results[0]) << ";\n";
+  if (program.getSymName() == "predict") {
+    out << "return " << output(last) << ";\n";
+    return;
+  }
+  for (Operation &op : program.getBlock())
+    if (isa<UnscaleOp>(op) && hasSeveralDevices())
+      out << "share_loss_scaling(" << getDevice(&op).value_or(0) << ");\n";
+  if (hasSeveralDevices())
+    out << "return value_from(" << device(last) << ", " << names.name(last) << ");\n";
+  else
+    out << "return *" << names.name(last) << ";\n";
 }
 
 int64_t leastRows(ProgramOp train) {
@@ -162,7 +196,10 @@ void FilePrinter::printProgram(ProgramOp program, StringRef signature, llvm::raw
     else
       printArguments(program, "whole", out);
     out << "\n";
-    printStages(stages, "", "whole", out);
+    if (!trains && hasSeveralDevices())
+      printGuardedStages(stages, out);
+    else
+      printStages(stages, "", "whole", out);
   }
   out << "\n";
   printReturn(program, out);

@@ -141,12 +141,18 @@ private:
   void update_on_2(Part &part);
   void update_on_3(Part &part);
   void evaluate_on_0(Part &part);
+  void evaluate_0_to_1(Part &part);
   void evaluate_on_1(Part &part);
+  void evaluate_1_to_2(Part &part);
   void evaluate_on_2(Part &part);
+  void evaluate_2_to_3(Part &part);
   void evaluate_on_3(Part &part);
   void predict_on_0(Part &part);
+  void predict_0_to_1(Part &part);
   void predict_on_1(Part &part);
+  void predict_1_to_2(Part &part);
   void predict_on_2(Part &part);
+  void predict_2_to_3(Part &part);
   void predict_on_3(Part &part);
 
   // Parameters, in the arenas of their devices.
@@ -366,7 +372,7 @@ float Autoencoder::train_step(const Batch &batch) {
   if (workers()) {
     run_turns(whole, parts_, begin,
               [this](Part &part, int stage) { (this->*stages[stage])(part); });
-    return *loss_2_;
+    return value_from(3, loss_2_);
   }
 
   // 64 rows at a time go through all layers and back: what one leaves in the cache the next finds
@@ -401,7 +407,7 @@ float Autoencoder::train_step(const Batch &batch) {
     update_on_3(part);
   });
 
-  return *loss_2_;
+  return value_from(3, loss_2_);
 }
 
 void Autoencoder::forward_on_0(Part &part) {
@@ -730,13 +736,23 @@ float Autoencoder::evaluate(const Batch &batch, const void *&output) {
   whole.x = static_cast<const float *>(batch.inputs[0]);
   whole.target = static_cast<const float *>(batch.target);
 
-  evaluate_on_0(whole); // layer1, layer2
-  evaluate_on_1(whole); // layer3, layer4
-  evaluate_on_2(whole); // layer5, layer6
-  evaluate_on_3(whole); // layer7, layer8, loss
+  if (has_device(0))
+    evaluate_on_0(whole); // layer1, layer2
+  if (has_device(0) || has_device(1))
+    evaluate_0_to_1(whole);
+  if (has_device(1))
+    evaluate_on_1(whole); // layer3, layer4
+  if (has_device(1) || has_device(2))
+    evaluate_1_to_2(whole);
+  if (has_device(2))
+    evaluate_on_2(whole); // layer5, layer6
+  if (has_device(2) || has_device(3))
+    evaluate_2_to_3(whole);
+  if (has_device(3))
+    evaluate_on_3(whole); // layer7, layer8, loss
 
-  output = whole.layer8_out;
-  return *loss_;
+  output = output_from(3, whole.layer8_out, batch.rows);
+  return value_from(3, loss_);
 }
 
 void Autoencoder::evaluate_on_0(Part &part) {
@@ -753,18 +769,22 @@ void Autoencoder::evaluate_on_0(Part &part) {
          part.layer2_relu);
 }
 
-void Autoencoder::evaluate_on_1(Part &part) {
+void Autoencoder::evaluate_0_to_1(Part &part) {
   Device &d0 = part.device(0);
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
   // layer2_relu: device 0 → 1, 512 B a row; layer3 reads it            autoencoder.mp:13
-  const float *const layer2_relu_on_1 =
-      transfer(d0, part.layer2_relu, d1, d1.rows<float>(0), rows * 128);
+  part.layer2_relu_on_1 = transfer(d0, part.layer2_relu, d1, d1.rows<float>(0), rows * 128);
+}
+
+void Autoencoder::evaluate_on_1(Part &part) {
+  Device &d1 = part.device(1);
+  const int64_t rows = part.rows;
 
   // layer3 = Linear(128, 64)                                             autoencoder.mp:5
   float *const layer3_relu = d1.rows<float>(512); // [rows, out 64]
-  linear(d1, rows, 128, 64, layer2_relu_on_1, layer3_weight_, layer3_bias_, Activation::relu,
+  linear(d1, rows, 128, 64, part.layer2_relu_on_1, layer3_weight_, layer3_bias_, Activation::relu,
          layer3_relu);
 
   // layer4 = Linear(64, 8)                                               autoencoder.mp:6
@@ -772,17 +792,22 @@ void Autoencoder::evaluate_on_1(Part &part) {
   linear(d1, rows, 64, 8, layer3_relu, layer4_weight_, layer4_bias_, Activation::relu, part.h);
 }
 
-void Autoencoder::evaluate_on_2(Part &part) {
+void Autoencoder::evaluate_1_to_2(Part &part) {
   Device &d1 = part.device(1);
   Device &d2 = part.device(2);
   const int64_t rows = part.rows;
 
   // h: device 1 → 2, 32 B a row; layer5 reads it                       autoencoder.mp:13
-  const float *const h_on_2 = transfer(d1, part.h, d2, d2.rows<float>(0), rows * 8);
+  part.h_on_2 = transfer(d1, part.h, d2, d2.rows<float>(0), rows * 8);
+}
+
+void Autoencoder::evaluate_on_2(Part &part) {
+  Device &d2 = part.device(2);
+  const int64_t rows = part.rows;
 
   // layer5 = Linear(8, 64)                                               autoencoder.mp:7
   float *const layer5_relu = d2.rows<float>(512); // [rows, out 64]
-  linear(d2, rows, 8, 64, h_on_2, layer5_weight_, layer5_bias_, Activation::relu, layer5_relu);
+  linear(d2, rows, 8, 64, part.h_on_2, layer5_weight_, layer5_bias_, Activation::relu, layer5_relu);
 
   // layer6 = Linear(64, 128)                                             autoencoder.mp:8
   part.layer6_relu = d2.rows<float>(0); // [rows, out 128]
@@ -790,18 +815,22 @@ void Autoencoder::evaluate_on_2(Part &part) {
          part.layer6_relu);
 }
 
-void Autoencoder::evaluate_on_3(Part &part) {
+void Autoencoder::evaluate_2_to_3(Part &part) {
   Device &d2 = part.device(2);
   Device &d3 = part.device(3);
   const int64_t rows = part.rows;
 
   // layer6_relu: device 2 → 3, 512 B a row; layer7 reads it            autoencoder.mp:14
-  const float *const layer6_relu_on_3 =
-      transfer(d2, part.layer6_relu, d3, d3.rows<float>(1024), rows * 128);
+  part.layer6_relu_on_3 = transfer(d2, part.layer6_relu, d3, d3.rows<float>(1024), rows * 128);
+}
+
+void Autoencoder::evaluate_on_3(Part &part) {
+  Device &d3 = part.device(3);
+  const int64_t rows = part.rows;
 
   // layer7 = Linear(128, 256)                                            autoencoder.mp:9
   float *const layer7_relu = d3.rows<float>(0); // [rows, out 256]
-  linear(d3, rows, 128, 256, layer6_relu_on_3, layer7_weight_, layer7_bias_, Activation::relu,
+  linear(d3, rows, 128, 256, part.layer6_relu_on_3, layer7_weight_, layer7_bias_, Activation::relu,
          layer7_relu);
 
   // layer8 = Linear(256, 12)                                             autoencoder.mp:10
@@ -821,12 +850,22 @@ const void *Autoencoder::predict(const Batch &batch) {
   Part whole(*this, batch.rows);
   whole.x = static_cast<const float *>(batch.inputs[0]);
 
-  predict_on_0(whole); // layer1, layer2
-  predict_on_1(whole); // layer3, layer4
-  predict_on_2(whole); // layer5, layer6
-  predict_on_3(whole); // layer7, layer8
+  if (has_device(0))
+    predict_on_0(whole); // layer1, layer2
+  if (has_device(0) || has_device(1))
+    predict_0_to_1(whole);
+  if (has_device(1))
+    predict_on_1(whole); // layer3, layer4
+  if (has_device(1) || has_device(2))
+    predict_1_to_2(whole);
+  if (has_device(2))
+    predict_on_2(whole); // layer5, layer6
+  if (has_device(2) || has_device(3))
+    predict_2_to_3(whole);
+  if (has_device(3))
+    predict_on_3(whole); // layer7, layer8
 
-  return whole.layer8_out;
+  return output_from(3, whole.layer8_out, batch.rows);
 }
 
 void Autoencoder::predict_on_0(Part &part) {
@@ -843,18 +882,22 @@ void Autoencoder::predict_on_0(Part &part) {
          part.layer2_relu);
 }
 
-void Autoencoder::predict_on_1(Part &part) {
+void Autoencoder::predict_0_to_1(Part &part) {
   Device &d0 = part.device(0);
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
   // layer2_relu: device 0 → 1, 512 B a row; layer3 reads it            autoencoder.mp:13
-  const float *const layer2_relu_on_1 =
-      transfer(d0, part.layer2_relu, d1, d1.rows<float>(0), rows * 128);
+  part.layer2_relu_on_1 = transfer(d0, part.layer2_relu, d1, d1.rows<float>(0), rows * 128);
+}
+
+void Autoencoder::predict_on_1(Part &part) {
+  Device &d1 = part.device(1);
+  const int64_t rows = part.rows;
 
   // layer3 = Linear(128, 64)                                             autoencoder.mp:5
   float *const layer3_relu = d1.rows<float>(512); // [rows, out 64]
-  linear(d1, rows, 128, 64, layer2_relu_on_1, layer3_weight_, layer3_bias_, Activation::relu,
+  linear(d1, rows, 128, 64, part.layer2_relu_on_1, layer3_weight_, layer3_bias_, Activation::relu,
          layer3_relu);
 
   // layer4 = Linear(64, 8)                                               autoencoder.mp:6
@@ -862,17 +905,22 @@ void Autoencoder::predict_on_1(Part &part) {
   linear(d1, rows, 64, 8, layer3_relu, layer4_weight_, layer4_bias_, Activation::relu, part.h);
 }
 
-void Autoencoder::predict_on_2(Part &part) {
+void Autoencoder::predict_1_to_2(Part &part) {
   Device &d1 = part.device(1);
   Device &d2 = part.device(2);
   const int64_t rows = part.rows;
 
   // h: device 1 → 2, 32 B a row; layer5 reads it                       autoencoder.mp:13
-  const float *const h_on_2 = transfer(d1, part.h, d2, d2.rows<float>(0), rows * 8);
+  part.h_on_2 = transfer(d1, part.h, d2, d2.rows<float>(0), rows * 8);
+}
+
+void Autoencoder::predict_on_2(Part &part) {
+  Device &d2 = part.device(2);
+  const int64_t rows = part.rows;
 
   // layer5 = Linear(8, 64)                                               autoencoder.mp:7
   float *const layer5_relu = d2.rows<float>(512); // [rows, out 64]
-  linear(d2, rows, 8, 64, h_on_2, layer5_weight_, layer5_bias_, Activation::relu, layer5_relu);
+  linear(d2, rows, 8, 64, part.h_on_2, layer5_weight_, layer5_bias_, Activation::relu, layer5_relu);
 
   // layer6 = Linear(64, 128)                                             autoencoder.mp:8
   part.layer6_relu = d2.rows<float>(0); // [rows, out 128]
@@ -880,18 +928,22 @@ void Autoencoder::predict_on_2(Part &part) {
          part.layer6_relu);
 }
 
-void Autoencoder::predict_on_3(Part &part) {
+void Autoencoder::predict_2_to_3(Part &part) {
   Device &d2 = part.device(2);
   Device &d3 = part.device(3);
   const int64_t rows = part.rows;
 
   // layer6_relu: device 2 → 3, 512 B a row; layer7 reads it            autoencoder.mp:14
-  const float *const layer6_relu_on_3 =
-      transfer(d2, part.layer6_relu, d3, d3.rows<float>(1024), rows * 128);
+  part.layer6_relu_on_3 = transfer(d2, part.layer6_relu, d3, d3.rows<float>(1024), rows * 128);
+}
+
+void Autoencoder::predict_on_3(Part &part) {
+  Device &d3 = part.device(3);
+  const int64_t rows = part.rows;
 
   // layer7 = Linear(128, 256)                                            autoencoder.mp:9
   float *const layer7_relu = d3.rows<float>(0); // [rows, out 256]
-  linear(d3, rows, 128, 256, layer6_relu_on_3, layer7_weight_, layer7_bias_, Activation::relu,
+  linear(d3, rows, 128, 256, part.layer6_relu_on_3, layer7_weight_, layer7_bias_, Activation::relu,
          layer7_relu);
 
   // layer8 = Linear(256, 12)                                             autoencoder.mp:10

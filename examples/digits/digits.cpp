@@ -101,10 +101,14 @@ private:
   void update_on_1(Part &part);
   void update_on_2(Part &part);
   void evaluate_on_0(Part &part);
+  void evaluate_0_to_1(Part &part);
   void evaluate_on_1(Part &part);
+  void evaluate_1_to_2(Part &part);
   void evaluate_on_2(Part &part);
   void predict_on_0(Part &part);
+  void predict_0_to_1(Part &part);
   void predict_on_1(Part &part);
+  void predict_1_to_2(Part &part);
   void predict_on_2(Part &part);
 
   // Parameters, in the arenas of their devices.
@@ -252,7 +256,7 @@ float Digits::train_step(const Batch &batch) {
   if (workers()) {
     run_turns(whole, parts_, begin,
               [this](Part &part, int stage) { (this->*stages[stage])(part); });
-    return *loss_2_;
+    return value_from(2, loss_2_);
   }
 
   // 64 rows at a time go through all layers and back: what one leaves in the cache the next finds
@@ -281,7 +285,7 @@ float Digits::train_step(const Batch &batch) {
     update_on_2(part);
   });
 
-  return *loss_2_;
+  return value_from(2, loss_2_);
 }
 
 void Digits::forward_on_0(Part &part) {
@@ -465,12 +469,19 @@ float Digits::evaluate(const Batch &batch, const void *&output) {
   whole.image = static_cast<const float *>(batch.inputs[0]);
   whole.target = static_cast<const int32_t *>(batch.target);
 
-  evaluate_on_0(whole); // hidden1
-  evaluate_on_1(whole); // hidden2
-  evaluate_on_2(whole); // output, loss
+  if (has_device(0))
+    evaluate_on_0(whole); // hidden1
+  if (has_device(0) || has_device(1))
+    evaluate_0_to_1(whole);
+  if (has_device(1))
+    evaluate_on_1(whole); // hidden2
+  if (has_device(1) || has_device(2))
+    evaluate_1_to_2(whole);
+  if (has_device(2))
+    evaluate_on_2(whole); // output, loss
 
-  output = whole.output_out;
-  return *loss_;
+  output = output_from(2, whole.output_out, batch.rows);
+  return value_from(2, loss_);
 }
 
 void Digits::evaluate_on_0(Part &part) {
@@ -483,33 +494,41 @@ void Digits::evaluate_on_0(Part &part) {
          part.hidden1_relu);
 }
 
-void Digits::evaluate_on_1(Part &part) {
+void Digits::evaluate_0_to_1(Part &part) {
   Device &d0 = part.device(0);
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
   // hidden1_relu: device 0 → 1, 1,024 B a row; hidden2 reads it        digits.mp:9
-  const float *const hidden1_relu_on_1 =
-      transfer(d0, part.hidden1_relu, d1, d1.rows<float>(0), rows * 256);
+  part.hidden1_relu_on_1 = transfer(d0, part.hidden1_relu, d1, d1.rows<float>(0), rows * 256);
+}
+
+void Digits::evaluate_on_1(Part &part) {
+  Device &d1 = part.device(1);
+  const int64_t rows = part.rows;
 
   // hidden2 = Linear(256, 128)                                           digits.mp:4
   part.hidden2_relu = d1.rows<float>(1024); // [rows, out 128]
-  linear(d1, rows, 256, 128, hidden1_relu_on_1, hidden2_weight_, hidden2_bias_, Activation::relu,
-         part.hidden2_relu);
+  linear(d1, rows, 256, 128, part.hidden1_relu_on_1, hidden2_weight_, hidden2_bias_,
+         Activation::relu, part.hidden2_relu);
 }
 
-void Digits::evaluate_on_2(Part &part) {
+void Digits::evaluate_1_to_2(Part &part) {
   Device &d1 = part.device(1);
   Device &d2 = part.device(2);
   const int64_t rows = part.rows;
 
   // hidden2_relu: device 1 → 2, 512 B a row; output reads it           digits.mp:9
-  const float *const hidden2_relu_on_2 =
-      transfer(d1, part.hidden2_relu, d2, d2.rows<float>(0), rows * 128);
+  part.hidden2_relu_on_2 = transfer(d1, part.hidden2_relu, d2, d2.rows<float>(0), rows * 128);
+}
+
+void Digits::evaluate_on_2(Part &part) {
+  Device &d2 = part.device(2);
+  const int64_t rows = part.rows;
 
   // output = Linear(128, 10)                                             digits.mp:5
   part.output_out = d2.rows<float>(512); // [rows, out 10]
-  linear(d2, rows, 128, 10, hidden2_relu_on_2, output_weight_, output_bias_, Activation::none,
+  linear(d2, rows, 128, 10, part.hidden2_relu_on_2, output_weight_, output_bias_, Activation::none,
          part.output_out);
 
   // loss = cross_entropy                                                 digits.mp:13
@@ -524,11 +543,18 @@ const void *Digits::predict(const Batch &batch) {
   Part whole(*this, batch.rows);
   whole.image = static_cast<const float *>(batch.inputs[0]);
 
-  predict_on_0(whole); // hidden1
-  predict_on_1(whole); // hidden2
-  predict_on_2(whole); // output
+  if (has_device(0))
+    predict_on_0(whole); // hidden1
+  if (has_device(0) || has_device(1))
+    predict_0_to_1(whole);
+  if (has_device(1))
+    predict_on_1(whole); // hidden2
+  if (has_device(1) || has_device(2))
+    predict_1_to_2(whole);
+  if (has_device(2))
+    predict_on_2(whole); // output
 
-  return whole.output_out;
+  return output_from(2, whole.output_out, batch.rows);
 }
 
 void Digits::predict_on_0(Part &part) {
@@ -541,33 +567,41 @@ void Digits::predict_on_0(Part &part) {
          part.hidden1_relu);
 }
 
-void Digits::predict_on_1(Part &part) {
+void Digits::predict_0_to_1(Part &part) {
   Device &d0 = part.device(0);
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
   // hidden1_relu: device 0 → 1, 1,024 B a row; hidden2 reads it        digits.mp:9
-  const float *const hidden1_relu_on_1 =
-      transfer(d0, part.hidden1_relu, d1, d1.rows<float>(0), rows * 256);
+  part.hidden1_relu_on_1 = transfer(d0, part.hidden1_relu, d1, d1.rows<float>(0), rows * 256);
+}
+
+void Digits::predict_on_1(Part &part) {
+  Device &d1 = part.device(1);
+  const int64_t rows = part.rows;
 
   // hidden2 = Linear(256, 128)                                           digits.mp:4
   part.hidden2_relu = d1.rows<float>(1024); // [rows, out 128]
-  linear(d1, rows, 256, 128, hidden1_relu_on_1, hidden2_weight_, hidden2_bias_, Activation::relu,
-         part.hidden2_relu);
+  linear(d1, rows, 256, 128, part.hidden1_relu_on_1, hidden2_weight_, hidden2_bias_,
+         Activation::relu, part.hidden2_relu);
 }
 
-void Digits::predict_on_2(Part &part) {
+void Digits::predict_1_to_2(Part &part) {
   Device &d1 = part.device(1);
   Device &d2 = part.device(2);
   const int64_t rows = part.rows;
 
   // hidden2_relu: device 1 → 2, 512 B a row; output reads it           digits.mp:9
-  const float *const hidden2_relu_on_2 =
-      transfer(d1, part.hidden2_relu, d2, d2.rows<float>(0), rows * 128);
+  part.hidden2_relu_on_2 = transfer(d1, part.hidden2_relu, d2, d2.rows<float>(0), rows * 128);
+}
+
+void Digits::predict_on_2(Part &part) {
+  Device &d2 = part.device(2);
+  const int64_t rows = part.rows;
 
   // output = Linear(128, 10)                                             digits.mp:5
   part.output_out = d2.rows<float>(512); // [rows, out 10]
-  linear(d2, rows, 128, 10, hidden2_relu_on_2, output_weight_, output_bias_, Activation::none,
+  linear(d2, rows, 128, 10, part.hidden2_relu_on_2, output_weight_, output_bias_, Activation::none,
          part.output_out);
 }
 

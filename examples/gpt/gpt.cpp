@@ -195,13 +195,23 @@ private:
   void update_on_2(Part &part);
   void update_on_3(Part &part);
   void evaluate_on_0(Part &part);
+  void evaluate_0_to_1(Part &part);
   void evaluate_on_1(Part &part);
+  void evaluate_1_to_2(Part &part);
   void evaluate_on_2(Part &part);
+  void evaluate_2_to_3(Part &part);
   void evaluate_on_3(Part &part);
+  void evaluate_0_to_3(Part &part);
+  void evaluate_on_3_part_2(Part &part);
   void predict_on_0(Part &part);
+  void predict_0_to_1(Part &part);
   void predict_on_1(Part &part);
+  void predict_1_to_2(Part &part);
   void predict_on_2(Part &part);
+  void predict_2_to_3(Part &part);
   void predict_on_3(Part &part);
+  void predict_0_to_3(Part &part);
+  void predict_on_3_part_2(Part &part);
 
   // Parameters, in the arenas of their devices.
   float
@@ -640,7 +650,7 @@ float Gpt::train_step(const Batch &batch) {
   if (workers()) {
     run_turns(whole, parts_, begin,
               [this](Part &part, int stage) { (this->*stages[stage])(part); });
-    return *loss_2_;
+    return value_from(3, loss_2_);
   }
   prepare_on_0(whole); // wpe
   transfer_0_to_3(whole);
@@ -692,7 +702,7 @@ float Gpt::train_step(const Batch &batch) {
     update_on_3(part);
   });
 
-  return *loss_2_;
+  return value_from(3, loss_2_);
 }
 
 void Gpt::prepare_on_0(Part &part) {
@@ -1526,17 +1536,31 @@ float Gpt::evaluate(const Batch &batch, const void *&output) {
   whole.text = static_cast<const int32_t *>(batch.inputs[0]);
   whole.target = static_cast<const int32_t *>(batch.target);
 
-  evaluate_on_0(whole); // wte, wpe, h.0.ln_1, h.0.attn.c_attn, h.0.attn, h.0.attn.c_proj, h.0,
-                        // h.0.ln_2, h.0.mlp.c_fc, h.0.mlp, h.0.mlp.c_proj
-  evaluate_on_1(whole); // h.1.ln_1, h.1.attn.c_attn, h.1.attn, h.1.attn.c_proj, h.1, h.1.ln_2,
-                        // h.1.mlp.c_fc, h.1.mlp, h.1.mlp.c_proj
-  evaluate_on_2(whole); // h.2.ln_1, h.2.attn.c_attn, h.2.attn, h.2.attn.c_proj, h.2, h.2.ln_2,
-                        // h.2.mlp.c_fc, h.2.mlp, h.2.mlp.c_proj
-  evaluate_on_3(whole); // h.3.ln_1, h.3.attn.c_attn, h.3.attn, h.3.attn.c_proj, h.3, h.3.ln_2,
-                        // h.3.mlp.c_fc, h.3.mlp, h.3.mlp.c_proj, ln_f, lm_head, loss
+  if (has_device(0))
+    evaluate_on_0(whole); // wte, wpe, h.0.ln_1, h.0.attn.c_attn, h.0.attn, h.0.attn.c_proj, h.0,
+                          // h.0.ln_2, h.0.mlp.c_fc, h.0.mlp, h.0.mlp.c_proj
+  if (has_device(0) || has_device(1))
+    evaluate_0_to_1(whole);
+  if (has_device(1))
+    evaluate_on_1(whole); // h.1.ln_1, h.1.attn.c_attn, h.1.attn, h.1.attn.c_proj, h.1, h.1.ln_2,
+                          // h.1.mlp.c_fc, h.1.mlp, h.1.mlp.c_proj
+  if (has_device(1) || has_device(2))
+    evaluate_1_to_2(whole);
+  if (has_device(2))
+    evaluate_on_2(whole); // h.2.ln_1, h.2.attn.c_attn, h.2.attn, h.2.attn.c_proj, h.2, h.2.ln_2,
+                          // h.2.mlp.c_fc, h.2.mlp, h.2.mlp.c_proj
+  if (has_device(2) || has_device(3))
+    evaluate_2_to_3(whole);
+  if (has_device(3))
+    evaluate_on_3(whole); // h.3.ln_1, h.3.attn.c_attn, h.3.attn, h.3.attn.c_proj, h.3, h.3.ln_2,
+                          // h.3.mlp.c_fc, h.3.mlp, h.3.mlp.c_proj, ln_f
+  if (has_device(0) || has_device(3))
+    evaluate_0_to_3(whole);
+  if (has_device(3))
+    evaluate_on_3_part_2(whole); // lm_head, loss
 
-  output = whole.lm_head_matmul;
-  return *loss_;
+  output = output_from(3, whole.lm_head_matmul, batch.rows);
+  return value_from(3, loss_);
 }
 
 void Gpt::evaluate_on_0(Part &part) {
@@ -1613,19 +1637,24 @@ void Gpt::evaluate_on_0(Part &part) {
   map(d0, rows * 16384, Add{}, part.x_2, h_0_out, h_0_mlp_c_proj_out);
 }
 
-void Gpt::evaluate_on_1(Part &part) {
+void Gpt::evaluate_0_to_1(Part &part) {
   Device &d0 = part.device(0);
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
   // x: device 0 → 1, 65,536 B a row; h.1, h.1.ln_1 read it             transformer.mp:92
-  const float *const x_on_1 = transfer(d0, part.x_2, d1, d1.rows<float>(196608), rows * 16384);
+  part.x_on_1 = transfer(d0, part.x_2, d1, d1.rows<float>(196608), rows * 16384);
+}
+
+void Gpt::evaluate_on_1(Part &part) {
+  Device &d1 = part.device(1);
+  const int64_t rows = part.rows;
 
   // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:84
   float *const h_1_ln_1_out = d1.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
   float *const h_1_ln_1_out_mean = d1.rows<float>(0);    // [rows, time 128]
   float *const h_1_ln_1_out_scale = d1.rows<float>(512); // [rows, time 128]
-  layer_norm(d1, rows * 128, 128, float(1e-05), x_on_1, h_1_ln_1_weight_, h_1_ln_1_bias_,
+  layer_norm(d1, rows * 128, 128, float(1e-05), part.x_on_1, h_1_ln_1_weight_, h_1_ln_1_bias_,
              h_1_ln_1_out, h_1_ln_1_out_mean, h_1_ln_1_out_scale);
 
   // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
@@ -1648,7 +1677,7 @@ void Gpt::evaluate_on_1(Part &part) {
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
   float *const h_1_out = d1.rows<float>(327680); // [rows, time 128, width 128]
-  map(d1, rows * 16384, Add{}, h_1_out, x_on_1, h_1_attn_c_proj_out);
+  map(d1, rows * 16384, Add{}, h_1_out, part.x_on_1, h_1_attn_c_proj_out);
 
   // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:87
   float *const h_1_ln_2_out = d1.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
@@ -1676,19 +1705,24 @@ void Gpt::evaluate_on_1(Part &part) {
   map(d1, rows * 16384, Add{}, part.x_3, h_1_out, h_1_mlp_c_proj_out);
 }
 
-void Gpt::evaluate_on_2(Part &part) {
+void Gpt::evaluate_1_to_2(Part &part) {
   Device &d1 = part.device(1);
   Device &d2 = part.device(2);
   const int64_t rows = part.rows;
 
   // x: device 1 → 2, 65,536 B a row; h.2, h.2.ln_1 read it             transformer.mp:92
-  const float *const x_on_2 = transfer(d1, part.x_3, d2, d2.rows<float>(196608), rows * 16384);
+  part.x_on_2 = transfer(d1, part.x_3, d2, d2.rows<float>(196608), rows * 16384);
+}
+
+void Gpt::evaluate_on_2(Part &part) {
+  Device &d2 = part.device(2);
+  const int64_t rows = part.rows;
 
   // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:84
   float *const h_2_ln_1_out = d2.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
   float *const h_2_ln_1_out_mean = d2.rows<float>(0);    // [rows, time 128]
   float *const h_2_ln_1_out_scale = d2.rows<float>(512); // [rows, time 128]
-  layer_norm(d2, rows * 128, 128, float(1e-05), x_on_2, h_2_ln_1_weight_, h_2_ln_1_bias_,
+  layer_norm(d2, rows * 128, 128, float(1e-05), part.x_on_2, h_2_ln_1_weight_, h_2_ln_1_bias_,
              h_2_ln_1_out, h_2_ln_1_out_mean, h_2_ln_1_out_scale);
 
   // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
@@ -1711,7 +1745,7 @@ void Gpt::evaluate_on_2(Part &part) {
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
   float *const h_2_out = d2.rows<float>(327680); // [rows, time 128, width 128]
-  map(d2, rows * 16384, Add{}, h_2_out, x_on_2, h_2_attn_c_proj_out);
+  map(d2, rows * 16384, Add{}, h_2_out, part.x_on_2, h_2_attn_c_proj_out);
 
   // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:87
   float *const h_2_ln_2_out = d2.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
@@ -1739,20 +1773,24 @@ void Gpt::evaluate_on_2(Part &part) {
   map(d2, rows * 16384, Add{}, part.x_4, h_2_out, h_2_mlp_c_proj_out);
 }
 
-void Gpt::evaluate_on_3(Part &part) {
-  Device &d0 = part.device(0);
+void Gpt::evaluate_2_to_3(Part &part) {
   Device &d2 = part.device(2);
   Device &d3 = part.device(3);
   const int64_t rows = part.rows;
 
   // x: device 2 → 3, 65,536 B a row; h.3, h.3.ln_1 read it             transformer.mp:92
-  const float *const x_on_3 = transfer(d2, part.x_4, d3, d3.rows<float>(196608), rows * 16384);
+  part.x_on_3 = transfer(d2, part.x_4, d3, d3.rows<float>(196608), rows * 16384);
+}
+
+void Gpt::evaluate_on_3(Part &part) {
+  Device &d3 = part.device(3);
+  const int64_t rows = part.rows;
 
   // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:84
   float *const h_3_ln_1_out = d3.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
   float *const h_3_ln_1_out_mean = d3.rows<float>(0);    // [rows, time 128]
   float *const h_3_ln_1_out_scale = d3.rows<float>(512); // [rows, time 128]
-  layer_norm(d3, rows * 128, 128, float(1e-05), x_on_3, h_3_ln_1_weight_, h_3_ln_1_bias_,
+  layer_norm(d3, rows * 128, 128, float(1e-05), part.x_on_3, h_3_ln_1_weight_, h_3_ln_1_bias_,
              h_3_ln_1_out, h_3_ln_1_out_mean, h_3_ln_1_out_scale);
 
   // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
@@ -1775,7 +1813,7 @@ void Gpt::evaluate_on_3(Part &part) {
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
   float *const h_3_out = d3.rows<float>(327680); // [rows, time 128, width 128]
-  map(d3, rows * 16384, Add{}, h_3_out, x_on_3, h_3_attn_c_proj_out);
+  map(d3, rows * 16384, Add{}, h_3_out, part.x_on_3, h_3_attn_c_proj_out);
 
   // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:87
   float *const h_3_ln_2_out = d3.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
@@ -1803,19 +1841,29 @@ void Gpt::evaluate_on_3(Part &part) {
   map(d3, rows * 16384, Add{}, x, h_3_out, h_3_mlp_c_proj_out);
 
   // ln_f = LayerNorm(width)                                              gpt.mp:9
-  float *const ln_f_out = d3.rows<float>(131072);    // [rows, time 128, normalized_shape 128]
+  part.ln_f_out = d3.rows<float>(131072);            // [rows, time 128, normalized_shape 128]
   float *const ln_f_out_mean = d3.rows<float>(0);    // [rows, time 128]
   float *const ln_f_out_scale = d3.rows<float>(512); // [rows, time 128]
-  layer_norm(d3, rows * 128, 128, float(1e-05), x, ln_f_weight_, ln_f_bias_, ln_f_out,
+  layer_norm(d3, rows * 128, 128, float(1e-05), x, ln_f_weight_, ln_f_bias_, part.ln_f_out,
              ln_f_out_mean, ln_f_out_scale);
+}
+
+void Gpt::evaluate_0_to_3(Part &part) {
+  Device &d0 = part.device(0);
+  Device &d3 = part.device(3);
 
   // wte_weight: device 0 → 3, 131,072 B; lm_head reads it              embedding.mp:18
-  const float *const wte_weight_on_3 = transfer(d0, wte_weight_, d3, d3.fixed<float>(0), 32768);
+  wte_weight_on_3_ = transfer(d0, wte_weight_, d3, d3.fixed<float>(0), 32768);
+}
+
+void Gpt::evaluate_on_3_part_2(Part &part) {
+  Device &d3 = part.device(3);
+  const int64_t rows = part.rows;
 
   // lm_head = Linear(width, 256, bias: false, weight: wte.weight)        gpt.mp:10
   part.lm_head_matmul = d3.rows<float>(0); // [rows * 128, out 256]
-  matmul(d3, 1, rows * 128, 256, 128, Transpose::no, Transpose::yes, ln_f_out, wte_weight_on_3,
-         part.lm_head_matmul);
+  matmul(d3, 1, rows * 128, 256, 128, Transpose::no, Transpose::yes, part.ln_f_out,
+         wte_weight_on_3_, part.lm_head_matmul);
 
   // loss = cross_entropy                                                 gpt.mp:20
   float *const loss_cross_entropy = d3.rows<float>(131072); // [rows, time 128]
@@ -1829,16 +1877,30 @@ const void *Gpt::predict(const Batch &batch) {
   Part whole(*this, batch.rows);
   whole.text = static_cast<const int32_t *>(batch.inputs[0]);
 
-  predict_on_0(whole); // wte, wpe, h.0.ln_1, h.0.attn.c_attn, h.0.attn, h.0.attn.c_proj, h.0,
-                       // h.0.ln_2, h.0.mlp.c_fc, h.0.mlp, h.0.mlp.c_proj
-  predict_on_1(whole); // h.1.ln_1, h.1.attn.c_attn, h.1.attn, h.1.attn.c_proj, h.1, h.1.ln_2,
-                       // h.1.mlp.c_fc, h.1.mlp, h.1.mlp.c_proj
-  predict_on_2(whole); // h.2.ln_1, h.2.attn.c_attn, h.2.attn, h.2.attn.c_proj, h.2, h.2.ln_2,
-                       // h.2.mlp.c_fc, h.2.mlp, h.2.mlp.c_proj
-  predict_on_3(whole); // h.3.ln_1, h.3.attn.c_attn, h.3.attn, h.3.attn.c_proj, h.3, h.3.ln_2,
-                       // h.3.mlp.c_fc, h.3.mlp, h.3.mlp.c_proj, ln_f, lm_head
+  if (has_device(0))
+    predict_on_0(whole); // wte, wpe, h.0.ln_1, h.0.attn.c_attn, h.0.attn, h.0.attn.c_proj, h.0,
+                         // h.0.ln_2, h.0.mlp.c_fc, h.0.mlp, h.0.mlp.c_proj
+  if (has_device(0) || has_device(1))
+    predict_0_to_1(whole);
+  if (has_device(1))
+    predict_on_1(whole); // h.1.ln_1, h.1.attn.c_attn, h.1.attn, h.1.attn.c_proj, h.1, h.1.ln_2,
+                         // h.1.mlp.c_fc, h.1.mlp, h.1.mlp.c_proj
+  if (has_device(1) || has_device(2))
+    predict_1_to_2(whole);
+  if (has_device(2))
+    predict_on_2(whole); // h.2.ln_1, h.2.attn.c_attn, h.2.attn, h.2.attn.c_proj, h.2, h.2.ln_2,
+                         // h.2.mlp.c_fc, h.2.mlp, h.2.mlp.c_proj
+  if (has_device(2) || has_device(3))
+    predict_2_to_3(whole);
+  if (has_device(3))
+    predict_on_3(whole); // h.3.ln_1, h.3.attn.c_attn, h.3.attn, h.3.attn.c_proj, h.3, h.3.ln_2,
+                         // h.3.mlp.c_fc, h.3.mlp, h.3.mlp.c_proj, ln_f
+  if (has_device(0) || has_device(3))
+    predict_0_to_3(whole);
+  if (has_device(3))
+    predict_on_3_part_2(whole); // lm_head
 
-  return whole.lm_head_matmul;
+  return output_from(3, whole.lm_head_matmul, batch.rows);
 }
 
 void Gpt::predict_on_0(Part &part) {
@@ -1915,19 +1977,24 @@ void Gpt::predict_on_0(Part &part) {
   map(d0, rows * 16384, Add{}, part.x_2, h_0_out, h_0_mlp_c_proj_out);
 }
 
-void Gpt::predict_on_1(Part &part) {
+void Gpt::predict_0_to_1(Part &part) {
   Device &d0 = part.device(0);
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
   // x: device 0 → 1, 65,536 B a row; h.1, h.1.ln_1 read it             transformer.mp:92
-  const float *const x_on_1 = transfer(d0, part.x_2, d1, d1.rows<float>(196608), rows * 16384);
+  part.x_on_1 = transfer(d0, part.x_2, d1, d1.rows<float>(196608), rows * 16384);
+}
+
+void Gpt::predict_on_1(Part &part) {
+  Device &d1 = part.device(1);
+  const int64_t rows = part.rows;
 
   // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:84
   float *const h_1_ln_1_out = d1.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
   float *const h_1_ln_1_out_mean = d1.rows<float>(0);    // [rows, time 128]
   float *const h_1_ln_1_out_scale = d1.rows<float>(512); // [rows, time 128]
-  layer_norm(d1, rows * 128, 128, float(1e-05), x_on_1, h_1_ln_1_weight_, h_1_ln_1_bias_,
+  layer_norm(d1, rows * 128, 128, float(1e-05), part.x_on_1, h_1_ln_1_weight_, h_1_ln_1_bias_,
              h_1_ln_1_out, h_1_ln_1_out_mean, h_1_ln_1_out_scale);
 
   // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
@@ -1950,7 +2017,7 @@ void Gpt::predict_on_1(Part &part) {
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
   float *const h_1_out = d1.rows<float>(327680); // [rows, time 128, width 128]
-  map(d1, rows * 16384, Add{}, h_1_out, x_on_1, h_1_attn_c_proj_out);
+  map(d1, rows * 16384, Add{}, h_1_out, part.x_on_1, h_1_attn_c_proj_out);
 
   // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:87
   float *const h_1_ln_2_out = d1.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
@@ -1978,19 +2045,24 @@ void Gpt::predict_on_1(Part &part) {
   map(d1, rows * 16384, Add{}, part.x_3, h_1_out, h_1_mlp_c_proj_out);
 }
 
-void Gpt::predict_on_2(Part &part) {
+void Gpt::predict_1_to_2(Part &part) {
   Device &d1 = part.device(1);
   Device &d2 = part.device(2);
   const int64_t rows = part.rows;
 
   // x: device 1 → 2, 65,536 B a row; h.2, h.2.ln_1 read it             transformer.mp:92
-  const float *const x_on_2 = transfer(d1, part.x_3, d2, d2.rows<float>(196608), rows * 16384);
+  part.x_on_2 = transfer(d1, part.x_3, d2, d2.rows<float>(196608), rows * 16384);
+}
+
+void Gpt::predict_on_2(Part &part) {
+  Device &d2 = part.device(2);
+  const int64_t rows = part.rows;
 
   // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:84
   float *const h_2_ln_1_out = d2.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
   float *const h_2_ln_1_out_mean = d2.rows<float>(0);    // [rows, time 128]
   float *const h_2_ln_1_out_scale = d2.rows<float>(512); // [rows, time 128]
-  layer_norm(d2, rows * 128, 128, float(1e-05), x_on_2, h_2_ln_1_weight_, h_2_ln_1_bias_,
+  layer_norm(d2, rows * 128, 128, float(1e-05), part.x_on_2, h_2_ln_1_weight_, h_2_ln_1_bias_,
              h_2_ln_1_out, h_2_ln_1_out_mean, h_2_ln_1_out_scale);
 
   // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
@@ -2013,7 +2085,7 @@ void Gpt::predict_on_2(Part &part) {
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
   float *const h_2_out = d2.rows<float>(327680); // [rows, time 128, width 128]
-  map(d2, rows * 16384, Add{}, h_2_out, x_on_2, h_2_attn_c_proj_out);
+  map(d2, rows * 16384, Add{}, h_2_out, part.x_on_2, h_2_attn_c_proj_out);
 
   // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:87
   float *const h_2_ln_2_out = d2.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
@@ -2041,20 +2113,24 @@ void Gpt::predict_on_2(Part &part) {
   map(d2, rows * 16384, Add{}, part.x_4, h_2_out, h_2_mlp_c_proj_out);
 }
 
-void Gpt::predict_on_3(Part &part) {
-  Device &d0 = part.device(0);
+void Gpt::predict_2_to_3(Part &part) {
   Device &d2 = part.device(2);
   Device &d3 = part.device(3);
   const int64_t rows = part.rows;
 
   // x: device 2 → 3, 65,536 B a row; h.3, h.3.ln_1 read it             transformer.mp:92
-  const float *const x_on_3 = transfer(d2, part.x_4, d3, d3.rows<float>(196608), rows * 16384);
+  part.x_on_3 = transfer(d2, part.x_4, d3, d3.rows<float>(196608), rows * 16384);
+}
+
+void Gpt::predict_on_3(Part &part) {
+  Device &d3 = part.device(3);
+  const int64_t rows = part.rows;
 
   // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:84
   float *const h_3_ln_1_out = d3.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
   float *const h_3_ln_1_out_mean = d3.rows<float>(0);    // [rows, time 128]
   float *const h_3_ln_1_out_scale = d3.rows<float>(512); // [rows, time 128]
-  layer_norm(d3, rows * 128, 128, float(1e-05), x_on_3, h_3_ln_1_weight_, h_3_ln_1_bias_,
+  layer_norm(d3, rows * 128, 128, float(1e-05), part.x_on_3, h_3_ln_1_weight_, h_3_ln_1_bias_,
              h_3_ln_1_out, h_3_ln_1_out_mean, h_3_ln_1_out_scale);
 
   // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
@@ -2077,7 +2153,7 @@ void Gpt::predict_on_3(Part &part) {
 
   // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
   float *const h_3_out = d3.rows<float>(327680); // [rows, time 128, width 128]
-  map(d3, rows * 16384, Add{}, h_3_out, x_on_3, h_3_attn_c_proj_out);
+  map(d3, rows * 16384, Add{}, h_3_out, part.x_on_3, h_3_attn_c_proj_out);
 
   // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:87
   float *const h_3_ln_2_out = d3.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
@@ -2105,19 +2181,29 @@ void Gpt::predict_on_3(Part &part) {
   map(d3, rows * 16384, Add{}, x, h_3_out, h_3_mlp_c_proj_out);
 
   // ln_f = LayerNorm(width)                                              gpt.mp:9
-  float *const ln_f_out = d3.rows<float>(131072);    // [rows, time 128, normalized_shape 128]
+  part.ln_f_out = d3.rows<float>(131072);            // [rows, time 128, normalized_shape 128]
   float *const ln_f_out_mean = d3.rows<float>(0);    // [rows, time 128]
   float *const ln_f_out_scale = d3.rows<float>(512); // [rows, time 128]
-  layer_norm(d3, rows * 128, 128, float(1e-05), x, ln_f_weight_, ln_f_bias_, ln_f_out,
+  layer_norm(d3, rows * 128, 128, float(1e-05), x, ln_f_weight_, ln_f_bias_, part.ln_f_out,
              ln_f_out_mean, ln_f_out_scale);
+}
+
+void Gpt::predict_0_to_3(Part &part) {
+  Device &d0 = part.device(0);
+  Device &d3 = part.device(3);
 
   // wte_weight: device 0 → 3, 131,072 B; lm_head reads it              embedding.mp:18
-  const float *const wte_weight_on_3 = transfer(d0, wte_weight_, d3, d3.fixed<float>(0), 32768);
+  wte_weight_on_3_ = transfer(d0, wte_weight_, d3, d3.fixed<float>(0), 32768);
+}
+
+void Gpt::predict_on_3_part_2(Part &part) {
+  Device &d3 = part.device(3);
+  const int64_t rows = part.rows;
 
   // lm_head = Linear(width, 256, bias: false, weight: wte.weight)        gpt.mp:10
   part.lm_head_matmul = d3.rows<float>(0); // [rows * 128, out 256]
-  matmul(d3, 1, rows * 128, 256, 128, Transpose::no, Transpose::yes, ln_f_out, wte_weight_on_3,
-         part.lm_head_matmul);
+  matmul(d3, 1, rows * 128, 256, 128, Transpose::no, Transpose::yes, part.ln_f_out,
+         wte_weight_on_3_, part.lm_head_matmul);
 }
 
 float Gpt::train_step(const int32_t *text, const int32_t *target, int64_t rows) {

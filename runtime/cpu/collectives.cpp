@@ -1,6 +1,8 @@
-// What replicas do together. All of them are in one address space, so that each reads what it needs
-// where it lies.
+// What replicas do together. Those of one process read what they need where it lies; what others
+// have they send, on behalf of the device that has it.
 #include "mpar/replicas.h"
+
+#include "mpar/world.h"
 
 #include "multiversion.h"
 #include "parallel.h"
@@ -8,6 +10,7 @@
 #include <algorithm>
 #include <cstring>
 #include <type_traits>
+#include <vector>
 
 namespace mpar {
 namespace {
@@ -48,12 +51,66 @@ public:
   Device &operator[](int replica) const {
     return model_.replica(replica).machine().device(device_);
   }
+  bool all_here() const { return !model_.world(); }
+  /// Where the own device is another process's: the replica that has something to send to it.
+  int sender() const { return World::errand()->device / model_.machine().count(); }
+  /// Sends to the own device, as what `replica` has.
+  void send(int replica, const void *data, int64_t bytes) const {
+    const Seat &to = (*this)[own()].seat();
+    model_.world()->send(to.rank, channel(replica), data, bytes);
+  }
+  /// Receives on the own device what `replica` has.
+  void receive(int replica, void *data, int64_t bytes) const {
+    model_.world()->receive((*this)[replica].seat().rank, channel(replica), data, bytes);
+  }
 
 private:
+  int channel(int replica) const {
+    const Seat &to = (*this)[own()].seat();
+    return World::channel((*this)[replica].seat().number, to.number, to.devices);
+  }
+
   const Model &model_;
   int device_;
   int active_;
 };
+
+template <typename T> void add(int64_t count, const T *more, T *sum) {
+  if constexpr (std::is_same_v<T, float>)
+    add_floats(count, more, sum);
+  else
+    add_integers(count, more, sum);
+}
+
+/// sum_over_replicas where some are other processes': a piece at a time, so that what is received
+/// needs little memory beside the arena.
+template <typename T, typename Place>
+void sum_over_ranks(const Peers &peers, Range range, const Place &place) {
+  constexpr int64_t piece = 1 << 16; // elements
+  const Device &own = peers[peers.own()];
+  const int64_t most = std::min(piece, range.end - range.begin);
+  std::vector<T> sum(own.here() ? most : 0), more(own.here() ? most : 0);
+  for (int64_t at = range.begin; at < range.end; at += piece) {
+    const int64_t count = std::min(piece, range.end - at);
+    const int64_t bytes = count * static_cast<int64_t>(sizeof(T));
+    if (!own.here()) {
+      if (peers.sender() < peers.active())
+        peers.send(peers.sender(), place(peers[peers.sender()]) + at, bytes);
+      continue;
+    }
+    for (int replica = 0; replica < peers.active(); ++replica) {
+      const Device &peer = peers[replica];
+      const T *values = peer.here() ? place(peer) + at : more.data();
+      if (!peer.here())
+        peers.receive(replica, more.data(), bytes);
+      if (replica == 0)
+        std::copy(values, values + count, sum.data());
+      else
+        add(count, values, sum.data());
+    }
+    std::copy(sum.data(), sum.data() + count, place(own) + at);
+  }
+}
 
 /// Sums [begin, end) of what `place` gives of each device, in place on the own one.
 template <typename T, typename Place>
@@ -61,17 +118,15 @@ void sum_over_replicas(const Peers &peers, Range range, const Place &place) {
   Device &own = peers[peers.own()];
   if (range.begin >= range.end)
     return;
+  if (!peers.all_here())
+    return sum_over_ranks<T>(peers, range, place);
   parallel_parts(own, range.end - range.begin, grain, [&](int64_t first, int64_t last) {
     T sum[block];
     for (int64_t at = range.begin + first; at < range.begin + last; at += block) {
       const int64_t count = std::min(block, range.begin + last - at);
       std::memcpy(sum, place(peers[0]) + at, count * sizeof(T));
-      for (int replica = 1; replica < peers.active(); ++replica) {
-        if constexpr (std::is_same_v<T, float>)
-          add_floats(count, place(peers[replica]) + at, sum);
-        else
-          add_integers(count, place(peers[replica]) + at, sum);
-      }
+      for (int replica = 1; replica < peers.active(); ++replica)
+        add(count, place(peers[replica]) + at, sum);
       std::memcpy(place(own) + at, sum, count * sizeof(T));
     }
   });
@@ -80,9 +135,16 @@ void sum_over_replicas(const Peers &peers, Range range, const Place &place) {
 /// Copies [begin, end) from the device of another replica.
 template <typename T, typename Place>
 void fetch(const Peers &peers, int replica, Range range, const Place &place) {
-  if (range.begin < range.end)
-    std::memcpy(place(peers[peers.own()]) + range.begin, place(peers[replica]) + range.begin,
-                (range.end - range.begin) * sizeof(T));
+  if (range.begin >= range.end)
+    return;
+  const int64_t bytes = (range.end - range.begin) * static_cast<int64_t>(sizeof(T));
+  const Device &own = peers[peers.own()], &peer = peers[replica];
+  if (own.here() && peer.here())
+    std::memcpy(place(own) + range.begin, place(peer) + range.begin, static_cast<size_t>(bytes));
+  else if (own.here())
+    peers.receive(replica, place(own) + range.begin, bytes);
+  else if (replica == peers.sender())
+    peers.send(replica, place(peer) + range.begin, bytes);
 }
 
 /// Of a range of the trained parameters, or their gradients, what a replica answers for.
@@ -159,11 +221,14 @@ void all_gather(const BatchPart &part, Device &device, int32_t *values, int64_t 
 Schedule replicate(const Schedule &schedule, int replicas, int devices) {
   Schedule all = schedule;
   const int stages = static_cast<int>(schedule.stages.size());
+  all.replicas = replicas;
   all.stages.clear();
   all.turns.clear();
   for (int replica = 0; replica < replicas; ++replica)
     for (StageDescription stage : schedule.stages) {
       stage.device += replica * devices;
+      if (stage.from >= 0)
+        stage.from += replica * devices;
       all.stages.push_back(stage);
     }
   for (const Turn &turn : schedule.turns)

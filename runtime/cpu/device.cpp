@@ -1,13 +1,12 @@
 // Logical devices and their arenas.
 #include "mpar/device.h"
 #include "mpar/errors.h"
+#include "mpar/world.h"
 
 #include <omp.h>
-#include <sched.h>
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstring>
 #include <fstream>
 #include <limits>
@@ -140,6 +139,22 @@ struct Mapping {
   size_t size = 0;
 };
 
+[[noreturn]] void fail_to_map(int index, int64_t bytes) {
+  fail("device " + std::to_string(index) + ": cannot allocate " + std::to_string(bytes) +
+       " bytes: " + std::strerror(errno));
+}
+
+/// Addresses without memory behind them.
+Mapping reserve_addresses(int index, int64_t bytes) {
+  if (bytes == 0)
+    return {};
+  void *memory =
+      mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED)
+    fail_to_map(index, bytes);
+  return {static_cast<std::byte *>(memory), static_cast<size_t>(bytes)};
+}
+
 Mapping map_zeroed(int index, int64_t bytes) {
   if (bytes == 0)
     return {};
@@ -150,8 +165,7 @@ Mapping map_zeroed(int index, int64_t bytes) {
   const size_t size = huge ? add(wanted, huge_page) : wanted;
   void *memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED)
-    fail("device " + std::to_string(index) + ": cannot allocate " + std::to_string(bytes) +
-         " bytes: " + std::strerror(errno));
+    fail_to_map(index, bytes);
   std::byte *begin = static_cast<std::byte *>(memory);
   if (!huge)
     return {begin, size};
@@ -164,63 +178,7 @@ Mapping map_zeroed(int index, int64_t bytes) {
   return {begin + before, wanted};
 }
 
-/// The cores that this process may run on, again and again.
-std::vector<int> cores_in_turn(int count) {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  std::vector<int> all, cores;
-  if (sched_getaffinity(0, sizeof set, &set) == 0)
-    for (int core = 0; core < CPU_SETSIZE; ++core)
-      if (CPU_ISSET(core, &set))
-        all.push_back(core);
-  if (all.empty())
-    fail("the cores that this process may run on are not known");
-  for (int index = 0; index < count; ++index)
-    cores.push_back(all[static_cast<size_t>(index) % all.size()]);
-  return cores;
-}
-
 } // namespace
-
-std::vector<int> parse_devices(const std::string &devices, int count) {
-  std::vector<int> cores;
-  int entries = 0;
-  std::istringstream list(devices == "auto" ? "cpu" : devices);
-  for (std::string name; std::getline(list, name, ',');) {
-    ++entries;
-    if (name == "cpu")
-      continue;
-    if (name.compare(0, 4, "cpu:") == 0) {
-      int core = -1;
-      const char *const end = name.data() + name.size();
-      const auto [rest, error] = std::from_chars(name.data() + 4, end, core);
-      if (error != std::errc() || rest != end || core < 0)
-        fail("`" + name + "`: expected a core's number after `cpu:`");
-      cores.push_back(core);
-      continue;
-    }
-    if (name == "cuda" || name.compare(0, 5, "cuda:") == 0)
-      fail("`" + name + "`: GPUs are not supported by this version");
-    fail("`" + name + "`: no such device; expected `auto`, `cpu` or `cpu:K`");
-  }
-  if (entries == 0 || devices.back() == ',')
-    fail("`" + devices + "`: a device is missing; expected `auto`, `cpu` or `cpu:K`");
-  if (entries != 1 && entries != count)
-    fail("`" + devices + "`: " + std::to_string(entries) + " devices for a program of " +
-         std::to_string(count));
-  if (!cores.empty() && static_cast<int>(cores.size()) != entries)
-    fail("`" + devices + "`: either all devices are `cpu` or all have workers, `cpu:K`");
-  if (cores.size() == 1)
-    cores.assign(count, cores.front());
-  return cores;
-}
-
-std::vector<int> choose_cores(const std::string &devices, int count, bool apart) {
-  std::vector<int> cores = parse_devices(devices, count);
-  if (apart && cores.empty())
-    cores = cores_in_turn(count);
-  return cores;
-}
 
 int64_t arena_bytes(const DeviceDescription &description, int optimizer_slots,
                     int64_t largest_batch) {
@@ -228,16 +186,18 @@ int64_t arena_bytes(const DeviceDescription &description, int optimizer_slots,
 }
 
 Device::Device(int index, int physical, const DeviceDescription &description, int optimizer_slots,
-               int64_t largest_batch, int threads)
-    : index_(index), physical_(physical), threads_(threads), description_(description),
+               int64_t largest_batch, int threads, const Seat &seat)
+    : index_(index), physical_(physical), threads_(threads), seat_(seat),
+      here_(!seat.world || seat.rank == seat.world->rank()), description_(description),
       rounded_rows_(round_up(arena_rows(description, largest_batch), rows_rounded_to)),
       arena_bytes_(mpar::arena_bytes(description, optimizer_slots, largest_batch)),
       state_floats_(floats_of_state(description)) {
   const Regions region = regions(description, optimizer_slots, largest_batch);
-  const int64_t available = available_memory();
+  const int64_t available = here_ ? available_memory() : arena_bytes_;
   if (arena_bytes_ > available)
     fail_to_allocate(index, arena_bytes_, available);
-  const Mapping mapping = map_zeroed(index, arena_bytes_);
+  const Mapping mapping =
+      here_ ? map_zeroed(index, arena_bytes_) : reserve_addresses(index, arena_bytes_);
   std::byte *arena = mapping.begin;
   mapped_bytes_ = static_cast<int64_t>(mapping.size);
   parameters_ = reinterpret_cast<float *>(arena);
@@ -247,11 +207,11 @@ Device::Device(int index, int physical, const DeviceDescription &description, in
 }
 
 Device::Device(const Device &whole, std::byte *memory, int64_t first_row, int64_t rows)
-    : index_(whole.index_), physical_(whole.physical_), threads_(1),
-      description_(whole.description_), rounded_rows_(rows), arena_bytes_(whole.arena_bytes_),
-      state_floats_(whole.state_floats_), parameters_(whole.parameters_),
-      gradients_(whole.gradients_), own_gradients_(whole.gradients_),
-      whole_gradients_(whole.gradients_), fixed_(whole.fixed_),
+    : index_(whole.index_), physical_(whole.physical_), threads_(1), seat_(whole.seat_),
+      here_(whole.here_), description_(whole.description_), rounded_rows_(rows),
+      arena_bytes_(whole.arena_bytes_), state_floats_(whole.state_floats_),
+      parameters_(whole.parameters_), gradients_(whole.gradients_),
+      own_gradients_(whole.gradients_), whole_gradients_(whole.gradients_), fixed_(whole.fixed_),
       rows_(whole.rows_ + first_row * description_.row_bytes) {
   if (memory) {
     fixed_ = memory;
@@ -291,7 +251,7 @@ Machine::Machine(const std::string &devices, int threads,
 
 Machine::Machine(std::vector<int> cores, int threads,
                  const std::vector<DeviceDescription> &descriptions, int optimizer_slots,
-                 int64_t largest_batch, bool apart)
+                 int64_t largest_batch, bool apart, const std::vector<Seat> &seats)
     : cores_(std::move(cores)), threads_(threads) {
   if (threads < 1 || threads > largest_thread_count)
     fail("threads: " + std::to_string(threads) + " is not in 1 to " +
@@ -301,19 +261,24 @@ Machine::Machine(std::vector<int> cores, int threads,
   // Memory is taken as it is written, so what earlier devices will write counts against what is
   // left.
   int64_t available = available_memory();
+  auto seat_of = [&](size_t index) { return seats.empty() ? Seat{} : seats[index]; };
   for (size_t index = 0; index < descriptions.size(); ++index) {
+    if (const Seat seat = seat_of(index); seat.world && seat.rank != seat.world->rank())
+      continue;
     const int64_t bytes = mpar::arena_bytes(descriptions[index], optimizer_slots, largest_batch);
     if (bytes > available)
       fail_to_allocate(static_cast<int>(index), bytes, available);
     available -= bytes;
   }
+  // Those of one process and core share memory.
+  constexpr int most_cores = 1 << 16;
   for (size_t index = 0; index < descriptions.size(); ++index)
-    devices_.push_back(std::make_unique<Device>(static_cast<int>(index),
-                                                apart            ? static_cast<int>(index)
-                                                : cores_.empty() ? 0
-                                                                 : cores_[index],
-                                                descriptions[index], optimizer_slots, largest_batch,
-                                                threads));
+    devices_.push_back(std::make_unique<Device>(
+        static_cast<int>(index),
+        apart            ? static_cast<int>(index)
+        : cores_.empty() ? 0
+                         : seat_of(index).rank * most_cores + cores_[index],
+        descriptions[index], optimizer_slots, largest_batch, threads, seat_of(index)));
   if (threads > 1) {
     make_shares(largest_batch);
 #pragma omp parallel num_threads(threads)
@@ -372,8 +337,18 @@ void Machine::make_shares(int64_t largest_batch) {
   }
 }
 
-void copy_between_devices(Device &, const void *source, Device &, void *buffer, int64_t bytes) {
-  std::memcpy(buffer, source, bytes);
+void copy_between_devices(Device &from, const void *source, Device &to, void *buffer,
+                          int64_t bytes) {
+  if (from.here() && to.here()) {
+    std::memcpy(buffer, source, bytes);
+    return;
+  }
+  const Seat &seat = to.seat();
+  const int channel = World::channel(from.seat().number, seat.number, seat.devices);
+  if (to.here())
+    seat.world->receive(from.seat().rank, channel, buffer, bytes);
+  else
+    seat.world->send(seat.rank, channel, source, bytes);
 }
 
 void flush_denormals() {

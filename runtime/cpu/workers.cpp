@@ -3,10 +3,11 @@
 
 #include "mpar/device.h"
 #include "mpar/errors.h"
+#include "mpar/world.h"
+#include "patience.h"
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
@@ -15,73 +16,14 @@
 #include <pthread.h>
 #include <sched.h>
 #include <thread>
-#include <time.h>
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
 namespace mpar {
 namespace {
-
-// A handoff is a cache line's way from core to core where both sides are busy; a thread that waits
-// for long leaves its core to others.
-constexpr int spins = 4000; // some 50 microseconds
-constexpr int yields = 200; // a core shared with others is given to them
-constexpr long nap_nanoseconds = 20'000;
-
-void pause() {
-#if defined(__x86_64__)
-  _mm_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
-
-/// Waits for what is about to happen: spins, then yields, then naps.
-class Patience {
-public:
-  void wait() {
-    if (count_ < spins + yields)
-      ++count_;
-    if (count_ < spins)
-      return pause();
-    if (count_ < spins + yields) {
-      sched_yield();
-      return;
-    }
-    const timespec nap{0, nap_nanoseconds};
-    nanosleep(&nap, nullptr);
-  }
-  bool spinning() const { return count_ < spins + yields; }
-  /// Whether it has waited so long. Looks at a clock only between naps.
-  bool is_over(double seconds) {
-    if (spinning())
-      return false;
-    const Clock::time_point now = Clock::now();
-    if (!napping_) {
-      napping_ = true;
-      since_ = now;
-    }
-    return std::chrono::duration<double>(now - since_).count() > seconds;
-  }
-
-private:
-  using Clock = std::chrono::steady_clock;
-  int count_ = 0;
-  bool napping_ = false;
-  Clock::time_point since_;
-};
 
 /// How many turns a device has finished, since the workers began.
 struct alignas(64) Counter {
   std::atomic<int64_t> turns{0};
 };
-
-std::string seconds_text(double seconds) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%g", seconds);
-  return text;
-}
 
 } // namespace
 
@@ -115,7 +57,8 @@ RowRange rows_of_microbatch(int64_t rows, int microbatch, int microbatches) {
 
 class Workers::Impl {
 public:
-  Impl(const std::vector<int> &cores, const Schedule &schedule, bool apart);
+  Impl(const std::vector<int> &cores, const Schedule &schedule, bool apart, World *world,
+       const std::vector<int> &ranks);
   ~Impl() { end(); }
   void run(Work work, void *context, int64_t rows);
   void set_timeout(double seconds, std::function<void(const std::string &)> stalled) {
@@ -131,29 +74,41 @@ public:
 private:
   struct Worker {
     int core;
-    std::vector<size_t> turns; // of the schedule
-    std::thread thread;        // none: the calling thread
+    std::vector<RankTurn> turns;
+    std::thread thread; // none: the calling thread
+  };
+  /// What a turn of another rank's device is to receive.
+  struct Sent {
+    Turn::Wait turn; // that device, and which of its turns
+    std::unique_ptr<Transport::Message> message;
   };
 
   void end();
   void serve(const Worker &worker);
   void carry_out(const Worker &worker);
   /// False where another thread has failed meanwhile.
-  bool wait_for(const Turn &turn);
+  bool wait_for(const RankTurn &turn);
+  /// Carries out a turn that has parts on other ranks too.
+  void run_errand(const RankTurn &turn, std::vector<Sent> &sent);
+  /// Waits until has gone what `turn` may write over; null: all.
+  void finish_sending(const RankTurn *turn, std::vector<Sent> &sent);
   /// How many of its turns of this step a device has finished.
   int64_t finished(int device) const;
   /// The turn that is the last one to wait for.
   const Turn &turn_of(const Turn::Wait &wait) const;
   /// The turn that the worker of a device is at; null: it has finished the step.
-  const Turn *current(int device) const;
+  const RankTurn *current(int device) const;
   /// What a turn is still waiting for; null: nothing.
-  const Turn::Wait *open_wait(const Turn &turn) const;
+  const Turn::Wait *open_wait(const RankTurn &turn) const;
   /// "device 1 is at ..., which waits for ...": as far as that leads.
   std::string where_stands(int device) const;
   void stall(const std::string &line);
   void fail_with_current();
 
   const Schedule &schedule_;
+  World *world_;                  // null: there is one process
+  std::vector<int> ranks_;        // by device
+  std::vector<size_t> numbers_;   // by turn: which of its device's it is, from 1
   std::vector<size_t> worker_of_; // by device
   double timeout_ = default_timeout;
   std::function<void(const std::string &)> stalled_;
@@ -179,6 +134,8 @@ private:
 
 /// Pins a thread to a core.
 static void pin(pthread_t thread, int core) {
+  if (core == DeviceMap::calling_thread)
+    return;
   cpu_set_t set;
   CPU_ZERO(&set);
   if (core < CPU_SETSIZE)
@@ -187,9 +144,17 @@ static void pin(pthread_t thread, int core) {
     fail("`cpu:" + std::to_string(core) + "`: this process may not run on a core of that number");
 }
 
-Workers::Impl::Impl(const std::vector<int> &cores, const Schedule &schedule, bool apart)
-    : schedule_(schedule), turns_a_step_(cores.size()), counters_(new Counter[cores.size()]) {
-  for (int core : cores) {
+Workers::Impl::Impl(const std::vector<int> &cores, const Schedule &schedule, bool apart,
+                    World *world, const std::vector<int> &ranks)
+    : schedule_(schedule), world_(world), ranks_(ranks), turns_a_step_(cores.size()),
+      counters_(new Counter[cores.size()]) {
+  constexpr auto none = static_cast<size_t>(-1);
+  for (size_t device = 0; device < cores.size(); ++device) {
+    if (world && ranks[device] != world->rank()) {
+      worker_of_.push_back(none);
+      continue;
+    }
+    const int core = cores[device];
     const auto same = std::find_if(workers_.begin(), apart ? workers_.begin() : workers_.end(),
                                    [core](const Worker &worker) { return worker.core == core; });
     const bool known = !apart && same != workers_.end();
@@ -197,10 +162,15 @@ Workers::Impl::Impl(const std::vector<int> &cores, const Schedule &schedule, boo
     if (!known)
       workers_.push_back({core, {}, {}});
   }
-  for (size_t index = 0; index < schedule.turns.size(); ++index) {
+  for (const Turn &turn : schedule.turns)
+    numbers_.push_back(static_cast<size_t>(++turns_a_step_[schedule.stages[turn.stage].device]));
+  if (world)
+    for (RankTurn &turn : turns_of_rank(schedule, ranks, world->rank()))
+      workers_[worker_of_[turn.device]].turns.push_back(std::move(turn));
+  for (size_t index = 0; !world && index < schedule.turns.size(); ++index) {
     const int device = schedule.stages[schedule.turns[index].stage].device;
-    ++turns_a_step_[device];
-    workers_[worker_of_[device]].turns.push_back(index);
+    workers_[worker_of_[device]].turns.push_back(
+        {index, device, false, schedule.turns[index].waits, {}});
   }
   pin(pthread_self(), workers_.front().core);
   try {
@@ -246,7 +216,7 @@ void Workers::Impl::serve(const Worker &worker) {
   }
 }
 
-bool Workers::Impl::wait_for(const Turn &turn) {
+bool Workers::Impl::wait_for(const RankTurn &turn) {
   for (const Turn::Wait &wait : turn.waits) {
     const int64_t target =
         (started_.load(std::memory_order_relaxed) - 1) * turns_a_step_[wait.device] + wait.turns;
@@ -256,8 +226,8 @@ bool Workers::Impl::wait_for(const Turn &turn) {
         return false;
       patience.wait();
       if (patience.is_over(timeout_))
-        stall("device " + std::to_string(schedule_.stages[turn.stage].device) + " has waited " +
-              seconds_text(timeout_) + " s with " + describe_turn(schedule_, turn) + " for turn " +
+        stall("device " + std::to_string(turn.device) + " has waited " + seconds_text(timeout_) +
+              " s with " + describe_turn(schedule_, schedule_.turns[turn.turn]) + " for turn " +
               std::to_string(wait.turns) + " of device " + std::to_string(wait.device) + ", " +
               describe_turn(schedule_, turn_of(wait)) + "; " + where_stands(wait.device));
     }
@@ -278,18 +248,18 @@ const Turn &Workers::Impl::turn_of(const Turn::Wait &wait) const {
   return schedule_.turns.back(); // no schedule waits for more turns than there are
 }
 
-const Turn *Workers::Impl::current(int device) const {
+const RankTurn *Workers::Impl::current(int device) const {
   std::vector<int64_t> done;
   done.reserve(worker_of_.size());
   for (size_t other = 0; other < worker_of_.size(); ++other)
     done.push_back(finished(static_cast<int>(other)));
-  for (size_t index : workers_[worker_of_[device]].turns)
-    if (--done[schedule_.stages[schedule_.turns[index].stage].device] < 0)
-      return &schedule_.turns[index];
+  for (const RankTurn &turn : workers_[worker_of_[device]].turns)
+    if (!turn.sends && --done[turn.device] < 0)
+      return &turn;
   return nullptr;
 }
 
-const Turn::Wait *Workers::Impl::open_wait(const Turn &turn) const {
+const Turn::Wait *Workers::Impl::open_wait(const RankTurn &turn) const {
   for (const Turn::Wait &wait : turn.waits)
     if (finished(wait.device) < wait.turns)
       return &wait;
@@ -300,11 +270,11 @@ std::string Workers::Impl::where_stands(int device) const {
   std::string text;
   // As often as there are devices: then it has come back to one.
   for (size_t hops = 0; hops < worker_of_.size(); ++hops) {
-    const Turn *turn = current(device);
+    const RankTurn *turn = current(device);
     if (!turn)
       return text + "the worker of device " + std::to_string(device) + " has finished the step";
     text += "the worker of device " + std::to_string(device) + " is at " +
-            describe_turn(schedule_, *turn);
+            describe_turn(schedule_, schedule_.turns[turn->turn]);
     const Turn::Wait *wait = open_wait(*turn);
     if (!wait)
       return text + ", which waits for nothing";
@@ -318,28 +288,72 @@ void Workers::Impl::stall(const std::string &line) {
   const std::lock_guard lock(mutex_); // the first one speaks for all
   if (stalled_)
     stalled_(line);
-  std::fprintf(stderr, "error: %s\n", line.c_str());
+  std::fprintf(stderr, "error: %s%s\n",
+               world_ ? ("rank " + std::to_string(world_->rank()) + ": ").c_str() : "",
+               line.c_str());
+  if (world_)
+    world_->stop_others();
   std::_Exit(1);
 }
 
 void Workers::Impl::carry_out(const Worker &worker) {
+  std::vector<Sent> sent;
   try {
-    for (size_t index : worker.turns) {
-      const Turn &turn = schedule_.turns[index];
-      if (!wait_for(turn))
+    for (const RankTurn &part : worker.turns) {
+      const Turn &turn = schedule_.turns[part.turn];
+      if (!wait_for(part))
         return;
       for (TurnObserver *observer : observers_)
-        observer->begin(index);
-      work_(context_, turn.stage, turn.microbatch);
+        observer->begin(part.turn);
+      if (world_)
+        run_errand(part, sent);
+      else
+        work_(context_, turn.stage, turn.microbatch);
       for (TurnObserver *observer : observers_)
-        observer->end(index);
-      Counter &counter = counters_[schedule_.stages[turn.stage].device];
+        observer->end(part.turn);
+      if (part.sends)
+        continue;
+      Counter &counter = counters_[part.device];
       counter.turns.store(counter.turns.load(std::memory_order_relaxed) + 1,
                           std::memory_order_release);
     }
+    if (world_)
+      finish_sending(nullptr, sent);
   } catch (...) {
     fail_with_current();
   }
+}
+
+void Workers::Impl::run_errand(const RankTurn &part, std::vector<Sent> &sent) {
+  const Turn &turn = schedule_.turns[part.turn];
+  Errand errand{&schedule_, &turn, part.device, {}, [this] { return failed_.load(); }};
+  struct Current {
+    explicit Current(Errand &errand) { World::errand() = &errand; }
+    ~Current() { World::errand() = nullptr; }
+  } current(errand);
+  if (!part.sent.empty())
+    finish_sending(&part, sent);
+  work_(context_, turn.stage, turn.microbatch);
+  for (std::unique_ptr<Transport::Message> &message : errand.sent)
+    sent.push_back(
+        {{schedule_.stages[turn.stage].device, static_cast<int64_t>(numbers_[part.turn])},
+         std::move(message)});
+}
+
+void Workers::Impl::finish_sending(const RankTurn *turn, std::vector<Sent> &sent) {
+  const auto due = [turn](const Sent &each) {
+    return !turn || std::any_of(turn->sent.begin(), turn->sent.end(), [&](const Turn::Wait &wait) {
+      return wait.device == each.turn.device && each.turn.turns <= wait.turns;
+    });
+  };
+  for (Sent &each : sent)
+    if (due(each)) {
+      world_->wait(*each.message, ranks_[each.turn.device]);
+      each.message.reset();
+    }
+  sent.erase(
+      std::remove_if(sent.begin(), sent.end(), [](const Sent &each) { return !each.message; }),
+      sent.end());
 }
 
 void Workers::Impl::fail_with_current() {
@@ -372,7 +386,8 @@ void Workers::Impl::run(Work work, void *context, int64_t rows) {
     if (patience.is_over(timeout_)) {
       std::string line = "the step has waited " + seconds_text(timeout_) + " s for its last turns";
       for (size_t device = 0; device < worker_of_.size(); ++device)
-        if (finished(static_cast<int>(device)) < turns_a_step_[device]) {
+        if (worker_of_[device] < workers_.size() &&
+            finished(static_cast<int>(device)) < turns_a_step_[device]) {
           line += "; " + where_stands(static_cast<int>(device));
           break;
         }
@@ -384,7 +399,10 @@ void Workers::Impl::run(Work work, void *context, int64_t rows) {
 }
 
 Workers::Workers(const std::vector<int> &cores, const Schedule &schedule, bool apart)
-    : impl_(std::make_unique<Impl>(cores, schedule, apart)) {}
+    : impl_(std::make_unique<Impl>(cores, schedule, apart, nullptr, std::vector<int>())) {}
+Workers::Workers(const std::vector<int> &cores, const Schedule &schedule, World &world,
+                 const std::vector<int> &ranks)
+    : impl_(std::make_unique<Impl>(cores, schedule, false, &world, ranks)) {}
 Workers::~Workers() = default;
 
 void Workers::run(Work work, void *context, int64_t rows) { impl_->run(work, context, rows); }

@@ -2,6 +2,7 @@
 
 #include "mpar/csv.h"
 #include "mpar/errors.h"
+#include "mpar/world.h"
 
 #include <fast_float/fast_float.h>
 
@@ -212,6 +213,8 @@ void write_checkpoint(const std::string &path, const Model &model, const Trainin
     content.metadata.emplace_back("mparc.epoch_skipped", std::to_string(state.skipped));
   }
 
+  // What all ranks have one writes.
+  const bool lead = !model.world() || model.world()->rank() == 0;
   std::vector<double> losses;
   for (const EpochResult &result : state.history) {
     losses.insert(losses.end(),
@@ -223,29 +226,20 @@ void write_checkpoint(const std::string &path, const Model &model, const Trainin
       {history_name,
        "F64",
        {static_cast<int64_t>(state.history.size()), history_columns(description)},
-       losses.data()});
-  content.tensors.push_back({words_name, "U32", {Generator::state_size}, generator.words.data()});
+       lead ? losses.data() : nullptr});
+  content.tensors.push_back(
+      {words_name, "U32", {Generator::state_size}, lead ? generator.words.data() : nullptr});
   std::vector<std::string> slots = optimizer_state_names(optimizer);
-  // Of replicas that share out the state each has some.
-  std::vector<std::vector<float>> states;
   for (size_t i = 0; i < description.parameters.size(); ++i) {
     const ParameterDescription &parameter = description.parameters[i];
-    const Device &device = model.machine().device(parameter.device);
     content.tensors.push_back({parameter.name, element_type_name(parameter.type), parameter.shape,
-                               device.parameters() + parameter.offset});
+                               nullptr, model.parameter_pieces(i)});
     if (is_trained(description, parameter))
-      for (size_t slot = 0; slot < slots.size(); ++slot) {
-        const float *values = device.state(static_cast<int>(slot)) + parameter.offset;
-        if (description.shard_optimizer) {
-          states.emplace_back(element_count(parameter.shape));
-          model.read_state(i, static_cast<int>(slot), states.back().data());
-          values = states.back().data();
-        }
-        content.tensors.push_back(
-            {parameter.name + "/" + slots[slot], "F32", parameter.shape, values});
-      }
+      for (size_t slot = 0; slot < slots.size(); ++slot)
+        content.tensors.push_back({parameter.name + "/" + slots[slot], "F32", parameter.shape,
+                                   nullptr, model.state_pieces(i, static_cast<int>(slot))});
   }
-  write_safetensors(path, content);
+  write_safetensors(path, content, model.world());
 }
 
 Checkpoint::Checkpoint(const std::string &path, const ModelDescription &description)
@@ -354,10 +348,9 @@ void Checkpoint::restore(Model &model) const {
     if (places[i].slot >= 0)
       model.write_state(places[i].parameter, places[i].slot,
                         reinterpret_cast<const float *>(values[i].data()));
-    else if (!values[i].empty())
-      std::memcpy(model.parameter(places[i].parameter), values[i].data(), values[i].size());
+    else
+      model.write_parameter(places[i].parameter, values[i].data());
   }
-  model.copy_parameters_to_replicas();
   model.step() = step_;
   model.loss_scaling() = loss_scaling_;
   model.generator().set_state(generator_);

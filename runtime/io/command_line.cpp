@@ -220,7 +220,7 @@ void add_file_flags(CLI::App &app, Options &options) {
       ->group("Looking inside");
 }
 
-void check_together(const ModelDescription &model, const Options &options) {
+void check_together(const ModelDescription &model, const Options &options, int ranks) {
   const OptimizerSettings &settings = model.training.optimizer;
   const Kind kind = settings.kind;
   auto refuse = [&](bool given, bool known, const char *flag) {
@@ -255,7 +255,7 @@ void check_together(const ModelDescription &model, const Options &options) {
   if (!options.load.empty() && !options.resume.empty())
     throw WrongUse{"--load and --resume both say where to begin; give one"};
   try {
-    parse_devices(options.devices, static_cast<int>(model.devices.size()) * model.replicas);
+    map_devices(options.devices, static_cast<int>(model.devices.size()) * model.replicas, ranks);
   } catch (const Error &error) {
     throw WrongUse{std::string("--devices: ") + error.what()};
   }
@@ -283,6 +283,15 @@ bool trains_nothing(const Options &options) {
 
 std::optional<int> parse_command_line(int argc, char **argv, const ModelDescription &model,
                                       Options &options) {
+  std::string wrong;
+  const std::optional<int> status = parse_command_line(argc, argv, model, {}, options, wrong);
+  if (!wrong.empty())
+    std::fprintf(stderr, "error: %s\n", wrong.c_str());
+  return status;
+}
+
+std::optional<int> parse_command_line(int argc, char **argv, const ModelDescription &model,
+                                      const Launch &launch, Options &options, std::string &wrong) {
   CLI::App app{model.name + ", compiled from " + model.source + " by mparc"};
   app.name(argc > 0 ? argv[0] : model.name);
   app.get_formatter()->column_width(34);
@@ -297,13 +306,13 @@ std::optional<int> parse_command_line(int argc, char **argv, const ModelDescript
     add_file_flags(app, options);
     app.add_option("--devices", options.devices,
                    "What the program's devices are: auto, cpu, or cpu:K for a worker on core K, "
-                   "one a device")
+                   "rank:R or rank:R/cpu:K of a process under mpirun, one a device")
         ->group("Running");
     app.add_option("--threads", options.threads, "Threads that work on a batch (1)")
         ->check(whole<int>(1))
         ->group("Running");
     app.add_option("--timeout", options.timeout,
-                   "Seconds a worker waits for another before the run is given up (" +
+                   "Seconds a worker or rank waits for another before the run is given up (" +
                        shortest(default_timeout) + ")")
         ->check(above_zero())
         ->group("Running");
@@ -312,18 +321,18 @@ std::optional<int> parse_command_line(int argc, char **argv, const ModelDescript
         ->group("Running");
     app.add_flag("--quiet", options.quiet, "Print nothing but errors")->group("Running");
     app.parse(argc, argv);
-    check_together(model, options);
+    check_together(model, options, launch.size);
   } catch (const CLI::Success &success) {
-    return app.exit(success);
+    return launch.rank == 0 ? app.exit(success) : 0;
   } catch (const CLI::Error &error) {
     std::string text = error.what();
     for (char &c : text)
       if (c == '\n')
         c = ' ';
-    std::fprintf(stderr, "error: %s (--help says what there is)\n", text.c_str());
+    wrong = text + " (--help says what there is)";
     return 2;
-  } catch (const WrongUse &wrong) {
-    std::fprintf(stderr, "error: %s\n", wrong.what.c_str());
+  } catch (const WrongUse &use) {
+    wrong = use.what;
     return 2;
   }
   return std::nullopt;

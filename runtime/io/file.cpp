@@ -162,8 +162,19 @@ OutputFile::OutputFile(const std::string &path) : path_(path), target_(resolve(p
   descriptor_ = open_part(part_, path_);
 }
 
+OutputFile::OutputFile(const std::string &path, OfAnother)
+    : path_(path), target_(resolve(path)), of_another_(true) {
+  struct stat information;
+  const bool regular = stat(target_.c_str(), &information) != 0 || S_ISREG(information.st_mode);
+  if (regular)
+    part_ = target_ + ".part";
+  descriptor_ = open((regular ? part_ : target_).c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (descriptor_ < 0)
+    fail_with_errno("write", path_);
+}
+
 OutputFile::~OutputFile() {
-  if (!part_.empty() && !committed_)
+  if (!part_.empty() && !committed_ && !of_another_)
     unlink(part_.c_str());
   close(descriptor_);
 }
@@ -192,6 +203,19 @@ void OutputFile::write_now(const void *data, size_t bytes) {
   }
 }
 
+void OutputFile::write_at(int64_t offset, const void *data, size_t bytes) {
+  flush();
+  for (size_t done = 0; done < bytes;) {
+    const ssize_t written = pwrite(descriptor_, static_cast<const char *>(data) + done,
+                                   bytes - done, offset + static_cast<int64_t>(done));
+    if (written < 0 && errno == EINTR)
+      continue;
+    if (written < 0)
+      fail_with_errno("write", path_);
+    done += static_cast<size_t>(written);
+  }
+}
+
 void OutputFile::flush() {
   write_now(pending_.data(), pending_.size());
   pending_.clear();
@@ -200,6 +224,12 @@ void OutputFile::flush() {
 void OutputFile::commit() {
   flush();
   if (part_.empty()) {
+    committed_ = true;
+    return;
+  }
+  if (of_another_) {
+    if (fsync(descriptor_) != 0)
+      fail_with_errno("write", path_);
     committed_ = true;
     return;
   }

@@ -4,6 +4,7 @@
 #include "mpar/errors.h"
 #include "mpar/initialize.h"
 #include "mpar/safetensors.h"
+#include "mpar/world.h"
 
 #include <algorithm>
 #include <cstring>
@@ -34,15 +35,36 @@ ModelDescription describe_replica(ModelDescription description, int number) {
   return description;
 }
 
+DeviceMap map_of_all(const Settings &settings, const ModelDescription &description) {
+  return map_devices(settings.devices,
+                     static_cast<int>(description.devices.size()) * description.replicas,
+                     settings.world ? settings.world->size() : 1);
+}
+
 // The cores of one replica's devices.
-std::vector<int> cores_of_replica(const std::string &devices, const ModelDescription &description,
-                                  int number, bool apart) {
+std::vector<int> cores_of_replica(const Settings &settings, const ModelDescription &description,
+                                  bool apart) {
   const auto count = static_cast<std::ptrdiff_t>(description.devices.size());
-  std::vector<int> cores =
-      choose_cores(devices, static_cast<int>(count) * description.replicas, apart);
+  const std::vector<int> cores =
+      settings.world
+          ? map_of_all(settings, description).cores
+          : choose_cores(settings.devices, static_cast<int>(count) * description.replicas, apart);
   if (cores.empty())
     return cores;
-  return {cores.begin() + number * count, cores.begin() + (number + 1) * count};
+  return {cores.begin() + settings.replica * count, cores.begin() + (settings.replica + 1) * count};
+}
+
+// Where they are, in a run of several processes.
+std::vector<Seat> seats_of_replica(const Settings &settings, const ModelDescription &description) {
+  std::vector<Seat> seats;
+  if (!settings.world)
+    return seats;
+  const DeviceMap map = map_of_all(settings, description);
+  const auto count = static_cast<int>(description.devices.size());
+  for (int number = settings.replica * count; number < (settings.replica + 1) * count; ++number)
+    seats.push_back(
+        {settings.world, map.ranks[number], number, static_cast<int>(map.ranks.size())});
+  return seats;
 }
 
 int64_t choose_batch(int64_t asked, int64_t program) {
@@ -72,10 +94,12 @@ Model::Model(ModelDescription description, const Settings &settings)
       largest_batch_(choose_batch(settings.batch, description_.training.batch)),
       number_(settings.replica),
       largest_share_(largest_microbatch(largest_batch_, description_.replicas)),
-      machine_(cores_of_replica(settings.devices, description_, number_,
+      world_(settings.world),
+      machine_(cores_of_replica(settings, description_,
                                 settings.check && !description_.schedule.turns.empty()),
                settings.threads, description_.devices, optimizer_slots(optimizer_), largest_share_,
-               settings.check && !description_.schedule.turns.empty()) {
+               settings.check && !description_.schedule.turns.empty(),
+               seats_of_replica(settings, description_)) {
   for (const ParameterDescription &parameter : description_.parameters) {
     bool placed = parameter.device >= 0 && parameter.device < machine_.count();
     if (!placed || parameter.offset < 0 ||
@@ -94,11 +118,19 @@ void Model::start_workers(const Settings &settings) {
   if (number_ > 0)
     return; // replica 0 has those of all
   const bool check = settings.check && !description_.schedule.turns.empty();
+  if (check && world_)
+    fail("--check: this version checks runs of one process; this one has " +
+         std::to_string(world_->size()));
   if (description_.replicas > 1)
     all_turns_ = replicate(description_.schedule, description_.replicas, machine_.count());
-  workers_ = std::make_unique<Workers>(
-      choose_cores(settings.devices, machine_.count() * description_.replicas, check),
-      schedule_of_all(), check);
+  if (world_) {
+    const DeviceMap map = map_of_all(settings, description_);
+    workers_ = std::make_unique<Workers>(map.cores, schedule_of_all(), *world_, map.ranks);
+  } else {
+    workers_ = std::make_unique<Workers>(
+        choose_cores(settings.devices, machine_.count() * description_.replicas, check),
+        schedule_of_all(), check);
+  }
   if (check && description_.replicas == 1)
     start_checking();
   workers_->set_timeout(settings.timeout);
@@ -131,6 +163,8 @@ OptimizerSettings Model::optimizer() const {
 void Model::initialize(uint64_t seed) {
   for (int i = 0; i < machine_.count(); ++i) {
     Device &device = machine_.device(i);
+    if (!device.here())
+      continue;
     std::fill_n(device.parameters(), device.training_floats(optimizer_slots(optimizer_)), 0.0f);
     if (optimizer_.kind == OptimizerSettings::Kind::adagrad)
       std::fill(device.state(0) + device.updated().begin, device.state(0) + device.updated().end,
@@ -140,13 +174,17 @@ void Model::initialize(uint64_t seed) {
   step_ = 0;
   loss_scaling_ = {};
   generator_.manual_seed(seed);
+  std::vector<float> elsewhere; // what is drawn for other processes
   for (size_t i = 0; i < description_.parameters.size(); ++i) {
     const ParameterDescription &tensor = description_.parameters[i];
-    mpar::initialize(tensor.initializer, tensor.type, generator_, parameter(i),
-                     element_count(tensor.shape));
+    const int64_t count = element_count(tensor.shape);
+    if (!has_parameter(i))
+      elsewhere.resize(std::max(elsewhere.size(), static_cast<size_t>(count)));
+    float *const values = has_parameter(i) ? parameter(i) : elsewhere.data();
+    mpar::initialize(tensor.initializer, tensor.type, generator_, values, count);
     if (int64_t row = tensor.initializer.zero_row; row >= 0) {
-      int64_t size = element_count(tensor.shape) / tensor.shape.front();
-      std::fill_n(parameter(i) + row * size, size, 0.0f);
+      int64_t size = count / tensor.shape.front();
+      std::fill_n(values + row * size, size, 0.0f);
     }
   }
   for (const std::unique_ptr<Model> &other : others_)
@@ -156,12 +194,13 @@ void Model::initialize(uint64_t seed) {
 void Model::save(const std::string &path) const {
   SafetensorsContent content;
   content.metadata = {{"format", "pt"}}; // what PyTorch's reader of these files looks for
-  for (const ParameterDescription &parameter : description_.parameters)
+  for (size_t i = 0; i < description_.parameters.size(); ++i) {
+    const ParameterDescription &parameter = description_.parameters[i];
     for (const std::string &name : parameter.names())
       content.tensors.push_back(
-          {name, element_type_name(parameter.type), parameter.shape,
-           machine_.device(parameter.device).parameters() + parameter.offset});
-  write_safetensors(path, content);
+          {name, element_type_name(parameter.type), parameter.shape, nullptr, parameter_pieces(i)});
+  }
+  write_safetensors(path, content, world_);
 }
 
 void Model::check(const Batch &batch, int64_t least) const {

@@ -10,6 +10,8 @@
 #include "mpar/safetensors.h"
 #include "mpar/trace.h"
 #include "mpar/train.h"
+#include "mpar/world.h"
+#include "ranks.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -17,6 +19,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <functional>
 #include <new>
 #include <sched.h>
 #include <unistd.h>
@@ -41,6 +44,17 @@ std::vector<std::string> split_at_commas(const std::string &text) {
     parts.push_back(text.substr(from, comma - from));
   parts.push_back(text.substr(from));
   return parts;
+}
+
+// Whether this process is the one to speak.
+bool is_lead(const World *world) { return !world || world->rank() == 0; }
+
+// What any rank may fail at, or all do: one says why.
+void together(World *world, const std::function<void()> &work) {
+  if (!world)
+    return work();
+  world->set_activity("to begin");
+  world->together(work);
 }
 
 // The program's source with the file exchanged for the one of the command line; .npy or not tells
@@ -142,24 +156,27 @@ void print_line(const std::string &line) {
 }
 
 // Those of the loss itself: where it was scaled, so are those that the devices hold.
-void dump_gradients(const std::string &path, Model &model) {
+void dump_gradients(const std::string &path, const Model &model) {
   const ModelDescription &description = model.description();
   const float scale = description.scales_loss ? model.loss_scaling().gradient_scale : 1;
-  model.gather_gradients();
   std::vector<std::vector<float>> unscaled;
   SafetensorsContent content;
   for (size_t i = 0; i < description.parameters.size(); ++i) {
     const ParameterDescription &parameter = description.parameters[i];
     if (parameter.offset >= description.devices[parameter.device].trained_floats)
       continue;
-    const float *gradient = model.gradient(i);
-    std::vector<float> &values =
-        unscaled.emplace_back(gradient, gradient + element_count(parameter.shape));
-    for (float &value : values)
-      value /= scale;
-    content.tensors.push_back({parameter.name, "F32", parameter.shape, values.data()});
+    std::vector<TensorPiece> pieces = model.gradient_pieces(i);
+    for (TensorPiece &piece : pieces) {
+      const auto *gradient = static_cast<const float *>(piece.data);
+      std::vector<float> &values =
+          unscaled.emplace_back(gradient, gradient + piece.bytes / int64_t(sizeof(float)));
+      for (float &value : values)
+        value /= scale;
+      piece.data = values.data();
+    }
+    content.tensors.push_back({parameter.name, "F32", parameter.shape, nullptr, pieces});
   }
-  write_safetensors(path, content);
+  write_safetensors(path, content, model.world());
 }
 
 void run_benchmark(Model &model, const Dataset &train, const TrainingSettings &settings,
@@ -181,7 +198,8 @@ void run_benchmark(Model &model, const Dataset &train, const TrainingSettings &s
   std::nth_element(times.begin(), times.begin() + times.size() / 2, times.end());
   char line[64];
   std::snprintf(line, sizeof line, "median step: %.1f us", times[times.size() / 2]);
-  print_line(line);
+  if (is_lead(model.world()))
+    print_line(line);
 }
 
 // Column names: the output's own, numbered where a row has several values.
@@ -207,36 +225,45 @@ std::string value_text(const PortDescription &output, const void *values, int64_
 
 void predict(Model &model, const Dataset &rows, const std::string &path) {
   const PortDescription &output = model.description().output;
+  const bool lead = is_lead(model.world());
   int64_t columns = 1;
   for (int64_t extent : output.shape)
     columns *= extent;
-  OutputFile file(path);
-  file.write(prediction_header(output, columns));
+  std::optional<OutputFile> file;
+  if (lead)
+    file.emplace(path).write(prediction_header(output, columns));
   DataLoader loader(rows, model.largest_batch(), false);
   for (int64_t index = 0; index < loader.batches(); ++index) {
     Batch batch = loader.batch(index);
     const void *values = model.predict(batch);
+    if (!lead)
+      continue;
     std::string text;
     for (int64_t i = 0; i < batch.rows * columns; ++i) {
       text += value_text(output, values, i);
       text += (i + 1) % columns == 0 ? '\n' : ',';
     }
-    file.write(text);
+    file->write(text);
   }
-  file.commit();
+  if (lead)
+    file->commit();
 }
 
 // On a terminal, bytes that would be commands to it are shown as question marks.
 void print_text(Model &model, const GenerationSettings &settings) {
   bool terminal = isatty(STDOUT_FILENO) == 1;
+  const bool lead = is_lead(model.world());
   generate(model, settings, [&](std::string_view text) {
+    if (!lead)
+      return;
     for (char c : text)
       std::putchar(terminal && (c == '\x7f' || (c >= 0 && c < ' ' && c != '\n' && c != '\t')) ? '?'
                                                                                               : c);
     if (terminal)
       std::fflush(stdout);
   });
-  print_line("");
+  if (lead)
+    print_line("");
 }
 
 void write_losses(const std::string &path, const std::vector<float> &losses) {
@@ -299,52 +326,64 @@ void train_and_report(Model &model, const Data &data, const TrainingSettings &se
 std::string choose_devices(const ModelDescription &description, const Options &options) {
   const bool turns =
       !description.schedule.turns.empty() && !options.trace.empty() && !options.check;
-  const bool alone = parse_devices(options.devices, static_cast<int>(description.devices.size()) *
-                                                        description.replicas)
-                         .empty();
-  if (!turns || !alone || options.threads > 1)
+  const bool alone =
+      turns && map_devices(options.devices,
+                           static_cast<int>(description.devices.size()) * description.replicas)
+                   .is_plain();
+  if (!alone || options.threads > 1)
     return options.devices;
   return "cpu:" + std::to_string(sched_getcpu());
 }
 
-void run(const ModelDescription &description, ModelFactory make, const Options &options) {
+// What a run needs, all of it checked before training begins.
+struct Run {
+  std::optional<Checkpoint> resumed;
+  TrainingSettings settings;
+  std::optional<GenerationSettings> generation;
+  std::optional<Data> data;
+  std::optional<Dataset> prediction_rows;
+  std::unique_ptr<Model> model;
+};
+
+void prepare(const ModelDescription &description, ModelFactory make, const Options &options,
+             World *world, Run &run) {
   // What cannot be written at the end of a run is said at its start.
   for (const std::string *path :
        {&options.save, &options.checkpoint, &options.output, &options.history, &options.plot,
         &options.trace, &options.dump_losses, &options.dump_gradients})
     if (!path->empty())
       check_writable(*path);
+  if (world && !options.trace.empty())
+    fail("--trace: this version follows runs of one process; this one has " +
+         std::to_string(world->size()));
 
-  std::optional<Checkpoint> resumed;
   if (!options.resume.empty())
-    resumed.emplace(options.resume, description);
-  TrainingSettings settings = choose_settings(description, options, resumed);
-
-  std::optional<GenerationSettings> generation;
+    run.resumed.emplace(options.resume, description);
+  const TrainingSettings &settings = run.settings =
+      choose_settings(description, options, run.resumed);
   if (options.generate)
-    generation = {read_prompt(description, *options.generate), options.tokens.value_or(256),
-                  options.temperature.value_or(1), options.top_k.value_or(0), settings.seed};
-  std::optional<Data> data;
+    run.generation = {read_prompt(description, *options.generate), options.tokens.value_or(256),
+                      options.temperature.value_or(1), options.top_k.value_or(0), settings.seed};
   if (!trains_nothing(options))
-    data = load_data(description, options);
-  std::optional<Dataset> prediction_rows;
+    run.data = load_data(description, options);
   if (!options.predict.empty())
-    prediction_rows =
+    run.prediction_rows =
         load_dataset(choose_source(description, description.training.data, options.predict, ""),
                      description, false);
-  if (resumed && data && resumed->state().batch > 0 &&
-      resumed->state().train_rows != data->train.rows())
+  if (run.resumed && run.data && run.resumed->state().batch > 0 &&
+      run.resumed->state().train_rows != run.data->train.rows())
     fail(options.resume + " stands inside an epoch of " +
-         std::to_string(resumed->state().train_rows) + " rows; the data has " +
-         std::to_string(data->train.rows()));
+         std::to_string(run.resumed->state().train_rows) + " rows; the data has " +
+         std::to_string(run.data->train.rows()));
 
   int64_t most_rows = 1;
-  if (data)
-    most_rows = std::max(data->train.rows(), data->test ? data->test->rows() : 0);
-  if (prediction_rows)
-    most_rows = std::max(most_rows, prediction_rows->rows());
+  if (run.data)
+    most_rows = std::max(run.data->train.rows(), run.data->test ? run.data->test->rows() : 0);
+  if (run.prediction_rows)
+    most_rows = std::max(most_rows, run.prediction_rows->rows());
   Settings model_settings;
-  model_settings.devices = choose_devices(description, options);
+  model_settings.world = world;
+  model_settings.devices = world ? options.devices : choose_devices(description, options);
   model_settings.threads = options.threads;
   model_settings.check = options.check;
   model_settings.timeout = options.timeout;
@@ -352,29 +391,34 @@ void run(const ModelDescription &description, ModelFactory make, const Options &
   model_settings.seed = settings.seed;
   model_settings.optimizer = settings.optimizer;
   model_settings.schedule = settings.schedule;
-  std::unique_ptr<Model> model = make(model_settings);
+  run.model = make(model_settings);
   if (!options.load.empty())
-    model->load(options.load,
-                options.load_layout == "gpt2" ? WeightLayout::gpt2 : WeightLayout::plain);
-  if (resumed)
-    resumed->restore(*model);
+    run.model->load(options.load,
+                    options.load_layout == "gpt2" ? WeightLayout::gpt2 : WeightLayout::plain);
+  if (run.resumed)
+    run.resumed->restore(*run.model);
   if (options.loss_scale)
-    model->loss_scaling().scale = static_cast<float>(*options.loss_scale);
+    run.model->loss_scaling().scale = static_cast<float>(*options.loss_scale);
+}
 
-  if (options.benchmark_steps > 0 && data) {
-    run_benchmark(*model, data->train, settings, options.benchmark_steps);
+void carry_out(const ModelDescription &description, ModelFactory make, const Options &options,
+               World *world) {
+  Run run;
+  together(world, [&] { prepare(description, make, options, world, run); });
+  if (options.benchmark_steps > 0 && run.data) {
+    run_benchmark(*run.model, run.data->train, run.settings, options.benchmark_steps);
     return;
   }
-  if (data) {
-    TrainingState state = resumed ? resumed->state() : TrainingState{};
-    train_and_report(*model, *data, settings, options, state);
+  if (run.data) {
+    TrainingState state = run.resumed ? run.resumed->state() : TrainingState{};
+    train_and_report(*run.model, *run.data, run.settings, options, state);
   }
   if (!options.save.empty())
-    model->save(options.save);
-  if (prediction_rows)
-    predict(*model, *prediction_rows, options.output);
-  if (generation)
-    print_text(*model, *generation);
+    run.model->save(options.save);
+  if (run.prediction_rows)
+    predict(*run.model, *run.prediction_rows, options.output);
+  if (run.generation)
+    print_text(*run.model, *run.generation);
 }
 
 } // namespace
@@ -383,16 +427,41 @@ int run_program(int argc, char **argv, const ModelDescription &description, Mode
   // A file past a limit on its size is then an error of `write`, as a full disk is.
   std::signal(SIGXFSZ, SIG_IGN);
   flush_denormals();
+  std::unique_ptr<World> world;
+  std::string error;
   try {
+    const Launch launch = find_launch();
     Options options;
-    if (std::optional<int> status = parse_command_line(argc, argv, description, options))
-      return *status;
-    run(description, make, options);
+    std::string wrong;
+    const std::optional<int> status =
+        parse_command_line(argc, argv, description, launch, options, wrong);
+    if (status == 0)
+      return 0;
+    if (launch.size > 1) {
+      world = open_world(launch, options.timeout);
+      agree(*world, wrong, argc, argv);
+    } else if (status) {
+      throw WrongUse(wrong);
+    }
+    if (world && world->rank() > 0) { // who speaks is rank 0
+      options.quiet = true;
+      for (std::string *path : {&options.history, &options.plot, &options.dump_losses})
+        path->clear();
+    }
+    carry_out(description, make, options, world.get());
+    if (world)
+      world->close();
     return 0;
+  } catch (const Stopped &) {
+    world->acknowledge();
+    return 1;
+  } catch (const WrongUse &use) {
+    say(world.get(), use.what());
+    return 2;
   } catch (const std::bad_alloc &) {
-    std::fprintf(stderr, "error: not enough memory\n");
-  } catch (const std::exception &error) {
-    std::fprintf(stderr, "error: %s\n", error.what());
+    say(world.get(), "not enough memory");
+  } catch (const std::exception &failure) {
+    say(world.get(), failure.what());
   }
   return 1;
 }

@@ -2,6 +2,7 @@
 #include "mpar/replicas.h"
 
 #include "mpar/safetensors.h"
+#include "mpar/world.h"
 
 #include <algorithm>
 #include <cstring>
@@ -32,24 +33,12 @@ void Model::begin_step_of_replicas() {
   }
 }
 
-void Model::copy_parameters_to_replicas() {
-  for (const std::unique_ptr<Model> &other : others_)
-    for (int index = 0; index < machine_.count(); ++index)
-      std::copy_n(machine_.device(index).parameters(),
-                  machine_.device(index).description().parameter_floats,
-                  other->machine_.device(index).parameters());
-}
-
-void Model::gather_gradients() {
-  if (!description_.shard_optimizer)
-    return;
-  for (const std::unique_ptr<Model> &other : others_)
-    for (int index = 0; index < machine_.count(); ++index) {
-      const Device &theirs = other->machine_.device(index);
-      const Range range = theirs.updated();
-      std::copy(theirs.gradients() + range.begin, theirs.gradients() + range.end,
-                machine_.device(index).gradients() + range.begin);
-    }
+void Model::write_parameter(size_t index, const void *values) {
+  const ParameterDescription &tensor = description_.parameters[index];
+  const int64_t bytes = element_count(tensor.shape) * element_bytes(tensor.type);
+  for (int number = 0; number < replicas() && bytes > 0; ++number)
+    if (replica(number).has_parameter(index))
+      std::memcpy(replica(number).parameter(index), values, static_cast<size_t>(bytes));
 }
 
 namespace {
@@ -66,24 +55,73 @@ Range kept_part(const Device &device, int64_t offset, int64_t count) {
 
 } // namespace
 
-void Model::read_state(size_t parameter, int slot, float *values) const {
-  const ParameterDescription &tensor = description_.parameters[parameter];
-  for (int number = 0; number < replicas(); ++number) {
-    const Device &device = replica(number).machine_.device(tensor.device);
-    const Range part = kept_part(device, tensor.offset, element_count(tensor.shape));
-    const float *state = device.state(slot) + tensor.offset;
-    std::copy(state + part.begin, state + part.end, values + part.begin);
-  }
-}
-
 void Model::write_state(size_t parameter, int slot, const float *values) {
   const ParameterDescription &tensor = description_.parameters[parameter];
   for (int number = 0; number < replicas(); ++number) {
     const Device &device = replica(number).machine_.device(tensor.device);
     const Range part = kept_part(device, tensor.offset, element_count(tensor.shape));
-    std::copy(values + part.begin, values + part.end,
-              device.state(slot) + tensor.offset + part.begin);
+    if (device.here())
+      std::copy(values + part.begin, values + part.end,
+                device.state(slot) + tensor.offset + part.begin);
   }
+}
+
+std::vector<TensorPiece> Model::parameter_pieces(size_t index) const {
+  const ParameterDescription &tensor = description_.parameters[index];
+  if (!has_parameter(index))
+    return {};
+  return {{0, machine_.device(tensor.device).parameters() + tensor.offset,
+           element_count(tensor.shape) * element_bytes(tensor.type)}};
+}
+
+template <typename Place>
+std::vector<TensorPiece> Model::pieces_of_replicas(size_t index, const Place &place) const {
+  const ParameterDescription &tensor = description_.parameters[index];
+  constexpr auto each = static_cast<int64_t>(sizeof(float));
+  std::vector<TensorPiece> pieces;
+  for (int number = 0; number < (description_.shard_optimizer ? replicas() : 1); ++number) {
+    const Device &device = replica(number).machine_.device(tensor.device);
+    const Range part = kept_part(device, tensor.offset, element_count(tensor.shape));
+    if (device.here() && part.begin < part.end)
+      pieces.push_back({part.begin * each, place(device) + tensor.offset + part.begin,
+                        (part.end - part.begin) * each});
+  }
+  return pieces;
+}
+
+std::vector<TensorPiece> Model::state_pieces(size_t parameter, int slot) const {
+  return pieces_of_replicas(parameter, [slot](const Device &device) { return device.state(slot); });
+}
+
+std::vector<TensorPiece> Model::gradient_pieces(size_t index) const {
+  return pieces_of_replicas(index, [](const Device &device) { return device.gradients(); });
+}
+
+float Model::value_from(int device, const float *value) {
+  float result = has_device(device) ? *value : 0;
+  if (world_) {
+    world_->set_activity("for the loss");
+    world_->broadcast(machine_.device(device).seat().rank, &result, sizeof result);
+  }
+  return result;
+}
+
+const void *Model::output_from(int device, const void *output, int64_t rows) {
+  if (!world_)
+    return output;
+  const int64_t bytes =
+      rows * element_count(description_.output.shape) * element_bytes(description_.output.type);
+  received_.resize(static_cast<size_t>(bytes));
+  if (has_device(device) && bytes > 0)
+    std::memcpy(received_.data(), output, received_.size());
+  world_->set_activity("for the output");
+  world_->broadcast(machine_.device(device).seat().rank, received_.data(), bytes);
+  return received_.data();
+}
+
+void Model::share_loss_scaling(int device) {
+  if (world_)
+    world_->broadcast(machine_.device(device).seat().rank, &loss_scaling_, sizeof loss_scaling_);
 }
 
 template <typename Work>

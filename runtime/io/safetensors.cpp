@@ -1,12 +1,14 @@
 #include "mpar/safetensors.h"
 
 #include "mpar/errors.h"
+#include "mpar/world.h"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <optional>
 #include <set>
 
 namespace mpar {
@@ -220,17 +222,33 @@ void SafetensorsReader::read(const TensorEntry &entry, void *buffer) const {
   file_.read_at(data_ + entry.begin, buffer, static_cast<size_t>(entry.end - entry.begin));
 }
 
-void write_safetensors(const std::string &path, const SafetensorsContent &content) {
-  std::vector<std::pair<const SafetensorsContent::Tensor *, int64_t>> ordered; // and its bytes
+namespace {
+
+// A tensor to be written, and where: bytes from where the data begins.
+struct Placed {
+  const SafetensorsContent::Tensor *tensor;
+  int64_t bytes;
+  int64_t begin;
+
+  std::vector<TensorPiece> pieces() const {
+    return tensor->data ? std::vector<TensorPiece>{{0, tensor->data, bytes}} : tensor->pieces;
+  }
+};
+
+std::vector<Placed> place_tensors(const SafetensorsContent &content) {
+  std::vector<Placed> placed;
+  int64_t at = 0;
   for (int64_t width : {8, 4, 2, 1})
     for (const auto &tensor : content.tensors)
       if (element_bytes(tensor.type) == width) {
-        int64_t bytes = width;
-        for (int64_t extent : tensor.shape)
-          bytes *= extent;
-        ordered.emplace_back(&tensor, bytes);
+        placed.push_back({&tensor, width * element_count(tensor.shape), at});
+        at += placed.back().bytes;
       }
+  return placed;
+}
 
+// What stands before the data.
+std::string header_of(const SafetensorsContent &content, const std::vector<Placed> &placed) {
   // Put together as text: an ordered JSON object would search all its names for each new one.
   std::string text = "{";
   if (!content.metadata.empty()) {
@@ -240,27 +258,59 @@ void write_safetensors(const std::string &path, const SafetensorsContent &conten
               quoted(content.metadata[i].second);
     text += "}";
   }
-  int64_t at = 0;
-  for (const auto &[tensor, bytes] : ordered) {
+  for (const Placed &each : placed) {
     std::string shape;
-    for (int64_t extent : tensor->shape)
+    for (int64_t extent : each.tensor->shape)
       shape += (shape.empty() ? "" : ",") + std::to_string(extent);
-    text += (text.size() > 1 ? "," : "") + quoted(tensor->name) + ":{\"dtype\":\"" + tensor->type +
-            "\",\"shape\":[" + shape + "],\"data_offsets\":[" + std::to_string(at) + "," +
-            std::to_string(at + bytes) + "]}";
-    at += bytes;
+    text += (text.size() > 1 ? "," : "") + quoted(each.tensor->name) + ":{\"dtype\":\"" +
+            each.tensor->type + "\",\"shape\":[" + shape + "],\"data_offsets\":[" +
+            std::to_string(each.begin) + "," + std::to_string(each.begin + each.bytes) + "]}";
   }
   text += "}";
   text.append((8 - text.size() % 8) % 8, ' ');
-  unsigned char length[8];
+  std::string header;
   for (int i = 0; i < 8; ++i)
-    length[i] = static_cast<unsigned char>(static_cast<uint64_t>(text.size()) >> (8 * i));
+    header += static_cast<char>(static_cast<uint64_t>(text.size()) >> (8 * i));
+  return header + text;
+}
 
+// All ranks write into one file, each what it has; rank 0 puts it in place once all is there.
+void write_together(const std::string &path, const std::string &header,
+                    const std::vector<Placed> &placed, World &world) {
+  world.set_activity("to write a file");
+  std::optional<OutputFile> file;
+  world.together([&] {
+    if (world.rank() == 0)
+      file.emplace(path).write(header);
+  });
+  world.together([&] {
+    if (world.rank() > 0)
+      file.emplace(path, OutputFile::of_another_process);
+    for (const Placed &each : placed)
+      for (const TensorPiece &piece : each.pieces())
+        file->write_at(static_cast<int64_t>(header.size()) + each.begin + piece.begin, piece.data,
+                       static_cast<size_t>(piece.bytes));
+    if (world.rank() > 0)
+      file->commit();
+  });
+  world.together([&] {
+    if (world.rank() == 0)
+      file->commit();
+  });
+}
+
+} // namespace
+
+void write_safetensors(const std::string &path, const SafetensorsContent &content, World *world) {
+  const std::vector<Placed> placed = place_tensors(content);
+  const std::string header = header_of(content, placed);
+  if (world)
+    return write_together(path, header, placed, *world);
   OutputFile file(path);
-  file.write(length, sizeof length);
-  file.write(text);
-  for (const auto &[tensor, bytes] : ordered)
-    file.write(tensor->data, static_cast<size_t>(bytes));
+  file.write(header);
+  for (const Placed &each : placed)
+    for (const TensorPiece &piece : each.pieces())
+      file.write(piece.data, static_cast<size_t>(piece.bytes));
   file.commit();
 }
 

@@ -2,6 +2,7 @@
 
 #include "mpar/errors.h"
 #include "mpar/safetensors.h"
+#include "mpar/world.h"
 
 #include <algorithm>
 #include <cmath>
@@ -10,17 +11,24 @@ namespace mpar {
 
 namespace {
 
+// Fails where all ranks do alike: one says so.
+[[noreturn]] void fail_alike(const Model &model, const std::string &message) {
+  if (model.world() && model.world()->rank() > 0)
+    throw Stopped();
+  fail(message);
+}
+
 // A loss that is no number would be trained on, and saved, without anyone seeing it.
-void check_loss(float loss, const std::string &where) {
+void check_loss(const Model &model, float loss, const std::string &where) {
   if (!std::isfinite(loss))
-    fail(where + ": the loss is " + (std::isnan(loss) ? "nan" : "infinite"));
+    fail_alike(model, where + ": the loss is " + (std::isnan(loss) ? "nan" : "infinite"));
 }
 
 // The last step before a file is written may have broken what the next loss would show.
-void check_parameters(Model &model, int64_t epoch) {
+void check_own_parameters(Model &model, int64_t epoch) {
   const std::vector<ParameterDescription> &parameters = model.description().parameters;
   for (size_t i = 0; i < parameters.size(); ++i) {
-    if (parameters[i].type != ElementType::f32)
+    if (parameters[i].type != ElementType::f32 || !model.has_parameter(i))
       continue;
     const float *values = model.parameter(i);
     if (!std::all_of(values, values + element_count(parameters[i].shape),
@@ -28,6 +36,13 @@ void check_parameters(Model &model, int64_t epoch) {
       fail("epoch " + std::to_string(epoch) + ", step " + std::to_string(model.step()) +
            " of the run: " + parameters[i].name + " has values that are nan or infinite");
   }
+}
+
+void check_parameters(Model &model, int64_t epoch) {
+  if (!model.world())
+    return check_own_parameters(model, epoch);
+  model.world()->set_activity("to look at the parameters");
+  model.world()->together([&] { check_own_parameters(model, epoch); });
 }
 
 // Half a scale of 1, and the gradients are still not finite: it is not for the scale.
@@ -39,7 +54,8 @@ void check_scale(Model &model, const std::string &where) {
   for (size_t i = 0; i < description.parameters.size(); ++i) {
     const ParameterDescription &parameter = description.parameters[i];
     const float *values = model.gradient(i);
-    if (parameter.offset < description.devices[parameter.device].trained_floats &&
+    if (model.has_parameter(i) &&
+        parameter.offset < description.devices[parameter.device].trained_floats &&
         !std::all_of(
             values, values + element_count(parameter.shape),
             [](float value) { return std::isfinite(value); })) {
@@ -47,7 +63,7 @@ void check_scale(Model &model, const std::string &where) {
       break;
     }
   }
-  fail(where + ": " + name + " is nan or infinite, whatever the loss is scaled by");
+  fail_alike(model, where + ": " + name + " is nan or infinite, whatever the loss is scaled by");
 }
 
 void evaluate(Model &model, DataLoader &loader, int64_t rows, int64_t epoch, EpochResult &result) {
@@ -59,7 +75,7 @@ void evaluate(Model &model, DataLoader &loader, int64_t rows, int64_t epoch, Epo
     Batch batch = loader.batch(index);
     const void *output = nullptr;
     float loss = model.evaluate(batch, output);
-    check_loss(loss,
+    check_loss(model, loss,
                "epoch " + std::to_string(epoch) + ", test batch " + std::to_string(index + 1));
     sum += static_cast<double>(loss);
     if (description.classes > 0)
@@ -117,7 +133,7 @@ void train(Model &model, const Dataset &train, const std::optional<Dataset> &tes
       state.skipped += model.loss_scaling().skipped_steps - skipped;
       const std::string where =
           "epoch " + std::to_string(epoch) + ", step " + std::to_string(state.batch);
-      check_loss(loss, where);
+      check_loss(model, loss, where);
       check_scale(model, where);
       state.loss_sum += static_cast<double>(loss);
       if (hooks.on_step)

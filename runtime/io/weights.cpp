@@ -176,9 +176,7 @@ void Model::load(const std::string &path, WeightLayout layout) {
   if (complaints.any())
     fail(path + " does not fit " + description_.name + ": " + complaints.text());
   for (size_t i = 0; i < values.size(); ++i)
-    if (!values[i].empty())
-      std::memcpy(parameter(i), values[i].data(), values[i].size());
-  copy_parameters_to_replicas();
+    write_parameter(i, values[i].data());
 }
 
 } // namespace mpar

@@ -13,8 +13,8 @@ mp.model @Net devices 2 {
     // CHECK: mp.map
     // CHECK: mp.tanh
     %t = mp.tanh %x {mp.device = 0 : i64, mp.buffer = #mp.buffer<rows, 0>} : tensor<?x4xf32, #mp.dims<batch, 4>> -> tensor<?x4xf32, #mp.dims<batch, 4>>
-    // Tests that another device begins another function.
-    // CHECK: mp.transfer {{.*}}mp.function = "predict_on_1"
+    // Tests that a transfer, which is two devices', is a function of its own.
+    // CHECK: mp.transfer {{.*}}mp.function = "predict_0_to_1"
     %u = mp.transfer %t from 0 {mp.device = 1 : i64, mp.buffer = #mp.buffer<rows, 0>} : tensor<?x4xf32, #mp.dims<batch, 4>>
     mp.return %u : tensor<?x4xf32, #mp.dims<batch, 4>>
   }

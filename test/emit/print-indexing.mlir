@@ -24,7 +24,7 @@ mp.model @Net devices 2 attributes {mp.devices = [{fixed_bytes = 512 : i64, para
     // CHECK: cross_entropy_gradient(d0, rows * 4, 3, again, part.ids, losses, slope);
     %slope = mp.cross_entropy_gradient %again, %ids, %losses {mp.device = 0 : i64, mp.buffer = #mp.buffer<rows, 112>} : !rows, !ids, !losses -> !rows loc("slope")
     %moved = mp.transfer %w from 0 {mp.device = 1 : i64, mp.buffer = #mp.buffer<fixed, 0>} : !table
-    // CHECK: gather(d1, 5, 3, rows * 4, "wte.weight", wte_weight_on_1, part.ids, part.there);
+    // CHECK: gather(d1, 5, 3, rows * 4, "wte.weight", wte_weight_on_1_, part.ids, part.there);
     %there = mp.gather %moved, %ids {mp.device = 1 : i64, mp.buffer = #mp.buffer<rows, 0>} : !table, !ids -> !rows loc("there")
     mp.return %there : !rows
   }

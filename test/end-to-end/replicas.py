@@ -168,4 +168,5 @@ def test():
     return failures.finish()
 
 
-harness.main(test)
+if __name__ == "__main__":
+    harness.main(test)

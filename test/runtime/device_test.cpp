@@ -89,10 +89,11 @@ TEST(Machine, RefusesOtherDevicesByName) {
             "`cpu,cpu:1`: either all devices are `cpu` or all have workers, `cpu:K`");
   EXPECT_EQ(refused("cuda"), "`cuda`: GPUs are not supported by this version");
   EXPECT_EQ(refused("cuda:0,cuda:1"), "`cuda:0`: GPUs are not supported by this version");
-  EXPECT_EQ(refused("tpu"), "`tpu`: no such device; expected `auto`, `cpu` or `cpu:K`");
+  EXPECT_EQ(refused("tpu"), "`tpu`: no such device; expected `auto`, `cpu`, `cpu:K` or `rank:R`");
   EXPECT_EQ(refused("cpu,cpu,cpu"), "`cpu,cpu,cpu`: 3 devices for a program of 2");
-  EXPECT_EQ(refused(""), "``: a device is missing; expected `auto`, `cpu` or `cpu:K`");
-  EXPECT_EQ(refused("cpu,"), "`cpu,`: a device is missing; expected `auto`, `cpu` or `cpu:K`");
+  EXPECT_EQ(refused(""), "``: a device is missing; expected `auto`, `cpu`, `cpu:K` or `rank:R`");
+  EXPECT_EQ(refused("cpu,"),
+            "`cpu,`: a device is missing; expected `auto`, `cpu`, `cpu:K` or `rank:R`");
 }
 
 TEST(Machine, KeepsDevicesOfOneCoreTogether) {

@@ -11,6 +11,8 @@
 
 namespace mpar {
 
+class World;
+
 /// What one logical device needs, known when the program was compiled.
 ///
 /// Its arena is, in this order: parameters, gradients, `optimizer_slots` times the optimiser's
@@ -43,13 +45,22 @@ struct Range {
 /// line.
 Range share_of_floats(int64_t count, int64_t share, int64_t shares);
 
+/// Where a device is, of a run of several processes.
+struct Seat {
+  World *world = nullptr; // null: there is one process
+  int rank = 0;           // whose device it is
+  int number = 0;         // among the devices of all replicas
+  int devices = 0;        // all of them
+};
+
 /// One logical device and its arena. Not thread-safe: a device is worked by one thread at a time.
 class Device {
 public:
   /// Allocates the arena, zeroed and aligned to 256 bytes. Fails (see errors.h) where memory does
-  /// not suffice. `threads`: how many the kernels may use, at least 1.
+  /// not suffice. `threads`: how many the kernels may use, at least 1. Of another process's device
+  /// there is no arena, only its addresses, where nothing can be read or written.
   Device(int index, int physical, const DeviceDescription &description, int optimizer_slots,
-         int64_t largest_batch, int threads = 1);
+         int64_t largest_batch, int threads = 1, const Seat &seat = {});
   /// The device as one of several threads sees it that share out the rows of a batch: parameters
   /// and optimiser's state are those of `whole`; gradients and activations of constant size are the
   /// thread's own, in `memory` (`thread_bytes()` of `whole`, zeroed; null: those of `whole`); of
@@ -64,6 +75,9 @@ public:
   /// Devices of the same physical number share memory and thread: transfers between them copy
   /// nothing.
   int physical() const { return physical_; }
+  /// Whether the device is this process's own.
+  bool here() const { return here_; }
+  const Seat &seat() const { return seat_; }
   /// Threads that the kernels of this device may use.
   int threads() const { return threads_; }
   /// Lets the kernels use `threads` from now on, at least 1.
@@ -120,6 +134,8 @@ private:
   int index_;
   int physical_;
   int threads_;
+  Seat seat_;
+  bool here_ = true;
   int share_ = 0;
   int shares_ = 1;
   DeviceDescription description_;
@@ -140,19 +156,33 @@ private:
 int64_t arena_bytes(const DeviceDescription &description, int optimizer_slots,
                     int64_t largest_batch);
 
-/// What `--devices` says of a program of `count` logical devices: of each the core whose worker
-/// carries it out; empty: all are the calling thread. Refuses, by name, what it may not be.
-std::vector<int> parse_devices(const std::string &devices, int count);
-/// The same; where `apart`, calling threads too become workers, on the cores there are in turn.
-std::vector<int> choose_cores(const std::string &devices, int count, bool apart);
+/// What `--devices` says of a program's logical devices.
+struct DeviceMap {
+  static constexpr int calling_thread = -1;
+  std::vector<int> cores; // of each the core whose worker carries it out
+  std::vector<int> ranks; // of each the process whose it is
+
+  /// Whether there is one process, whose calling thread has all devices.
+  bool is_plain() const;
+};
+
+/// Reads `devices` for `count` logical devices of a run of so many processes. Where it names no
+/// ranks, these take the devices in contiguous blocks. Refuses, by name, what it may not be: ranks
+/// that there are not, or without a device.
+DeviceMap map_devices(const std::string &devices, int count, int ranks = 1);
+/// Of one process: the cores; empty: all devices are the calling thread. Where `apart`, calling
+/// threads too become workers, on the cores there are in turn.
+std::vector<int> choose_cores(const std::string &devices, int count, bool apart = false);
 
 /// The logical devices of one program, or of one replica of it, mapped to physical ones by
 /// `--devices`.
 class Machine {
 public:
-  /// `cores`: as parse_devices gives them, of these devices.
+  /// `cores`: as choose_cores or a DeviceMap has them, of these devices; `seats`: where they are,
+  /// in a run of several processes.
   Machine(std::vector<int> cores, int threads, const std::vector<DeviceDescription> &descriptions,
-          int optimizer_slots, int64_t largest_batch, bool apart = false);
+          int optimizer_slots, int64_t largest_batch, bool apart = false,
+          const std::vector<Seat> &seats = {});
   /// `devices`: "auto" or "cpu" (all logical devices are the calling thread), "cpu:K" or a list of
   /// them, one a device (a worker pinned to core K each). Other forms are refused by name.
   /// `threads`: those that share out the rows of a batch or, where they do not, the work of each
@@ -221,11 +251,11 @@ private:
 
 /// Makes `count` elements at `source` on `from` readable on `to`: where both share memory, the very
 /// pointer (the memory plan keeps the source alive as long as the copy); else a copy into `buffer`,
-/// which lies on `to`.
+/// which lies on `to`. Between processes both call it: one sends, the other receives.
 template <typename T>
 const T *transfer(Device &from, const T *source, Device &to, T *buffer, int64_t count);
 
-/// The part of `transfer` that copies, between devices that do not share memory.
+/// The part of `transfer` that copies or sends, between devices that do not share memory.
 void copy_between_devices(Device &from, const void *source, Device &to, void *buffer,
                           int64_t bytes);
 

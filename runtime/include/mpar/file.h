@@ -57,6 +57,10 @@ private:
 class OutputFile {
 public:
   explicit OutputFile(const std::string &path);
+  /// The part that another process has opened and will put in place: `commit` is then to make sure
+  /// that what was written is on the disk.
+  enum OfAnother { of_another_process };
+  OutputFile(const std::string &path, OfAnother);
   OutputFile(const OutputFile &) = delete;
   OutputFile &operator=(const OutputFile &) = delete;
   ~OutputFile();
@@ -65,6 +69,8 @@ public:
   /// destructor.
   void write(const void *data, size_t bytes);
   void write(std::string_view text) { write(text.data(), text.size()); }
+  /// The same at a place of its own: bytes from the file's beginning.
+  void write_at(int64_t offset, const void *data, size_t bytes);
   /// Puts the file in place, on the disk itself before the new name, and the name before it
   /// returns.
   void commit();
@@ -79,6 +85,7 @@ private:
   std::string pending_; // not yet handed to the system
   int descriptor_ = -1;
   bool committed_ = false;
+  bool of_another_ = false;
 };
 
 /// Fails where `path` could not be written at the end of a run: its directory is missing or

@@ -19,6 +19,9 @@
 
 namespace mpar {
 
+class World;
+struct TensorPiece;
+
 enum class ElementType { f32, i32, boolean };
 
 /// The bytes of one element: 4, or 1 of a bool.
@@ -142,7 +145,10 @@ struct Settings {
   std::optional<LearningRateSchedule> schedule; // none: what the program says
   double timeout = default_timeout;             // seconds a worker waits for another; see Workers
   bool check = false; // turns are held to what the schedule claims; see TurnChecker
-  int replica = 0;    // set by `add_replicas` alone
+  /// The processes that share out the devices; null: there is one. Must outlive the model. All
+  /// ranks make the same models and call the same functions of them in the same order.
+  World *world = nullptr;
+  int replica = 0; // set by `add_replicas` alone
 };
 
 /// The base of every emitted model: owns devices, parameters and the optimiser's state. Not
@@ -194,15 +200,21 @@ public:
   }
   /// Gives the others what they are to have in common with this one at the beginning of a step.
   void begin_step_of_replicas();
-  /// Gives the others the parameters and buffers of this one.
-  void copy_parameters_to_replicas();
-  /// Where the optimiser's state is shared out, gradients are whole only where they are updated:
-  /// fetches the others.
-  void gather_gradients();
-  /// The optimiser's state number `slot` of a parameter, from the replicas that have it, or to
-  /// them.
-  void read_state(size_t parameter, int slot, float *values) const;
+  /// Gives a parameter or buffer of all replicas its values.
+  void write_parameter(size_t index, const void *values);
+  /// The optimiser's state number `slot` of a parameter, to the replicas that keep it.
   void write_state(size_t parameter, int slot, const float *values);
+  /// What this process has of a parameter or buffer, of the optimiser's state, and of a gradient
+  /// after a step: together, those of all processes have each byte once.
+  std::vector<TensorPiece> parameter_pieces(size_t index) const;
+  std::vector<TensorPiece> state_pieces(size_t parameter, int slot) const;
+  std::vector<TensorPiece> gradient_pieces(size_t index) const;
+  /// The processes of the run; null: there is one.
+  World *world() const { return world_; }
+  /// Whether this process has a parameter or buffer of this replica.
+  bool has_parameter(size_t index) const {
+    return machine_.device(description_.parameters[index].device).here();
+  }
   /// The threads that work the devices; null where the calling thread does, pinned to its core
   /// where a program of one device was given one.
   Workers *workers() { return description_.schedule.turns.empty() ? nullptr : workers_.get(); }
@@ -232,6 +244,14 @@ public:
 
 protected:
   Device &device(int index) { return machine_.device(index); }
+  /// Whether a device is this process's.
+  bool has_device(int index) const { return machine_.device(index).here(); }
+  /// One value that lies on a device, in all processes.
+  float value_from(int device, const float *value);
+  /// The output of so many rows, which lies on a device, in all processes.
+  const void *output_from(int device, const void *output, int64_t rows);
+  /// The scale of the loss and its counters as a device has left them, in all processes.
+  void share_loss_scaling(int device);
   /// To be called first by each of the three functions: refuses a batch of fewer rows than `least`
   /// or too many.
   void check(const Batch &batch, int64_t least = 1) const;
@@ -251,6 +271,9 @@ private:
   void start_workers(const Settings &settings);
   /// Holds the turns of all replicas to what the schedule claims.
   void start_checking();
+  /// What this process has of a tensor that replicas may keep in shares.
+  template <typename Place>
+  std::vector<TensorPiece> pieces_of_replicas(size_t index, const Place &place) const;
   /// Calls work(replica, part of the batch) for every replica with rows and puts the outputs that
   /// it returns together.
   template <typename Work> const void *divide_among_replicas(const Batch &batch, const Work &work);
@@ -266,13 +289,15 @@ private:
   Generator generator_;
   int number_; // of this replica
   int64_t largest_share_;
+  World *world_;
   Machine machine_;
   std::unique_ptr<TurnChecker> checker_;
   Schedule all_turns_; // of all replicas, where there are several
   std::unique_ptr<Workers> workers_;
   Model *lead_ = this; // replica 0
   std::vector<std::unique_ptr<Model>> others_;
-  std::vector<std::byte> output_; // put together from those of replicas
+  std::vector<std::byte> output_;   // put together from those of replicas
+  std::vector<std::byte> received_; // from another process
 };
 
 using ModelFactory = std::unique_ptr<Model> (*)(const Settings &);

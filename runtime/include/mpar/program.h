@@ -2,6 +2,7 @@
 #pragma once
 
 #include "mpar/model.h"
+#include "mpar/world.h"
 
 #include <cstdint>
 #include <optional>
@@ -42,9 +43,12 @@ struct Options {
 /// read.
 bool trains_nothing(const Options &options);
 
-/// Reads the command line. Returns no value where the program is to run, else its exit status: 0
-/// after --help and --version, 2 after wrong use, which has been said in one line on standard
-/// error.
+/// Reads the command line of one of several ranks. Returns no value where the program is to run,
+/// else its exit status: 0 after --help and --version, which rank 0 prints, 2 after wrong use.
+/// `wrong` is then the line that says what.
+std::optional<int> parse_command_line(int argc, char **argv, const ModelDescription &model,
+                                      const Launch &launch, Options &options, std::string &wrong);
+/// The same where there is one process: what is wrong has been said on standard error.
 std::optional<int> parse_command_line(int argc, char **argv, const ModelDescription &model,
                                       Options &options);
 

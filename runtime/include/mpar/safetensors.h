@@ -11,6 +11,8 @@
 
 namespace mpar {
 
+class World;
+
 /// A tensor as the header of a file describes it.
 struct TensorEntry {
   std::string type; // "F32", "I64", "U8", …
@@ -39,21 +41,32 @@ private:
   std::map<std::string, std::string> metadata_;
 };
 
+/// Some bytes of a tensor that is put together from several places.
+struct TensorPiece {
+  int64_t begin; // bytes into the tensor
+  const void *data;
+  int64_t bytes;
+};
+
 /// A file to be written: names and where the bytes lie until `write_safetensors` has returned.
 struct SafetensorsContent {
   struct Tensor {
     std::string name;
     std::string type;
     std::vector<int64_t> shape;
-    const void *data;
+    const void *data = nullptr;           // all of it, or
+    std::vector<TensorPiece> pieces = {}; // in ascending order, as far as this process has them
   };
   std::vector<Tensor> tensors;
   std::vector<std::pair<std::string, std::string>> metadata;
 };
 
 /// Writes `path` through OutputFile: whole or not at all. Tensors lie in the given order, those of
-/// larger elements first, so that each is aligned. The same content gives the same bytes.
-void write_safetensors(const std::string &path, const SafetensorsContent &content);
+/// larger elements first, so that each is aligned. The same content gives the same bytes. With a
+/// world all ranks call it, with the same names and metadata, and write what they have of each
+/// tensor into one file; where one of them fails, the old file stays.
+void write_safetensors(const std::string &path, const SafetensorsContent &content,
+                       World *world = nullptr);
 
 /// A name from a file as a message may show it: of printable characters, and short.
 std::string printable(const std::string &name);

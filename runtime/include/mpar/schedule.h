@@ -9,6 +9,8 @@
 
 namespace mpar {
 
+class World;
+
 /// Some of a step's work on one device, or a transfer to it: one function of an emitted model.
 struct StageDescription {
   enum class When { before, during, after }; // the microbatches, or for each of them
@@ -19,6 +21,8 @@ struct StageDescription {
   int from = -1;           // of a transfer: the sender
   int64_t row_bytes = 0;   // of a transfer: bytes that it moves, a row,
   int64_t fixed_bytes = 0; // and however many rows there are
+  /// Whether it reads what the device of that number in each of the other replicas has.
+  bool reads_peers = false;
 };
 
 /// Bytes of a device's arena that a stage reads, of what other stages have written, or writes.
@@ -70,6 +74,7 @@ struct Schedule {
   std::vector<MemoryAccess> reads, writes;
   std::vector<PeerWait> peer_waits = {};
   std::vector<CollectiveAccess> collectives = {};
+  int replicas = 1; // of all: see replicate
 };
 
 /// The schedule of all replicas of a program of so many devices: every turn of one replica is
@@ -117,6 +122,28 @@ public:
 /// "forward_on_0 of microbatch 2 (autoencoder.mp:3)".
 std::string describe_turn(const Schedule &schedule, const Turn &turn);
 
+/// What one rank carries out: a turn of a device of its own; or, of another rank's, its part, which
+/// is to send what it has of what that turn reads.
+struct RankTurn {
+  size_t turn; // of the schedule
+  int device;  // of this rank, on whose behalf
+  bool sends;
+  /// Turns of other devices of this rank that must have finished.
+  std::vector<Turn::Wait> waits;
+  /// What was sent to these devices of other ranks, for so many of their first turns, must have
+  /// gone: the turn may write where it lies.
+  std::vector<Turn::Wait> sent;
+};
+
+/// What a rank carries out of a schedule, in the schedule's order; `ranks`: by device. All ranks
+/// walk the one order, and a turn has no other part than its sources and its own device: so the
+/// first turn that has not finished has only such before it that have, on all ranks that have a
+/// part in it, and can go on, even if no message were kept anywhere under way. Waits for turns of
+/// other ranks are those for their messages; what such waits imply about devices of this rank is
+/// among `waits`.
+std::vector<RankTurn> turns_of_rank(const Schedule &schedule, const std::vector<int> &ranks,
+                                    int rank);
+
 /// How long a worker waits, in seconds, before it is taken for stalled: longer than a turn of a
 /// large model takes.
 constexpr double default_timeout = 300;
@@ -129,6 +156,10 @@ public:
   /// `apart`: they do not, though cores may have several then. Fails where the machine has no such
   /// core for this process. `schedule` must outlive the workers.
   Workers(const std::vector<int> &cores, const Schedule &schedule, bool apart = false);
+  /// Those of this process's devices, where several processes share out all: `ranks` says whose
+  /// each device is. A core of DeviceMap::calling_thread is one thread, pinned nowhere.
+  Workers(const std::vector<int> &cores, const Schedule &schedule, World &world,
+          const std::vector<int> &ranks);
   Workers(const Workers &) = delete;
   Workers &operator=(const Workers &) = delete;
   ~Workers();

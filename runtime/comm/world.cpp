@@ -1,0 +1,267 @@
+// What ranks tell one another beside the values of tensors, all of it in plain messages.
+#include "mpar/world.h"
+
+#include "../cpu/patience.h"
+#include "mpar/errors.h"
+
+#include <atomic>
+#include <cstdio>
+#include <cstring>
+#include <mutex>
+
+namespace mpar {
+namespace {
+
+// Channels below those of devices.
+constexpr int control_channel = 0, common_channel = 1;
+// Looking is a call of the transport, and ranks may be more than cores.
+constexpr int looks = 100;
+
+} // namespace
+
+/// How one rank tells another that it ends.
+struct World::Control {
+  enum Kind : int32_t { leave, failed, lost, stalled };
+  struct Notice {
+    int32_t kind;
+    int32_t rank;
+  };
+
+  std::mutex mutex;
+  std::vector<Notice> notices; // by rank; memory of `receives`
+  std::vector<std::unique_ptr<Transport::Message>> receives;
+  bool stopping = false;
+};
+
+/// A rank has waited too long, and says what for: so do all.
+struct World::Stalled {
+  int rank;
+};
+
+World::World(std::unique_ptr<Transport> transport, double timeout)
+    : transport_(std::move(transport)), rank_(transport_->rank()), size_(transport_->size()),
+      timeout_(timeout), control_(std::make_unique<Control>()) {
+  control_->notices.resize(size_);
+  control_->receives.resize(size_);
+  for (int peer = 0; peer < size_; ++peer)
+    if (peer != rank_)
+      control_->receives[peer] = transport_->receive(
+          peer, control_channel, &control_->notices[peer], sizeof(Control::Notice));
+}
+
+World::~World() = default;
+
+Errand *&World::errand() {
+  static thread_local Errand *current = nullptr;
+  return current;
+}
+
+void World::look_for_stops() {
+  const std::lock_guard lock(control_->mutex);
+  for (int peer = 0; peer < size_; ++peer) {
+    std::unique_ptr<Transport::Message> &receive = control_->receives[peer];
+    if (!receive || !transport_->test(*receive))
+      continue;
+    receive.reset();
+    const Control::Notice notice = control_->notices[peer];
+    if (notice.kind == Control::failed)
+      throw Stopped();
+    if (notice.kind == Control::stalled)
+      throw Stalled{peer};
+    if (notice.kind == Control::lost && notice.rank != rank_)
+      throw PeerLost(notice.rank, "ended");
+  }
+}
+
+std::string World::waiting_for(int peer) const {
+  std::string text = "for rank " + std::to_string(peer);
+  if (const Errand *errand = World::errand())
+    return text + ", at " + describe_turn(*errand->schedule, *errand->turn) + ", device " +
+           std::to_string(errand->schedule->stages[errand->turn->stage].device);
+  return text + " " + activity_;
+}
+
+void World::wait(Transport::Message &message, int peer) {
+  Patience patience(looks);
+  try {
+    while (!transport_->test(message)) {
+      const Errand *errand = World::errand();
+      if (errand && errand->given_up && errand->given_up())
+        throw Stopped();
+      patience.wait();
+      if (patience.spinning())
+        continue;
+      look_for_stops();
+      if (!patience.is_over(timeout_))
+        continue;
+      notify(Control::stalled, -1, /*seconds=*/1);
+      fail("has waited " + seconds_text(timeout_) + " s " + waiting_for(peer));
+    }
+  } catch (const Stalled &stalled) {
+    acknowledge();
+    fail("was waiting " + waiting_for(peer) + ", when rank " + std::to_string(stalled.rank) +
+         " gave up");
+  } catch (const PeerLost &lost) {
+    fail_without(lost.peer, peer);
+  }
+}
+
+void World::fail_without(int lost, int peer) {
+  stop_others(lost);
+  fail("rank " + std::to_string(lost) + " has ended; this rank was waiting " + waiting_for(peer));
+}
+
+std::unique_ptr<Transport::Message> World::begin(bool sends, int peer, int channel, void *data,
+                                                 int64_t bytes) {
+  try {
+    return sends ? transport_->send(peer, channel, data, bytes)
+                 : transport_->receive(peer, channel, data, bytes);
+  } catch (const PeerLost &lost) {
+    fail_without(lost.peer, peer);
+  }
+}
+
+void World::send(int peer, int channel, const void *data, int64_t bytes) {
+  std::unique_ptr<Transport::Message> message =
+      begin(/*sends=*/true, peer, channel, const_cast<void *>(data), bytes);
+  if (Errand *errand = World::errand())
+    errand->sent.push_back(std::move(message));
+  else
+    wait(*message, peer);
+}
+
+void World::receive(int peer, int channel, void *data, int64_t bytes) {
+  const std::unique_ptr<Transport::Message> message =
+      begin(/*sends=*/false, peer, channel, data, bytes);
+  wait(*message, peer);
+}
+
+void World::broadcast(int root, void *data, int64_t bytes) {
+  if (rank_ != root)
+    return receive(root, common_channel, data, bytes);
+  std::vector<std::unique_ptr<Transport::Message>> sent(size_);
+  for (int peer = 0; peer < size_; ++peer)
+    if (peer != root)
+      sent[peer] = begin(/*sends=*/true, peer, common_channel, data, bytes);
+  for (int peer = 0; peer < size_; ++peer)
+    if (sent[peer])
+      wait(*sent[peer], peer);
+}
+
+std::vector<std::string> World::gather(const std::string &text) {
+  if (rank_ > 0) {
+    const auto bytes = static_cast<int64_t>(text.size());
+    send(0, common_channel, &bytes, sizeof bytes);
+    send(0, common_channel, text.data(), bytes);
+    return {};
+  }
+  std::vector<std::string> texts{text};
+  for (int peer = 1; peer < size_; ++peer) {
+    int64_t bytes = 0;
+    receive(peer, common_channel, &bytes, sizeof bytes);
+    std::string &theirs = texts.emplace_back(static_cast<size_t>(bytes), '\0');
+    receive(peer, common_channel, theirs.data(), bytes);
+  }
+  return texts;
+}
+
+void World::barrier() {
+  gather("");
+  char done = 0;
+  broadcast(0, &done, 1);
+}
+
+void World::together(const std::function<void()> &work, const std::function<void()> &undo) {
+  std::exception_ptr thrown;
+  try {
+    work();
+  } catch (const Stopped &) {
+    throw;
+  } catch (...) {
+    thrown = std::current_exception();
+  }
+  // The lowest rank that has failed is the one to speak.
+  const std::vector<std::string> failed = gather(thrown ? "failed" : "");
+  int speaker = -1;
+  for (size_t rank = failed.size(); rank-- > 0;)
+    if (!failed[rank].empty())
+      speaker = static_cast<int>(rank);
+  broadcast(0, &speaker, sizeof speaker);
+  if (speaker < 0)
+    return;
+  if (undo)
+    undo();
+  if (speaker == rank_)
+    std::rethrow_exception(thrown);
+  throw Stopped();
+}
+
+void World::notify(int32_t kind, int rank, double seconds) {
+  {
+    const std::lock_guard lock(control_->mutex);
+    if (control_->stopping)
+      return;
+    control_->stopping = true;
+  }
+  const Control::Notice notice{kind, rank};
+  for (int peer = 0; peer < size_; ++peer)
+    if (peer != rank_ && peer != rank)
+      try {
+        const std::unique_ptr<Transport::Message> message =
+            transport_->send(peer, control_channel, &notice, sizeof notice);
+        for (Patience patience(looks); !transport_->test(*message) && !patience.is_over(seconds);)
+          patience.wait();
+        // Until it has seen that: a launcher ends all ranks when one does, and these would ask why.
+        std::unique_ptr<Transport::Message> &answer = control_->receives[peer];
+        for (Patience patience(looks); kind != Control::leave && answer &&
+                                       !transport_->test(*answer) && !patience.is_over(seconds);)
+          patience.wait();
+      } catch (const std::exception &) {
+        // It has ended already.
+      }
+}
+
+void World::stop_others(int lost) {
+  constexpr double long_enough = 1; // for who listens at all
+  notify(lost < 0 ? Control::failed : Control::lost, lost, long_enough);
+}
+
+void World::acknowledge() {
+  constexpr double long_enough = 0.2;
+  notify(Control::leave, -1, long_enough);
+}
+
+void World::close() {
+  const Control::Notice notice{Control::leave, rank_};
+  set_activity("at the end");
+  std::vector<std::unique_ptr<Transport::Message>> sent(size_);
+  for (int peer = 0; peer < size_; ++peer)
+    if (peer != rank_)
+      sent[peer] = begin(/*sends=*/true, peer, control_channel,
+                         const_cast<Control::Notice *>(&notice), sizeof notice);
+  for (int peer = 0; peer < size_; ++peer) {
+    if (peer == rank_)
+      continue;
+    wait(*sent[peer], peer);
+    if (control_->receives[peer]) {
+      wait(*control_->receives[peer], peer);
+      control_->receives[peer].reset();
+      if (control_->notices[peer].kind == Control::failed)
+        throw Stopped();
+    }
+  }
+  transport_->close();
+}
+
+std::unique_ptr<World> open_world(const Launch &launch, double timeout) {
+  try {
+    return std::make_unique<World>(
+        launch.kind == Launch::Kind::mpi ? open_mpi() : open_tcp(launch, timeout), timeout);
+  } catch (const Error &) {
+    throw;
+  } catch (const std::runtime_error &error) {
+    fail(error.what());
+  }
+}
+
+} // namespace mpar

@@ -1,0 +1,133 @@
+// What `--devices` says.
+#include "mpar/device.h"
+
+#include "mpar/errors.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <sstream>
+
+namespace mpar {
+namespace {
+
+constexpr char forms[] = "`auto`, `cpu`, `cpu:K` or `rank:R`";
+
+/// The cores that this process may run on, again and again.
+std::vector<int> cores_in_turn(int count) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  std::vector<int> all, cores;
+  if (sched_getaffinity(0, sizeof set, &set) == 0)
+    for (int core = 0; core < CPU_SETSIZE; ++core)
+      if (CPU_ISSET(core, &set))
+        all.push_back(core);
+  if (all.empty())
+    fail("the cores that this process may run on are not known");
+  for (int index = 0; index < count; ++index)
+    cores.push_back(all[static_cast<size_t>(index) % all.size()]);
+  return cores;
+}
+
+/// The number after a prefix of `name`; nothing where it has not that prefix.
+std::optional<int> number_after(const std::string &name, const std::string &prefix,
+                                const char *what) {
+  if (name.compare(0, prefix.size(), prefix) != 0)
+    return std::nullopt;
+  int number = -1;
+  const char *const end = name.data() + name.size();
+  const auto [rest, error] = std::from_chars(name.data() + prefix.size(), end, number);
+  if (error != std::errc() || rest != end || number < 0)
+    fail("`" + name + "`: expected a " + what + "'s number after `" + prefix + "`");
+  return number;
+}
+
+/// One entry: `cpu`, `cpu:K`, `rank:R` or `rank:R/cpu:K`.
+struct Entry {
+  int core = DeviceMap::calling_thread;
+  std::optional<int> rank;
+};
+
+Entry parse_entry(const std::string &text, int ranks) {
+  Entry entry;
+  std::string name = text;
+  if (text.compare(0, 5, "rank:") == 0) {
+    const size_t slash = text.find('/');
+    entry.rank = number_after(text.substr(0, slash), "rank:", "rank");
+    if (*entry.rank >= ranks)
+      fail("`" + text + "`: there " +
+           (ranks == 1 ? "is 1 rank" : "are " + std::to_string(ranks) + " ranks") +
+           ", numbered from 0");
+    if (slash == std::string::npos)
+      return entry;
+    name = text.substr(slash + 1);
+  }
+  if (name == "cpu")
+    return entry;
+  if (const std::optional<int> core = number_after(name, "cpu:", "core")) {
+    entry.core = *core;
+    return entry;
+  }
+  if (name == "cuda" || name.compare(0, 5, "cuda:") == 0)
+    fail("`" + name + "`: GPUs are not supported by this version");
+  fail("`" + text + "`: no such device; expected " + forms);
+}
+
+} // namespace
+
+bool DeviceMap::is_plain() const {
+  return std::all_of(cores.begin(), cores.end(), [](int core) { return core == calling_thread; }) &&
+         std::all_of(ranks.begin(), ranks.end(), [](int rank) { return rank == 0; });
+}
+
+DeviceMap map_devices(const std::string &devices, int count, int ranks) {
+  std::vector<Entry> entries;
+  std::istringstream list(devices == "auto" ? "cpu" : devices);
+  for (std::string text; std::getline(list, text, ',');)
+    entries.push_back(parse_entry(text, ranks));
+  if (entries.empty() || devices.back() == ',')
+    fail("`" + devices + "`: a device is missing; expected " + forms);
+  if (entries.size() != 1 && static_cast<int>(entries.size()) != count)
+    fail("`" + devices + "`: " + std::to_string(entries.size()) + " devices for a program of " +
+         std::to_string(count));
+  const auto on_core = [](const Entry &entry) { return entry.core != DeviceMap::calling_thread; };
+  const auto has_rank = [](const Entry &entry) { return entry.rank.has_value(); };
+  const bool named = std::any_of(entries.begin(), entries.end(), has_rank);
+  if (named && !std::all_of(entries.begin(), entries.end(), has_rank))
+    fail("`" + devices + "`: either all devices have a rank or none");
+  entries.resize(count, entries.front());
+
+  DeviceMap map;
+  for (int index = 0; index < count; ++index) {
+    map.cores.push_back(entries[index].core);
+    map.ranks.push_back(named ? *entries[index].rank
+                              : static_cast<int>(int64_t(index) * ranks / count));
+  }
+  for (int rank = 0; rank < ranks; ++rank) {
+    int own = 0, workers = 0;
+    for (int index = 0; index < count; ++index)
+      if (map.ranks[index] == rank) {
+        ++own;
+        workers += on_core(entries[index]);
+      }
+    if (own == 0 && !named && ranks > count)
+      fail(std::to_string(ranks) + " ranks for a program of " + std::to_string(count) +
+           (count == 1 ? " device" : " devices"));
+    if (own == 0)
+      fail("`" + devices + "`: rank " + std::to_string(rank) + " has no device");
+    if (workers > 0 && workers < own)
+      fail("`" + devices + "`: either all devices are `cpu` or all have workers, `cpu:K`");
+  }
+  return map;
+}
+
+std::vector<int> choose_cores(const std::string &devices, int count, bool apart) {
+  DeviceMap map = map_devices(devices, count);
+  if (!map.is_plain())
+    return map.cores;
+  return apart ? cores_in_turn(count) : std::vector<int>();
+}
+
+} // namespace mpar

@@ -1,0 +1,62 @@
+// What of a schedule is one rank's to do.
+#include "mpar/schedule.h"
+
+#include <algorithm>
+
+namespace mpar {
+namespace {
+
+/// By device: how many of its turns have surely finished.
+using Clock = std::vector<int64_t>;
+
+/// The devices that have what a turn of a stage reads, its own apart.
+std::vector<int> sources_of(const Schedule &schedule, const StageDescription &stage, int devices) {
+  if (stage.from >= 0 && stage.from != stage.device)
+    return {stage.from};
+  std::vector<int> sources;
+  const int each = devices / schedule.replicas;
+  for (int device = stage.device % each; stage.reads_peers && device < devices; device += each)
+    if (device != stage.device)
+      sources.push_back(device);
+  return sources;
+}
+
+} // namespace
+
+std::vector<RankTurn> turns_of_rank(const Schedule &schedule, const std::vector<int> &ranks,
+                                    int rank) {
+  const auto devices = static_cast<int>(ranks.size());
+  std::vector<std::vector<Clock>> finished(devices);   // by device and turn: known once it has
+  std::vector<Clock> told(devices, Clock(devices, 0)); // by device: waited for already
+  std::vector<RankTurn> turns;
+  for (size_t index = 0; index < schedule.turns.size(); ++index) {
+    const Turn &turn = schedule.turns[index];
+    const StageDescription &stage = schedule.stages[turn.stage];
+    std::vector<Clock> &own = finished[stage.device];
+    Clock clock = own.empty() ? Clock(devices, 0) : own.back();
+    for (const Turn::Wait &wait : turn.waits) {
+      const Clock &theirs = finished[wait.device][wait.turns - 1];
+      for (int device = 0; device < devices; ++device)
+        clock[device] = std::max(clock[device], theirs[device]);
+    }
+    if (ranks[stage.device] == rank) {
+      RankTurn part{index, stage.device, false, {}, {}};
+      for (int device = 0; device < devices; ++device) {
+        if (device == stage.device || clock[device] <= told[stage.device][device])
+          continue;
+        (ranks[device] == rank ? part.waits : part.sent).push_back({device, clock[device]});
+      }
+      told[stage.device] = clock;
+      turns.push_back(std::move(part));
+    } else {
+      for (int source : sources_of(schedule, stage, devices))
+        if (ranks[source] == rank)
+          turns.push_back({index, source, true, {}, {}});
+    }
+    clock[stage.device] = static_cast<int64_t>(own.size()) + 1;
+    own.push_back(std::move(clock));
+  }
+  return turns;
+}
+
+} // namespace mpar

@@ -1,0 +1,24 @@
+// How the ranks of a program begin, and how they end when one fails.
+#pragma once
+
+#include "mpar/world.h"
+
+#include <stdexcept>
+#include <string>
+
+namespace mpar {
+
+/// The command line asks for what there is not: exit status 2.
+class WrongUse : public std::runtime_error {
+public:
+  using std::runtime_error::runtime_error;
+};
+
+/// Holds the ranks to one another: the same program, started with the same words, and none of them
+/// wrong. Throws Error or, where `wrong` is not empty, WrongUse on one rank, Stopped on the others.
+void agree(World &world, const std::string &wrong, int argc, char **argv);
+
+/// Prints the line with which this process fails, and has the others end.
+void say(World *world, const std::string &message);
+
+} // namespace mpar
