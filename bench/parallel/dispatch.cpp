@@ -27,8 +27,8 @@ std::vector<int> usable_cores() {
   return cores;
 }
 
-/// Turns that are dealt out to devices one after the other; `chained`: each waits for the one before
-/// it.
+/// Turns that are dealt out to devices one after the other; `chained`: each waits for the one
+/// before it.
 Schedule deal(int devices, bool chained) {
   Schedule schedule;
   schedule.microbatches = turns_a_step / devices;

@@ -94,32 +94,48 @@ static Timetable::Kind kindOf(Operation *first) {
   return when && when.getValue() == "after" ? Timetable::Kind::update : Timetable::Kind::forward;
 }
 
-Timetable predict(const emit::ModelIndex &index, int64_t rows, const CostModel &costs) {
-  ProgramOp train = index.train;
-  Timetable table;
-  table.rows = rows;
-  // Replicas work side by side; what is predicted is the first, which has the most rows.
-  int64_t replicas = mp::TrainingOp(index.training).getReplicas();
-  rows = (rows + replicas - 1) / replicas;
-  table.microbatches = mp::TrainingOp(index.training).getMicrobatches();
-  const std::vector<emit::StageFacts> stages = emit::describeStages(index);
-  std::vector<Work> works(stages.size());
+namespace {
+
+/// Carries out turns on the devices of one replica.
+class Simulator {
+public:
+  Simulator(const emit::ModelIndex &index, int64_t rows, const CostModel &costs);
+  Timetable simulate(const std::vector<PlannedTurn> &plan, int64_t microbatches) const;
+
+  const std::vector<emit::StageFacts> stages;
+  int64_t rows; // of the replica
+  int64_t devices;
+
+private:
+  std::vector<Work> works; // by stage
   std::vector<Timetable::Kind> kinds;
-  for (auto [operations, work] : llvm::zip(groupByStage(train), works)) {
+  const CostModel &costs;
+};
+
+} // namespace
+
+Simulator::Simulator(const emit::ModelIndex &index, int64_t rows, const CostModel &costs)
+    : stages(emit::describeStages(index)), rows(rows),
+      devices(mp::ModelOp(index.model)->getAttrOfType<ArrayAttr>("mp.devices").size()),
+      works(stages.size()), costs(costs) {
+  for (auto [operations, work] : llvm::zip(groupByStage(index.train), works)) {
     kinds.push_back(kindOf(operations.front()));
     for (Operation *op : operations)
       addWork(op, index, work);
   }
-  int64_t devices = mp::ModelOp(index.model)->getAttrOfType<ArrayAttr>("mp.devices").size();
+}
+
+Timetable Simulator::simulate(const std::vector<PlannedTurn> &plan, int64_t microbatches) const {
+  Timetable table;
+  table.microbatches = microbatches;
   std::vector<double> busy(devices, 0);
   std::vector<std::vector<double>> finished(devices); // by device and turn
-  for (const PlannedTurn &turn : readTurns(train, stages, table.microbatches)) {
+  for (const PlannedTurn &turn : plan) {
     const emit::StageFacts &stage = stages[turn.stage];
     const bool during = stage.when == "during";
     // The first few microbatches are a row longer; those beyond the rows have none.
     int64_t mine =
-        during ? rows / table.microbatches + (turn.microbatch < rows % table.microbatches ? 1 : 0)
-               : rows;
+        during ? rows / microbatches + (turn.microbatch < rows % microbatches ? 1 : 0) : rows;
     std::vector<double> &own = finished[stage.device];
     double begin = own.empty() ? 0 : own.back();
     for (auto [device, count] : turn.waits)
@@ -143,6 +159,47 @@ Timetable predict(const emit::ModelIndex &index, int64_t rows, const CostModel &
   return table;
 }
 
+/// The entries with which a step is predicted to be shortest, of powers of two of microbatches.
+/// Fewer microbatches and the schedules known longer go first, where others are not better by a
+/// twentieth.
+static std::optional<Timetable::Advice> findAdvice(const Simulator &simulator, ProgramOp train,
+                                                   double time) {
+  constexpr double gain = 0.95;
+  constexpr int64_t mostMicrobatches = 64;
+  if (simulator.devices == 1 || !train->hasAttr(kRowsAPart))
+    return std::nullopt; // nothing waits, or rows cannot be parted
+  std::optional<Timetable::Advice> best;
+  const std::vector<Stage> stages = readStages(train);
+  for (int64_t microbatches = 2; microbatches <= std::min(mostMicrobatches, simulator.rows);
+       microbatches *= 2)
+    for (StringRef name : {"gpipe", "1f1b", "interleaved", "zero-bubble"}) {
+      std::vector<mp::Turn> order = orderTurns(stages, microbatches, *parseScheduleKind(name));
+      SmallVector<int64_t> slots = countSlots(stages, order, microbatches, simulator.devices);
+      std::vector<PlannedTurn> plan;
+      for (const mp::PlannedTurn &turn : planTurns(stages, order, slots, microbatches)) {
+        plan.push_back({turn.turn.stage, turn.turn.microbatch, {}});
+        for (auto wait : turn.waits)
+          plan.back().waits.push_back({wait.device, wait.turns});
+      }
+      Timetable table = simulator.simulate(plan, microbatches);
+      if (table.time < gain * (best ? best->time : time))
+        best = {microbatches, name.str(), table.time, table.bubble};
+    }
+  return best;
+}
+
+Timetable predict(const emit::ModelIndex &index, int64_t rows, const CostModel &costs) {
+  // Replicas work side by side; what is predicted is the first, which has the most rows.
+  mp::TrainingOp training = index.training;
+  int64_t replicas = training.getReplicas(), microbatches = training.getMicrobatches();
+  Simulator simulator(index, (rows + replicas - 1) / replicas, costs);
+  Timetable table =
+      simulator.simulate(readTurns(index.train, simulator.stages, microbatches), microbatches);
+  table.rows = rows;
+  table.advice = findAdvice(simulator, index.train, table.time);
+  return table;
+}
+
 std::string describe(const Timetable &table, const CostModel &costs) {
   std::string text;
   llvm::raw_string_ostream out(text);
@@ -156,6 +213,11 @@ std::string describe(const Timetable &table, const CostModel &costs) {
       << emit::grouped(table.movedBytes) << " B moved\n";
   for (auto [device, idle] : llvm::enumerate(table.idle))
     out << llvm::formatv("  device {0} idle {1:F1} %\n", device, 100 * idle);
+  if (table.advice)
+    out << "  shorter with microbatches = " << table.advice->microbatches << ", schedule = \""
+        << table.advice->schedule << "\": "
+        << llvm::formatv("time {0:F1} µs, bubble {1:F1} %\n", table.advice->time,
+                         100 * table.advice->bubble);
   return text;
 }
 

@@ -4,6 +4,7 @@
 #include "emit/Text.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,14 @@ struct Timetable {
   double bubble = 0;        // of the time of all devices together, the part without a turn
   std::vector<double> idle; // the same of each device
   int64_t movedBytes = 0;
+
+  /// Other entries of the train block, and what is predicted of them.
+  struct Advice {
+    int64_t microbatches;
+    std::string schedule;
+    double time, bubble;
+  };
+  std::optional<Advice> advice; // where they would shorten the step
 };
 
 /// Predicts a step on `rows` rows of a model that has been prepared for emission and has a train

@@ -29,6 +29,7 @@ class Place : public mparc::mp::impl::PlaceBase<Place> {
   void runOnOperation() override;
   void placeProgram(ProgramOp program);
   void splitUpdate(ProgramOp program);
+  std::optional<int64_t> deviceOfLayer(StringRef path);
 
   DenseMap<StringAttr, int64_t> parameterDevices;
   DenseMap<StringAttr, int64_t> layerDevices;
@@ -115,6 +116,19 @@ void Place::splitUpdate(ProgramOp program) {
   }
 }
 
+/// Where a layer's first operation is; of one without any, as `Dropout(0.0)`, that of the layer it
+/// belongs to.
+std::optional<int64_t> Place::deviceOfLayer(StringRef path) {
+  for (StringRef name = path; !name.empty(); name = name.rsplit('.').first) {
+    auto known = layerDevices.find(StringAttr::get(&getContext(), name));
+    if (known != layerDevices.end())
+      return known->second;
+    if (!name.contains('.'))
+      break;
+  }
+  return std::nullopt;
+}
+
 void Place::runOnOperation() {
   parameterDevices.clear();
   layerDevices.clear();
@@ -128,8 +142,8 @@ void Place::runOnOperation() {
       if (!getDevice(parameter))
         setDevice(parameter, parameterDevices.lookup(parameter.getSymNameAttr()));
     if (auto layer = dyn_cast<LayerOp>(op))
-      if (auto known = layerDevices.find(layer.getPathAttr()); known != layerDevices.end())
-        setDevice(layer, known->second);
+      if (auto device = deviceOfLayer(layer.getPath()))
+        setDevice(layer, *device);
   }
   getOperation().walk([&](Operation *op) {
     op->removeAttr(kId);

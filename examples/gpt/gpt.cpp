@@ -1,16 +1,16 @@
 // Gpt on 4 devices, from gpt.mp.
 // Written by mparc 0.1.0: mparc gpt.mp -o gpt.cpp
 //
-// device 0: wte … h.3.mlp.drop (19)
+// device 0: wte … h.0.mlp.drop (13)
 //   arena 92,563,968 B at batch 16: 247,424 parameters with gradients and optimiser's state
 //     3,958,784 B, activations 262,656 B + 1,380,352 B a row
-// device 1: h.1 … h.1.mlp.c_proj (9)
+// device 1: h.1 … h.1.mlp.drop (11)
 //   arena 91,514,880 B at batch 16: 198,272 parameters with gradients and optimiser's state
 //     3,172,352 B, activations 0 B + 1,380,352 B a row
-// device 2: h.2 … h.2.mlp.c_proj (9)
+// device 2: h.2 … h.2.mlp.drop (11)
 //   arena 91,514,880 B at batch 16: 198,272 parameters with gradients and optimiser's state
 //     3,172,352 B, activations 0 B + 1,380,352 B a row
-// device 3: h.3 … lm_head (11)
+// device 3: h.3 … lm_head (13)
 //   arena 104,364,288 B at batch 16: 198,528 parameters with gradients and optimiser's state
 //     3,176,448 B, activations 262,400 B + 1,576,960 B a row
 // transfers a step: 4 forward, 4 backward
