@@ -6,6 +6,8 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/TypeSwitch.h"
 
+#include <set>
+
 using namespace mlir;
 using namespace mparc::mp;
 
@@ -27,10 +29,43 @@ static StringRef elementName(Type element) {
   return element.isF32() ? "f32" : element.isInteger(1) ? "boolean" : "i32";
 }
 
-static std::string port(StringRef name, Type tensor) {
-  return ("{" + quote(name) + ", ElementType::" + elementName(getElementTypeOrSelf(tensor)) + ", " +
-          rowShape(tensor) + "}")
-      .str();
+/// With the devices that have to do with it, where there are several.
+static std::string port(StringRef name, Type tensor, const std::set<int64_t> &devices) {
+  std::string text =
+      ("{" + quote(name) + ", ElementType::" + elementName(getElementTypeOrSelf(tensor)) + ", " +
+       rowShape(tensor))
+          .str();
+  if (!devices.empty()) {
+    text += ", {";
+    for (int64_t device : devices)
+      text += (device == *devices.begin() ? "" : ", ") + std::to_string(device);
+    text += "}";
+  }
+  return text + "}";
+}
+
+/// Adds the devices whose operations read a value.
+static void addReaders(Value value, std::set<int64_t> &devices) {
+  for (Operation *user : value.getUsers())
+    if (auto reshape = dyn_cast<ReshapeOp>(user))
+      addReaders(reshape.getResult(), devices);
+    else if (!isa<ReturnOp>(user))
+      devices.insert(getDevice(user).value_or(0));
+}
+
+/// The devices that read argument `number` of any program; nothing where there is one device.
+static std::set<int64_t> readersOf(const ModelIndex &index, unsigned number) {
+  std::set<int64_t> devices;
+  auto all = ModelOp(index.model)->getAttrOfType<ArrayAttr>("mp.devices");
+  TrainingOp training = index.training;
+  if (all.size() == 1 && (!training || training.getReplicas() == 1))
+    return devices;
+  for (ProgramOp program : {index.train, index.evaluate, index.predict})
+    if (program && number < program.getBlock().getNumArguments())
+      addReaders(program.getBlock().getArgument(number), devices);
+  if (devices.empty())
+    devices.insert(0);
+  return devices;
 }
 
 static void printDevices(const ModelIndex &index, llvm::raw_ostream &out) {
@@ -121,7 +156,8 @@ static void printPorts(const ModelIndex &index, llvm::raw_ostream &out) {
   out << "\ndescription.inputs = {";
   for (auto [argument, name] : llvm::zip(predict.getBlock().getArguments(), predict.getNames()))
     out << (argument.getArgNumber() ? ", " : "")
-        << port(cast<StringAttr>(name).getValue(), argument.getType());
+        << port(cast<StringAttr>(name).getValue(), argument.getType(),
+                readersOf(index, argument.getArgNumber()));
   out << "};\n";
   if (train && leastRows(train) > 1)
     out << "description.least_rows = " << leastRows(train) << ";\n";
@@ -140,10 +176,11 @@ static void printPorts(const ModelIndex &index, llvm::raw_ostream &out) {
   if (train)
     out << "description.target = "
         << port(cast<StringAttr>(train.getNames().getValue().back()).getValue(),
-                train.getBlock().getArguments().back().getType())
+                train.getBlock().getArguments().back().getType(),
+                readersOf(index, train.getBlock().getNumArguments() - 1))
         << ";\n";
   out << "description.output = "
-      << port("output", predict.getBlock().getTerminator()->getOperand(0).getType()) << ";\n";
+      << port("output", predict.getBlock().getTerminator()->getOperand(0).getType(), {}) << ";\n";
 }
 
 static void printData(StringRef member, DictionaryAttr data, llvm::raw_ostream &out) {

@@ -19,7 +19,6 @@ struct StageFacts {
   int64_t device;
   int64_t from = -1;                    // of a transfer: the sender
   int64_t rowBytes = 0, fixedBytes = 0; // that it moves, a row and besides
-  bool readsPeers = false;              // what the same device of other replicas has
 };
 /// The stages of @train of a model that has been prepared for emission.
 std::vector<StageFacts> describeStages(const ModelIndex &index);

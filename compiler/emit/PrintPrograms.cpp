@@ -133,16 +133,16 @@ void FilePrinter::printReturn(ProgramOp program, llvm::raw_ostream &out) {
     return std::to_string(op ? getDevice(op).value_or(0) : 0);
   };
   // Of several processes one has the device that a result lies on.
-  auto output = [&](Value result) {
+  auto output = [&](Value result, StringRef move) {
     return hasSeveralDevices()
-               ? "output_from(" + device(result) + ", " + names.name(result) + ", batch.rows)"
+               ? (move + "(").str() + device(result) + ", " + names.name(result) + ", batch.rows)"
                : names.name(result);
   };
   Value last = results.back();
   if (results.size() == 2)
-    out << "output = " << output(results[0]) << ";\n";
+    out << "output = " << output(results[0], "output_for_target") << ";\n";
   if (program.getSymName() == "predict") {
-    out << "return " << output(last) << ";\n";
+    out << "return " << output(last, "output_from") << ";\n";
     return;
   }
   for (Operation &op : program.getBlock())

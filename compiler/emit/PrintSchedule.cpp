@@ -45,7 +45,6 @@ std::vector<StageFacts> describeStages(const ModelIndex &index) {
     for (Operation *op : operations) {
       if (stage.place.empty())
         stage.place = placeOf(index, op);
-      stage.readsPeers |= isa<ReduceScatterOp, AllGatherOp>(op);
       if (auto transfer = dyn_cast<TransferOp>(op)) {
         ElementCount bytes = bytesOf(transfer.getType());
         stage.from = transfer.getFrom();
@@ -68,8 +67,6 @@ static void printStages(const ModelIndex &index, llvm::raw_ostream &out) {
         << quote(stage.place);
     if (stage.from >= 0)
       out << ", " << stage.from << ", " << stage.rowBytes << ", " << stage.fixedBytes;
-    else if (stage.readsPeers)
-      out << ", -1, 0, 0, true";
     out << "},\n";
   }
   out << "};\n";

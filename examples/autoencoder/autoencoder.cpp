@@ -218,9 +218,9 @@ ModelDescription Autoencoder::describe() {
   add("layer8.weight", {12, 256}, 3, 33024, {Initial::kaiming_uniform, 256.0, 0.0});
   add("layer8.bias", {12}, 3, 36096, {Initial::uniform, -0.0625, 0.0625});
 
-  description.inputs = {{"x", ElementType::f32, {12}}};
+  description.inputs = {{"x", ElementType::f32, {12}, {0}}};
   description.row_multiplications = 264192;
-  description.target = {"target", ElementType::f32, {12}};
+  description.target = {"target", ElementType::f32, {12}, {3}};
   description.output = {"output", ElementType::f32, {12}};
 
   TrainingDefaults &training = description.training;
@@ -751,7 +751,7 @@ float Autoencoder::evaluate(const Batch &batch, const void *&output) {
   if (has_device(3))
     evaluate_on_3(whole); // layer7, layer8, loss
 
-  output = output_from(3, whole.layer8_out, batch.rows);
+  output = output_for_target(3, whole.layer8_out, batch.rows);
   return value_from(3, loss_);
 }
 

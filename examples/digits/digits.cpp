@@ -152,9 +152,9 @@ ModelDescription Digits::describe() {
   add("output.weight", {10, 128}, 2, 0, {Initial::kaiming_uniform, 128.0, 0.0});
   add("output.bias", {10}, 2, 1280, {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
 
-  description.inputs = {{"image", ElementType::f32, {64}}};
+  description.inputs = {{"image", ElementType::f32, {64}, {0}}};
   description.row_multiplications = 134912;
-  description.target = {"target", ElementType::i32, {}};
+  description.target = {"target", ElementType::i32, {}, {2}};
   description.output = {"output", ElementType::f32, {10}};
   description.classes = 10;
 
@@ -480,7 +480,7 @@ float Digits::evaluate(const Batch &batch, const void *&output) {
   if (has_device(2))
     evaluate_on_2(whole); // output, loss
 
-  output = output_from(2, whole.output_out, batch.rows);
+  output = output_for_target(2, whole.output_out, batch.rows);
   return value_from(2, loss_);
 }
 

@@ -369,9 +369,9 @@ ModelDescription Gpt::describe() {
   add("ln_f.weight", {128}, 3, 198272, {Initial::ones, 0.0, 0.0});
   add("ln_f.bias", {128}, 3, 198400, {Initial::zeros, 0.0, 0.0});
 
-  description.inputs = {{"text", ElementType::i32, {128}}};
+  description.inputs = {{"text", ElementType::i32, {128}, {0}}};
   description.row_multiplications = 373293056;
-  description.target = {"target", ElementType::i32, {128}};
+  description.target = {"target", ElementType::i32, {128}, {3}};
   description.output = {"output", ElementType::f32, {128, 256}};
   description.classes = 256;
 
@@ -1559,7 +1559,7 @@ float Gpt::evaluate(const Batch &batch, const void *&output) {
   if (has_device(3))
     evaluate_on_3_part_2(whole); // lm_head, loss
 
-  output = output_from(3, whole.lm_head_matmul, batch.rows);
+  output = output_for_target(3, whole.lm_head_matmul, batch.rows);
   return value_from(3, loss_);
 }
 

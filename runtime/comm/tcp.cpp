@@ -252,13 +252,17 @@ private:
       in.kept.resize(static_cast<size_t>(in.header.bytes));
       return;
     }
-    in.message = wanted.front();
+    TcpMessage *const message = wanted.front();
     wanted.pop_front();
-    check_size(in.message->bytes, in.header.bytes, in.message->channel);
+    if (message->bytes != in.header.bytes)
+      in.kept.resize(static_cast<size_t>(in.header.bytes));
+    check_size(message->bytes, in.header.bytes, message->channel);
+    in.message = message;
   }
 
   void end_message(Peer &peer) {
-    Incoming &in = peer.incoming;
+    Incoming in = std::move(peer.incoming);
+    peer.incoming = {};
     const int channel = static_cast<int>(in.header.channel);
     auto &wanted = peer.wanted[channel];
     if (in.message) {
@@ -273,7 +277,6 @@ private:
         std::memcpy(message->data, in.kept.data(), in.kept.size());
       message->over = true;
     }
-    in = {};
   }
 
   int rank_;

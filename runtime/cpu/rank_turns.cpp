@@ -9,14 +9,20 @@ namespace {
 /// By device: how many of its turns have surely finished.
 using Clock = std::vector<int64_t>;
 
-/// The devices that have what a turn of a stage reads, its own apart.
-std::vector<int> sources_of(const Schedule &schedule, const StageDescription &stage, int devices) {
-  if (stage.from >= 0 && stage.from != stage.device)
-    return {stage.from};
+/// The devices that have what a turn of a stage reads, its own apart: of a transfer the sender, of
+/// a collective the same device of the other replicas.
+std::vector<int> sources_of(const Schedule &schedule, int stage, int devices) {
+  const StageDescription &description = schedule.stages[stage];
+  if (description.from >= 0 && description.from != description.device)
+    return {description.from};
+  const int of_replica = stage % (static_cast<int>(schedule.stages.size()) / schedule.replicas);
+  const bool collective =
+      std::any_of(schedule.collectives.begin(), schedule.collectives.end(),
+                  [&](const CollectiveAccess &access) { return access.stage == of_replica; });
   std::vector<int> sources;
   const int each = devices / schedule.replicas;
-  for (int device = stage.device % each; stage.reads_peers && device < devices; device += each)
-    if (device != stage.device)
+  for (int device = description.device % each; collective && device < devices; device += each)
+    if (device != description.device)
       sources.push_back(device);
   return sources;
 }
@@ -49,7 +55,7 @@ std::vector<RankTurn> turns_of_rank(const Schedule &schedule, const std::vector<
       told[stage.device] = clock;
       turns.push_back(std::move(part));
     } else {
-      for (int source : sources_of(schedule, stage, devices))
+      for (int source : sources_of(schedule, turn.stage, devices))
         if (ranks[source] == rank)
           turns.push_back({index, source, true, {}, {}});
     }

@@ -230,7 +230,8 @@ Table read_csv(const std::string &path, const ColumnPlan &plan) {
       std::string wrong = parse_cell(field, rules[column], cell);
       if (!wrong.empty())
         fail_at(path, lines.number(), column, shown(field) + " " + wrong);
-      table.cells.push_back(cell);
+      if (rules[column].kept)
+        table.cells.push_back(cell);
     }
     if (column != table.columns)
       fail(path + ":" + std::to_string(lines.number()) + ": expected " +
@@ -239,6 +240,8 @@ Table read_csv(const std::string &path, const ColumnPlan &plan) {
   }
   if (table.rows == 0)
     fail(path + " has no rows" + (header ? " after its header" : ""));
+  table.columns =
+      std::count_if(rules.begin(), rules.end(), [](const ColumnRule &rule) { return rule.kept; });
   return table;
 }
 

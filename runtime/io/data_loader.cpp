@@ -27,7 +27,8 @@ bool is_own_target(const ModelDescription &model, int64_t input_columns) {
          model.inputs[0].type == model.target.type && row_elements(model.target) == input_columns;
 }
 
-Dataset load_csv(const DataSource &source, const ModelDescription &model, bool needs_target) {
+Dataset load_csv(const DataSource &source, const ModelDescription &model, bool needs_target,
+                 const Reads &reads) {
   int64_t inputs = 0;
   for (const PortDescription &port : model.inputs)
     inputs += row_elements(port);
@@ -41,6 +42,10 @@ Dataset load_csv(const DataSource &source, const ModelDescription &model, bool n
 
   bool own_target = is_own_target(model, inputs);
   bool target_there = false;
+  // Without a target of its own, the input is it.
+  auto keeps = [&](const PortDescription &port) {
+    return reads(port) || (needs_target && !target_there && reads(model.target));
+  };
   auto plan = [&](int64_t columns) {
     target_there = columns == inputs + targets;
     if (!target_there && !(columns == inputs && (own_target || !needs_target))) {
@@ -52,21 +57,24 @@ Dataset load_csv(const DataSource &source, const ModelDescription &model, bool n
     }
     std::vector<ColumnRule> rules;
     for (const PortDescription &port : model.inputs)
-      rules.insert(rules.end(), row_elements(port), ColumnRule{port.type, 0});
+      rules.insert(rules.end(), row_elements(port), ColumnRule{port.type, 0, keeps(port)});
     if (target_there)
-      rules.insert(rules.end(), targets, ColumnRule{model.target.type, model.classes});
+      rules.insert(rules.end(), targets,
+                   ColumnRule{model.target.type, model.classes, reads(model.target)});
     return rules;
   };
   auto table = std::make_shared<const Table>(read_csv(source.path, plan));
 
   std::vector<Dataset::Port> input_ports, target_port;
   int64_t column = 0;
-  for (const PortDescription &port : model.inputs) {
-    input_ports.push_back({table, column, row_elements(port), port.type});
-    column += row_elements(port);
-  }
+  auto add = [&](std::vector<Dataset::Port> &ports, const PortDescription &port, bool kept) {
+    ports.push_back({kept ? table : nullptr, column, row_elements(port), port.type});
+    column += kept ? row_elements(port) : 0;
+  };
+  for (const PortDescription &port : model.inputs)
+    add(input_ports, port, keeps(port));
   if (target_there)
-    target_port.push_back({table, column, targets, model.target.type});
+    add(target_port, model.target, reads(model.target));
   else if (needs_target)
     target_port.push_back(input_ports[0]);
   return {std::move(input_ports), std::move(target_port)};
@@ -107,27 +115,39 @@ void check_rows(const Dataset::Port &port, const std::string &path, const Datase
          std::to_string(first.table->rows));
 }
 
-Dataset load_npy(const DataSource &source, const ModelDescription &model, bool needs_target) {
+Dataset load_npy(const DataSource &source, const ModelDescription &model, bool needs_target,
+                 const Reads &reads) {
   std::vector<std::string> paths = source.more_paths;
   paths.insert(paths.begin(), source.path);
   if (paths.size() != model.inputs.size())
     fail(source.path + ": a NumPy file holds one input; " + model.name + " takes " +
          std::to_string(model.inputs.size()) + ", got " + count_of(paths.size(), "file"));
-  std::vector<Dataset::Port> input;
-  for (size_t i = 0; i < paths.size(); ++i) {
-    input.push_back(load_array(paths[i], model.inputs[i], 0));
-    check_rows(input.back(), paths[i], input.front(), source.path);
-  }
-  std::vector<Dataset::Port> target;
-  if (needs_target && source.targets.empty()) {
-    if (!is_own_target(model, input[0].width))
-      fail(source.path + ": no targets given, and the inputs cannot be the targets of " +
-           model.name);
+  const bool own_target = needs_target && source.targets.empty();
+  if (own_target && !is_own_target(model, row_elements(model.inputs[0])))
+    fail(source.path + ": no targets given, and the inputs cannot be the targets of " + model.name);
+  std::vector<Dataset::Port> input, target;
+  const Dataset::Port *first = nullptr; // of those that are read
+  std::string first_path;
+  auto load = [&](std::vector<Dataset::Port> &ports, const std::string &path,
+                  const PortDescription &port, int64_t classes, bool read) {
+    ports.push_back(read ? load_array(path, port, classes)
+                         : Dataset::Port{nullptr, 0, row_elements(port), port.type});
+    if (!read)
+      return;
+    if (first)
+      check_rows(ports.back(), path, *first, first_path);
+    else
+      first_path = path;
+    first = first ? first : &ports.back();
+  };
+  input.reserve(paths.size());
+  for (size_t i = 0; i < paths.size(); ++i)
+    load(input, paths[i], model.inputs[i], 0,
+         reads(model.inputs[i]) || (own_target && reads(model.target)));
+  if (own_target)
     target = input;
-  } else if (needs_target) {
-    target = {load_array(source.targets, model.target, model.classes)};
-    check_rows(target[0], source.targets, input[0], source.path);
-  }
+  else if (needs_target)
+    load(target, source.targets, model.target, model.classes, reads(model.target));
   return {std::move(input), std::move(target)};
 }
 
@@ -179,7 +199,20 @@ Dataset load_tokens(const DataSource &source, const ModelDescription &model, boo
 } // namespace
 
 Dataset::Dataset(std::vector<Port> inputs, std::vector<Port> target)
-    : inputs_(std::move(inputs)), target_(std::move(target)), rows_(inputs_[0].rows()) {}
+    : inputs_(std::move(inputs)), target_(std::move(target)) {
+  for (const std::vector<Port> *ports : {&inputs_, &target_})
+    for (const Port &port : *ports)
+      rows_ = std::max(rows_, port.rows());
+}
+
+Dataset::Dataset(const ModelDescription &model, int64_t rows) : rows_(rows) {
+  auto nowhere = [](const PortDescription &port) {
+    return Port{nullptr, 0, row_elements(port), port.type};
+  };
+  for (const PortDescription &port : model.inputs)
+    inputs_.push_back(nowhere(port));
+  target_.push_back(nowhere(model.target));
+}
 
 Dataset Dataset::slice(int64_t first, int64_t count) const {
   Dataset part = *this;
@@ -188,13 +221,14 @@ Dataset Dataset::slice(int64_t first, int64_t count) const {
   return part;
 }
 
-Dataset load_dataset(const DataSource &source, const ModelDescription &model, bool needs_target) {
+Dataset load_dataset(const DataSource &source, const ModelDescription &model, bool needs_target,
+                     const Reads &reads) {
   if (model.inputs.empty())
     fail(model.name + " has no inputs to read");
   if (source.kind == DataSource::Kind::text || source.kind == DataSource::Kind::tokens)
     return load_tokens(source, model, needs_target);
-  return source.kind == DataSource::Kind::npy ? load_npy(source, model, needs_target)
-                                              : load_csv(source, model, needs_target);
+  return source.kind == DataSource::Kind::npy ? load_npy(source, model, needs_target, reads)
+                                              : load_csv(source, model, needs_target, reads);
 }
 
 std::pair<Dataset, Dataset> split_dataset(const Dataset &dataset, double fraction) {
@@ -230,7 +264,7 @@ void DataLoader::restart(int64_t sampler_seed) {
 
 const void *DataLoader::gather(const Dataset::Port &port, Buffer &buffer, int64_t from,
                                int64_t count) {
-  for (int64_t i = 0; i < count; ++i) {
+  for (int64_t i = 0; port.is_here() && i < count; ++i) {
     int64_t row = dataset_.first() + (order_.empty() ? from + i : order_[from + i]);
     std::byte *to = buffer.bytes.get() + i * buffer.row_bytes;
     if (port.tokens) {

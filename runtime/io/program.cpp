@@ -11,6 +11,7 @@
 #include "mpar/trace.h"
 #include "mpar/train.h"
 #include "mpar/world.h"
+#include "prepare.h"
 #include "ranks.h"
 
 #include <algorithm>
@@ -21,7 +22,6 @@
 #include <cstring>
 #include <functional>
 #include <new>
-#include <sched.h>
 #include <unistd.h>
 #include <utility>
 
@@ -29,124 +29,12 @@ namespace mpar {
 
 namespace {
 
-bool ends_in(const std::string &text, const std::string &end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
-
-bool is_tokens(const DataSource &source) {
-  return source.kind == DataSource::Kind::text || source.kind == DataSource::Kind::tokens;
-}
-
-std::vector<std::string> split_at_commas(const std::string &text) {
-  std::vector<std::string> parts;
-  size_t from = 0;
-  for (size_t comma; (comma = text.find(',', from)) != std::string::npos; from = comma + 1)
-    parts.push_back(text.substr(from, comma - from));
-  parts.push_back(text.substr(from));
-  return parts;
-}
-
-// Whether this process is the one to speak.
-bool is_lead(const World *world) { return !world || world->rank() == 0; }
-
 // What any rank may fail at, or all do: one says why.
 void together(World *world, const std::function<void()> &work) {
   if (!world)
     return work();
   world->set_activity("to begin");
   world->together(work);
-}
-
-// The program's source with the file exchanged for the one of the command line; .npy or not tells
-// the format, but for tokens, which stay what they are.
-DataSource choose_source(const ModelDescription &model, const DataSource &program,
-                         const std::string &path, const std::string &targets) {
-  if (path.empty())
-    return program;
-  DataSource source = program;
-  source.targets = targets;
-  source.path = path;
-  if (is_tokens(program))
-    return source;
-  bool npy =
-      ends_in(path, ".npy") || (program.kind == DataSource::Kind::npy && !ends_in(path, ".csv"));
-  source.kind = npy ? DataSource::Kind::npy : DataSource::Kind::csv;
-  // A model of several inputs takes a NumPy file each: a.npy,b.npy.
-  std::vector<std::string> paths = {path};
-  if (npy && model.inputs.size() > 1)
-    paths = split_at_commas(path);
-  source.path = paths.front();
-  source.more_paths.assign(paths.begin() + 1, paths.end());
-  return source;
-}
-
-TrainingSettings choose_settings(const ModelDescription &model, const Options &options,
-                                 const std::optional<Checkpoint> &resumed) {
-  const TrainingDefaults &program = model.training;
-  TrainingSettings settings{program.epochs, program.batch,     program.shuffle,
-                            program.seed,   program.optimizer, program.schedule};
-  if (resumed)
-    settings = resumed->settings();
-  settings.epochs = options.epochs.value_or(settings.epochs);
-  settings.batch = options.batch.value_or(settings.batch);
-  settings.shuffle = options.shuffle.value_or(settings.shuffle);
-  settings.seed = options.seed.value_or(settings.seed);
-  OptimizerSettings &optimizer = settings.optimizer;
-  optimizer.lr = options.lr.value_or(optimizer.lr);
-  optimizer.momentum = options.momentum.value_or(optimizer.momentum);
-  optimizer.eps = options.eps.value_or(optimizer.eps);
-  optimizer.weight_decay = options.weight_decay.value_or(optimizer.weight_decay);
-  optimizer.alpha = options.alpha.value_or(optimizer.alpha);
-  optimizer.lr_decay = options.lr_decay.value_or(optimizer.lr_decay);
-  optimizer.clip_norm = options.clip_norm.value_or(optimizer.clip_norm);
-  settings.schedule.warmup = options.warmup.value_or(settings.schedule.warmup);
-  settings.schedule.steps = options.schedule_steps.value_or(settings.schedule.steps);
-  if (options.betas)
-    std::tie(optimizer.beta1, optimizer.beta2) = *options.betas;
-
-  // Inside an epoch the checkpoint stands at a batch, whose rows must stay the same.
-  if (resumed && settings.seed != resumed->settings().seed)
-    fail(options.resume + " was begun with seed " + std::to_string(resumed->settings().seed) +
-         ", which --seed cannot change");
-  if (resumed && resumed->state().batch > 0 && settings.batch != resumed->settings().batch)
-    fail(options.resume + " stands inside an epoch in batches of " +
-         std::to_string(resumed->settings().batch) + " rows, which --batch cannot change");
-  if (resumed && resumed->state().batch > 0 && settings.shuffle != resumed->settings().shuffle)
-    fail(options.resume + " stands inside an epoch, whose order --shuffle cannot change");
-  return settings;
-}
-
-// The rows to train on and to test on. A test file of its own leaves all rows of the first to
-// training.
-struct Data {
-  Dataset train;
-  std::optional<Dataset> test;
-};
-
-Data load_data(const ModelDescription &model, const Options &options) {
-  DataSource train = choose_source(model, model.training.data, options.data, options.targets);
-  // A test file that the program does not know is of the kind of the rows to train on.
-  const DataSource &known = model.training.test_data.kind == DataSource::Kind::none
-                                ? model.training.data
-                                : model.training.test_data;
-  DataSource test;
-  if (!options.test_data.empty())
-    test = choose_source(model, known, options.test_data, options.test_targets);
-  else
-    test = model.training.test_data;
-  Dataset rows = load_dataset(train, model, true);
-  if (test.kind != DataSource::Kind::none)
-    return {rows, load_dataset(test, model, true)};
-  auto [first, last] = split_dataset(rows, train.test);
-  if (first.rows() == 0)
-    fail(train.path + ": no rows are left to train on: all " + std::to_string(rows.rows()) +
-         " are the test set");
-  if (last.rows() == 0 && train.test > 0 && is_tokens(train))
-    fail(train.path + ": the test part, " + shortest(train.test) + " of " +
-         std::to_string(rows.rows()) + " rows, is empty");
-  if (last.rows() == 0)
-    return {first, std::nullopt};
-  return {first, last};
 }
 
 // Prints a line and makes sure that it has arrived.
@@ -321,90 +209,13 @@ void train_and_report(Model &model, const Data &data, const TrainingSettings &se
     write_plot(options.plot, model.description().name, state.history);
 }
 
-// Turns are what workers carry out: where they are to be seen and the calling thread works all
-// devices, it does so as their one worker.
-std::string choose_devices(const ModelDescription &description, const Options &options) {
-  const bool turns =
-      !description.schedule.turns.empty() && !options.trace.empty() && !options.check;
-  const bool alone =
-      turns && map_devices(options.devices,
-                           static_cast<int>(description.devices.size()) * description.replicas)
-                   .is_plain();
-  if (!alone || options.threads > 1)
-    return options.devices;
-  return "cpu:" + std::to_string(sched_getcpu());
-}
-
-// What a run needs, all of it checked before training begins.
-struct Run {
-  std::optional<Checkpoint> resumed;
-  TrainingSettings settings;
-  std::optional<GenerationSettings> generation;
-  std::optional<Data> data;
-  std::optional<Dataset> prediction_rows;
-  std::unique_ptr<Model> model;
-};
-
-void prepare(const ModelDescription &description, ModelFactory make, const Options &options,
-             World *world, Run &run) {
-  // What cannot be written at the end of a run is said at its start.
-  for (const std::string *path :
-       {&options.save, &options.checkpoint, &options.output, &options.history, &options.plot,
-        &options.trace, &options.dump_losses, &options.dump_gradients})
-    if (!path->empty())
-      check_writable(*path);
-  if (world && !options.trace.empty())
-    fail("--trace: this version follows runs of one process; this one has " +
-         std::to_string(world->size()));
-
-  if (!options.resume.empty())
-    run.resumed.emplace(options.resume, description);
-  const TrainingSettings &settings = run.settings =
-      choose_settings(description, options, run.resumed);
-  if (options.generate)
-    run.generation = {read_prompt(description, *options.generate), options.tokens.value_or(256),
-                      options.temperature.value_or(1), options.top_k.value_or(0), settings.seed};
-  if (!trains_nothing(options))
-    run.data = load_data(description, options);
-  if (!options.predict.empty())
-    run.prediction_rows =
-        load_dataset(choose_source(description, description.training.data, options.predict, ""),
-                     description, false);
-  if (run.resumed && run.data && run.resumed->state().batch > 0 &&
-      run.resumed->state().train_rows != run.data->train.rows())
-    fail(options.resume + " stands inside an epoch of " +
-         std::to_string(run.resumed->state().train_rows) + " rows; the data has " +
-         std::to_string(run.data->train.rows()));
-
-  int64_t most_rows = 1;
-  if (run.data)
-    most_rows = std::max(run.data->train.rows(), run.data->test ? run.data->test->rows() : 0);
-  if (run.prediction_rows)
-    most_rows = std::max(most_rows, run.prediction_rows->rows());
-  Settings model_settings;
-  model_settings.world = world;
-  model_settings.devices = world ? options.devices : choose_devices(description, options);
-  model_settings.threads = options.threads;
-  model_settings.check = options.check;
-  model_settings.timeout = options.timeout;
-  model_settings.batch = std::min(settings.batch, most_rows);
-  model_settings.seed = settings.seed;
-  model_settings.optimizer = settings.optimizer;
-  model_settings.schedule = settings.schedule;
-  run.model = make(model_settings);
-  if (!options.load.empty())
-    run.model->load(options.load,
-                    options.load_layout == "gpt2" ? WeightLayout::gpt2 : WeightLayout::plain);
-  if (run.resumed)
-    run.resumed->restore(*run.model);
-  if (options.loss_scale)
-    run.model->loss_scaling().scale = static_cast<float>(*options.loss_scale);
-}
-
 void carry_out(const ModelDescription &description, ModelFactory make, const Options &options,
                World *world) {
   Run run;
-  together(world, [&] { prepare(description, make, options, world, run); });
+  together(world, [&] { read_files(description, options, world, run); });
+  if (world)
+    share_rows(description, options, *world, run);
+  together(world, [&] { make_model(description, make, options, world, run); });
   if (options.benchmark_steps > 0 && run.data) {
     run_benchmark(*run.model, run.data->train, run.settings, options.benchmark_steps);
     return;

@@ -2,6 +2,7 @@
 #include "mpar/replicas.h"
 
 #include "mpar/safetensors.h"
+#include "mpar/train.h"
 #include "mpar/world.h"
 
 #include <algorithm>
@@ -119,6 +120,52 @@ const void *Model::output_from(int device, const void *output, int64_t rows) {
   return received_.data();
 }
 
+int Model::rank_of(const PortDescription &port) const {
+  return machine_.device(port.devices.empty() ? 0 : port.devices.front()).seat().rank;
+}
+
+const void *Model::output_for_target(int device, const void *output, int64_t rows) {
+  const int from = machine_.device(device).seat().rank, to = rank_of(description_.target);
+  if (!world_ || from == to || description_.classes == 0)
+    return output;
+  const int64_t bytes =
+      rows * element_count(description_.output.shape) * element_bytes(description_.output.type);
+  const Seat &seat = machine_.device(device).seat();
+  const int channel = World::channel(seat.number, seat.number, seat.devices);
+  world_->set_activity("for the output");
+  if (world_->rank() == from)
+    world_->send(to, channel, output, bytes);
+  if (world_->rank() != to)
+    return nullptr;
+  received_.resize(static_cast<size_t>(bytes));
+  world_->receive(from, channel, received_.data(), bytes);
+  return received_.data();
+}
+
+int64_t Model::count_correct(const Batch &batch, const void *output) const {
+  auto count = [&](const RowRange &rows) {
+    const int64_t positions = element_count(description_.target.shape);
+    return mpar::count_correct(description_, rows.count,
+                               static_cast<const float *>(output) +
+                                   rows.first * positions * description_.classes,
+                               static_cast<const int32_t *>(batch.target) + rows.first * positions);
+  };
+  if (!world_)
+    return count({0, batch.rows});
+  // As the replicas have taken the rows.
+  const int with_rows = batch.rows > largest_share() ? replicas() : 1;
+  int64_t correct = 0;
+  for (int number = 0; number < with_rows; ++number)
+    if (replica(number).rank_of(description_.target) == world_->rank())
+      correct += count(rows_of_replica(batch.rows, number, with_rows));
+  world_->set_activity("for the accuracy");
+  const std::vector<std::string> all = world_->gather(std::to_string(correct));
+  for (size_t rank = 1; rank < all.size(); ++rank)
+    correct += std::stoll(all[rank]);
+  world_->broadcast(0, &correct, sizeof correct);
+  return correct;
+}
+
 void Model::share_loss_scaling(int device) {
   if (world_)
     world_->broadcast(machine_.device(device).seat().rank, &loss_scaling_, sizeof loss_scaling_);
@@ -142,8 +189,8 @@ const void *Model::divide_among_replicas(const Batch &batch, const Work &work) {
     Batch part{range.count, {}, at(batch.target, description_.target)};
     for (size_t i = 0; i < batch.inputs.size(); ++i)
       part.inputs.push_back(at(batch.inputs[i], description_.inputs[i]));
-    const void *output = work(replica(number), part);
-    std::memcpy(output_.data() + range.first * output_bytes, output, range.count * output_bytes);
+    if (const void *output = work(replica(number), part))
+      std::memcpy(output_.data() + range.first * output_bytes, output, range.count * output_bytes);
   }
   return output_.data();
 }

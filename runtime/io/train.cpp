@@ -79,8 +79,7 @@ void evaluate(Model &model, DataLoader &loader, int64_t rows, int64_t epoch, Epo
                "epoch " + std::to_string(epoch) + ", test batch " + std::to_string(index + 1));
     sum += static_cast<double>(loss);
     if (description.classes > 0)
-      correct += count_correct(description, batch.rows, static_cast<const float *>(output),
-                               static_cast<const int32_t *>(batch.target));
+      correct += model.count_correct(batch, output);
   }
   result.test_loss = sum / static_cast<double>(loader.batches());
   if (description.classes > 0)

@@ -23,6 +23,7 @@ struct Table {
 struct ColumnRule {
   ElementType type = ElementType::f32;
   int64_t classes = 0; // above 0: integers in [0, classes)
+  bool kept = true;    // else it is checked, and the table is without it
 };
 
 /// Told how many columns a file has, says what each holds; fails where that is not what is

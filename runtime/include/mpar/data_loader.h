@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,6 +20,7 @@ namespace mpar {
 class Dataset {
 public:
   /// Where the values of one port lie: `width` cells from `column` on, of each row of a table.
+  /// Neither table nor sequence: they are nowhere, as another process reads them.
   struct Port {
     std::shared_ptr<const Table> table;
     int64_t column;
@@ -28,10 +30,14 @@ public:
     std::shared_ptr<const Tokens> tokens = nullptr;
     int64_t token_rows = 0;
 
-    int64_t rows() const { return tokens ? token_rows : table->rows; }
+    bool is_here() const { return tokens || table; }
+    int64_t rows() const { return tokens ? token_rows : table ? table->rows : 0; }
   };
 
+  /// As many rows as those ports have that are there.
   Dataset(std::vector<Port> inputs, std::vector<Port> target);
+  /// So many rows, the values of which other processes have.
+  Dataset(const ModelDescription &model, int64_t rows);
 
   int64_t rows() const { return rows_; }
   const std::vector<Port> &inputs() const { return inputs_; }
@@ -51,8 +57,12 @@ private:
 
 /// Reads `source` for the model described: column counts that the source leaves open come from the
 /// model's ports, a file with only the inputs is its own target, and with `needs_target` false one
-/// with the targets too is taken. Fails, naming the file, what it has and what is expected.
-Dataset load_dataset(const DataSource &source, const ModelDescription &model, bool needs_target);
+/// with the targets too is taken. Ports that `reads` is not true of are left out. Fails, naming the
+/// file, what it has and what is expected.
+using Reads = std::function<bool(const PortDescription &)>;
+Dataset load_dataset(
+    const DataSource &source, const ModelDescription &model, bool needs_target,
+    const Reads &reads = [](const PortDescription &) { return true; });
 
 /// Splits off the last int(rows · fraction) rows. The second set is empty where that is none.
 std::pair<Dataset, Dataset> split_dataset(const Dataset &dataset, double fraction);

@@ -72,6 +72,9 @@ struct PortDescription {
   std::string name;
   ElementType type;
   std::vector<int64_t> shape; // without the batch
+  /// The logical devices that read an input or the target, or have the output; empty: not said, as
+  /// there is one.
+  std::vector<int> devices = {};
 };
 
 /// Where training takes its rows from.
@@ -162,7 +165,7 @@ public:
   /// rows.
   virtual float train_step(const Batch &batch) = 0;
   /// The loss of the rows in evaluation mode. `output` is set to the model's output, which lives
-  /// until the next call.
+  /// until the next call; of several processes, in that which has the target. See count_correct.
   virtual float evaluate(const Batch &batch, const void *&output) = 0;
   /// The output in evaluation mode, which lives until the next call.
   virtual const void *predict(const Batch &batch) = 0;
@@ -209,6 +212,9 @@ public:
   std::vector<TensorPiece> parameter_pieces(size_t index) const;
   std::vector<TensorPiece> state_pieces(size_t parameter, int slot) const;
   std::vector<TensorPiece> gradient_pieces(size_t index) const;
+  /// Of the positions of a batch that `evaluate` was called with, those at which the output is
+  /// largest at the target's class, in all processes together.
+  int64_t count_correct(const Batch &batch, const void *output) const;
   /// The processes of the run; null: there is one.
   World *world() const { return world_; }
   /// Whether this process has a parameter or buffer of this replica.
@@ -250,6 +256,8 @@ protected:
   float value_from(int device, const float *value);
   /// The output of so many rows, which lies on a device, in all processes.
   const void *output_from(int device, const void *output, int64_t rows);
+  /// The same in the process that has the target, for what needs both; elsewhere null.
+  const void *output_for_target(int device, const void *output, int64_t rows);
   /// The scale of the loss and its counters as a device has left them, in all processes.
   void share_loss_scaling(int device);
   /// To be called first by each of the three functions: refuses a batch of fewer rows than `least`
@@ -271,6 +279,8 @@ private:
   void start_workers(const Settings &settings);
   /// Holds the turns of all replicas to what the schedule claims.
   void start_checking();
+  /// The process of the first device of a port.
+  int rank_of(const PortDescription &port) const;
   /// What this process has of a tensor that replicas may keep in shares.
   template <typename Place>
   std::vector<TensorPiece> pieces_of_replicas(size_t index, const Place &place) const;

@@ -21,8 +21,6 @@ struct StageDescription {
   int from = -1;           // of a transfer: the sender
   int64_t row_bytes = 0;   // of a transfer: bytes that it moves, a row,
   int64_t fixed_bytes = 0; // and however many rows there are
-  /// Whether it reads what the device of that number in each of the other replicas has.
-  bool reads_peers = false;
 };
 
 /// Bytes of a device's arena that a stage reads, of what other stages have written, or writes.
