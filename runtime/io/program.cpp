@@ -251,6 +251,8 @@ int run_program(int argc, char **argv, const ModelDescription &description, Mode
     if (launch.size > 1) {
       world = open_world(launch, options.timeout);
       agree(*world, wrong, argc, argv);
+      if (launch.kind == Launch::Kind::mpi)
+        say_when_ended(*world);
     } else if (status) {
       throw WrongUse(wrong);
     }

@@ -3,7 +3,9 @@
 #include "mpar/errors.h"
 #include "mpar/file.h"
 
+#include <csignal>
 #include <cstdio>
+#include <unistd.h>
 #include <vector>
 
 namespace mpar {
@@ -43,7 +45,24 @@ std::string difference(const std::vector<std::string> &words,
   return around(words) + ", rank 0 with " + around(lead);
 }
 
+/// What a signal's handler writes, which may call next to nothing.
+std::string last_words;
+
+void end_with_last_words(int) {
+  if (write(STDERR_FILENO, last_words.data(), last_words.size()) < 0)
+    _exit(2);
+  _exit(1);
+}
+
 } // namespace
+
+void say_when_ended(const World &world) {
+  last_words = "error: rank " + std::to_string(world.rank()) +
+               ": ended by its launcher, as another rank has ended\n";
+  struct sigaction action{};
+  action.sa_handler = end_with_last_words;
+  sigaction(SIGTERM, &action, nullptr);
+}
 
 void agree(World &world, const std::string &wrong, int argc, char **argv) {
   std::string own = wrong + between + program_number();

@@ -21,4 +21,8 @@ void agree(World &world, const std::string &wrong, int argc, char **argv);
 /// Prints the line with which this process fails, and has the others end.
 void say(World *world, const std::string &message);
 
+/// Has this process say so, in one line, when its launcher ends it, as mpirun does with all ranks
+/// when one of them has ended.
+void say_when_ended(const World &world);
+
 } // namespace mpar

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The grid of layouts: stages × replicas × schedule × microbatches × shared optimiser × recomputation, of the autoencoder and
 of a small transformer. For one model, number of replicas and number of microbatches all of them save the same bytes, on the
-calling thread, on workers and in process.
+calling thread, on workers, on ranks and in process.
 
   grid.py [--full] [--seed N]
 
@@ -18,6 +18,7 @@ import os
 import random
 
 import harness
+import processes
 
 AXES = collections.OrderedDict(
     model=("autoencoder", "transformer"), stages=(1, 2, 4), replicas=(1, 2, 4),
@@ -100,6 +101,14 @@ def run_program(settings, cell, program, devices):
     return (harness.read(saved), done.stdout) if done.returncode == 0 else f"{devices}: {done.stderr.strip()}"
 
 
+def run_ranks(settings, cell, program, ranks):
+    """Over MPI in every fourth cell, where there is one, else over TCP."""
+    saved = os.path.join(settings.work, name_of(cell) + ".ranks")
+    run = processes.run_mpi if processes.MPIRUN and CELLS.index(cell) % 4 == 0 else processes.run_tcp
+    statuses, outs, errors = run(program, ranks, ["--save", saved], settings.work)
+    return (harness.read(saved), outs[0]) if not any(statuses) else f"{statuses} {errors}"
+
+
 def check_compiled(settings, failures, cells):
     references = {reference_of(cell) for cell in cells}
     every = sorted(references | set(cells))
@@ -113,6 +122,10 @@ def check_compiled(settings, failures, cells):
             got = run_program(settings, cell, programs[name_of(cell)], devices)
             failures.expect(not isinstance(got, str), f"{name_of(cell)}: {got}")
             failures.expect(got == expected[reference_of(cell)], f"{name_of(cell)} on {devices} differs from its reference")
+        if count > 1:
+            ranks = min(count, 2 + sum(map(ord, name_of(cell))) % 3)
+            got = run_ranks(settings, cell, programs[name_of(cell)], ranks)
+            failures.expect(got == expected[reference_of(cell)], f"{name_of(cell)} on {ranks} ranks differs from its reference: {got}")
 
 
 def check_in_process(settings, failures, cells):

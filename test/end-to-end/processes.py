@@ -9,6 +9,7 @@ optimiser may be shared out; and a small transformer that predicts and generates
 """
 
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -37,6 +38,7 @@ MAPS = {
     "transformer": [(2, "auto")],
 }
 MPIRUN = shutil.which("mpirun")
+MPI_ENVIRONMENT = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", MPAR_MPI_SYNCHRONOUS="1")
 
 
 def free_port():
@@ -48,7 +50,7 @@ def free_port():
 class Ranks:
     """A program as so many processes, started as torchrun or srun do: over TCP."""
 
-    def __init__(self, program, ranks, flags, cwd, variables=None, each=None):
+    def __init__(self, program, ranks, flags, cwd, variables=None, each=None, begin=None):
         self.processes, port = [], free_port()
         for rank in range(ranks):
             own = dict(os.environ, RANK=str(rank), WORLD_SIZE=str(ranks), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
@@ -56,7 +58,8 @@ class Ranks:
                 own = dict(os.environ, **variables(rank, ranks, port))
             command = [program, *flags, *(each(rank) if each else [])]
             self.processes.append(subprocess.Popen(command, cwd=cwd, env=own, text=True, stdin=subprocess.DEVNULL,
-                                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+                                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                                   preexec_fn=(lambda rank=rank: begin(rank)) if begin else None))
 
     def wait(self, timeout=60):
         """Exit statuses, what they printed, and on standard error, by rank."""
@@ -74,9 +77,8 @@ def run_tcp(program, ranks, flags, cwd):
 
 
 def run_mpi(program, ranks, flags, cwd):
-    """All ranks' lines together, mpirun's own left out."""
-    environment = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
-    done = harness.run([MPIRUN, "--oversubscribe", "-n", str(ranks), program, *flags], cwd, env=environment)
+    """All ranks' lines together, mpirun's own left out. No message is kept under way: sends wait for their receives."""
+    done = harness.run([MPIRUN, "--oversubscribe", "-n", str(ranks), program, *flags], cwd, env=MPI_ENVIRONMENT)
     # mpirun gives rank 0 a terminal, for which it draws its progress.
     printed = "".join(line.split("\x1b[K")[-1] + "\n" for line in done.stdout.replace("\r", "\n").split("\n") if "Epoch :" in line)
     return [done.returncode], [printed], ["".join(line + "\n" for line in done.stderr.split("\n") if "error: rank" in line)]
@@ -176,11 +178,41 @@ def test_ends(settings, failures, programs):
                         f"{name}: {run.processes[0].returncode}, {run.processes[2].returncode} after {seconds:.1f} s")
         lines = "".join(others).split("\n")[:-1]
         words = "rank 1 has ended" if status else "for rank 1"
-        failures.expect(len(lines) == 2 and words in "".join(lines) and ".mp:" in "".join(lines), f"{name}: {others}")
+        failures.expect(len(lines) == 2 and words in "".join(lines), f"{name}: {others}")
     lone = Ranks(programs["chain-1"], 1, ["--timeout", "1"], settings.work,
                  lambda rank, _, port: {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)})
     statuses, _, errors = lone.wait()
     failures.expect(statuses == [1] and errors == ["error: rank 1 of 2 has not come\n"], f"alone: {statuses} {errors}")
+
+
+def test_killed_under_mpirun(settings, failures, programs):
+    """mpirun ends all ranks when one is killed; each says why it ends."""
+    if not MPIRUN:
+        return
+    run = subprocess.Popen([MPIRUN, "--oversubscribe", "-n", "3", "sh", "-c", f"echo $$ >&2; exec {programs['chain-1']} --epochs 100000 --quiet"],
+                           cwd=settings.work, env=MPI_ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    ranks = [int(run.stderr.readline()) for _ in range(3)]
+    time.sleep(1)
+    os.kill(ranks[1], signal.SIGKILL)
+    _, text = run.communicate(timeout=30)
+    lines = [line for line in text.split("\n") if "error: rank" in line]
+    failures.expect(run.returncode != 0 and 1 <= len(lines) <= 2 and all("ended" in line for line in lines), f"under mpirun: {text}")
+
+
+def test_full_disk(settings, failures, programs):
+    """What one rank cannot write, none has written: the old file stays, and one line says why."""
+    saved = os.path.join(settings.work, "full.safetensors")
+    with open(saved, "w") as file:
+        file.write("old")
+
+    def limit(rank):
+        if rank == 1:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
+    for flag in ("--save", "--checkpoint"):
+        statuses, _, errors = Ranks(programs["chain-1"], 3, [flag, saved], settings.work, begin=limit).wait()
+        text = "".join(errors)
+        failures.expect(all(statuses) and text.startswith("error: rank 1: cannot write") and text.count("\n") == 1
+                        and harness.read(saved) == b"old" and not os.path.exists(saved + ".part"), f"a full disk: {statuses} {text}")
 
 
 def test_launchers(settings, failures, programs):
@@ -219,6 +251,8 @@ def test():
     test_prediction(settings, failures, programs)
     test_refusals(settings, failures, programs)
     test_ends(settings, failures, programs)
+    test_killed_under_mpirun(settings, failures, programs)
+    test_full_disk(settings, failures, programs)
     test_launchers(settings, failures, programs)
     return failures.finish()
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Random programs, compiled: as placed, with everything on device 0, and without `@recompute`, they train to the same bytes,
-on the calling thread and on workers; and so do, of every fifth, two replicas, with the optimiser shared out and without.
+on the calling thread, on workers and on several processes; and so do, of every fifth, two replicas, with the optimiser shared out and without.
 
   random_programs.py [--random build/bin/mp-random] [--seed N] [--count N]
 
@@ -14,6 +14,7 @@ import os
 import re
 
 import harness
+import processes
 
 NO_PARTS = "cannot cut a batch into `"
 
@@ -26,6 +27,19 @@ def spread(name, folder):
     return ",".join(f"cpu:{cores[device % len(cores)]}" for device in range(count))
 
 
+def run_on(devices, name, folder):
+    """What a program gives on these devices, or, where that is a number, on so many processes; or what went wrong."""
+    flags = ["--save", name + ".safetensors", "--dump-losses", name + ".losses"]
+    if isinstance(devices, int):
+        statuses, outs, errors = processes.run_tcp("./" + name, devices, flags, folder)
+    else:
+        done = harness.run(["./" + name, *flags, "--devices", devices], folder)
+        statuses, outs, errors = [done.returncode], [done.stdout], [done.stderr]
+    if any(statuses):
+        return f"{name} on {devices} gives {statuses}: {' '.join(errors).strip()}"
+    return tuple(harness.read(os.path.join(folder, name + suffix)) for suffix in (".safetensors", ".losses")) + (outs[0],)
+
+
 def compile_and_run(settings, folder, name):
     """What the program gives: its parameters, losses and text; or what went wrong."""
     build = [settings.mparc, "build", name + ".mp", "-o", name]
@@ -34,16 +48,16 @@ def compile_and_run(settings, folder, name):
         built = harness.run(build + ["--microbatches", "1"], folder, timeout=600)
     if built.returncode != 0:
         return f"mparc build gives {built.returncode}: {built.stderr.strip()}"
-    results = []
-    for devices in ("cpu", spread(name, folder)):
-        done = harness.run(["./" + name, "--save", name + ".safetensors", "--dump-losses", name + ".losses",
-                            "--devices", devices], folder)
-        if done.returncode != 0:
-            return f"{name} on {devices} gives {done.returncode}: {done.stderr.strip()}"
-        results.append(tuple(harness.read(os.path.join(folder, name + suffix)) for suffix in (".safetensors", ".losses")) +
-                       (done.stdout,))
+    results, workers = [], spread(name, folder)
+    ranks = [min(3, workers.count(",") + 1)] if "," in workers else []
+    for devices in ("cpu", workers, *ranks):
+        results.append(run_on(devices, name, folder))
+        if isinstance(results[-1], str):
+            return results[-1]
+        if results[-1] != results[0]:
+            return f"{name} differs on {devices}"
     os.remove(os.path.join(folder, name))
-    return results[0] if results[0] == results[1] else f"{name} differs on workers, {devices}"
+    return results[0]
 
 
 def run_replicas(settings, folder):
@@ -53,12 +67,8 @@ def run_replicas(settings, folder):
         built = harness.run([settings.mparc, "build", "placed.mp", "-o", name, "--replicas", "2", *flags], folder, timeout=600)
         if built.returncode != 0:
             return {} if NO_PARTS in built.stderr else {name: f"mparc build gives {built.returncode}: {built.stderr.strip()}"}
-        for form, mapping in (("alone", "cpu"), ("workers", spread(name, folder))):
-            done = harness.run(["./" + name, "--devices", mapping, "--save", name + ".safetensors", "--dump-losses",
-                                name + ".losses"], folder)
-            results[f"{name} {form}"] = (f"{name} gives {done.returncode}: {done.stderr.strip()}" if done.returncode != 0 else
-                                         tuple(harness.read(os.path.join(folder, name + suffix))
-                                               for suffix in (".safetensors", ".losses")) + (done.stdout,))
+        for form, mapping in (("alone", "cpu"), ("workers", spread(name, folder)), ("ranks", 2)):
+            results[f"{name} {form}"] = run_on(mapping, name, folder)
         os.remove(os.path.join(folder, name))
     return results
 

@@ -10,6 +10,7 @@ import os
 import re
 
 import harness
+import processes
 
 HEADER = """#pragma once
 #include <atomic>
@@ -72,6 +73,11 @@ def test():
         # The checkpoint of the step before is whole.
         resumed = harness.run([program, "--resume", checkpoint, "--devices", devices], settings.work)
         failures.expect(resumed.returncode == 0, resumed.stderr)
+    # The same of two ranks: the one that waits says what for, the other one what it has come to when it is back.
+    statuses, _, errors = processes.run_tcp(program, 2, ["--save", saved, "--timeout", "0.5"], settings.work)
+    failures.expect(all(statuses) and not os.path.exists(saved), f"two ranks: {statuses}")
+    failures.expect(re.fullmatch(r"error: rank 0: has waited 0\.5 s for rank 1, at \w+ of microbatch \d \(\w+\.mp:\d+\), device \d\n",
+                                 errors[0]), f"two ranks: {errors}")
     done = harness.run([program, *flags, "--timeout", "60"], settings.work)
     failures.expect(done.returncode == 0 and os.path.exists(saved), done.stderr)
     for wrong in ("0", "-1", "soon"):
