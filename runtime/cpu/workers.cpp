@@ -303,6 +303,10 @@ void Workers::Impl::carry_out(const Worker &worker) {
       const Turn &turn = schedule_.turns[part.turn];
       if (!wait_for(part))
         return;
+      if (part.sends) {
+        run_errand(part, sent);
+        continue;
+      }
       for (TurnObserver *observer : observers_)
         observer->begin(part.turn);
       if (world_)
@@ -311,8 +315,6 @@ void Workers::Impl::carry_out(const Worker &worker) {
         work_(context_, turn.stage, turn.microbatch);
       for (TurnObserver *observer : observers_)
         observer->end(part.turn);
-      if (part.sends)
-        continue;
       Counter &counter = counters_[part.device];
       counter.turns.store(counter.turns.load(std::memory_order_relaxed) + 1,
                           std::memory_order_release);

@@ -156,9 +156,6 @@ void read_files(const ModelDescription &description, const Options &options, Wor
         &options.trace, &options.dump_losses, &options.dump_gradients})
     if (!path->empty())
       check_writable(*path);
-  if (world && !options.trace.empty())
-    fail("--trace: this version follows runs of one process; this one has " +
-         std::to_string(world->size()));
   if (!options.resume.empty())
     run.resumed.emplace(options.resume, description);
   run.settings = choose_settings(description, options, run.resumed);

@@ -196,7 +196,9 @@ void train_and_report(Model &model, const Data &data, const TrainingSettings &se
       print_line(epoch_line(epoch, result));
   };
   train(model, data.train, data.test, settings, hooks, state);
-  if (trace) {
+  if (trace)
+    trace->gather_ranks();
+  if (trace && is_lead(model.world())) {
     trace->write(options.trace);
     if (!options.quiet)
       print_line(summary_line(trace->summarize()));

@@ -3,11 +3,13 @@
 
 #include "mpar/file.h"
 #include "mpar/replicas.h"
+#include "mpar/world.h"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <cstdio>
+#include <cstring>
 
 namespace mpar {
 
@@ -104,6 +106,87 @@ int64_t Trace::moved_bytes(const Turn &turn, int64_t rows) const {
   return stage.row_bytes * rows + stage.fixed_bytes;
 }
 
+std::string Trace::pack() const {
+  std::string packed;
+  auto add = [&packed](const void *data, size_t bytes) {
+    packed.append(static_cast<const char *>(data), bytes);
+  };
+  const size_t steps = steps_.size();
+  add(&steps, sizeof steps);
+  for (const std::vector<Event> &events : events_) {
+    const size_t count = events.size();
+    add(&count, sizeof count);
+    add(events.data(), count * sizeof(Event));
+  }
+  return packed;
+}
+
+void Trace::unpack(const std::string &packed, Clock::duration ahead) {
+  const char *from = packed.data();
+  auto take = [&from](void *data, size_t bytes) {
+    if (bytes > 0)
+      std::memcpy(data, from, bytes);
+    from += bytes;
+  };
+  size_t steps = 0;
+  take(&steps, sizeof steps);
+  keep_steps(steps);
+  for (std::vector<Event> &events : events_) {
+    size_t count = 0;
+    take(&count, sizeof count);
+    std::vector<Event> theirs(count);
+    take(theirs.data(), count * sizeof(Event));
+    for (Event &event : theirs) {
+      event.begin -= ahead;
+      event.end -= ahead;
+    }
+    events.insert(events.end(), theirs.begin(), theirs.end());
+  }
+}
+
+void Trace::keep_steps(size_t count) {
+  if (count < steps_.size())
+    steps_.resize(count);
+  for (std::vector<Event> &events : events_)
+    events.erase(std::remove_if(events.begin(), events.end(),
+                                [&](const Event &event) { return event.step >= steps_.size(); }),
+                 events.end());
+}
+
+void Trace::gather_ranks() {
+  World *const world = model_->world();
+  if (!world)
+    return;
+  world->set_activity("for the trace");
+  // How far each clock is ahead, by the answer that came soonest.
+  constexpr int questions = 10;
+  std::vector<Clock::duration> ahead(static_cast<size_t>(world->size()));
+  for (int rank = 1; rank < world->size(); ++rank) {
+    Clock::duration soonest = Clock::duration::max();
+    for (int question = 0; question < questions; ++question) {
+      Clock::time_point theirs;
+      char asked = 0;
+      if (world->rank() == rank) {
+        world->receive(0, World::clock_channel, &asked, 1);
+        theirs = Clock::now();
+        world->send(0, World::clock_channel, &theirs, sizeof theirs);
+      } else if (world->rank() == 0) {
+        const Clock::time_point before = Clock::now();
+        world->send(rank, World::clock_channel, &asked, 1);
+        world->receive(rank, World::clock_channel, &theirs, sizeof theirs);
+        const Clock::duration took = Clock::now() - before;
+        if (took < soonest)
+          ahead[static_cast<size_t>(rank)] = theirs - (before + took / 2);
+        soonest = std::min(soonest, took);
+      }
+    }
+  }
+  const std::vector<std::string> all = world->gather(world->rank() == 0 ? "" : pack());
+  for (size_t rank = 1; rank < all.size(); ++rank)
+    unpack(all[rank], ahead[rank]);
+  keep_steps(steps_.size());
+}
+
 TraceSummary Trace::summarize() const {
   TraceSummary summary;
   summary.steps = static_cast<int64_t>(steps_.size());
@@ -170,7 +253,9 @@ void Trace::write(const std::string &path) const {
     write(name_row(
         "thread_name", device,
         "device " + std::to_string(device) +
-            (has_workers()
+            (model_->world()
+                 ? " (rank " + std::to_string(model_->device_of_all(device).seat().rank) + ")"
+             : has_workers()
                  ? " (cpu:" + std::to_string(model_->device_of_all(device).physical()) + ")"
                  : "")));
   if (!has_workers())

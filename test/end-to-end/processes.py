@@ -8,6 +8,7 @@ A chain that the batch visits twice, with weights tied over devices, dropout and
 optimiser may be shared out; and a small transformer that predicts and generates. --full tries all ranks on all.
 """
 
+import json
 import os
 import resource
 import shutil
@@ -131,6 +132,26 @@ def test_prediction(settings, failures, programs):
                         f"{name} predicts something else on two ranks")
 
 
+def test_trace(settings, failures, programs):
+    """The trace of two ranks has the turns of all devices, as that of workers has them."""
+    def turns(name):
+        with open(os.path.join(settings.work, name)) as file:
+            trace = json.load(file)
+        events = [event for event in trace["traceEvents"] if event["ph"] == "X"]
+        # A step's turns lie between those of its neighbours by one clock.
+        begins = [min(event["ts"] for event in events if event["args"]["step"] == step) for step in (1, 2)]
+        ends = max(event["ts"] + event["dur"] for event in events if event["args"]["step"] == 1)
+        failures.expect(begins[0] < ends <= begins[1] + 100, f"{name}: a step from {begins[0]} to {ends}, the next at {begins[1]}")
+        return sorted((event["tid"], event["args"]["step"], event["name"], event["args"].get("microbatch", 0)) for event in events), \
+            trace["otherData"]["moved_bytes_a_step"]
+    core = sorted(os.sched_getaffinity(0))[0]
+    harness.run([programs["chain-1f1b"], "--trace", "alone.json", "--devices", f"cpu:{core}"], settings.work)
+    statuses, outs, errors = run_tcp(programs["chain-1f1b"], 2, ["--trace", "ranks.json"], settings.work)
+    failures.expect(statuses == [0, 0] and "Trace : step" in outs[0], f"trace: {statuses} {errors}")
+    (alone, none), (ranks, moved) = turns("alone.json"), turns("ranks.json")
+    failures.expect(alone == ranks and none == 0 and moved > 0, f"trace: {len(alone)} turns, {len(ranks)} on ranks, {moved} bytes")
+
+
 def test_refusals(settings, failures, programs):
     """One line, on one rank; all end with another status than 0."""
     program = programs["chain-1"]
@@ -249,6 +270,7 @@ def test():
         check_same(settings, failures, name, program, (harness.read(saved), alone.stdout))
     test_files(settings, failures, programs)
     test_prediction(settings, failures, programs)
+    test_trace(settings, failures, programs)
     test_refusals(settings, failures, programs)
     test_ends(settings, failures, programs)
     test_killed_under_mpirun(settings, failures, programs)

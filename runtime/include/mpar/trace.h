@@ -38,6 +38,9 @@ public:
   void begin_whole_step(int64_t rows);
   void end_whole_step();
 
+  /// Of a run of several processes, which all call it: gives the first what the others have
+  /// recorded, by its own clock. Only there is there something to be written then.
+  void gather_ranks();
   TraceSummary summarize() const;
   /// Writes what has been recorded to a temporary file that is then renamed, in the JSON format
   /// that Perfetto and Chrome's about:tracing read: times in microseconds, a row a device.
@@ -55,6 +58,10 @@ private:
     Clock::time_point begin, end;
   };
   int64_t moved_bytes(const Turn &turn, int64_t rows) const;
+  std::string pack() const;
+  void unpack(const std::string &packed, Clock::duration ahead);
+  /// Forgets all but the first so many steps.
+  void keep_steps(size_t count);
   bool has_workers() const { return model_->workers() != nullptr; }
 
   Model *model_;

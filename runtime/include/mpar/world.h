@@ -68,6 +68,8 @@ public:
   /// others; before that, `undo` is called everywhere.
   void together(const std::function<void()> &work, const std::function<void()> &undo = {});
 
+  /// The channel on which clocks are compared.
+  static constexpr int clock_channel = 2;
   /// Channels of messages between devices, numbered as in the program of all replicas.
   static int channel(int from, int to, int devices) { return 16 + from * devices + to; }
 
