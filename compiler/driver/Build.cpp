@@ -101,9 +101,12 @@ static bool compile(const std::string &text, const TemporaryFolder &folder, cons
 #endif
   for (const std::string &flag : includeFlags(options, installation))
     command.push_back(flag);
-  for (const std::string &argument :
-       std::vector<std::string>{source, installation.library, "-ldnnl", "-fopenmp", "-pthread",
-                                "-o", folder.file("program")})
+  // Where the module is that speaks to MPI: in the build folder beside the library, installed
+  // below.
+  const std::string beside = path::parent_path(installation.library).str();
+  for (const std::string &argument : std::vector<std::string>{
+           source, installation.library, "-ldnnl", "-fopenmp", "-pthread",
+           "-Wl,-rpath," + beside + ":" + beside + "/mparc", "-o", folder.file("program")})
     command.push_back(argument);
   auto compiler = llvm::sys::findProgramByName(command.front());
   if (!compiler) {

@@ -12,13 +12,14 @@ std::unique_ptr<Transport> open_mpi() {
   if (const char *chosen = std::getenv("MPAR_MPI_MODULE"))
     places = {chosen};
   else
-    places = {MPAR_MPI_MODULES};
-  std::string why = "the runtime was built where there was no MPI";
+    // Where the program was linked to look, or the runtime was built to be.
+    places = {"libmpar_mpi.so" MPAR_MPI_MODULES};
+  std::string why;
   for (const std::string &place : places) {
     // The components that Open MPI loads look for its names among all.
     void *const module = dlopen(place.c_str(), RTLD_NOW | RTLD_GLOBAL);
     if (!module) {
-      why = dlerror();
+      why += (why.empty() ? "" : "; ") + std::string(dlerror());
       continue;
     }
     using Open = Transport *();

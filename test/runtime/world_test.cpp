@@ -1,5 +1,6 @@
 // Messages between ranks, here threads of one process: over TCP, and over a transport that keeps no
 // message, where a send is over when it has been received.
+#include "mpar/device.h"
 #include "mpar/errors.h"
 #include "mpar/schedule.h"
 #include "mpar/world.h"
@@ -383,6 +384,46 @@ TEST(RankTurns, SendsHaveGoneBeforeWhatIsOrderedAfterThemAndNotSooner) {
   EXPECT_EQ(own[3].sent[0].device, 1);
   EXPECT_EQ(own[3].sent[0].turns, 1);
   EXPECT_TRUE(own[4].sent.empty());
+}
+
+TEST(Device, OfAnotherRankTakesAddressesAndNoMemory) {
+  Rendezvous meeting;
+  World world(std::make_unique<RendezvousTransport>(meeting, 0, 1), 1);
+  DeviceDescription large{};
+  large.fixed_bytes = int64_t(1) << 42;
+  EXPECT_THROW(Device(0, 0, large, 0, 1, 1, Seat{&world, 0, 0, 2}), Error);
+  const Device elsewhere(1, 1, large, 0, 1, 1, Seat{&world, 1, 1, 2});
+  EXPECT_FALSE(elsewhere.here());
+  EXPECT_EQ(elsewhere.fixed<std::byte>(64) - elsewhere.fixed<std::byte>(0), 64);
+  EXPECT_NO_THROW(Machine({-1, -1}, 1, {{}, large}, 0, 1, false,
+                          {Seat{&world, 0, 0, 2}, Seat{&world, 1, 1, 2}}));
+}
+
+TEST(DeviceMap, SharesOutDevicesAmongRanks) {
+  auto ranks = [](const std::string &text, int count, int of) {
+    return map_devices(text, count, of).ranks;
+  };
+  EXPECT_EQ(ranks("auto", 4, 2), (std::vector<int>{0, 0, 1, 1}));
+  EXPECT_EQ(ranks("cpu", 5, 3), (std::vector<int>{0, 0, 1, 1, 2}));
+  EXPECT_EQ(ranks("cpu:0,cpu:1,cpu:0,cpu:1", 4, 2), (std::vector<int>{0, 0, 1, 1}));
+  EXPECT_EQ(ranks("rank:1,rank:0,rank:1", 3, 2), (std::vector<int>{1, 0, 1}));
+  const DeviceMap map = map_devices("rank:0/cpu:3,rank:1,rank:0/cpu:1", 3, 2);
+  EXPECT_EQ(map.ranks, (std::vector<int>{0, 1, 0}));
+  EXPECT_EQ(map.cores, (std::vector<int>{3, DeviceMap::calling_thread, 1}));
+  for (const auto &[text, words] : std::map<std::string, std::string>{
+           {"rank:0", "`rank:0`: rank 1 has no device"},
+           {"rank:2,rank:1", "`rank:2`: there are 2 ranks, numbered from 0"},
+           {"rank:x,rank:1", "`rank:x`: expected a rank's number after `rank:`"},
+           {"rank:0/gpu,rank:1",
+            "`rank:0/gpu`: no such device; expected `auto`, `cpu`, `cpu:K` or `rank:R`"},
+           {"rank:0,cpu", "`rank:0,cpu`: either all devices have a rank or none"}})
+    try {
+      map_devices(text, 2, 2);
+      ADD_FAILURE() << text;
+    } catch (const Error &error) {
+      EXPECT_EQ(error.what(), words);
+    }
+  EXPECT_THROW(map_devices("auto", 2, 3), Error);
 }
 
 TEST(Launch, ReadsTheVariablesOfLaunchers) {
