@@ -20,16 +20,20 @@ struct ComparisonOptions {
 };
 
 /// What each program of the model gave in the last phase, by the program's name.
+/// Inputs of programs, by name.
+using KeptInputs = llvm::StringMap<interpreter::Inputs>;
 using Outcomes = std::vector<std::pair<std::string, interpreter::Outcome>>;
 
 /// Runs every program of the module's model in float.
 mlir::FailureOr<Outcomes> runPrograms(mlir::ModuleOp module,
                                       const interpreter::InputOptions &inputs,
-                                      const interpreter::RunOptions &run);
+                                      const interpreter::RunOptions &run,
+                                      KeptInputs *kept = nullptr);
 
 /// The first difference in bits between what programs of the same names gave; empty where there is
 /// none. With `onlyCommon` gradients that one side lacks do not count.
-std::string describeDifference(const Outcomes &a, const Outcomes &b, bool onlyCommon = false);
+std::string describeDifference(const Outcomes &a, const Outcomes &b, bool onlyCommon = false,
+                               double tolerance = 0);
 
 /// Takes the module's model from phase to phase, with all verifiers, and runs its programs in float
 /// in each. In calls they run thrice: plainly, with buffers poisoned after their last use, and with

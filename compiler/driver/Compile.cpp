@@ -1,6 +1,7 @@
 // From a model's text to a phase of its compilation, and to C++.
 #include "driver/Compile.h"
 
+#include "dialect/Groups.h"
 #include "driver/Build.h"
 #include "frontend/AstPrinter.h"
 #include "frontend/Diagnostics.h"
@@ -127,6 +128,8 @@ bool Compilation::checkDevices() {
   llvm::SmallSetVector<int64_t, 4> reported;
   auto check = [&](Operation *op) {
     int64_t device = mp::getDevice(op).value_or(0);
+    if (auto group = mp::getGroup(op))
+      device = *llvm::max_element(group->devices);
     if (device < *options.devices || !reported.insert(device))
       return;
     fits = false;

@@ -8,8 +8,8 @@
 namespace mparc {
 namespace {
 
-constexpr const char *kStages[] = {"ast",   "graph",     "grad",     "placed", "transferred",
-                                   "fused", "scheduled", "schedule", "calls"};
+constexpr const char *kStages[] = {"ast",         "graph", "grad",      "placed",   "split",
+                                   "transferred", "fused", "scheduled", "schedule", "calls"};
 
 /// `16GiB`, `512MB`, `1000000`.
 int64_t readSize(const std::string &text) {

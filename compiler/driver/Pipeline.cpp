@@ -19,6 +19,8 @@ llvm::StringRef getName(Phase phase) {
     return "grad";
   case Phase::placed:
     return "placed";
+  case Phase::split:
+    return "split";
   case Phase::inserted:
     return "inserted";
   case Phase::transferred:
@@ -67,6 +69,12 @@ static void addStep(OpPassManager &passes, Phase phase) {
     model.addPass(createPlace());
     // Border: every operation but constants has its device.
     model.addPass(createVerifyPlaced());
+    return;
+  case Phase::split:
+    // After placement, which says what a group computes; before transfers, which move the pieces.
+    model.addPass(createSplit());
+    // Border: every operation has one device.
+    model.addPass(createVerifySplit());
     return;
   case Phase::inserted:
     // One transfer before each use: plainly right, so that saving them is a pass of its own.

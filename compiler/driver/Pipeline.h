@@ -8,11 +8,11 @@
 namespace mparc {
 
 /// The phases of the dialect, in order; what holds in each stands in compiler/dialect/MpBase.td.
-enum class Phase { graph, grad, placed, inserted, transferred, fused, scheduled, calls };
+enum class Phase { graph, grad, placed, split, inserted, transferred, fused, scheduled, calls };
 
-inline constexpr Phase kPhases[] = {Phase::graph,     Phase::grad,        Phase::placed,
-                                    Phase::inserted,  Phase::transferred, Phase::fused,
-                                    Phase::scheduled, Phase::calls};
+inline constexpr Phase kPhases[] = {Phase::graph, Phase::grad,      Phase::placed,
+                                    Phase::split, Phase::inserted,  Phase::transferred,
+                                    Phase::fused, Phase::scheduled, Phase::calls};
 
 /// The name of a phase, as flags spell it.
 llvm::StringRef getName(Phase phase);

@@ -1,6 +1,7 @@
 // `mparc report`: what will run where, before anything does.
 #include "driver/Report.h"
 
+#include "dialect/Groups.h"
 #include "emit/Emit.h"
 #include "emit/Text.h"
 
@@ -23,6 +24,7 @@ public:
 
 private:
   void printDevice(int64_t number, DictionaryAttr device);
+  void printCollectives();
   void printTransfers();
   void printParameters();
 
@@ -43,7 +45,7 @@ void Reporter::printDevice(int64_t number, DictionaryAttr device) {
   auto entry = [&](StringRef name) { return device.getAs<IntegerAttr>(name).getInt(); };
   std::string layers;
   for (auto layer : model.getOps<LayerOp>())
-    if (getDevice(layer).value_or(0) == number)
+    if (isOn(layer, number))
       layers += (layers.empty() ? "" : ", ") + layer.getPath().str();
   int64_t parameters = 0;
   for (auto parameter : model.getOps<ParameterOp>())
@@ -74,6 +76,22 @@ void Reporter::printSaving(int64_t number, DictionaryAttr device) {
       << emit::grouped(arena - emit::arenaBytes(device, slots, batch)) << " B smaller\n";
 }
 
+void Reporter::printCollectives() {
+  ProgramOp program = index.train ? index.train : index.predict;
+  auto forward = emit::describeCollectives(program, false),
+       backward = emit::describeCollectives(program, true);
+  if (forward.empty() && backward.empty())
+    return;
+  out << "\ncollectives a " << (index.train ? "step" : "call") << ": " << forward.size()
+      << " forward";
+  if (index.train)
+    out << ", " << backward.size() << " backward";
+  out << "; the transfers below carry them out\n";
+  for (auto *list : {&forward, &backward})
+    for (const std::string &line : *list)
+      out << "  " << (list == &forward ? "forward   " : "backward  ") << line << "\n";
+}
+
 void Reporter::printTransfers() {
   ProgramOp program = index.train ? index.train : index.predict;
   llvm::SmallVector<TransferOp> forward, backward;
@@ -99,12 +117,14 @@ void Reporter::printTransfers() {
 void Reporter::printParameters() {
   for (bool untrained : {false, true}) {
     int64_t total = 0, count = 0;
+    bool isShared = false;
     std::string lines;
     for (auto parameter : model.getOps<ParameterOp>()) {
       if (parameter.getUntrained() != untrained)
         continue;
-      total += getElementCount(parameter.getTensorType()).count;
-      ++count;
+      total += countOnce(parameter);
+      count += countOnce(parameter) > 0;
+      isShared |= parameter->hasAttr(kPiece);
       lines += ("  " + parameter.getSymName() + "  ").str() +
                emit::shapeComment(parameter.getTensorType()) + "  device " +
                std::to_string(getDevice(parameter).value_or(0)) + emit::alsoComment(parameter) +
@@ -114,8 +134,9 @@ void Reporter::printParameters() {
       continue;
     out << (untrained ? "\nbuffers: " : "\nparameters: ") << emit::grouped(total) << " in "
         << emit::grouped(count)
-        << (untrained ? " tensors, which no optimizer changes\n"
-                      : " tensors, each owned by one device\n")
+        << (untrained  ? " tensors, which no optimizer changes\n"
+            : isShared ? " tensors, each owned by one device or, in pieces or copies, by a group\n"
+                       : " tensors, each owned by one device\n")
         << lines;
   }
 }
@@ -135,6 +156,7 @@ std::string Reporter::print() {
   out << "\n";
   for (auto [number, device] : llvm::enumerate(devices))
     printDevice(number, cast<DictionaryAttr>(device));
+  printCollectives();
   printTransfers();
   if (timetable)
     out << describe(*timetable);

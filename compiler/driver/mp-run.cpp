@@ -69,8 +69,9 @@ static cl::opt<int64_t> elements("elements", cl::desc("elements of a parameter t
                                  cl::init(64));
 
 static cl::opt<std::string> phaseName(
-    "phase", cl::desc("graph, grad, placed, inserted, transferred, fused, scheduled or calls: pass "
-                      "the model on to it before running it"));
+    "phase",
+    cl::desc("graph, grad, placed, split, inserted, transferred, fused, scheduled or calls: pass "
+             "the model on to it before running it"));
 static cl::opt<std::string> fromName("from", cl::desc("the phase the model is given in"),
                                      cl::init("graph"));
 static cl::opt<bool> comparePhasesFlag(
@@ -183,13 +184,13 @@ int main(int argc, char **argv) {
   options.order = order;
   if (comparePhasesFlag)
     return compare(*module, {*from, to.value_or(Phase::calls), inputOptions, options, {}});
+  Inputs inputs = makeRandomInputs(model, found, inputOptions);
   if (to) {
     PassManager passes(&context);
     addPasses(passes, *from, *to);
     if (failed(passes.run(*module)))
       return 1;
   }
-  Inputs inputs = makeRandomInputs(model, found, inputOptions);
   if (!inputPath.empty()) {
     auto numbers = readNumbers(inputPath);
     if (!numbers)

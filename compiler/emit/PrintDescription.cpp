@@ -2,6 +2,8 @@
 // save.
 #include "emit/PrintHead.h"
 
+#include "dialect/Groups.h"
+
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -100,12 +102,35 @@ static void printDevices(const ModelIndex &index, llvm::raw_ostream &out) {
   }
 }
 
-static void printParameter(ParameterOp parameter, llvm::raw_ostream &out) {
+static int64_t offsetOf(ParameterOp parameter) {
+  return parameter->getAttrOfType<BufferAttr>(kBuffer).getOffset();
+}
+
+static void printPiece(ParameterOp parameter, DictionaryAttr piece, llvm::raw_ostream &out) {
+  out << "description.parameters.back().pieces.push_back({" << getDevice(parameter).value_or(0)
+      << ", " << offsetOf(parameter) << ", {";
+  for (StringRef part : {"sizes", "from", "to"}) {
+    out << (part == "sizes" ? "{" : ", {");
+    llvm::interleaveComma(piece.getAs<DenseI64ArrayAttr>(part).asArrayRef(), out);
+    out << "}";
+  }
+  out << "}});\n";
+}
+
+static void printParameter(ParameterOp parameter, bool isFirst, llvm::raw_ostream &out) {
+  auto piece = parameter->getAttrOfType<DictionaryAttr>(kPiece);
+  if (!isFirst)
+    return printPiece(parameter, piece, out);
   auto arguments = parameter.getArguments();
   auto argument = [&](size_t i) { return number(i < arguments.size() ? arguments[i] : 0.0); };
-  out << "add(" << quote(parameter.getSymName()) << ", " << rowShape(parameter.getTensorType())
-      << ", " << getDevice(parameter).value_or(0) << ", "
-      << parameter->getAttrOfType<BufferAttr>(kBuffer).getOffset()
+  StringRef name = parameter.getSymName();
+  Type whole = parameter.getTensorType();
+  if (piece) {
+    name = piece.getAs<StringAttr>("of").getValue();
+    whole = piece.getAs<TypeAttr>("type").getValue();
+  }
+  out << "add(" << quote(name) << ", " << rowShape(whole) << ", "
+      << getDevice(parameter).value_or(0) << ", " << offsetOf(parameter)
       << ", {Initial::" << stringifyInitializerKind(parameter.getInitializer()) << ", "
       << argument(0) << ", " << argument(1);
   if (arguments.size() > 2)
@@ -117,9 +142,11 @@ static void printParameter(ParameterOp parameter, llvm::raw_ostream &out) {
   if (auto also = parameter.getAlso()) {
     out << "description.parameters.back().also = {";
     llvm::interleaveComma(also->getAsRange<StringAttr>(), out,
-                          [&](StringAttr name) { out << quote(name.getValue()); });
+                          [&](StringAttr other) { out << quote(other.getValue()); });
     out << "};\n";
   }
+  if (piece)
+    printPiece(parameter, piece, out);
 }
 
 static void printParameters(const ModelIndex &index, llvm::raw_ostream &out) {
@@ -133,8 +160,13 @@ static void printParameters(const ModelIndex &index, llvm::raw_ostream &out) {
          "description.parameters.push_back({name, shape, device, offset, initializer});\n"
          "};\n"
          "// name, shape, device, place in its device's parameters, first values\n";
-  for (auto parameter : ModelOp(index.model).getOps<ParameterOp>())
-    printParameter(parameter, out);
+  StringAttr whole; // that the last was a piece of
+  for (auto parameter : ModelOp(index.model).getOps<ParameterOp>()) {
+    auto piece = parameter->getAttrOfType<DictionaryAttr>(kPiece);
+    auto of = piece ? piece.getAs<StringAttr>("of") : StringAttr();
+    printParameter(parameter, !of || of != whole, out);
+    whole = of;
+  }
 }
 
 /// Whether the loss is a sum over the rows, not a mean: by the last reduction of what has rows.

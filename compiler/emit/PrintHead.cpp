@@ -1,6 +1,8 @@
 // The head of an emitted file: what it is, what it was made of, and what each device holds.
 #include "emit/PrintHead.h"
 
+#include "dialect/Groups.h"
+
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 
@@ -57,7 +59,7 @@ static void printDevice(const ModelIndex &index, int64_t number, DictionaryAttr 
                         int64_t batch, llvm::raw_ostream &out) {
   SmallVector<std::string> layers;
   for (auto layer : ModelOp(index.model).getOps<LayerOp>())
-    if (getDevice(layer).value_or(0) == number)
+    if (isOn(layer, number))
       layers.push_back(inComment(layer.getPath()));
   auto bytes = [&](StringRef name) { return device.getAs<IntegerAttr>(name).getInt(); };
   paragraph(out, "device " + std::to_string(number) + ": " +
@@ -90,6 +92,24 @@ static void printTransfers(ProgramOp program, llvm::raw_ostream &out) {
     paragraph(out, "  backward: " + listShort(backward), "    ");
 }
 
+/// What devices of groups exchange; nothing where no layer is spread over several.
+static void printCollectives(ProgramOp program, llvm::raw_ostream &out) {
+  SmallVector<std::string> forward = describeCollectives(program, false),
+                           backward = describeCollectives(program, true);
+  if (forward.empty() && backward.empty())
+    return;
+  bool training = program.getSymName() == "train";
+  out << "// collectives a " << (training ? "step" : "call") << ": " << forward.size()
+      << " forward";
+  if (training)
+    out << ", " << backward.size() << " backward";
+  out << "; the transfers carry them out\n";
+  if (!forward.empty())
+    paragraph(out, "  forward: " + listShort(forward), "    ");
+  if (!backward.empty())
+    paragraph(out, "  backward: " + listShort(backward), "    ");
+}
+
 void printHead(const ModelIndex &index, const EmitOptions &options, llvm::raw_ostream &out) {
   ModelOp model = index.model;
   auto devices = model->getAttrOfType<ArrayAttr>("mp.devices");
@@ -107,6 +127,7 @@ void printHead(const ModelIndex &index, const EmitOptions &options, llvm::raw_os
   out << "//\n";
   for (auto [number, device] : llvm::enumerate(devices))
     printDevice(index, number, cast<DictionaryAttr>(device), slots, batch, out);
+  printCollectives(index.train ? index.train : index.predict, out);
   printTransfers(index.train ? index.train : index.predict, out);
 }
 

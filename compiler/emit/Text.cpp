@@ -1,5 +1,6 @@
 // Small pieces of C++ text that several printers share.
 #include "emit/Text.h"
+#include "dialect/Groups.h"
 #include "emit/Emit.h"
 
 #include "llvm/ADT/STLExtras.h"
@@ -105,6 +106,27 @@ std::string shapeComment(Type tensor) {
   llvm::interleaveComma(getDimensions(tensor), stream,
                         [&](DimensionAttr dimension) { stream << dimensionComment(dimension); });
   return text + "]";
+}
+
+llvm::SmallVector<std::string> describeCollectives(ProgramOp program, bool backward) {
+  llvm::SmallVector<std::string> lines;
+  auto collectives = program->getAttrOfType<ArrayAttr>(kCollectives);
+  if (!collectives)
+    return lines;
+  for (auto each : collectives.getAsRange<DictionaryAttr>()) {
+    if (each.contains("backward") != backward)
+      continue;
+    std::string line = each.getAs<StringAttr>("kind").str();
+    if (StringRef value = each.getAs<StringAttr>("value").getValue(); !value.empty())
+      line += " " + inComment(value);
+    line += " over ";
+    llvm::raw_string_ostream out(line);
+    llvm::interleaveComma(each.getAs<DenseI64ArrayAttr>("devices").asArrayRef(), out);
+    out << " " << grouped(each.getAs<IntegerAttr>("bytes").getInt())
+        << (each.contains("by_row") ? " B a row" : " B");
+    lines.push_back(line);
+  }
+  return lines;
 }
 
 std::string alsoComment(ParameterOp parameter) {

@@ -34,6 +34,9 @@ std::string sizeText(mp::ElementCount size);
 mp::ElementCount sizeOf(mp::DimensionAttr dimension);
 /// `[rows, out 256]`: the dimensions for a reader, with their names.
 std::string shapeComment(mlir::Type tensor);
+/// What a group's devices exchange in a program, forward or backward, one by one:
+/// "all_reduce fc2.h over 0, 1 48 B a row".
+llvm::SmallVector<std::string> describeCollectives(mp::ProgramOp program, bool backward);
 /// `, also head.weight`: the further names of a tied parameter; empty where there are none.
 std::string alsoComment(mp::ParameterOp parameter);
 /// `512 B a row`, `1,024 B`.

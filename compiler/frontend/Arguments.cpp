@@ -110,7 +110,8 @@ static std::optional<Value> convertElement(const Value &value, llvm::StringRef t
     if (type == "float")
       return value;
     if (type == "int" && number->integerValue())
-      return number->isInteger() ? *number : Number::integer(*number->integerValue());
+      return number->isInteger() ? *number
+                                 : Number::integer(*number->integerValue(), number->factors());
   }
   if ((type == "bool" && std::holds_alternative<bool>(value)) ||
       (type == "string" && std::holds_alternative<std::string>(value)) ||

@@ -209,6 +209,7 @@ OwningOpRef<ModuleOp> ModelBuilder::build(unsigned mainBuffer) {
   if (canTrain && !session.diagnostics.hasErrors())
     buildProgram(Mode::Evaluate);
   buildProgram(Mode::Predict);
+  session.splits.reportUnused(session);
   resolveUnexpanded();
   for (const auto &setting : instantiator.freeNames)
     if (!setting.second.isUsed && !session.diagnostics.hasErrors())

@@ -97,6 +97,8 @@ public:
 
   /// Applies annotations, outermost first, to what those outside of them say.
   void applyAnnotations(llvm::ArrayRef<ast::Annotation> annotations, Marks &marks);
+  std::optional<Devices> devicesOf(const ast::Annotation &annotation);
+  std::optional<SplitMark> splitOf(const ast::Annotation &annotation);
   mlir::Type precisionOf(const ast::Annotation &annotation);
 
   /// Calls a C++ function of the user's.

@@ -50,7 +50,8 @@ Value Evaluator::callForward(Instance &callee, ArrayRef<Tensor> inputs,
     return Poison();
   llvm::SaveAndRestore inside(graph->instance, &callee);
   // A statement's annotation does not reach into the layers that it calls.
-  llvm::SaveAndRestore place(graph->device, std::optional<int64_t>());
+  llvm::SaveAndRestore place(graph->device, std::optional<Devices>());
+  llvm::SaveAndRestore cuts(graph->split, std::optional<SplitMark>());
   session.sites.push_back(site);
   auto leave = llvm::make_scope_exit([&] { session.sites.pop_back(); });
   Frame inner;
@@ -71,6 +72,7 @@ Value Evaluator::callForward(Instance &callee, ArrayRef<Tensor> inputs,
   Marks marks;
   body.applyAnnotations(forward.annotations, marks);
   graph->device = marks.device;
+  graph->split = marks.split;
   llvm::SaveAndRestore precision(graph->precision);
   if (Type said = marks.precision ? marks.precision : callee.precision)
     graph->precision = said;
@@ -166,10 +168,12 @@ bool Evaluator::runAnnotated(const ast::Stmt &stmt) {
   if (stmt.annotations.empty())
     return run(stmt);
   llvm::SaveAndRestore place(graph->device);
+  llvm::SaveAndRestore cuts(graph->split);
   llvm::SaveAndRestore precision(graph->precision);
-  Marks marks{graph->device, false, graph->precision};
+  Marks marks{graph->device, false, graph->precision, graph->split};
   applyAnnotations(stmt.annotations, marks);
   graph->device = marks.device;
+  graph->split = marks.split;
   graph->precision = marks.precision;
   if (!marks.recompute || graph->recomputedPart)
     return run(stmt);

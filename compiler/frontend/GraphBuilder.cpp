@@ -2,6 +2,8 @@
 
 #include "frontend/GraphBuilder.h"
 
+#include "dialect/Groups.h"
+
 using namespace mlir;
 
 namespace mparc {
@@ -53,11 +55,21 @@ void GraphBuilder::annotate(Operation *op) {
     op->setAttr(mp::kRecompute, builder.getI64IntegerAttr(recomputedPart));
   if (isa<mp::ConstantOp, mp::IotaOp, mp::ExtentOp>(op))
     return;
-  std::optional<int64_t> place = device;
-  if (!place && instance)
-    place = instance->placement();
-  if (place)
-    mp::setDevice(op, *place);
+  if (device)
+    place(op, *device, split);
+  else if (std::optional<Devices> own = instance ? instance->placement() : std::nullopt)
+    place(op, *own, split ? split : instance->split);
+}
+
+void GraphBuilder::place(Operation *op, const Devices &devices,
+                         const std::optional<SplitMark> &mark) {
+  mp::setDevice(op, devices.front());
+  op->removeAttr(mp::kGroup);
+  if (Attribute group = session.splits.groupOf(session, devices, mark)) {
+    op->setAttr(mp::kGroup, group);
+    if (mark)
+      session.splits.check(session, op, *mark, range);
+  }
 }
 
 mp::DimensionsAttr checkDimensions(Session &session, SourceRange range,
@@ -105,7 +117,7 @@ Tensor GraphBuilder::read(ParameterInfo &end) {
 }
 
 void GraphBuilder::placeWith(Operation *op, const ParameterInfo &parameter) {
-  mp::setDevice(op, parameter.owner->placement().value_or(0));
+  place(op, parameter.owner->placement().value_or(Devices{0}), parameter.owner->split);
   if (parameter.owner->pathAttribute)
     op->setAttr(mp::kLayer, parameter.owner->pathAttribute);
 }

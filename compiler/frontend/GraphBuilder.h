@@ -36,7 +36,8 @@ public:
   mlir::OpBuilder builder;
   /// The layer whose forward is being built, and the annotation that is innermost in it.
   Instance *instance = nullptr;
-  std::optional<int64_t> device;
+  std::optional<Devices> device;
+  std::optional<SplitMark> split;
   bool training = false;
   /// The element type that the operands of matrix products are rounded to; null: their own.
   mlir::Type precision;
@@ -113,6 +114,7 @@ public:
 
 private:
   void annotate(mlir::Operation *op);
+  void place(mlir::Operation *op, const Devices &devices, const std::optional<SplitMark> &split);
   /// Puts an operation where a parameter lives: a statement's annotation does not move it.
   void placeWith(mlir::Operation *op, const ParameterInfo &parameter);
 

@@ -132,10 +132,11 @@ void Instantiator::expand(Instance &instance, const Marks &marks) {
   bool isMade = instance.made.isValid();
   if (isMade)
     session.sites.push_back(instance.made);
-  Marks own{instance.device, false, instance.precision};
+  Marks own{instance.device, false, instance.precision, instance.split};
   evaluator.applyAnnotations(instance.declaration->annotations, own);
   // Where the layer is used says more than where it is declared.
   instance.device = marks.device ? marks.device : own.device;
+  instance.split = marks.device || marks.split ? marks.split : own.split;
   instance.recompute = own.recompute || marks.recompute;
   instance.precision = marks.precision ? marks.precision : own.precision;
   Body body{evaluator, {}};
@@ -160,7 +161,7 @@ void Instantiator::run(Body &body, const ast::Stmt &stmt) {
   Evaluator &evaluator = body.evaluator;
   switch (stmt.kind()) {
   case ast::Stmt::Kind::Param:
-    if (body.marks.device)
+    if (body.marks.device || body.marks.split)
       session.error(stmt.range, "a parameter lives where its layer does; annotate the layer");
     else if (body.marks.recompute)
       session.error(stmt.range, "a parameter is kept, not computed; annotate the layer");

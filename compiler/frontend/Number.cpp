@@ -161,6 +161,9 @@ std::optional<Number> Number::apply(BinaryOperator op, const Number &a, const Nu
     }
   }
 
+  // What stays the same keeps its factors: `channels / groups` without groups.
+  if (op == BinaryOperator::Divide && a.isInteger() && b.isInteger() && b.whole == 1)
+    return a;
   Wide whole = 0;
   switch (op) {
   case BinaryOperator::Add:
@@ -204,8 +207,13 @@ std::optional<Number> Number::apply(BinaryOperator op, const Number &a, const Nu
     return sum(p * s, r * q);
   case BinaryOperator::Subtract:
     return sum(p * s, -(r * q));
-  case BinaryOperator::Multiply:
-    return quotient(wanted, p * r, q * s);
+  case BinaryOperator::Multiply: {
+    Number product = quotient(wanted, p * r, q * s);
+    // `3 * heads * dim` with `dim = width / heads` is the product of its factors, too.
+    if (a.isExact() && b.isExact() && product.isExact() && context)
+      product.dimension = multiply(context, a, b);
+    return product;
+  }
   case BinaryOperator::Divide:
     return quotient(wanted, p * s, q * r);
   default: {

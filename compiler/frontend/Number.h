@@ -38,7 +38,7 @@ public:
   std::optional<int64_t> integerValue() const;
   /// Rounded once.
   double doubleValue() const;
-  /// The factors of an integer; null for a plain one.
+  /// The factors of an integer, or of a product that is one; null for a plain one.
   mp::DimensionAttr factors() const { return dimension; }
   /// This integer as one factor of that name, if no factor of it has a name yet.
   Number named(mlir::MLIRContext *context, llvm::StringRef name) const;
@@ -64,6 +64,11 @@ private:
   double value = 0;
   mp::DimensionAttr dimension;
 
+  /// An integer, or a quotient that is one wherever it is used.
+  bool isExact() const {
+    return kind == Kind::Integer ||
+           (kind == Kind::Quotient && denominator == 1 && numerator == whole);
+  }
   static Number quotient(int64_t whole, Wide numerator, Wide denominator);
   Wide top() const { return kind == Kind::Quotient ? numerator : whole; }
   Wide bottom() const { return kind == Kind::Quotient ? denominator : 1; }

@@ -41,8 +41,11 @@ void Instantiator::resolve(Instance &instance) {
   if (instance.memberships.empty())
     return;
   const Instance &owner = *instance.memberships.front().owner;
-  if (!instance.device)
+  if (!instance.device) {
     instance.device = owner.device;
+    if (!instance.split)
+      instance.split = owner.split;
+  }
   if (!instance.precision)
     instance.precision = owner.precision;
 }

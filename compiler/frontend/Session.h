@@ -7,6 +7,7 @@
 #include "frontend/Externs.h"
 #include "frontend/Frontend.h"
 #include "frontend/Library.h"
+#include "frontend/Splits.h"
 #include "frontend/Values.h"
 
 #include <set>
@@ -37,6 +38,7 @@ public:
   Diagnostics diagnostics;
   Library library;
   Externs externs;
+  Splits splits;
   std::vector<std::unique_ptr<Instance>> instances;
   std::vector<std::unique_ptr<ParameterInfo>> parameters;
   std::vector<std::unique_ptr<Origin>> origins;

@@ -158,15 +158,16 @@ void Instantiator::nameLayer(Body &body, const ast::BindingStmt &stmt, Instance 
   layer.recompute |= body.marks.recompute;
   if (body.marks.precision)
     layer.precision = body.marks.precision;
-  std::optional<int64_t> device = body.marks.device;
+  std::optional<Devices> device = body.marks.device;
   if (!device)
     return;
   if (layer.isPlaced && layer.device != device)
     session
-        .error(stmt.range, "`" + slot->shown + "` lives on device " + llvm::Twine(*layer.device) +
-                               " already, not on " + llvm::Twine(*device))
+        .error(stmt.range, "`" + slot->shown + "` lives on " + describe(*layer.device) +
+                               " already, not on " + describe(*device))
         .note(layer.made, "placed here");
   layer.device = device;
+  layer.split = body.marks.split;
   layer.isPlaced = true;
 }
 

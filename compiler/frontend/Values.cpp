@@ -35,6 +35,13 @@ std::string describe(mlir::Type element, llvm::ArrayRef<mp::DimensionAttr> dimen
   return text + "]";
 }
 
+std::string describe(const Devices &devices) {
+  std::string text = devices.size() == 1 ? "device " : "devices ";
+  for (auto [number, device] : llvm::enumerate(devices))
+    text += (number ? ", " : "") + std::to_string(device);
+  return text;
+}
+
 std::string describe(const Tensor &tensor) {
   return describe(tensor.element(), tensor.dimensions());
 }

@@ -20,13 +20,25 @@ namespace mparc {
 
 struct Instance;
 
+/// Logical devices: one, or a group over which a layer is spread.
+using Devices = llvm::SmallVector<int64_t, 1>;
+
+/// What `@split` says: names of factors, and into how many pieces each is cut; 0: as many as there
+/// are devices.
+struct SplitMark {
+  llvm::SmallVector<std::pair<std::string, int64_t>, 2> axes;
+  SourceRange where;
+};
+
 /// What annotations say of whatever stands under them.
 struct Marks {
-  std::optional<int64_t> device;
+  std::optional<Devices> device;
   /// `@recompute`: what the part computes forward is computed again in the backward pass.
   bool recompute = false;
   /// `@precision`: the element type of the operands of matrix products; null where nothing says it.
   mlir::Type precision;
+  /// How the devices cut what they share; nothing: each has all of it.
+  std::optional<SplitMark> split = std::nullopt;
 };
 
 /// Where a tensor's shape was decided, for the note of a shape error.
@@ -126,6 +138,8 @@ bool holdsLayers(const Value &value);
 
 inline bool isPoison(const Value &value) { return std::holds_alternative<Poison>(value); }
 
+/// "device 2", "devices 0, 1".
+std::string describe(const Devices &devices);
 /// "an int", "a tensor f32[batch, 12]", "a layer", for "expected …, got …".
 std::string describe(const Value &value);
 /// "f32[batch, out*3]" as a diagnostic writes a type: sizes where they are known.
@@ -171,7 +185,8 @@ struct Instance {
   bool isArgument = false;
   Origin origin;
   /// Of its annotation; once paths are resolved, of the nearest enclosing layer that has one.
-  std::optional<int64_t> device;
+  std::optional<Devices> device;
+  std::optional<SplitMark> split;
   /// Whether the statement that made it, or gave it a name, said the device.
   bool isPlaced = false;
 
@@ -205,10 +220,10 @@ struct Instance {
   std::vector<std::unique_ptr<LayerArray>> arrays;
 
   /// Where its operations run without an annotation of their own; nothing: where operands are.
-  std::optional<int64_t> placement() const {
+  std::optional<Devices> placement() const {
     if (device || parameters.empty())
       return device;
-    return 0;
+    return Devices{0};
   }
   llvm::StringRef name() const { return declaration->name.text; }
 };

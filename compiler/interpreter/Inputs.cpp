@@ -1,6 +1,8 @@
 // Random inputs, and inputs from text.
 #include "interpreter/Inputs.h"
 
+#include "interpreter/Pieces.h"
+
 #include "mpar/scalar.h"
 
 #include "llvm/Support/LineIterator.h"
@@ -89,9 +91,13 @@ Inputs makeRandomInputs(ModelOp model, ProgramOp program, const InputOptions &op
                                          program.getNames().getAsValueRange<StringAttr>()))
     inputs.arguments.push_back(
         makeRandomTensor(name, argument.getType(), options, findLimit(argument).value_or(classes)));
-  for (auto parameter : model.getBody().getOps<ParameterOp>())
-    inputs.parameters[parameter.getSymName()] =
-        makeRandomTensor(parameter.getSymName(), parameter.getType(), options, classes);
+  for (auto parameter : model.getBody().getOps<ParameterOp>()) {
+    std::optional<PieceOf> whole = getWhole(parameter);
+    StringRef name = whole ? StringRef(whole->name) : parameter.getSymName();
+    Type type = whole ? Type(whole->type) : parameter.getType();
+    if (!inputs.parameters.contains(name))
+      inputs.parameters[name] = makeRandomTensor(name, type, options, classes);
+  }
   return inputs;
 }
 

@@ -2,6 +2,7 @@
 #include "interpreter/Interpreter.h"
 
 #include "interpreter/ComputeOperation.h"
+#include "interpreter/Pieces.h"
 
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringSet.h"
@@ -49,6 +50,7 @@ private:
   const Inputs &inputs_;
   const RunOptions &options_;
   Surroundings surroundings_;
+  llvm::StringMap<Tensor> cut_; // values of parameters, where some are pieces
   std::unique_ptr<Storage> storage_;
   llvm::DenseMap<Operation *, SmallVector<Value, 2>> dying_; // after an operation
   llvm::DenseSet<Operation *> skipped_;
@@ -219,6 +221,7 @@ template <typename Scalar> FailureOr<Outcome> Run<Scalar>::collect() {
   for (auto [name, value] : gradients_)
     if (!values.try_emplace(name, value).second)
       return program_.emitError("parameter ") << name << " is handed its gradient twice";
+  Assembly gradients(sizeof(Scalar)), buffers(sizeof(Scalar));
   for (auto parameter : model_.getBody().getOps<ParameterOp>()) {
     auto found = values.find(parameter.getSymName());
     if (found == values.end())
@@ -230,7 +233,8 @@ template <typename Scalar> FailureOr<Outcome> Run<Scalar>::collect() {
     if (isScaled_)
       for (int64_t index = 0, end = gradient.count(); index < end; ++index)
         gradient.view().template as<Scalar>()[index] /= static_cast<Scalar>(options_.lossScale);
-    outcome.gradients.emplace_back(parameter.getSymName().str(), std::move(gradient));
+    if (failed(gradients.add(parameter, std::move(gradient))))
+      return failure();
   }
   for (auto parameter : model_.getBody().getOps<ParameterOp>()) {
     if (!assigned_.contains(parameter.getSymName()))
@@ -238,8 +242,11 @@ template <typename Scalar> FailureOr<Outcome> Run<Scalar>::collect() {
     auto view = storage_->assigned(parameter);
     if (failed(view))
       return failure();
-    outcome.buffers.emplace_back(parameter.getSymName().str(), take<Scalar>(*view));
+    if (failed(buffers.add(parameter, take<Scalar>(*view))))
+      return failure();
   }
+  outcome.gradients = gradients.take();
+  outcome.buffers = buffers.take();
   return outcome;
 }
 
@@ -410,7 +417,10 @@ template <typename Scalar> FailureOr<Outcome> Run<Scalar>::run() {
   storage.slots = inParts_ && options_.order == RunOptions::Order::turns;
   storage.largestBatch = options_.largestBatch ? std::max(options_.largestBatch, options_.rows) : 0;
   storage.poisonDead = options_.poisonDead;
-  auto made = makeStorage(model_, inputs_.parameters, storage);
+  const bool hasPieces = llvm::any_of(model_.getBody().getOps<ParameterOp>(), getWhole);
+  if (hasPieces)
+    cut_ = cutParameters(model_, inputs_.parameters);
+  auto made = makeStorage(model_, hasPieces ? cut_ : inputs_.parameters, storage);
   if (failed(made))
     return failure();
   storage_ = std::move(*made);

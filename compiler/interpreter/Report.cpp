@@ -96,8 +96,22 @@ std::optional<int64_t> compareOutcome(raw_ostream &out, const Outcome &outcome, 
   return agrees ? std::optional(compared) : std::nullopt;
 }
 
+/// Whether two tensors agree but for a part of their largest element.
+static bool isClose(const Tensor &a, const Tensor &b, double tolerance) {
+  if (a.extents() != b.extents() || a.kind() != b.kind())
+    return false;
+  double largest = 1e-3;
+  for (int64_t index = 0, end = a.count(); index < end; ++index)
+    largest = std::max(largest, std::abs(a.get(index)));
+  for (int64_t index = 0, end = a.count(); index < end; ++index)
+    if (double x = a.get(index), y = b.get(index);
+        x != y && !(std::isnan(x) && std::isnan(y)) && !(std::abs(x - y) <= tolerance * largest))
+      return false;
+  return true;
+}
+
 std::string describeDifference(const Outcome &a, const Outcome &b, StringRef program,
-                               bool onlyCommon) {
+                               bool onlyCommon, double tolerance) {
   auto left = nameTensors(a, program), right = nameTensors(b, program);
   if (!onlyCommon && left.size() != right.size())
     return std::to_string(left.size()) + " results, and " + std::to_string(right.size());
@@ -110,7 +124,7 @@ std::string describeDifference(const Outcome &a, const Outcome &b, StringRef pro
       continue;
     if (!other)
       return name + " is missing in one";
-    if (tensor->sameBits(*other))
+    if (tensor->sameBits(*other) || (tolerance > 0 && isClose(*tensor, *other, tolerance)))
       continue;
     if (tensor->extents() != other->extents())
       return name + " has other extents";

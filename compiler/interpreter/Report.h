@@ -24,8 +24,9 @@ std::optional<int64_t> compareOutcome(llvm::raw_ostream &out, const Outcome &out
                                       double tolerance);
 
 /// The first difference in bits between two outcomes, in words; empty where there is none. Outcomes
-/// may lack gradients that the other has, which `onlyCommon` ignores.
+/// may lack gradients that the other has, which `onlyCommon` ignores. With a `tolerance` elements
+/// may differ by that part of their tensor's largest.
 std::string describeDifference(const Outcome &a, const Outcome &b, llvm::StringRef program,
-                               bool onlyCommon = false);
+                               bool onlyCommon = false, double tolerance = 0);
 
 } // namespace mparc::interpreter

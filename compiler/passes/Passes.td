@@ -54,6 +54,17 @@ def Place : Pass<"mp-place", "::mparc::mp::ModelOp"> {
   }];
 }
 
+def Split : Pass<"mp-split", "::mparc::mp::ModelOp"> {
+  let summary = "spread each operation of a group over the devices of it";
+  let description = [{
+    An operation with `mp.group` becomes one a device, on what that device has of its operands; between them stand the
+    slices, sums and concatenations that lead from what a value has to what its reader needs. A parameter becomes one a
+    device, a piece of it or a copy. `mp.collectives` on each program lists what devices exchange.
+
+    Example: test/passes/split-linear.mlir
+  }];
+}
+
 def InsertTransfers : Pass<"mp-insert-transfers", "::mparc::mp::ModelOp"> {
   let summary = "insert a transfer wherever an operand lives on another device";
   let description = [{
@@ -148,6 +159,7 @@ class Verify<string phase, string says> : Pass<"mp-verify-" # phase, "::mparc::m
 
 def VerifyGraph : Verify<"graph", "primitives only, every size known up to the batch">;
 def VerifyPlaced : Verify<"placed", "every operation but constants has its device">;
+def VerifySplit : Verify<"split", "no operation belongs to a group of devices: each has one">;
 def VerifyTransferred : Verify<"transferred", "an operation and its operands are on one device">;
 def VerifyScheduled : Verify<"scheduled", "the order can be carried out without deadlock, by rendezvous and in-order streams">;
 def ReduceReplicas : Pass<"mp-reduce-replicas", "::mparc::mp::ModelOp"> {

@@ -7,6 +7,7 @@
 // gives    the phase placed: `mp.device` on all operations but constants, on parameters and layers;
 // `devices` on the
 //          model; one `mp.update` a device that has something to update.
+#include "dialect/Groups.h"
 #include "passes/DifferentiationRules.h"
 #include "passes/Passes.h"
 
@@ -25,14 +26,20 @@ using namespace mparc::mp;
 
 namespace {
 
+/// A device, and the group that it is the first of; null where it is by itself.
+struct Site {
+  int64_t device = 0;
+  Attribute group;
+};
+
 class Place : public mparc::mp::impl::PlaceBase<Place> {
   void runOnOperation() override;
   void placeProgram(ProgramOp program);
   void splitUpdate(ProgramOp program);
-  std::optional<int64_t> deviceOfLayer(StringRef path);
+  std::optional<Site> siteOfLayer(StringRef path);
 
-  DenseMap<StringAttr, int64_t> parameterDevices;
-  DenseMap<StringAttr, int64_t> layerDevices;
+  DenseMap<StringAttr, Site> parameterSites;
+  DenseMap<StringAttr, Site> layerSites;
 };
 
 class VerifyPlaced : public mparc::mp::impl::VerifyPlacedBase<VerifyPlaced> {
@@ -41,69 +48,84 @@ class VerifyPlaced : public mparc::mp::impl::VerifyPlacedBase<VerifyPlaced> {
 
 } // namespace
 
-/// The device of the first operand that has one.
-static std::optional<int64_t> deviceOfOperands(Operation *op) {
+static std::optional<Site> getSite(Operation *op) {
+  if (auto device = getDevice(op))
+    return Site{*device, op->getAttr(kGroup)};
+  return std::nullopt;
+}
+
+static void setSite(Operation *op, const Site &site) {
+  setDevice(op, site.device);
+  if (site.group)
+    op->setAttr(kGroup, site.group);
+}
+
+/// The place of the first operand that has one.
+static std::optional<Site> siteOfOperands(Operation *op) {
   for (Value operand : op->getOperands())
     if (Operation *producer = operand.getDefiningOp())
-      if (auto device = getDevice(producer))
-        return device;
+      if (auto site = getSite(producer))
+        return site;
   return std::nullopt;
 }
 
 static bool isNowhere(Operation *op) { return isPlaceless(op) || isa<ReturnOp, UpdateOp>(op); }
 
 void Place::placeProgram(ProgramOp program) {
-  DenseMap<Attribute, int64_t> byId;
-  std::optional<int64_t>
-      lossDevice; // the loss runs where the output lives: where its first placed operand does
+  DenseMap<Attribute, Site> byId;
+  std::optional<Site>
+      lossSite; // the loss runs where the output lives: where its first placed operand does
   SmallVector<Operation *>
       waiting; // of the loss, met before the output: on the target and constants alone
-  auto place = [&](Operation *op, int64_t device) {
-    setDevice(op, device);
+  auto place = [&](Operation *op, const Site &site) {
+    setSite(op, site);
     if (Attribute id = op->getAttr(kId))
-      byId[id] = device;
+      byId[id] = site;
     if (auto layer = op->getAttrOfType<StringAttr>(kLayer))
-      layerDevices.try_emplace(layer, device);
+      layerSites.try_emplace(layer, site);
   };
   for (Operation &op : program.getBlock()) {
     if (isNowhere(&op))
       continue;
     auto layer = op.getAttrOfType<StringAttr>(kLayer);
     bool ofLoss = layer && (layer.getValue() == "loss" || layer.getValue().starts_with("loss."));
-    std::optional<int64_t> device = getDevice(&op);
+    std::optional<Site> site = getSite(&op);
     auto assign = dyn_cast<AssignOp>(op);
-    if (assign && !device)
-      if (auto known = parameterDevices.find(assign.getParameterAttr().getAttr());
-          known != parameterDevices.end())
-        device = known->second;
-    if (Attribute of = op.getAttr(kOf); !device && of)
+    if (assign && !site)
+      if (auto known = parameterSites.find(assign.getParameterAttr().getAttr());
+          known != parameterSites.end())
+        site = known->second;
+    if (Attribute of = op.getAttr(kOf); !site && of)
       if (auto known = byId.find(of); known != byId.end())
-        device = known->second;
-    if (!device)
-      device = deviceOfOperands(&op);
-    if (ofLoss && device && !lossDevice && deviceOfOperands(&op))
-      lossDevice = deviceOfOperands(&op);
-    if (!device && ofLoss)
-      device = lossDevice;
-    if (!device && ofLoss) {
+        site = known->second;
+    if (!site)
+      site = siteOfOperands(&op);
+    if (ofLoss && site && !lossSite && siteOfOperands(&op))
+      lossSite = siteOfOperands(&op);
+    if (!site && ofLoss)
+      site = lossSite;
+    if (!site && ofLoss) {
       waiting.push_back(&op);
       continue;
     }
-    place(&op, device.value_or(0));
+    place(&op, site.value_or(Site()));
     if (auto read = dyn_cast<ReadOp>(op))
-      parameterDevices.try_emplace(read.getParameterAttr().getAttr(), *getDevice(&op));
+      parameterSites.try_emplace(read.getParameterAttr().getAttr(), *getSite(&op));
     if (assign)
-      parameterDevices.try_emplace(assign.getParameterAttr().getAttr(), *getDevice(&op));
+      parameterSites.try_emplace(assign.getParameterAttr().getAttr(), *getSite(&op));
   }
   for (Operation *op : waiting)
-    place(op, lossDevice.value_or(0));
+    place(op, lossSite.value_or(Site()));
 }
 
 /// One step of the optimiser a device that has a gradient.
 void Place::splitUpdate(ProgramOp program) {
   std::set<int64_t> devices;
-  for (GradientOp gradient : program.getBlock().getOps<GradientOp>())
+  for (GradientOp gradient : program.getBlock().getOps<GradientOp>()) {
     devices.insert(*getDevice(gradient));
+    if (auto group = getGroup(gradient))
+      devices.insert(group->devices.begin(), group->devices.end());
+  }
   for (UpdateOp update : llvm::make_early_inc_range(program.getBlock().getOps<UpdateOp>())) {
     if (getDevice(update))
       continue;
@@ -118,10 +140,10 @@ void Place::splitUpdate(ProgramOp program) {
 
 /// Where a layer's first operation is; of one without any, as `Dropout(0.0)`, that of the layer it
 /// belongs to.
-std::optional<int64_t> Place::deviceOfLayer(StringRef path) {
+std::optional<Site> Place::siteOfLayer(StringRef path) {
   for (StringRef name = path; !name.empty(); name = name.rsplit('.').first) {
-    auto known = layerDevices.find(StringAttr::get(&getContext(), name));
-    if (known != layerDevices.end())
+    auto known = layerSites.find(StringAttr::get(&getContext(), name));
+    if (known != layerSites.end())
       return known->second;
     if (!name.contains('.'))
       break;
@@ -130,8 +152,8 @@ std::optional<int64_t> Place::deviceOfLayer(StringRef path) {
 }
 
 void Place::runOnOperation() {
-  parameterDevices.clear();
-  layerDevices.clear();
+  parameterSites.clear();
+  layerSites.clear();
   for (ProgramOp program : getOperation().getBody().getOps<ProgramOp>()) {
     placeProgram(program);
     splitUpdate(program);
@@ -140,15 +162,18 @@ void Place::runOnOperation() {
   for (Operation &op : getOperation().getBody().front()) {
     if (auto parameter = dyn_cast<ParameterOp>(op))
       if (!getDevice(parameter))
-        setDevice(parameter, parameterDevices.lookup(parameter.getSymNameAttr()));
+        setSite(parameter, parameterSites.lookup(parameter.getSymNameAttr()));
     if (auto layer = dyn_cast<LayerOp>(op))
-      if (auto device = deviceOfLayer(layer.getPath()))
-        setDevice(layer, *device);
+      if (auto site = siteOfLayer(layer.getPath()))
+        setSite(layer, *site);
   }
   getOperation().walk([&](Operation *op) {
     op->removeAttr(kId);
     op->removeAttr(kOf);
     last = std::max(last, getDevice(op).value_or(0));
+    if (auto group = getGroup(op))
+      for (int64_t device : group->devices)
+        last = std::max(last, device);
   });
   getOperation().setDevices(last + 1);
 }

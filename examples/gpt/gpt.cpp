@@ -757,7 +757,7 @@ void Gpt::forward_on_0(Part &part) {
             {part.h_0_attn_c_attn_out + 256, 49152, 32, 384}, {part.h_0_attn_y, 16384, 32, 128},
             part.h_0_attn_y_log_sums);
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
+  // c_proj = Linear(heads * dim, width, bias: bias)                      transformer.mp:17
   float *const h_0_attn_c_proj_out = d0.rows<float>(1179648); // [rows * 128, out 128]
   linear(d0, rows * 128, 128, 128, part.h_0_attn_y, h_0_attn_c_proj_weight_, h_0_attn_c_proj_bias_,
          Activation::none, h_0_attn_c_proj_out);
@@ -826,7 +826,7 @@ void Gpt::forward_on_1(Part &part) {
             {part.h_1_attn_c_attn_out + 256, 49152, 32, 384}, {part.h_1_attn_y, 16384, 32, 128},
             part.h_1_attn_y_log_sums);
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
+  // c_proj = Linear(heads * dim, width, bias: bias)                      transformer.mp:17
   float *const h_1_attn_c_proj_out = d1.rows<float>(1179648); // [rows * 128, out 128]
   linear(d1, rows * 128, 128, 128, part.h_1_attn_y, h_1_attn_c_proj_weight_, h_1_attn_c_proj_bias_,
          Activation::none, h_1_attn_c_proj_out);
@@ -895,7 +895,7 @@ void Gpt::forward_on_2(Part &part) {
             {part.h_2_attn_c_attn_out + 256, 49152, 32, 384}, {part.h_2_attn_y, 16384, 32, 128},
             part.h_2_attn_y_log_sums);
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
+  // c_proj = Linear(heads * dim, width, bias: bias)                      transformer.mp:17
   float *const h_2_attn_c_proj_out = d2.rows<float>(1179648); // [rows * 128, out 128]
   linear(d2, rows * 128, 128, 128, part.h_2_attn_y, h_2_attn_c_proj_weight_, h_2_attn_c_proj_bias_,
          Activation::none, h_2_attn_c_proj_out);
@@ -964,7 +964,7 @@ void Gpt::forward_on_3(Part &part) {
             {part.h_3_attn_c_attn_out + 256, 49152, 32, 384}, {part.h_3_attn_y, 16384, 32, 128},
             part.h_3_attn_y_log_sums);
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
+  // c_proj = Linear(heads * dim, width, bias: bias)                      transformer.mp:17
   float *const h_3_attn_c_proj_out = d3.rows<float>(1310720); // [rows * 128, out 128]
   linear(d3, rows * 128, 128, 128, part.h_3_attn_y, h_3_attn_c_proj_weight_, h_3_attn_c_proj_bias_,
          Activation::none, h_3_attn_c_proj_out);
@@ -1069,7 +1069,7 @@ void Gpt::backward_on_3(Part &part) {
   part.h_3_out_grad = d3.rows<float>(720896); // [rows, time 128, width 128]
   map(d3, rows * 16384, Add{}, part.h_3_out_grad, part.x_grad, h_3_out_grad);
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
+  // c_proj = Linear(heads * dim, width, bias: bias)                      transformer.mp:17
   float *const h_3_attn_c_proj_reshape_grad = d3.rows<float>(1310720); // [rows * 128, in 128]
   matmul(d3, 1, rows * 128, 128, 128, Transpose::no, Transpose::no, part.h_3_out_grad,
          h_3_attn_c_proj_weight_, h_3_attn_c_proj_reshape_grad);
@@ -1137,7 +1137,7 @@ void Gpt::weights_on_3(Part &part) {
   matmul(d3, 1, 512, 128, rows * 128, Transpose::yes, Transpose::no, part.h_3_mlp_c_fc_out_grad,
          part.h_3_ln_2_out, h_3_mlp_c_fc_weight_grad, part.store);
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
+  // c_proj = Linear(heads * dim, width, bias: bias)                      transformer.mp:17
   float *const h_3_attn_c_proj_broadcast = d3.gradients() + 66176; // [width 128]
   reduce(d3, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, part.h_3_out_grad,
          h_3_attn_c_proj_broadcast, part.store);
@@ -1185,7 +1185,7 @@ void Gpt::backward_on_2(Part &part) {
   part.h_2_out_grad = d2.rows<float>(720896); // [rows, time 128, width 128]
   map(d2, rows * 16384, Add{}, part.h_2_out_grad, part.x_grad_on_2, h_2_out_grad);
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
+  // c_proj = Linear(heads * dim, width, bias: bias)                      transformer.mp:17
   float *const h_2_attn_c_proj_reshape_grad = d2.rows<float>(1179648); // [rows * 128, in 128]
   matmul(d2, 1, rows * 128, 128, 128, Transpose::no, Transpose::no, part.h_2_out_grad,
          h_2_attn_c_proj_weight_, h_2_attn_c_proj_reshape_grad);
@@ -1248,7 +1248,7 @@ void Gpt::weights_on_2(Part &part) {
   matmul(d2, 1, 512, 128, rows * 128, Transpose::yes, Transpose::no, part.h_2_mlp_c_fc_out_grad,
          part.h_2_ln_2_out, h_2_mlp_c_fc_weight_grad, part.store);
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
+  // c_proj = Linear(heads * dim, width, bias: bias)                      transformer.mp:17
   float *const h_2_attn_c_proj_broadcast = d2.gradients() + 66176; // [width 128]
   reduce(d2, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, part.h_2_out_grad,
          h_2_attn_c_proj_broadcast, part.store);
@@ -1296,7 +1296,7 @@ void Gpt::backward_on_1(Part &part) {
   part.h_1_out_grad = d1.rows<float>(720896); // [rows, time 128, width 128]
   map(d1, rows * 16384, Add{}, part.h_1_out_grad, part.x_grad_on_1, h_1_out_grad);
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
+  // c_proj = Linear(heads * dim, width, bias: bias)                      transformer.mp:17
   float *const h_1_attn_c_proj_reshape_grad = d1.rows<float>(1179648); // [rows * 128, in 128]
   matmul(d1, 1, rows * 128, 128, 128, Transpose::no, Transpose::no, part.h_1_out_grad,
          h_1_attn_c_proj_weight_, h_1_attn_c_proj_reshape_grad);
@@ -1359,7 +1359,7 @@ void Gpt::weights_on_1(Part &part) {
   matmul(d1, 1, 512, 128, rows * 128, Transpose::yes, Transpose::no, part.h_1_mlp_c_fc_out_grad,
          part.h_1_ln_2_out, h_1_mlp_c_fc_weight_grad, part.store);
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
+  // c_proj = Linear(heads * dim, width, bias: bias)                      transformer.mp:17
   float *const h_1_attn_c_proj_broadcast = d1.gradients() + 66176; // [width 128]
   reduce(d1, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, part.h_1_out_grad,
          h_1_attn_c_proj_broadcast, part.store);
@@ -1419,7 +1419,7 @@ void Gpt::weights_on_0(Part &part) {
   float *const h_0_out_grad_2 = d0.rows<float>(196608); // [rows, time 128, width 128]
   map(d0, rows * 16384, Add{}, h_0_out_grad_2, part.x_grad_on_0, h_0_out_grad);
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
+  // c_proj = Linear(heads * dim, width, bias: bias)                      transformer.mp:17
   float *const h_0_attn_c_proj_broadcast = d0.gradients() + 115328; // [width 128]
   reduce(d0, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, h_0_out_grad_2,
          h_0_attn_c_proj_broadcast, part.store);
@@ -1602,7 +1602,7 @@ void Gpt::evaluate_on_0(Part &part) {
             {h_0_attn_c_attn_out + 256, 49152, 32, 384}, {h_0_attn_y, 16384, 32, 128},
             h_0_attn_y_log_sums);
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
+  // c_proj = Linear(heads * dim, width, bias: bias)                      transformer.mp:17
   float *const h_0_attn_c_proj_out = d0.rows<float>(0); // [rows * 128, out 128]
   linear(d0, rows * 128, 128, 128, h_0_attn_y, h_0_attn_c_proj_weight_, h_0_attn_c_proj_bias_,
          Activation::none, h_0_attn_c_proj_out);
@@ -1670,7 +1670,7 @@ void Gpt::evaluate_on_1(Part &part) {
             {h_1_attn_c_attn_out + 256, 49152, 32, 384}, {h_1_attn_y, 16384, 32, 128},
             h_1_attn_y_log_sums);
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
+  // c_proj = Linear(heads * dim, width, bias: bias)                      transformer.mp:17
   float *const h_1_attn_c_proj_out = d1.rows<float>(327680); // [rows * 128, out 128]
   linear(d1, rows * 128, 128, 128, h_1_attn_y, h_1_attn_c_proj_weight_, h_1_attn_c_proj_bias_,
          Activation::none, h_1_attn_c_proj_out);
@@ -1738,7 +1738,7 @@ void Gpt::evaluate_on_2(Part &part) {
             {h_2_attn_c_attn_out + 256, 49152, 32, 384}, {h_2_attn_y, 16384, 32, 128},
             h_2_attn_y_log_sums);
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
+  // c_proj = Linear(heads * dim, width, bias: bias)                      transformer.mp:17
   float *const h_2_attn_c_proj_out = d2.rows<float>(327680); // [rows * 128, out 128]
   linear(d2, rows * 128, 128, 128, h_2_attn_y, h_2_attn_c_proj_weight_, h_2_attn_c_proj_bias_,
          Activation::none, h_2_attn_c_proj_out);
@@ -1806,7 +1806,7 @@ void Gpt::evaluate_on_3(Part &part) {
             {h_3_attn_c_attn_out + 256, 49152, 32, 384}, {h_3_attn_y, 16384, 32, 128},
             h_3_attn_y_log_sums);
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
+  // c_proj = Linear(heads * dim, width, bias: bias)                      transformer.mp:17
   float *const h_3_attn_c_proj_out = d3.rows<float>(327680); // [rows * 128, out 128]
   linear(d3, rows * 128, 128, 128, h_3_attn_y, h_3_attn_c_proj_weight_, h_3_attn_c_proj_bias_,
          Activation::none, h_3_attn_c_proj_out);
@@ -1942,7 +1942,7 @@ void Gpt::predict_on_0(Part &part) {
             {h_0_attn_c_attn_out + 256, 49152, 32, 384}, {h_0_attn_y, 16384, 32, 128},
             h_0_attn_y_log_sums);
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
+  // c_proj = Linear(heads * dim, width, bias: bias)                      transformer.mp:17
   float *const h_0_attn_c_proj_out = d0.rows<float>(0); // [rows * 128, out 128]
   linear(d0, rows * 128, 128, 128, h_0_attn_y, h_0_attn_c_proj_weight_, h_0_attn_c_proj_bias_,
          Activation::none, h_0_attn_c_proj_out);
@@ -2010,7 +2010,7 @@ void Gpt::predict_on_1(Part &part) {
             {h_1_attn_c_attn_out + 256, 49152, 32, 384}, {h_1_attn_y, 16384, 32, 128},
             h_1_attn_y_log_sums);
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
+  // c_proj = Linear(heads * dim, width, bias: bias)                      transformer.mp:17
   float *const h_1_attn_c_proj_out = d1.rows<float>(327680); // [rows * 128, out 128]
   linear(d1, rows * 128, 128, 128, h_1_attn_y, h_1_attn_c_proj_weight_, h_1_attn_c_proj_bias_,
          Activation::none, h_1_attn_c_proj_out);
@@ -2078,7 +2078,7 @@ void Gpt::predict_on_2(Part &part) {
             {h_2_attn_c_attn_out + 256, 49152, 32, 384}, {h_2_attn_y, 16384, 32, 128},
             h_2_attn_y_log_sums);
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
+  // c_proj = Linear(heads * dim, width, bias: bias)                      transformer.mp:17
   float *const h_2_attn_c_proj_out = d2.rows<float>(327680); // [rows * 128, out 128]
   linear(d2, rows * 128, 128, 128, h_2_attn_y, h_2_attn_c_proj_weight_, h_2_attn_c_proj_bias_,
          Activation::none, h_2_attn_c_proj_out);
@@ -2146,7 +2146,7 @@ void Gpt::predict_on_3(Part &part) {
             {h_3_attn_c_attn_out + 256, 49152, 32, 384}, {h_3_attn_y, 16384, 32, 128},
             h_3_attn_y_log_sums);
 
-  // c_proj = Linear(width, width, bias: bias)                            transformer.mp:17
+  // c_proj = Linear(heads * dim, width, bias: bias)                      transformer.mp:17
   float *const h_3_attn_c_proj_out = d3.rows<float>(327680); // [rows * 128, out 128]
   linear(d3, rows * 128, 128, 128, h_3_attn_y, h_3_attn_c_proj_weight_, h_3_attn_c_proj_bias_,
          Activation::none, h_3_attn_c_proj_out);

@@ -87,6 +87,13 @@ std::vector<std::string> ParameterDescription::names() const {
   return all;
 }
 
+std::vector<ParameterPiece> ParameterDescription::places() const {
+  if (!pieces.empty())
+    return pieces;
+  const int64_t count = element_count(shape);
+  return {{device, offset, {{count}, {0}, {count}}}};
+}
+
 Model::Model(ModelDescription description, const Settings &settings)
     : description_(describe_replica(std::move(description), settings.replica)),
       optimizer_(choose(settings.optimizer, description_.training.optimizer)),
@@ -100,13 +107,14 @@ Model::Model(ModelDescription description, const Settings &settings)
                settings.threads, description_.devices, optimizer_slots(optimizer_), largest_share_,
                settings.check && !description_.schedule.turns.empty(),
                seats_of_replica(settings, description_)) {
-  for (const ParameterDescription &parameter : description_.parameters) {
-    bool placed = parameter.device >= 0 && parameter.device < machine_.count();
-    if (!placed || parameter.offset < 0 ||
-        parameter.offset + element_count(parameter.shape) >
-            machine_.device(parameter.device).description().parameter_floats)
-      fail("the program places " + parameter.name + " where no device has room for it");
-  }
+  for (const ParameterDescription &parameter : description_.parameters)
+    for (const ParameterPiece &piece : parameter.places()) {
+      bool placed = piece.device >= 0 && piece.device < machine_.count();
+      if (!placed || piece.offset < 0 ||
+          piece.offset + piece.box.count() >
+              machine_.device(piece.device).description().parameter_floats)
+        fail("the program places " + parameter.name + " where no device has room for it");
+    }
   if (!machine_.cores().empty()) {
     machine_.make_slots(description_.schedule, largest_share_);
     start_workers(settings);
@@ -174,7 +182,7 @@ void Model::initialize(uint64_t seed) {
   step_ = 0;
   loss_scaling_ = {};
   generator_.manual_seed(seed);
-  std::vector<float> elsewhere; // what is drawn for other processes
+  std::vector<float> elsewhere; // what is drawn for other processes, or to be cut
   for (size_t i = 0; i < description_.parameters.size(); ++i) {
     const ParameterDescription &tensor = description_.parameters[i];
     const int64_t count = element_count(tensor.shape);
@@ -186,6 +194,8 @@ void Model::initialize(uint64_t seed) {
       int64_t size = count / tensor.shape.front();
       std::fill_n(values + row * size, size, 0.0f);
     }
+    if (!tensor.pieces.empty())
+      write_own_parameter(i, values);
   }
   for (const std::unique_ptr<Model> &other : others_)
     other->initialize(seed);

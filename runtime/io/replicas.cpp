@@ -35,11 +35,16 @@ void Model::begin_step_of_replicas() {
 }
 
 void Model::write_parameter(size_t index, const void *values) {
+  for (int number = 0; number < replicas(); ++number)
+    replica(number).write_own_parameter(index, values);
+}
+
+void Model::write_own_parameter(size_t index, const void *values) {
   const ParameterDescription &tensor = description_.parameters[index];
-  const int64_t bytes = element_count(tensor.shape) * element_bytes(tensor.type);
-  for (int number = 0; number < replicas() && bytes > 0; ++number)
-    if (replica(number).has_parameter(index))
-      std::memcpy(replica(number).parameter(index), values, static_cast<size_t>(bytes));
+  for (const ParameterPiece &place : tensor.places())
+    if (machine_.device(place.device).here())
+      copy_to_piece(place.box, element_bytes(tensor.type), values,
+                    machine_.device(place.device).parameters() + place.offset);
 }
 
 namespace {
@@ -57,37 +62,76 @@ Range kept_part(const Device &device, int64_t offset, int64_t count) {
 } // namespace
 
 void Model::write_state(size_t parameter, int slot, const float *values) {
-  const ParameterDescription &tensor = description_.parameters[parameter];
-  for (int number = 0; number < replicas(); ++number) {
-    const Device &device = replica(number).machine_.device(tensor.device);
-    const Range part = kept_part(device, tensor.offset, element_count(tensor.shape));
-    if (device.here())
-      std::copy(values + part.begin, values + part.end,
-                device.state(slot) + tensor.offset + part.begin);
+  for (const ParameterPiece &place : description_.parameters[parameter].places()) {
+    std::vector<float> own(static_cast<size_t>(place.box.count()));
+    copy_to_piece(place.box, sizeof(float), values, own.data());
+    for (int number = 0; number < replicas(); ++number) {
+      const Device &device = replica(number).machine_.device(place.device);
+      const Range part = kept_part(device, place.offset, place.box.count());
+      if (device.here())
+        std::copy(own.begin() + part.begin, own.begin() + part.end,
+                  device.state(slot) + place.offset + part.begin);
+    }
   }
 }
 
+namespace {
+
+/// The places of a tensor that together have each element once: of copies the first.
+std::vector<ParameterPiece> places_once(const ParameterDescription &tensor) {
+  std::vector<ParameterPiece> places;
+  for (ParameterPiece &place : tensor.places())
+    if (std::none_of(places.begin(), places.end(), [&](const ParameterPiece &other) {
+          return other.box.from == place.box.from && other.box.to == place.box.to;
+        }))
+      places.push_back(std::move(place));
+  return places;
+}
+
+/// Appends what lies in `part` of a place whose elements begin at `data`.
+void append_pieces(std::vector<TensorPiece> &pieces, const Box &box, const Range &part,
+                   int64_t bytes, const void *data) {
+  for (const Stretch &stretch : find_stretches(box)) {
+    const int64_t begin = std::max(part.begin, stretch.piece),
+                  end = std::min(part.end, stretch.piece + stretch.count);
+    if (begin < end)
+      pieces.push_back({(stretch.whole + begin - stretch.piece) * bytes,
+                        static_cast<const std::byte *>(data) + begin * bytes,
+                        (end - begin) * bytes});
+  }
+}
+
+std::vector<TensorPiece> in_order(std::vector<TensorPiece> pieces) {
+  std::sort(pieces.begin(), pieces.end(),
+            [](const TensorPiece &a, const TensorPiece &b) { return a.begin < b.begin; });
+  return pieces;
+}
+
+} // namespace
+
 std::vector<TensorPiece> Model::parameter_pieces(size_t index) const {
   const ParameterDescription &tensor = description_.parameters[index];
-  if (!has_parameter(index))
-    return {};
-  return {{0, machine_.device(tensor.device).parameters() + tensor.offset,
-           element_count(tensor.shape) * element_bytes(tensor.type)}};
+  std::vector<TensorPiece> pieces;
+  for (const ParameterPiece &place : places_once(tensor)) {
+    const Device &device = machine_.device(place.device);
+    if (device.here())
+      append_pieces(pieces, place.box, {0, place.box.count()}, element_bytes(tensor.type),
+                    device.parameters() + place.offset);
+  }
+  return in_order(std::move(pieces));
 }
 
 template <typename Place>
 std::vector<TensorPiece> Model::pieces_of_replicas(size_t index, const Place &place) const {
-  const ParameterDescription &tensor = description_.parameters[index];
-  constexpr auto each = static_cast<int64_t>(sizeof(float));
   std::vector<TensorPiece> pieces;
-  for (int number = 0; number < (description_.shard_optimizer ? replicas() : 1); ++number) {
-    const Device &device = replica(number).machine_.device(tensor.device);
-    const Range part = kept_part(device, tensor.offset, element_count(tensor.shape));
-    if (device.here() && part.begin < part.end)
-      pieces.push_back({part.begin * each, place(device) + tensor.offset + part.begin,
-                        (part.end - part.begin) * each});
-  }
-  return pieces;
+  for (const ParameterPiece &own : places_once(description_.parameters[index]))
+    for (int number = 0; number < (description_.shard_optimizer ? replicas() : 1); ++number) {
+      const Device &device = replica(number).machine_.device(own.device);
+      const Range part = kept_part(device, own.offset, own.box.count());
+      if (device.here())
+        append_pieces(pieces, own.box, part, sizeof(float), place(device) + own.offset);
+    }
+  return in_order(std::move(pieces));
 }
 
 std::vector<TensorPiece> Model::state_pieces(size_t parameter, int slot) const {

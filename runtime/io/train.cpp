@@ -24,15 +24,21 @@ void check_loss(const Model &model, float loss, const std::string &where) {
     fail_alike(model, where + ": the loss is " + (std::isnan(loss) ? "nan" : "infinite"));
 }
 
+bool are_finite(const std::vector<TensorPiece> &pieces) {
+  return std::all_of(pieces.begin(), pieces.end(), [](const TensorPiece &piece) {
+    const auto *values = static_cast<const float *>(piece.data);
+    return std::all_of(values, values + piece.bytes / int64_t(sizeof(float)),
+                       [](float value) { return std::isfinite(value); });
+  });
+}
+
 // The last step before a file is written may have broken what the next loss would show.
 void check_own_parameters(Model &model, int64_t epoch) {
   const std::vector<ParameterDescription> &parameters = model.description().parameters;
   for (size_t i = 0; i < parameters.size(); ++i) {
-    if (parameters[i].type != ElementType::f32 || !model.has_parameter(i))
+    if (parameters[i].type != ElementType::f32)
       continue;
-    const float *values = model.parameter(i);
-    if (!std::all_of(values, values + element_count(parameters[i].shape),
-                     [](float value) { return std::isfinite(value); }))
+    if (!are_finite(model.parameter_pieces(i)))
       fail("epoch " + std::to_string(epoch) + ", step " + std::to_string(model.step()) +
            " of the run: " + parameters[i].name + " has values that are nan or infinite");
   }
@@ -53,12 +59,8 @@ void check_scale(Model &model, const std::string &where) {
   std::string name = "a gradient";
   for (size_t i = 0; i < description.parameters.size(); ++i) {
     const ParameterDescription &parameter = description.parameters[i];
-    const float *values = model.gradient(i);
-    if (model.has_parameter(i) &&
-        parameter.offset < description.devices[parameter.device].trained_floats &&
-        !std::all_of(
-            values, values + element_count(parameter.shape),
-            [](float value) { return std::isfinite(value); })) {
+    if (parameter.offset < description.devices[parameter.device].trained_floats &&
+        !are_finite(model.gradient_pieces(i))) {
       name = "the gradient of " + parameter.name;
       break;
     }

@@ -6,6 +6,7 @@
 #include "mpar/learning_rate.h"
 #include "mpar/loss_scaling.h"
 #include "mpar/optimizer.h"
+#include "mpar/pieces.h"
 #include "mpar/random.h"
 #include "mpar/schedule.h"
 
@@ -51,6 +52,13 @@ enum class WeightLayout {
   gpt2,
 };
 
+/// What one device has of a parameter: a box of it, the elements side by side.
+struct ParameterPiece {
+  int device;
+  int64_t offset; // floats into the region, as of a whole parameter
+  Box box;
+};
+
 /// A parameter or a buffer, in the order in which the program declares them: the order in which
 /// they draw. Buffers lie behind what is trained, and may be of another type: an element takes the
 /// room of a float at most.
@@ -62,6 +70,12 @@ struct ParameterDescription {
   Initializer initializer;
   ElementType type = ElementType::f32;
   std::vector<std::string> also = {}; // further names: what is tied to it has them
+  /// Where a group of devices has it: what each has, which may be the same. `device` and `offset`
+  /// are the first's. Empty: the whole lies there.
+  std::vector<ParameterPiece> pieces = {};
+
+  /// Where it lies: its pieces, or the whole as one.
+  std::vector<ParameterPiece> places() const;
 
   /// The path that gives it its place, then the further names.
   std::vector<std::string> names() const;
@@ -217,14 +231,16 @@ public:
   int64_t count_correct(const Batch &batch, const void *output) const;
   /// The processes of the run; null: there is one.
   World *world() const { return world_; }
-  /// Whether this process has a parameter or buffer of this replica.
+  /// Whether this process has all of a parameter or buffer of this replica, in one piece.
   bool has_parameter(size_t index) const {
-    return machine_.device(description_.parameters[index].device).here();
+    const ParameterDescription &parameter = description_.parameters[index];
+    return parameter.pieces.empty() && machine_.device(parameter.device).here();
   }
   /// The threads that work the devices; null where the calling thread does, pinned to its core
   /// where a program of one device was given one.
   Workers *workers() { return description_.schedule.turns.empty() ? nullptr : workers_.get(); }
-  /// Where a parameter or buffer lies; a buffer of another type has its own elements there.
+  /// Where a parameter or buffer lies that is in one piece; a buffer of another type has its own
+  /// elements there.
   float *parameter(size_t index);
   float *gradient(size_t index);
   /// The optimiser's hyper-parameters; the learning rate is the one that the schedule starts from.
@@ -276,6 +292,7 @@ protected:
   const void *predict_on_replicas(const Batch &batch);
 
 private:
+  void write_own_parameter(size_t index, const void *values);
   void start_workers(const Settings &settings);
   /// Holds the turns of all replicas to what the schedule claims.
   void start_checking();

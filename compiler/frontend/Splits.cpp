@@ -1,0 +1,89 @@
+//===- Splits.cpp - Groups of devices, and what they cut --------------------===//
+
+#include "frontend/Splits.h"
+
+#include "dialect/Groups.h"
+#include "frontend/Session.h"
+
+using namespace mlir;
+
+namespace mparc {
+
+Attribute Splits::groupOf(Session &session, const Devices &devices,
+                          const std::optional<SplitMark> &mark) {
+  auto count = static_cast<int64_t>(devices.size());
+  if (!mark) {
+    if (count == 1)
+      return {};
+    return mp::Group{{devices.begin(), devices.end()}, {{"", count}}}.toAttribute(&session.context);
+  }
+  mp::Group group{{devices.begin(), devices.end()}, {}};
+  int64_t product = 1;
+  for (const auto &[name, pieces] : mark->axes) {
+    group.axes.push_back({name, pieces ? pieces : count});
+    if (__builtin_mul_overflow(product, group.axes.back().size, &product))
+      product = 0;
+  }
+  if (product != count) {
+    session.error(mark->where, "`@split` makes " + llvm::Twine(product) + " pieces for " +
+                                   describe(devices) +
+                                   (count == 1 ? "; a group is `@device(0, 1)`" : ""));
+    return {};
+  }
+  if (count == 1 && !mark->axes.front().second) {
+    session.error(mark->where, "`@split` cuts over a group of devices, as `@device(0, 1)` names "
+                               "one; here is " +
+                                   describe(devices) + " alone");
+    return {};
+  }
+  return count == 1 ? Attribute() : group.toAttribute(&session.context);
+}
+
+void Splits::check(Session &session, Operation *op, const SplitMark &mark, SourceRange where) {
+  Use &use = uses.try_emplace({mark.where.buffer, mark.where.begin.offset}, Use{mark, {}, false})
+                 .first->second;
+  auto group = mp::readGroup(cast<DictionaryAttr>(op->getAttr(mp::kGroup)));
+  for (const mp::Group::Axis &axis : group.axes)
+    for (Type type : op->getResultTypes()) {
+      auto cuts = mp::findNamed(type, axis.name, axis.size);
+      if (cuts.empty())
+        continue;
+      use.found.insert(axis.name);
+      if (use.isRefused)
+        continue;
+      ArrayRef<mp::DimensionAttr> dimensions = mp::getDimensions(type);
+      std::string tensor = describe(getElementTypeOrSelf(type), dimensions);
+      auto read = dyn_cast<mp::ReadOp>(op);
+      if (read)
+        tensor = "`" + read.getParameter().str() + "`, " + tensor + ",";
+      Report *report = nullptr;
+      if (cuts.size() > 1) {
+        auto of = [&](const mp::Cut &cut) { return "dimension " + std::to_string(cut.dimension); };
+        report = &session.error(mark.where, "`" + axis.name + "` is in " + tensor + " twice: in " +
+                                                of(cuts[0]) + " and in " + of(cuts[1]));
+      } else if (ShapedType::isDynamic(cuts.front().size)) {
+        report = &session.unsupported(mark.where,
+                                      "cutting the batch, `" + axis.name + "`, by `@split` is");
+      } else if (cuts.front().size < axis.size) {
+        report =
+            &session.error(mark.where, "`" + axis.name + "` is " + llvm::Twine(cuts.front().size) +
+                                           " in " + tensor + " which cannot be cut into " +
+                                           llvm::Twine(axis.size) + " pieces");
+      }
+      if (!report)
+        continue;
+      use.isRefused = true;
+      if (!read && !session.library.isStandard(where))
+        report->note(where, "which is made here");
+    }
+}
+
+void Splits::reportUnused(Session &session) {
+  for (const auto &[place, use] : uses)
+    for (const auto &[name, pieces] : use.mark.axes)
+      if (!use.found.count(name) && !use.isRefused)
+        session.error(use.mark.where,
+                      "no tensor of what stands here has a dimension or factor `" + name + "`");
+}
+
+} // namespace mparc

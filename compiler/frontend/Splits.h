@@ -1,0 +1,38 @@
+//===- Splits.h - Groups of devices, and what they cut ----------------------===//
+
+#ifndef MPARC_FRONTEND_SPLITS_H
+#define MPARC_FRONTEND_SPLITS_H
+
+#include "frontend/Values.h"
+
+#include <set>
+
+namespace mparc {
+
+class Session;
+
+/// What `@split` says, held against the tensors of the layers under it.
+class Splits {
+public:
+  /// The attribute of operations that are spread over `devices`; null where that is one, or after
+  /// an error.
+  mlir::Attribute groupOf(Session &session, const Devices &devices,
+                          const std::optional<SplitMark> &mark);
+  /// Checks that what is named can be cut in what the operation, made at `where`, gives.
+  void check(Session &session, mlir::Operation *op, const SplitMark &mark, SourceRange where);
+  /// Reports the names that none of the tensors had.
+  void reportUnused(Session &session);
+
+private:
+  using Place = std::pair<unsigned, uint32_t>;
+  struct Use {
+    SplitMark mark;
+    std::set<std::string> found;
+    bool isRefused;
+  };
+  std::map<Place, Use> uses;
+};
+
+} // namespace mparc
+
+#endif // MPARC_FRONTEND_SPLITS_H

@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+"""Splits: layers spread over groups of devices train as the unsplit program does, but for rounding; the same bytes come
+from one thread and from workers; each reads the other's parameters and checkpoints, whose files say nothing of pieces.
+
+  splits.py [--full]
+
+The models of test/interpreter/Inputs/splits, which cut linear layers, attention, tables, convolutions, and what lies
+between them, into pieces of unlike sizes too. --full tries all, with more numbers of microbatches and schedules.
+"""
+
+import os
+import re
+
+import harness
+
+MODELS = os.path.join(harness.ROOT, "test", "interpreter", "Inputs", "splits")
+FEW = ["columns", "rows", "pipeline", "heads", "tied", "channels", "dropout"]
+# No sum is regrouped where only columns are cut, and kernels of such sizes add in one order.
+EXACT = ["copies"]
+
+
+def unsplit(text):
+    """The program without groups: what they held lives on device 0."""
+    text = re.sub(r"@split\([^)]*\) ?", "", text)
+    return re.sub(r"@device\((\d+, \d+|\d+\.\.\d+)\) ?", "", text)
+
+
+def train(settings, program, name, *flags):
+    saved = os.path.join(settings.work, name + ".safetensors")
+    done = harness.run([program, "--save", saved, *flags], settings.work)
+    if done.returncode != 0:
+        raise SystemExit(f"{name} {' '.join(flags)}: {done.stderr.strip()}")
+    return harness.read(saved), [float(text) for text in re.findall(r"_Loss: ([^ \n]+)", done.stdout)]
+
+
+def close(losses, others):
+    return len(losses) == len(others) > 0 and all(abs(a - b) <= 1e-5 * max(1, abs(b)) for a, b in zip(losses, others))
+
+
+def devices_of(text):
+    numbers = [int(number) for number in re.findall(r"@device\((?:\d+, )?(\d+)\)", text)]
+    return max(numbers + [int(end) - 1 for end in re.findall(r"@device\(\d+\.\.(\d+)\)", text)]) + 1
+
+
+def test():
+    settings = harness.arguments(__doc__, full=False)
+    failures = harness.Failures("splits")
+    work = settings.work
+    cores = sorted(os.sched_getaffinity(0))
+    harness.write_rows(os.path.join(work, "rows.csv"), 70, 12)
+    harness.write_rows(os.path.join(work, "rows19.csv"), 70, 19)
+    with open(os.path.join(work, "words.txt"), "wb") as file:
+        file.write(bytes(number * number % 13 for number in range(430)))
+    names = sorted(file[:-3] for file in os.listdir(MODELS)) if settings.full else FEW
+    sources = {}
+    for name in names:
+        text = harness.read(os.path.join(MODELS, name + ".mp"), "r")
+        sources[name] = text.replace("rows.csv", "rows19.csv") if "batch, 16]" in text and "ids" not in text else text
+    texts = list(sources.items()) + [(name + "-unsplit", unsplit(text)) for name, text in sources.items()]
+    if settings.full:
+        for count, schedule in ((1, "gpipe"), (2, "zero-bubble"), (5, "interleaved"), (30, "gpipe")):
+            name = f"pipeline-{count}-{schedule}"
+            sources[name] = sources["pipeline"].replace("microbatches = 4", f"microbatches = {count}").replace(
+                "1f1b", schedule)
+            texts += [(name, sources[name]), (name + "-unsplit", unsplit(sources[name]))]
+    programs = harness.build_all(settings, texts)
+
+    for name, text in sources.items():
+        split, whole = programs[name], programs[name + "-unsplit"]
+        saved, losses = train(settings, split, name)
+        expected, others = train(settings, whole, name + "-unsplit")
+        failures.expect(close(losses, others), f"{name}: losses {losses}, unsplit {others}")
+        if name in EXACT:
+            failures.expect(saved == expected, f"{name}: other parameters than unsplit")
+        failures.expect(len(saved) == len(expected), f"{name}: the file is {len(saved)} bytes, unsplit {len(expected)}")
+        for mapping in ((cores[0],), cores[:2], cores[1::-1]):
+            devices = ",".join(f"cpu:{mapping[number % len(mapping)]}" for number in range(devices_of(text)))
+            failures.expect(train(settings, split, name, "--devices", devices) == (saved, losses),
+                            f"{name}: {devices} gives other bytes than `cpu`")
+        # What one saves the other loads, whole, and saves again as it was.
+        for program, file in ((whole, name), (split, name + "-unsplit")):
+            again, _ = train(settings, program, "again", "--load", os.path.join(work, file + ".safetensors"), "--epochs", "0")
+            failures.expect(again == harness.read(os.path.join(work, file + ".safetensors")),
+                            f"{name}: {file}.safetensors changes by being loaded and saved")
+        # And goes on from the other's checkpoint, optimiser's state included.
+        for first, second, kind in ((whole, split, "split"), (split, whole, "unsplit")):
+            checkpoint = os.path.join(work, "run.ckpt")
+            train(settings, first, "again", "--epochs", "1", "--checkpoint", checkpoint)
+            _, resumed = train(settings, second, "again", "--resume", checkpoint, "--epochs", "2")
+            failures.expect(resumed and close(resumed[-1:], others[-1:]),
+                            f"{name}: {kind} gives {resumed} from the other's checkpoint, not {others}")
+    return failures.finish()
+
+
+harness.main(test)
