@@ -212,9 +212,12 @@ void World::notify(int32_t kind, int rank, double seconds) {
         for (Patience patience(looks); !transport_->test(*message) && !patience.is_over(seconds);)
           patience.wait();
         // Until it has seen that: a launcher ends all ranks when one does, and these would ask why.
-        std::unique_ptr<Transport::Message> &answer = control_->receives[peer];
-        for (Patience patience(looks); kind != Control::leave && answer &&
-                                       !transport_->test(*answer) && !patience.is_over(seconds);)
+        const auto answered = [&] {
+          const std::lock_guard lock(control_->mutex);
+          const std::unique_ptr<Transport::Message> &answer = control_->receives[peer];
+          return kind == Control::leave || !answer || transport_->test(*answer);
+        };
+        for (Patience patience(looks); !answered() && !patience.is_over(seconds);)
           patience.wait();
       } catch (const std::exception &) {
         // It has ended already.
@@ -243,12 +246,12 @@ void World::close() {
     if (peer == rank_)
       continue;
     wait(*sent[peer], peer);
-    if (control_->receives[peer]) {
-      wait(*control_->receives[peer], peer);
-      control_->receives[peer].reset();
-      if (control_->notices[peer].kind == Control::failed)
-        throw Stopped();
-    }
+    // Looking for stops, on the way, may have seen it already.
+    const std::unique_ptr<Transport::Message> notice_of_peer = std::move(control_->receives[peer]);
+    if (notice_of_peer)
+      wait(*notice_of_peer, peer);
+    if (notice_of_peer && control_->notices[peer].kind != Control::leave)
+      throw Stopped();
   }
   transport_->close();
 }

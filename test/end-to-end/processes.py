@@ -57,7 +57,7 @@ class Ranks:
             own = dict(os.environ, RANK=str(rank), WORLD_SIZE=str(ranks), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
             if variables:
                 own = dict(os.environ, **variables(rank, ranks, port))
-            command = [program, *flags, *(each(rank) if each else [])]
+            command = [program if isinstance(program, str) else program[rank], *flags, *(each(rank) if each else [])]
             self.processes.append(subprocess.Popen(command, cwd=cwd, env=own, text=True, stdin=subprocess.DEVNULL,
                                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                                    preexec_fn=(lambda rank=rank: begin(rank)) if begin else None))
@@ -178,6 +178,9 @@ def test_refusals(settings, failures, programs):
         statuses, _, errors = Ranks(program, 2, [], settings.work, each=each).wait()
         failures.expect(all(statuses) and words in "".join(errors) and "".join(errors).count("\n") == 1,
                         f"{statuses} {errors}")
+    statuses, _, errors = Ranks([program, programs["chain-1f1b"]], 2, [], settings.work).wait()
+    failures.expect(all(statuses) and errors == ["error: rank 0: rank 1 is another program than rank 0; all must be the same file\n", ""],
+                    f"two programs: {statuses} {errors}")
     done = harness.run([program, "--devices", "rank:1"], settings.work)
     failures.expect(done.returncode == 2 and "there is 1 rank" in done.stderr, f"one process as rank 1: {done.stderr}")
 
