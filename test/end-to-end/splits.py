@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Splits: layers spread over groups of devices train as the unsplit program does, but for rounding; the same bytes come
-from one thread and from workers; each reads the other's parameters and checkpoints, whose files say nothing of pieces.
+from one thread, from workers and from processes; each reads the other's parameters and checkpoints, whose files say nothing of pieces.
 
   splits.py [--full]
 
@@ -12,6 +12,7 @@ import os
 import re
 
 import harness
+import processes
 
 MODELS = os.path.join(harness.ROOT, "test", "interpreter", "Inputs", "splits")
 FEW = ["columns", "rows", "pipeline", "heads", "tied", "channels", "dropout"]
@@ -77,6 +78,13 @@ def test():
             devices = ",".join(f"cpu:{mapping[number % len(mapping)]}" for number in range(devices_of(text)))
             failures.expect(train(settings, split, name, "--devices", devices) == (saved, losses),
                             f"{name}: {devices} gives other bytes than `cpu`")
+        # Processes exchange the pieces by messages.
+        path = os.path.join(work, name + "-ranks.safetensors")
+        for ranks in {2, min(3, devices_of(text))}:
+            statuses, outs, errors = processes.run_tcp(split, ranks, ["--save", path], work)
+            if failures.expect(not any(statuses), f"{name} on {ranks} ranks: {statuses} {errors}"):
+                got = [float(loss) for loss in re.findall(r"_Loss: ([^ \n]+)", outs[0])]
+                failures.expect((harness.read(path), got) == (saved, losses), f"{name}: {ranks} ranks give other bytes than one process")
         # What one saves the other loads, whole, and saves again as it was.
         for program, file in ((whole, name), (split, name + "-unsplit")):
             again, _ = train(settings, program, "again", "--load", os.path.join(work, file + ".safetensors"), "--epochs", "0")
