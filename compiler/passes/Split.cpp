@@ -442,11 +442,11 @@ void Splitter::keep(Operation *op) {
 }
 
 LogicalResult Splitter::visit(Operation *op) {
+  std::optional<Group> group = getGroup(op);
+  op->removeAttr(kGroup);
   if (isPlaceless(op))
     return success();
   resharder.enter(op, backward.contains(op));
-  std::optional<Group> group = getGroup(op);
-  op->removeAttr(kGroup);
   // What counts the steps and scales of a run does so once.
   if (isa<LossScaleOp, UnscaleOp, UpdateOp, ReturnOp>(op))
     group = std::nullopt;

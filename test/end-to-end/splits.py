@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Splits: layers spread over groups of devices train as the unsplit program does, but for rounding; the same bytes come
-from one thread, from workers and from processes; each reads the other's parameters and checkpoints, whose files say nothing of pieces.
+from one thread, from workers, checked ones too, and from processes; each reads the other's parameters and checkpoints,
+whose files say nothing of pieces. With replicas, a shared optimiser, and microbatches as well.
 
   splits.py [--full]
 
@@ -16,6 +17,8 @@ import processes
 
 MODELS = os.path.join(harness.ROOT, "test", "interpreter", "Inputs", "splits")
 FEW = ["columns", "rows", "pipeline", "heads", "tied", "channels", "dropout"]
+COMPOSED = {"heads": 'replicas = 2;\n  shard_optimizer = true;\n  microbatches = 2;\n  schedule = "1f1b";',
+            "pipeline": "replicas = 2;\n  clip_norm = 0.3;"}
 # No sum is regrouped where only columns are cut, and kernels of such sizes add in one order.
 EXACT = ["copies"]
 
@@ -40,7 +43,8 @@ def close(losses, others):
 
 def devices_of(text):
     numbers = [int(number) for number in re.findall(r"@device\((?:\d+, )?(\d+)\)", text)]
-    return max(numbers + [int(end) - 1 for end in re.findall(r"@device\(\d+\.\.(\d+)\)", text)]) + 1
+    count = max(numbers + [int(end) - 1 for end in re.findall(r"@device\(\d+\.\.(\d+)\)", text)]) + 1
+    return count * int((re.findall(r"replicas = (\d+)", text) or [1])[0])
 
 
 def test():
@@ -57,6 +61,9 @@ def test():
     for name in names:
         text = harness.read(os.path.join(MODELS, name + ".mp"), "r")
         sources[name] = text.replace("rows.csv", "rows19.csv") if "batch, 16]" in text and "ids" not in text else text
+    for name, entries in COMPOSED.items():
+        sources[name + "-replicas"] = re.sub(r"(batch +=)", entries + r"\n  \1",
+                                             harness.read(os.path.join(MODELS, name + ".mp"), "r"), count=1)
     texts = list(sources.items()) + [(name + "-unsplit", unsplit(text)) for name, text in sources.items()]
     if settings.full:
         for count, schedule in ((1, "gpipe"), (2, "zero-bubble"), (5, "interleaved"), (30, "gpipe")):
@@ -85,6 +92,7 @@ def test():
             if failures.expect(not any(statuses), f"{name} on {ranks} ranks: {statuses} {errors}"):
                 got = [float(loss) for loss in re.findall(r"_Loss: ([^ \n]+)", outs[0])]
                 failures.expect((harness.read(path), got) == (saved, losses), f"{name}: {ranks} ranks give other bytes than one process")
+        failures.expect(train(settings, split, name, "--check") == (saved, losses), f"{name}: --check gives other bytes")
         # What one saves the other loads, whole, and saves again as it was.
         for program, file in ((whole, name), (split, name + "-unsplit")):
             again, _ = train(settings, program, "again", "--load", os.path.join(work, file + ".safetensors"), "--epochs", "0")
