@@ -30,6 +30,13 @@ static int64_t countPositions(int64_t size, int64_t kernel, int64_t stride, int6
   return room < 0 ? 0 : room / stride + 1;
 }
 
+/// Whether there is one window more where positions are rounded up: it begins within x or the
+/// padding before it. torch's rule.
+static bool hasFurtherPosition(int64_t size, int64_t kernel, int64_t stride, int64_t padding) {
+  int64_t room = size + 2 * padding - kernel;
+  return room >= 0 && room % stride != 0 && (room / stride + 1) * stride < size + padding;
+}
+
 //===- Convolution
 //-----------------------------------------------------------------------------------===//
 
@@ -105,7 +112,10 @@ template <typename Op> static LogicalResult verifyPooling(Op op, Value x, Value 
       return op.emitOpError("expected steps of at least 1, and padding of half a window at most");
     int64_t size = in[in.size() - spatial + index].getStaticSize();
     int64_t positions = countPositions(size, kernel[index], stride[index], padding[index], 1);
-    if (positions < 1 || !isSize(out[out.size() - spatial + index], positions))
+    DimensionAttr given = out[out.size() - spatial + index];
+    bool isMore = isSize(given, positions + 1) &&
+                  hasFurtherPosition(size, kernel[index], stride[index], padding[index]);
+    if (positions < 1 || (!isSize(given, positions) && !isMore))
       return op.emitOpError("expected ") << positions << " positions of the window";
     elements = std::min<int64_t>(elements, INT32_MAX) * std::min<int64_t>(size, INT32_MAX);
   }

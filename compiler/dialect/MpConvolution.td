@@ -70,8 +70,8 @@ def Mp_MaxPoolOp : Mp_Op<"max_pool", [Pure]> {
     result, of i32, is the element's number among those of its spatial dimensions.
 
     (W1) `kernel`, `stride` and `padding` have as many entries, one to three, no more than x has dimensions. (W2) there are
-    (size + 2 padding - kernel) / stride + 1 positions, at least one, and padding is at most half of the kernel, so that no
-    window is empty. (W3) the spatial dimensions do not contain the batch and hold less than 2³¹ elements; the others are x's.
+    (size + 2 padding - kernel) / stride + 1 positions, at least one, rounded down or, unless the last window would begin
+    beyond x and the padding before it, up; and padding is at most half of the kernel, so that no window is empty. (W3) the spatial dimensions do not contain the batch and hold less than 2³¹ elements; the others are x's.
 
     ```mlir
     %y, %positions = mp.max_pool %x kernel [2, 2] stride [2, 2] padding [0, 0] : tensor<?x3x8x8xf32, #mp.dims<batch, 3, 8, 8>> -> tensor<?x3x4x4xf32, #mp.dims<batch, 3, 4, 4>>, tensor<?x3x4x4xi32, #mp.dims<batch, 3, 4, 4>>

@@ -45,22 +45,37 @@ void CallPrinter::call(ConvOp op) { convolution(op, op.getX(), op.getWeight()); 
 void CallPrinter::call(ConvInputGradientOp op) { convolution(op, op.getResult(), op.getWeight()); }
 void CallPrinter::call(ConvWeightGradientOp op) { convolution(op, op.getX(), op.getResult()); }
 
-template <typename Op> void CallPrinter::pooling(Op op, Value x, StringRef further) {
+/// Whether a window has a position more than it fits into what is pooled.
+template <typename Op> static bool isRoundedUp(Op op, Value x, Value y) {
+  size_t spatial = op.getKernel().size();
+  auto in = getDimensions(x.getType()).take_back(spatial);
+  auto out = getDimensions(y.getType()).take_back(spatial);
+  for (size_t i = 0; i < spatial; ++i)
+    if (out[i].getSize() >
+        (in[i].getSize() + 2 * op.getPadding()[i] - op.getKernel()[i]) / op.getStride()[i] + 1)
+      return true;
+  return false;
+}
+
+template <typename Op> void CallPrinter::pooling(Op op, Value x, Value y, StringRef further) {
   size_t spatial = op.getKernel().size();
   out << op->getName().stripDialect() << "(" << device(op) << ", " << countBeforeLast(x, spatial)
       << ", {" << lastSizes(x, spatial) << ", " << braces(op.getKernel()) << ", "
-      << braces(op.getStride()) << ", " << braces(op.getPadding()) << "}" << further
-      << names(op->getOperands()) << names(op->getResults()) << ");\n";
+      << braces(op.getStride()) << ", " << braces(op.getPadding())
+      << (isRoundedUp(op, x, y) ? ", true" : "") << "}" << further << names(op->getOperands())
+      << names(op->getResults()) << ");\n";
 }
 
 static StringRef countPadding(bool yes) {
   return yes ? ", CountPadding::yes" : ", CountPadding::no";
 }
 
-void CallPrinter::call(MaxPoolOp op) { pooling(op, op.getX(), ""); }
-void CallPrinter::call(AvgPoolOp op) { pooling(op, op.getX(), countPadding(op.getCountPadding())); }
+void CallPrinter::call(MaxPoolOp op) { pooling(op, op.getX(), op.getResult(), ""); }
+void CallPrinter::call(AvgPoolOp op) {
+  pooling(op, op.getX(), op.getResult(), countPadding(op.getCountPadding()));
+}
 void CallPrinter::call(AvgPoolGradientOp op) {
-  pooling(op, op.getResult(), countPadding(op.getCountPadding()));
+  pooling(op, op.getResult(), op.getGradient(), countPadding(op.getCountPadding()));
 }
 
 void CallPrinter::call(MaxPoolGradientOp op) {

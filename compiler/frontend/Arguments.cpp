@@ -98,6 +98,8 @@ void Instantiator::giveName(const Instance *giver, Instance &layer, const Member
 /// "an int", "a list of layers".
 static std::string describeType(const ast::TypeExpr &type) {
   llvm::StringRef element = type.element.text;
+  if (element == "any" && type.form != ast::TypeExpr::Form::List)
+    return "a number, a bool, a string or a list of these";
   if (type.form == ast::TypeExpr::Form::List)
     return ("a list of " + element + "s").str();
   return ((element == "int" ? "an " : "a ") + element).str();
@@ -120,6 +122,15 @@ static std::optional<Value> convertElement(const Value &value, llvm::StringRef t
   return std::nullopt;
 }
 
+/// What a parameter of type `any` takes: anything but tensors and layers.
+static bool isConstant(const Value &value) {
+  if (const std::vector<Value> *elements = asList(value))
+    return llvm::all_of(*elements, isConstant);
+  auto *number = std::get_if<Number>(&value);
+  return (number && !number->hasBatch()) || std::holds_alternative<bool>(value) ||
+         std::holds_alternative<std::string>(value) || std::holds_alternative<None>(value);
+}
+
 std::optional<Value> Instantiator::convert(Evaluator &evaluator, const ast::Parameter &parameter,
                                            Instance &owner, const ast::Expr &expr) {
   llvm::StringRef type = parameter.type.element.text, name = parameter.name.text;
@@ -130,6 +141,8 @@ std::optional<Value> Instantiator::convert(Evaluator &evaluator, const ast::Para
     return std::nullopt;
   std::string of = "`" + name.str() + "` of `" + owner.name().str() + "` is ";
   const std::vector<Value> *elements = asList(value);
+  if (type == "any" && !isList && isConstant(value))
+    return value;
   if (!isList) {
     if (std::optional<Value> converted = convertElement(value, type)) {
       if (auto *number = std::get_if<Number>(&*converted); number && type == "int")

@@ -76,8 +76,8 @@ static bool checkRank(FunctionCall &call, const Tensor &x, unsigned before) {
 /// nothing, with an error, where it does not fit.
 static std::optional<Dimensions> positionsOf(FunctionCall &call, const Tensor &x,
                                              ArrayRef<int64_t> kernel, ArrayRef<int64_t> stride,
-                                             ArrayRef<int64_t> padding,
-                                             ArrayRef<int64_t> dilation) {
+                                             ArrayRef<int64_t> padding, ArrayRef<int64_t> dilation,
+                                             bool isCeil = false) {
   size_t spatial = kernel.size();
   Dimensions dimensions(x.dimensions().drop_back(spatial));
   for (size_t index = 0; index < spatial; ++index) {
@@ -100,6 +100,10 @@ static std::optional<Dimensions> positionsOf(FunctionCall &call, const Tensor &x
       return std::nullopt;
     }
     int64_t positions = (room - span) / stride[index] + 1;
+    // One more, of which only a part lies within: unless it would begin beyond x.
+    if (isCeil && (room - span) % stride[index] != 0 &&
+        positions * stride[index] < dimension.getSize() + padding[index])
+      ++positions;
     dimensions.push_back(positions == dimension.getSize()
                              ? dimension
                              : mp::getDimension(&call.session.context, "", positions));
@@ -119,6 +123,43 @@ static Value refuse(FunctionCall &call, const Tensor &x, const Tensor &weight,
     if (operand.origin)
       report.note(operand.origin->where, operand.origin->what + " gives " + describe(operand));
   return Poison();
+}
+
+/// What `padding: "same"` is for a kernel: as many zeros as its elements reach beyond one of them,
+/// on the right one more where they are odd; those are put there, and what is on both sides is
+/// given back.
+static std::optional<Sizes> padToSame(FunctionCall &call, Tensor &x, ArrayRef<int64_t> kernel,
+                                      ArrayRef<int64_t> stride, ArrayRef<int64_t> dilation) {
+  if (llvm::any_of(stride, [](int64_t step) { return step != 1; })) {
+    call.session.error(call.where(4), "`padding: \"same\"` of `" + call.function.name +
+                                          "` goes with a stride of 1");
+    return std::nullopt;
+  }
+  GraphBuilder &graph = call.graph();
+  Sizes padding;
+  for (auto [index, size] : llvm::enumerate(kernel)) {
+    int64_t reach = 0;
+    if (__builtin_mul_overflow(dilation[index], size - 1, &reach))
+      reach = INT64_MAX;
+    if (reach / 2 > kLargestSize) {
+      call.session.error(call.where(4), call.what(4) + " must be at most " +
+                                            llvm::Twine(kLargestSize) + ", got " +
+                                            llvm::Twine(reach / 2));
+      return std::nullopt;
+    }
+    padding.push_back(reach / 2);
+    if (reach % 2 == 0)
+      continue;
+    int64_t along = x.rank() - int64_t(kernel.size()) + int64_t(index);
+    Dimensions dimensions(x.dimensions());
+    dimensions[along] =
+        mp::getDimension(&call.session.context, "", dimensions[along].getSize() + 1);
+    mp::DimensionsAttr dims = graph.checked(dimensions, describe(x));
+    if (!dims)
+      return std::nullopt;
+    x = graph.create<mp::PadOp>(dims, x.element(), x.value, along, int64_t(0), int64_t(1));
+  }
+  return padding;
 }
 
 /// `y` plus a number for each channel.
@@ -145,8 +186,16 @@ static Value buildConv(FunctionCall &call) {
   bool isBiased = call.isGiven(2) && !std::holds_alternative<None>(call.values[2]);
   if (isBiased)
     bias = call.real(2);
-  std::optional<Sizes> stride = readSizes(call, 3, 1, ones), padding = readSizes(call, 4, 0, zeros),
+  std::optional<Sizes> stride = readSizes(call, 3, 1, ones), padding = zeros,
                        dilation = readSizes(call, 5, 1, ones);
+  std::string *word = call.isGiven(4) ? std::get_if<std::string>(&call.values[4]) : nullptr;
+  if (!word)
+    padding = readSizes(call, 4, 0, zeros);
+  else if (*word != "same" && *word != "valid")
+    return call.session.error(call.where(4), call.what(4) +
+                                                 " is sizes, \"same\" or \"valid\", got \"" +
+                                                 *word + "\""),
+           Value(Poison());
   std::optional<int64_t> groups = call.isGiven(6) ? call.integer(6) : 1;
   if (!x || !weight || (isBiased && !bias) || !stride || !padding || !dilation || !groups ||
       !checkRank(call, *x, 1))
@@ -171,8 +220,10 @@ static Value buildConv(FunctionCall &call) {
   Sizes window;
   for (mp::DimensionAttr dimension : kernel.drop_front(2))
     window.push_back(dimension.getSize());
+  if (word && *word == "same")
+    padding = padToSame(call, *x, window, *stride, *dilation);
   std::optional<Dimensions> dimensions =
-      positionsOf(call, *x, window, *stride, *padding, *dilation);
+      padding ? positionsOf(call, *x, window, *stride, *padding, *dilation) : std::nullopt;
   if (!dimensions)
     return Poison();
   (*dimensions)[x->rank() - spatial - 1] = kernel[0];
@@ -198,14 +249,16 @@ struct Pooled {
 };
 } // namespace
 
-static std::optional<Pooled> readPooled(FunctionCall &call) {
+/// `ceil`: the index of `ceil_mode` among the arguments.
+static std::optional<Pooled> readPooled(FunctionCall &call, unsigned ceil) {
   std::optional<Tensor> x = call.real(0);
   std::optional<Sizes> kernel = readSizes(call, 1, 1, {});
   if (!x || !kernel || !checkRank(call, *x, 0))
     return std::nullopt;
   std::optional<Sizes> stride = readSizes(call, 2, 1, *kernel),
                        padding = readSizes(call, 3, 0, Sizes(kernel->size(), 0));
-  if (!stride || !padding)
+  std::optional<bool> isCeil = call.boolean(ceil, false);
+  if (!stride || !padding || !isCeil)
     return std::nullopt;
   for (auto [size, window] : llvm::zip(*padding, *kernel))
     if (2 * size > window) {
@@ -213,7 +266,8 @@ static std::optional<Pooled> readPooled(FunctionCall &call) {
                                             llvm::Twine(window) + ", got " + llvm::Twine(size));
       return std::nullopt;
     }
-  std::optional<Dimensions> dimensions = positionsOf(call, *x, *kernel, *stride, *padding, {});
+  std::optional<Dimensions> dimensions =
+      positionsOf(call, *x, *kernel, *stride, *padding, {}, *isCeil);
   if (!dimensions)
     return std::nullopt;
   mp::DimensionsAttr dims = call.graph().checked(*dimensions, describe(*x));
@@ -223,9 +277,20 @@ static std::optional<Pooled> readPooled(FunctionCall &call) {
 }
 
 static Value buildMaxPool(FunctionCall &call) {
-  std::optional<Pooled> pooled = readPooled(call);
-  if (!pooled)
+  std::optional<Pooled> pooled = readPooled(call, 5);
+  std::optional<Sizes> dilation = readSizes(call, 4, 1, {});
+  std::optional<bool> returnsIndices = call.boolean(6, false);
+  if (!pooled || !dilation || !returnsIndices)
     return Poison();
+  if (llvm::any_of(*dilation, [](int64_t apart) { return apart != 1; })) {
+    call.session.error(call.where(4), "a window whose elements are apart is not supported");
+    return Poison();
+  }
+  if (*returnsIndices) {
+    call.session.error(call.where(6), "`return_indices` is not supported: `" + call.function.name +
+                                          "` gives the largest elements only");
+    return Poison();
+  }
   int64_t elements = 1;
   for (mp::DimensionAttr dimension : pooled->x.dimensions().take_back(pooled->kernel.size()))
     elements *= dimension.getSize();
@@ -243,10 +308,15 @@ static Value buildMaxPool(FunctionCall &call) {
 }
 
 static Value buildAvgPool(FunctionCall &call) {
-  std::optional<Pooled> pooled = readPooled(call);
-  std::optional<bool> countsPadding = call.boolean(4, true);
+  std::optional<Pooled> pooled = readPooled(call, 4);
+  std::optional<bool> countsPadding = call.boolean(5, true);
   if (!pooled || !countsPadding)
     return Poison();
+  if (call.isGiven(6) && !std::holds_alternative<None>(call.values[6])) {
+    call.session.error(call.where(6), "`divisor_override` is not supported: a mean is over the "
+                                      "elements of its window");
+    return Poison();
+  }
   return call.graph().create<mp::AvgPoolOp>(pooled->dims, call.session.f32(), pooled->x.value,
                                             pooled->kernel, pooled->stride, pooled->padding,
                                             *countsPadding);
@@ -282,9 +352,12 @@ void addConvolutionFunctions(FunctionTable &table) {
   for (const char *name : {"conv1d", "conv2d", "conv3d"})
     add(table, name, "x, weight, bias?, stride?, padding?, dilation?, groups?", buildConv);
   for (const char *name : {"max_pool1d", "max_pool2d", "max_pool3d"})
-    add(table, name, "x, kernel_size, stride?, padding?", buildMaxPool);
+    add(table, name, "x, kernel_size, stride?, padding?, dilation?, ceil_mode?, return_indices?",
+        buildMaxPool);
   for (const char *name : {"avg_pool1d", "avg_pool2d", "avg_pool3d"})
-    add(table, name, "x, kernel_size, stride?, padding?, count_include_pad?", buildAvgPool);
+    add(table, name,
+        "x, kernel_size, stride?, padding?, ceil_mode?, count_include_pad?, divisor_override?",
+        buildAvgPool);
   for (const char *name : {"adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d"})
     add(table, name, "x, output_size", buildAdaptiveAvgPool);
 }

@@ -15,7 +15,10 @@ Shape Pooling::positions() const {
   Shape counts;
   for (; counts.rank < extents.rank; ++counts.rank) {
     const int i = counts.rank;
-    counts[i] = (extents[i] + 2 * padding[i] - kernel[i]) / stride[i] + 1;
+    const int64_t room = extents[i] + 2 * padding[i] - kernel[i];
+    counts[i] = room / stride[i] + 1;
+    if (ceil && room % stride[i] != 0 && counts[i] * stride[i] < extents[i] + padding[i])
+      ++counts[i];
   }
   return counts;
 }

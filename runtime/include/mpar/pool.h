@@ -10,11 +10,13 @@ namespace mpar {
 
 /// Of contiguous tensors x [planes, extents…] and y [planes, positions…], over one to three
 /// dimensions: the window moves by `stride` over x and `padding` on both sides of it, at most half
-/// of the window, so that each window meets x.
+/// of the window, so that each window meets x. `ceil`: where it does not fit a whole number of
+/// times, it also stands where only a part of it does, if it begins within x or the padding before.
 struct Pooling {
   Shape extents, kernel, stride, padding;
+  bool ceil = false;
 
-  /// How often the window fits: (extent + 2 padding - kernel) / stride + 1.
+  /// How often the window fits: (extent + 2 padding - kernel) / stride + 1, rounded up with `ceil`.
   Shape positions() const;
 };
 
