@@ -10,7 +10,13 @@ using namespace mparc::mp;
 
 namespace mparc::emit {
 
-/// The declaration of the layer that an operation belongs to, or the operation's own place.
+static StringRef fileOf(Location location) {
+  auto place = getSourceLocation(location);
+  return place ? place->getFilename().getValue() : StringRef();
+}
+
+/// The declaration of the layer that an operation belongs to, or the operation's own place. Of
+/// layers in layers it is the innermost in the model's own file, as against the standard library.
 static std::string placeOf(const ModelIndex &index, Operation *op) {
   Operation *owner = op;
   if (isa<TransferOp>(op)) // of who reads what it moves
@@ -23,12 +29,19 @@ static std::string placeOf(const ModelIndex &index, Operation *op) {
       index.training)
     return placeComment(TrainingOp(index.training).getLoc());
   if (auto path = owner->getAttrOfType<StringAttr>(kLayer)) {
+    std::string outermost;
     for (StringRef name = path.getValue(); !name.empty(); name = name.rsplit('.').first) {
-      if (auto layer = index.layers.find(name); layer != index.layers.end())
-        return placeComment(LayerOp(layer->second).getLoc());
+      if (auto layer = index.layers.find(name); layer != index.layers.end()) {
+        Location declared = LayerOp(layer->second).getLoc();
+        outermost = placeComment(declared);
+        if (fileOf(declared) == fileOf(ModelOp(index.model).getLoc()))
+          return outermost;
+      }
       if (!name.contains('.'))
         break;
     }
+    if (!outermost.empty())
+      return outermost;
     if (index.training) // the loss
       return placeComment(TrainingOp(index.training).getLoc());
   }
@@ -85,7 +98,7 @@ static void printAccesses(StringRef list, ArrayRef<StageMemory> stages, bool wri
     for (const MemoryRange &range : writes ? stage.writes : stage.reads) {
       out << separator;
       printRange(number, range, out);
-      out << "}";
+      out << (range.once ? ", true}" : "}");
     }
   out << "};\n";
 }
@@ -111,7 +124,7 @@ void printSchedule(const ModelIndex &index, llvm::raw_ostream &out) {
     return;
   out << "\nSchedule &schedule = description.schedule;\nschedule.microbatches = "
       << train->getAttrOfType<IntegerAttr>(kMicrobatches).getInt() << ";\n";
-  if (auto rows = train->getAttrOfType<IntegerAttr>(kRowsAPart))
+  if (auto rows = train->getAttrOfType<IntegerAttr>(kRowsAPart); rows && rows.getInt() > 0)
     out << "schedule.part_rows = " << rows.getInt() << ";\n";
   printStages(index, out);
   out << "// Their turns where devices have workers: stage, microbatch, and a device of which "

@@ -14,9 +14,14 @@ namespace {
 constexpr size_t maxColumns = 160;
 constexpr llvm::StringLiteral cut = "…";
 
-/// The first place in a file that a location names, however it is wrapped.
+/// The first place in a file that a location names, however it is wrapped: of what is called,
+/// where.
 mlir::FileLineColLoc fileLocation(mlir::Location location) {
   mlir::FileLineColLoc found;
+  if (auto name = llvm::dyn_cast<mlir::NameLoc>(location))
+    return fileLocation(name.getChildLoc());
+  if (auto call = llvm::dyn_cast<mlir::CallSiteLoc>(location))
+    return fileLocation(call.getCaller());
   location->walk([&](mlir::Location part) {
     found = llvm::dyn_cast<mlir::FileLineColLoc>(part);
     return found ? mlir::WalkResult::interrupt() : mlir::WalkResult::advance();

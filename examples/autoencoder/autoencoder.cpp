@@ -254,13 +254,13 @@ ModelDescription Autoencoder::describe() {
       {3, When::during, "transfer_2_to_3", "autoencoder.mp:9", 2, 512, 0},
       {3, When::during, "forward_on_3", "autoencoder.mp:9"},
       {3, When::during, "backward_on_3", "autoencoder.mp:18"},
-      {2, When::during, "transfer_3_to_2", "linear.mp:8", 3, 512, 0},
+      {2, When::during, "transfer_3_to_2", "autoencoder.mp:14", 3, 512, 0},
       {3, When::during, "weights_on_3", "autoencoder.mp:10"},
       {2, When::during, "backward_on_2", "autoencoder.mp:14"},
-      {1, When::during, "transfer_2_to_1", "linear.mp:8", 2, 32, 0},
+      {1, When::during, "transfer_2_to_1", "autoencoder.mp:14", 2, 32, 0},
       {2, When::during, "weights_on_2", "autoencoder.mp:8"},
       {1, When::during, "backward_on_1", "autoencoder.mp:13"},
-      {0, When::during, "transfer_1_to_0", "linear.mp:8", 1, 512, 0},
+      {0, When::during, "transfer_1_to_0", "autoencoder.mp:13", 1, 512, 0},
       {1, When::during, "weights_on_1", "autoencoder.mp:6"},
       {0, When::during, "weights_on_0", "autoencoder.mp:13"},
       {3, When::after, "finish_on_3", "autoencoder.mp:18"},
@@ -533,7 +533,7 @@ void Autoencoder::transfer_3_to_2(Part &part) {
   Device &d3 = part.device(3);
   const int64_t rows = part.rows;
 
-  // layer6_relu_grad: device 3 → 2, 512 B a row                        linear.mp:8
+  // layer6_relu_grad: device 3 → 2, 512 B a row                        autoencoder.mp:14
   part.layer6_relu_grad_on_2 =
       transfer(d3, part.layer6_relu_grad, d2, d2.rows<float>(512), rows * 128);
 }
@@ -588,7 +588,7 @@ void Autoencoder::transfer_2_to_1(Part &part) {
   Device &d2 = part.device(2);
   const int64_t rows = part.rows;
 
-  // h_grad: device 2 → 1, 32 B a row                                   linear.mp:8
+  // h_grad: device 2 → 1, 32 B a row                                   autoencoder.mp:14
   part.h_grad_on_1 = transfer(d2, part.h_grad, d1, d1.rows<float>(512), rows * 8);
 }
 
@@ -641,7 +641,7 @@ void Autoencoder::transfer_1_to_0(Part &part) {
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
-  // layer2_relu_grad: device 1 → 0, 512 B a row                        linear.mp:8
+  // layer2_relu_grad: device 1 → 0, 512 B a row                        autoencoder.mp:13
   part.layer2_relu_grad_on_0 =
       transfer(d1, part.layer2_relu_grad, d0, d0.rows<float>(1024), rows * 128);
 }

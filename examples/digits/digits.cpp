@@ -187,10 +187,10 @@ ModelDescription Digits::describe() {
       {2, When::during, "transfer_1_to_2", "digits.mp:5", 1, 512, 0},
       {2, When::during, "forward_on_2", "digits.mp:5"},
       {2, When::during, "backward_on_2", "digits.mp:13"},
-      {1, When::during, "transfer_2_to_1", "linear.mp:8", 2, 512, 0},
+      {1, When::during, "transfer_2_to_1", "digits.mp:9", 2, 512, 0},
       {2, When::during, "weights_on_2", "digits.mp:5"},
       {1, When::during, "backward_on_1", "digits.mp:9"},
-      {0, When::during, "transfer_1_to_0", "linear.mp:8", 1, 1024, 0},
+      {0, When::during, "transfer_1_to_0", "digits.mp:9", 1, 1024, 0},
       {1, When::during, "weights_on_1", "digits.mp:4"},
       {0, When::during, "weights_on_0", "digits.mp:9"},
       {2, When::after, "finish_on_2", "digits.mp:13"},
@@ -364,7 +364,7 @@ void Digits::transfer_2_to_1(Part &part) {
   Device &d2 = part.device(2);
   const int64_t rows = part.rows;
 
-  // hidden2_relu_grad: device 2 → 1, 512 B a row                       linear.mp:8
+  // hidden2_relu_grad: device 2 → 1, 512 B a row                       digits.mp:9
   part.hidden2_relu_grad_on_1 =
       transfer(d2, part.hidden2_relu_grad, d1, d1.rows<float>(1024), rows * 128);
 }
@@ -402,7 +402,7 @@ void Digits::transfer_1_to_0(Part &part) {
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
-  // hidden1_relu_grad: device 1 → 0, 1,024 B a row                     linear.mp:8
+  // hidden1_relu_grad: device 1 → 0, 1,024 B a row                     digits.mp:9
   part.hidden1_relu_grad_on_0 =
       transfer(d1, part.hidden1_relu_grad, d0, d0.rows<float>(1024), rows * 256);
 }
