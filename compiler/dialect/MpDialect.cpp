@@ -25,6 +25,11 @@ bool isSumOverParts(Value value) {
   return op && op->hasAttr(kAccumulate) && !getElementCount(value.getType()).perRow;
 }
 
+bool isOfPart(Value value) {
+  Operation *op = value.getDefiningOp();
+  return getElementCount(value.getType()).perRow || (op && op->hasAttr(kOfPart));
+}
+
 BufferAttr getPlace(Value result) {
   Operation *op = result.getDefiningOp();
   Attribute places = op ? op->getAttr(kBuffer) : Attribute();
@@ -150,8 +155,11 @@ bool isPlaceless(Operation *op) { return isa<ConstantOp, ExtentOp, IotaOp, Dropo
 void forEachDirection(ProgramOp program, llvm::function_ref<void(Operation *, bool)> visit) {
   llvm::DenseSet<Operation *> forward;
   SmallVector<Value> pending(program.getBlock().getTerminator()->getOperands());
-  for (AssignOp assign : program.getBlock().getOps<AssignOp>())
+  for (AssignOp assign : program.getBlock().getOps<AssignOp>()) {
     pending.push_back(assign.getValue());
+    if (assign->hasAttr(kOfPart))
+      forward.insert(assign);
+  }
   while (!pending.empty())
     if (Operation *op = pending.pop_back_val().getDefiningOp(); op && forward.insert(op).second)
       llvm::append_range(pending, op->getOperands());

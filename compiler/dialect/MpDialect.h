@@ -41,6 +41,14 @@ inline constexpr llvm::StringLiteral kRowsAPart = "mp.rows_a_part";
 inline constexpr llvm::StringLiteral kWhen = "mp.when";
 inline constexpr llvm::StringLiteral kAccumulate = "mp.accumulate";
 
+/// Of what may combine the rows of a batch though it is cut, each part by itself: operations of a
+/// layer that says so, and assignments of its buffers. Where a program has such, its parts are the
+/// microbatches, and `mp.rows_a_part` is 0.
+inline constexpr llvm::StringLiteral kEachPart = "mp.each_part";
+/// Of an operation that runs in each part: its results without rows are the part's own. Of an
+/// assignment: that it sets the buffer once a part.
+inline constexpr llvm::StringLiteral kOfPart = "mp.of_part";
+
 /// Of an instruction of a program whose microbatches are scheduled: the number of its stage. Of the
 /// program: how many microbatches; its turns, each the stage, the microbatch and, for what it waits
 /// for, pairs of a device and how many of that device's turns.
@@ -91,6 +99,9 @@ int64_t getElementBytes(mlir::Type element);
 /// Whether a value is a sum that every part of a batch which is cut adds to: of an operation with
 /// `mp.accumulate`, the results without rows.
 bool isSumOverParts(mlir::Value value);
+/// Whether a value is a part's own: it has rows, or is computed from them for the part alone. Where
+/// parts have memory of their own, it lies there.
+bool isOfPart(mlir::Value value);
 
 uint64_t getDropoutKey(DropoutMaskOp op);
 

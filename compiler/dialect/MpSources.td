@@ -27,15 +27,17 @@ def Mp_ConstantOp : Mp_Op<"constant", [Pure, ConstantLike]> {
 def Mp_ExtentOp : Mp_Op<"extent", [Pure]> {
   let summary = "how many elements: scale · rows + offset, as f32";
   let description = [{
-    What a mean divides by, where the batch is among what it averages. `rows` is the number of rows of the whole batch.
+    What a mean divides by, where the batch is among what it averages. `rows` is the number of rows of the whole batch or,
+    with `of_part`, of the part at hand where the batch is cut.
 
     ```mlir
     %n = mp.extent 12 rows plus -1 : tensor<f32, #mp.dims<>>
+    %k = mp.extent 12 rows of_part : tensor<f32, #mp.dims<>>
     ```
   }];
-  let arguments = (ins I64Attr:$scale, DefaultValuedAttr<I64Attr, "0">:$offset);
+  let arguments = (ins I64Attr:$scale, DefaultValuedAttr<I64Attr, "0">:$offset, UnitAttr:$of_part);
   let results = (outs AnyType:$result);
-  let assemblyFormat = "$scale `rows` (`plus` $offset^)? attr-dict `:` type($result)";
+  let assemblyFormat = "$scale `rows` (`plus` $offset^)? (`of_part` $of_part^)? attr-dict `:` type($result)";
 }
 
 def Mp_DropoutMaskOp : Mp_Op<"dropout_mask", [Pure]> {

@@ -220,7 +220,8 @@ def Mp_UnscaleOp : Mp_Op<"unscale", [AllTypesMatch<["squared_norm", "result"]>]>
 def Mp_AssignOp : Mp_Op<"assign"> {
   let summary = "sets a buffer, once a step, after everything that reads it";
   let description = [{
-    Reads of the buffer give the value before the step, wherever they stand. In @train only.
+    Reads of the buffer give the value before the step, wherever they stand. In @train only. With `mp.of_part` it is set once
+    for each part of the batch, in ascending order, and reads give the value that the part before has left.
 
     ```mlir
     mp.assign @"norm.running_mean", %m : tensor<8xf32, #mp.dims<8>>

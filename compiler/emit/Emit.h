@@ -64,7 +64,8 @@ struct EmittedText {
 EmittedText printCpp(mp::ModelOp model, const EmitOptions &options);
 
 /// The fewest rows a step of @train can work on: fewer, and a variance would divide by 0.
-int64_t leastRows(mp::ProgramOp train);
+/// `ofPart`: of those of each part of a batch that is cut, not of the whole.
+int64_t leastRows(mp::ProgramOp train, bool ofPart = false);
 /// The floats of state the optimiser keeps for a parameter: as the runtime's `optimizer_slots`.
 int optimizerSlots(mp::TrainingOp training);
 /// The bytes of a device's arena at this batch: the formula of the runtime's `arena_bytes`.

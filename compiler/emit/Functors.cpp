@@ -38,7 +38,8 @@ FunctorNeeds getFunctorNeeds(MapOp map) {
   FunctorNeeds needs;
   for (Operation &op : map.getBody().front()) {
     if (auto extent = dyn_cast<ExtentOp>(op))
-      indexIn(needs.extents, {int64_t(extent.getScale()), int64_t(extent.getOffset())});
+      indexIn(needs.extents,
+              {int64_t(extent.getScale()), int64_t(extent.getOffset()), extent.getOfPart()});
     else if (auto index = dyn_cast<IndexOp>(op))
       indexIn(needs.positions, int64_t(index.getDimension()));
     else if (auto mask = dyn_cast<DropoutMaskOp>(op))
@@ -182,7 +183,7 @@ Expression BodyPrinter::evaluate(Operation *op) {
     return {text, text.front() == '-' ? sign : leaf};
   }
   if (auto extent = dyn_cast<ExtentOp>(op)) {
-    std::pair<int64_t, int64_t> wanted{extent.getScale(), extent.getOffset()};
+    Extent wanted{int64_t(extent.getScale()), int64_t(extent.getOffset()), extent.getOfPart()};
     return {numbered("count", indexIn(needs.extents, wanted)), leaf};
   }
   if (auto index = dyn_cast<IndexOp>(op))

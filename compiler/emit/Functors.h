@@ -4,15 +4,23 @@
 #include "dialect/MpDialect.h"
 
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace mparc::emit {
 
+/// `scale · rows + offset`, of all rows of the batch or of the part at hand.
+struct Extent {
+  int64_t scale, offset;
+  bool ofPart;
+  friend bool operator==(const Extent &a, const Extent &b) {
+    return a.scale == b.scale && a.offset == b.offset && a.ofPart == b.ofPart;
+  }
+};
+
 /// What the body of a map needs beside the operands' elements. Extents and keys are fields of the
 /// functor, in this order: counts, then seed, step and keys; positions are further arguments.
 struct FunctorNeeds {
-  std::vector<std::pair<int64_t, int64_t>> extents; // scale and offset, each once
+  std::vector<Extent> extents; // each once
   std::vector<mp::DropoutMaskOp> masks;
   std::vector<int64_t> positions; // dimensions, each once
 };

@@ -90,7 +90,7 @@ bool isMember(Value result) {
 static Holder holderOf(Value value, bool member) {
   if (!member)
     return Holder::local;
-  if (isa<BlockArgument>(value) || getElementCount(value.getType()).perRow)
+  if (isOfPart(value) || isa<BlockArgument>(value))
     return Holder::part;
   return isSumOverParts(value) ? Holder::place : Holder::model;
 }

@@ -87,7 +87,7 @@ static std::string stageName(Operation *op) {
   StringRef work = "forward";
   if (isa<UpdateOp>(op))
     work = "update";
-  else if (isa<AssignOp>(op))
+  else if (isa<AssignOp>(op) && !op->hasAttr(kOfPart))
     work = "update_buffers";
   else if (isa<ReduceScatterOp>(op))
     work = "reduce_scatter";

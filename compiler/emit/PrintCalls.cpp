@@ -71,12 +71,13 @@ std::string CallPrinter::place(Value result) {
   llvm_unreachable("a result lies in its device's arena");
 }
 
-std::string CallPrinter::extent(int64_t scale, int64_t offset) {
-  std::string count = inParts
-                          ? "part.batch_rows" + (scale == 1 ? "" : " * " + std::to_string(scale))
-                          : size({scale, true});
-  if (offset != 0)
-    count += (offset < 0 ? " - " : " + ") + std::to_string(std::abs(offset));
+std::string CallPrinter::extent(const Extent &wanted) {
+  std::string count =
+      inParts && !wanted.ofPart
+          ? "part.batch_rows" + (wanted.scale == 1 ? "" : " * " + std::to_string(wanted.scale))
+          : size({wanted.scale, true});
+  if (wanted.offset != 0)
+    count += (wanted.offset < 0 ? " - " : " + ") + std::to_string(std::abs(wanted.offset));
   return "float(" + count + ")";
 }
 
@@ -207,8 +208,8 @@ void CallPrinter::call(MapOp op) {
   auto field = [&](const std::string &text) {
     functor += (functor.back() == '{' ? "" : ", ") + text;
   };
-  for (auto [scale, offset] : needs.extents)
-    field(extent(scale, offset));
+  for (const Extent &each : needs.extents)
+    field(extent(each));
   if (!needs.masks.empty())
     field("seed(), uint64_t(step())");
   for (DropoutMaskOp mask : needs.masks)
@@ -291,27 +292,8 @@ void CallPrinter::call(ConstantOp op) {
 
 void CallPrinter::call(ExtentOp op) {
   out << "fill(" << device(op) << ", " << size(getElementCount(op.getType())) << ", "
-      << extent(op.getScale(), op.getOffset()) << ", " << name(op.getResult()) << ");\n";
-}
-
-void CallPrinter::call(SquaredNormOp op) {
-  out << "squared_norm(" << device(op) << ", " << size(getElementCount(op.getInput().getType()))
-      << ", " << name(op.getInput()) << ", " << (op.getSum() ? name(op.getSum()) : "nullptr")
-      << ", " << name(op.getResult()) << ");\n";
-}
-
-void CallPrinter::call(ClipScaleOp op) {
-  out << "clip_scale(" << device(op) << ", optimizer(), " << name(op.getSquaredNorm()) << ", "
+      << extent({int64_t(op.getScale()), int64_t(op.getOffset()), op.getOfPart()}) << ", "
       << name(op.getResult()) << ");\n";
-}
-
-void CallPrinter::call(LossScaleOp op) {
-  out << "loss_scale(" << device(op) << ", loss_scaling(), " << name(op.getResult()) << ");\n";
-}
-
-void CallPrinter::call(UnscaleOp op) {
-  out << "unscale(" << device(op) << ", optimizer(), loss_scaling(), " << name(op.getSquaredNorm())
-      << ", " << name(op.getResult()) << ");\n";
 }
 
 void CallPrinter::call(CallTensorOp op) {
@@ -331,39 +313,6 @@ void CallPrinter::call(CallTensorOp op) {
     view(op.getResult(), "", result);
   }
   out << ");\n";
-}
-
-void CallPrinter::call(UpdateOp op) {
-  out << op.getOptimizer() << "(" << device(op) << ", optimizer(), "
-      << (op.getSkipping() ? "updates()" : "step()")
-      << (op.getScale() ? ", " + name(op.getScale()) : "")
-      << (op.getSkipping() ? ", NonFinite::skip" : "") << ");\n";
-}
-
-/// A call over the same range of all replicas.
-template <typename Op> static std::string rangeCall(StringRef function, Op op, StringRef device) {
-  BufferAttr place = op.getPlace();
-  std::string count = std::to_string(op.getCount());
-  std::string offset = std::to_string(place.getOffset());
-  if (place.getRegion() == RegionKind::fixed)
-    return (function + "(part, " + device + ", " + device + ".fixed<" +
-            elementTypeName(op.getElement()) + ">(" + offset + "), " + count + ");\n")
-        .str();
-  StringRef region = place.getRegion() == RegionKind::parameters ? "_parameters" : "_gradients";
-  return (function + region + "(part, " + device + ", " + offset + ", " + count + ");\n").str();
-}
-
-void CallPrinter::call(ReduceScatterOp op) { out << rangeCall("reduce_scatter", op, device(op)); }
-
-void CallPrinter::call(AllGatherOp op) { out << rangeCall("all_gather", op, device(op)); }
-
-void CallPrinter::call(AssignOp op) {
-  Type type = op.getValue().getType();
-  Operation *buffer = index.parameters.lookup(op.getParameterAttr());
-  std::string steps = list(strides(type));
-  out << "copy(" << device(op) << ", " << shape(type) << ", " << name(op.getValue()) << ", "
-      << steps << ", " << buffer->getAttrOfType<StringAttr>(kName).getValue() << ", " << steps
-      << ");\n";
 }
 
 //===- Results

@@ -1,6 +1,7 @@
 // One operation of the last level as one call of the runtime.
 #pragma once
 
+#include "emit/Functors.h"
 #include "emit/Text.h"
 
 #include "llvm/Support/raw_ostream.h"
@@ -89,7 +90,7 @@ private:
   /// A convolution of x, or a gradient of it.
   template <typename Op> void convolution(Op op, mlir::Value x, mlir::Value weight);
   /// A pooling of x, or the gradient of one; `further` arguments after its sizes.
-  template <typename Op> void pooling(Op op, mlir::Value x, llvm::StringRef further);
+  template <typename Op> void pooling(Op op, mlir::Value x, mlir::Value y, llvm::StringRef further);
   /// The names of values, `nullptr` for one that is missing, each after a comma.
   std::string names(mlir::ValueRange values);
   void printTransfer(mp::TransferOp op);
@@ -105,8 +106,8 @@ private:
   std::string device(mlir::Operation *op);
   std::string size(mp::ElementCount count);
   std::string place(mlir::Value result);
-  /// `scale · rows + offset` as a float, of all rows of the batch.
-  std::string extent(int64_t scale, int64_t offset);
+  /// An extent as a float.
+  std::string extent(const Extent &wanted);
   /// A mask's operand: each element's number in the whole batch.
   std::string elementNumbers(mlir::Type tensor);
   /// `, part.store` where a call adds up what the parts of a batch give.

@@ -193,6 +193,8 @@ static void printPorts(const ModelIndex &index, llvm::raw_ostream &out) {
   out << "};\n";
   if (train && leastRows(train) > 1)
     out << "description.least_rows = " << leastRows(train) << ";\n";
+  if (train && train->hasAttr(kRowsAPart) && leastRows(train, true) > 1)
+    out << "description.least_part_rows = " << leastRows(train, true) << ";\n";
   if (auto work = train ? train->getAttrOfType<IntegerAttr>(kRowMultiplications) : IntegerAttr())
     out << "description.row_multiplications = " << work.getInt() << ";\n";
   if (train && !train.getBlock().getOps<LossScaleOp>().empty())

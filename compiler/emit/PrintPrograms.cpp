@@ -85,11 +85,16 @@ void FilePrinter::printParts(ProgramOp program, llvm::raw_ostream &out) {
   const std::vector<Function> &stages = functions[program];
   int64_t rows = program->getAttrOfType<IntegerAttr>(kRowsAPart).getInt();
   printStages(stages, "before", "whole", out);
-  out << "\n// " << rows
-      << " rows at a time go through all layers and back: what one leaves in the cache the next "
-         "finds\n"
-      << "// there. Sums over the batch are sums over these parts, in order.\n"
-      << "for_each_part(whole, " << rows << ", [&](Part &part) {\n";
+  if (rows > 0)
+    out << "\n// " << rows
+        << " rows at a time go through all layers and back: what one leaves in the cache the next "
+           "finds\n"
+        << "// there. Sums over the batch are sums over these parts, in order.\n"
+        << "for_each_part(whole, " << rows << ", [&](Part &part) {\n";
+  else
+    out << "\n// A microbatch at a time goes through all layers and back: its rows depend on one "
+           "another.\n"
+        << "for_each_microbatch(whole, [&](Part &part) {\n";
   if (program->hasAttr(kTurns))
     out << "begin(part);\n";
   else
@@ -97,9 +102,11 @@ void FilePrinter::printParts(ProgramOp program, llvm::raw_ostream &out) {
   out << "\n";
   printStages(stages, "", "part", out);
   out << "});\n";
-  printSums(program, out);
+  // Threads share out microbatches only where rows are the same whoever takes them.
+  if (rows > 0)
+    printSums(program, out);
   for (const Function &stage : stages)
-    if (stage.when == "after" && stage.readsGradients) {
+    if (rows > 0 && stage.when == "after" && stage.readsGradients) {
       out << "whole.add_gradients();\n";
       break;
     }
@@ -154,9 +161,11 @@ void FilePrinter::printReturn(ProgramOp program, llvm::raw_ostream &out) {
     out << "return *" << names.name(last) << ";\n";
 }
 
-int64_t leastRows(ProgramOp train) {
+int64_t leastRows(ProgramOp train, bool ofPart) {
   int64_t least = 1;
   train.walk([&](ExtentOp extent) {
+    if (ofPart && !extent.getOfPart())
+      return;
     int64_t scale = extent.getScale(), offset = extent.getOffset();
     if (scale > 0)
       least = std::max(least, -offset / scale + 1);
@@ -170,6 +179,8 @@ void FilePrinter::printProgram(ProgramOp program, StringRef signature, llvm::raw
   out << "\n"
       << signature << " {\ncheck(batch" << (least > 1 ? ", " + std::to_string(least) : "")
       << ");\n";
+  if (trains && program->hasAttr(kRowsAPart) && leastRows(program, true) > 1)
+    out << "check_parts(batch.rows);\n";
   if (trains)
     out << "++step();\n";
   const std::vector<Function> &stages = functions[program];

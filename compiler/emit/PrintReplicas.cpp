@@ -35,16 +35,25 @@ void FilePrinter::printReplicas(ProgramOp program, llvm::raw_ostream &out) {
   for (const Function &stage : stages)
     if (stage.when == "before")
       run(stage);
-  out << "// One replica after the other takes its rows, " << rows
-      << " of them at a time through all layers and\n"
-         "// back: what one leaves in the cache the next finds there.\n"
-         "step_of_all.for_each_with_rows(["
-      << "&](" << className << " &replica, Part &whole) {\nfor_each_part(whole, " << rows
-      << ", [&](Part &part) {\nbegin(part);\n\n";
+  if (rows > 0)
+    out << "// One replica after the other takes its rows, " << rows
+        << " of them at a time through all layers and\n"
+           "// back: what one leaves in the cache the next finds there.\n";
+  else
+    out << "// One replica after the other takes its rows, a microbatch at a time: within one "
+           "they\n"
+           "// depend on one another.\n";
+  out << "step_of_all.for_each_with_rows([&](" << className << " &replica, Part &whole) {\n"
+      << (rows > 0 ? "for_each_part(whole, " + std::to_string(rows) + ", "
+                   : "for_each_microbatch(whole, ")
+      << "[&](Part &part) {\nbegin(part);\n\n";
   printCalls(stages, "", "replica.", "part", out);
   out << "});\n";
-  printSums(program, out);
-  out << "whole.add_gradients();\n});\n\n// What follows is carried out by all, stage by stage.\n";
+  if (rows > 0) {
+    printSums(program, out);
+    out << "whole.add_gradients();\n";
+  }
+  out << "});\n\n// What follows is carried out by all, stage by stage.\n";
   for (const Function &stage : stages)
     if (stage.when == "after")
       run(stage);

@@ -130,19 +130,19 @@ void Evaluator::applyAnnotations(llvm::ArrayRef<ast::Annotation> annotations, Ma
     } else if (name == "precision") {
       if (mlir::Type precision = precisionOf(annotation))
         marks.precision = precision;
-    } else if (name == "recompute") {
+    } else if (name == "recompute" || name == "each_part") {
       if (!annotation.arguments.empty())
-        session.error(annotation.arguments.front().range, "`@recompute` takes no arguments");
-      marks.recompute = true;
+        session.error(annotation.arguments.front().range, "`@" + name + "` takes no arguments");
+      (name == "recompute" ? marks.recompute : marks.eachPart) = true;
     } else if (name == "device") {
       if (std::optional<Devices> devices = devicesOf(annotation)) {
         marks.device = devices;
         isPlaced = true;
       }
     } else {
-      session.error(annotation.range,
-                    "unknown annotation `@" + name + "`" +
-                        didYouMean(name, {"device", "split", "recompute", "precision"}));
+      session.error(annotation.range, "unknown annotation `@" + name + "`" +
+                                          didYouMean(name, {"device", "split", "recompute",
+                                                            "precision", "each_part"}));
     }
   }
   // Who names other devices says anew how they share.

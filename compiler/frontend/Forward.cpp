@@ -76,6 +76,8 @@ Value Evaluator::callForward(Instance &callee, ArrayRef<Tensor> inputs,
   llvm::SaveAndRestore precision(graph->precision);
   if (Type said = marks.precision ? marks.precision : callee.precision)
     graph->precision = said;
+  llvm::SaveAndRestore eachPart(graph->eachPart);
+  graph->eachPart |= marks.eachPart || callee.eachPart;
   llvm::SaveAndRestore part(graph->recomputedPart);
   if ((marks.recompute || callee.recompute) && !graph->recomputedPart)
     graph->recomputedPart = ++graph->recomputedParts;
@@ -175,6 +177,8 @@ bool Evaluator::runAnnotated(const ast::Stmt &stmt) {
   graph->device = marks.device;
   graph->split = marks.split;
   graph->precision = marks.precision;
+  llvm::SaveAndRestore eachPart(graph->eachPart);
+  graph->eachPart |= marks.eachPart;
   if (!marks.recompute || graph->recomputedPart)
     return run(stmt);
   // Each turn of a loop is a part of its own: recomputing all of it at once would save nothing.

@@ -45,6 +45,11 @@ Type promote(Type a, Type b) {
 void GraphBuilder::at(const SourceRange &where) {
   range = where;
   location = session.diagnostics.location(where);
+  // What the standard library is made of is, for those who read, where the user has called it.
+  if (!session.library.isStandard(where))
+    called = location;
+  else if (called)
+    location = CallSiteLoc::get(location, *called);
 }
 
 void GraphBuilder::annotate(Operation *op) {
@@ -53,6 +58,10 @@ void GraphBuilder::annotate(Operation *op) {
     op->setAttr(mp::kLayer, instance->pathAttribute);
   if (recomputedPart && training && !session.options.keepActivations)
     op->setAttr(mp::kRecompute, builder.getI64IntegerAttr(recomputedPart));
+  if (eachPart && training)
+    op->setAttr(mp::kEachPart, builder.getUnitAttr());
+  if (auto extent = llvm::dyn_cast<mp::ExtentOp>(op))
+    extent.setOfPart(eachPart);
   if (isa<mp::ConstantOp, mp::IotaOp, mp::ExtentOp>(op))
     return;
   if (device)
@@ -127,11 +136,17 @@ void GraphBuilder::assign(ParameterInfo &buffer, Tensor value) {
   number.getDefiningOp()->setLoc(
       NameLoc::get(StringAttr::get(&session.context, buffer.path + "_new"), location));
   assigned[&buffer] = number;
+  if (eachPart)
+    setInParts.insert(&buffer);
 }
 
 void GraphBuilder::finishAssignments() {
-  for (auto [buffer, value] : assigned)
-    placeWith(builder.create<mp::AssignOp>(value.getLoc(), buffer->path, value), *buffer);
+  for (auto [buffer, value] : assigned) {
+    auto assign = builder.create<mp::AssignOp>(value.getLoc(), buffer->path, value);
+    placeWith(assign, *buffer);
+    if (setInParts.contains(buffer))
+      assign->setAttr(mp::kEachPart, builder.getUnitAttr());
+  }
 }
 
 Tensor GraphBuilder::constant(double value, mp::DimensionsAttr dims) {

@@ -39,6 +39,8 @@ public:
   std::optional<Devices> device;
   std::optional<SplitMark> split;
   bool training = false;
+  /// Whether what is built may combine rows though the batch is cut, each part by itself.
+  bool eachPart = false;
   /// The element type that the operands of matrix products are rounded to; null: their own.
   mlir::Type precision;
   /// The part being built, whose activations the backward pass recomputes; 0 in none. A part
@@ -120,8 +122,10 @@ private:
 
   SourceRange range;
   mlir::Location location;
+  std::optional<mlir::Location> called; // the last expression that is not of the standard library
   llvm::DenseMap<ParameterInfo *, mlir::Value> reads;
   llvm::MapVector<ParameterInfo *, mlir::Value> assigned;
+  llvm::DenseSet<ParameterInfo *> setInParts; // of those, what is set in each part of a batch
 };
 
 /// Whether an element type only stores numbers that are computed with in f32: bf16, f16.

@@ -28,12 +28,12 @@ bool Instantiator::checkDeclaration(const ast::LayerDecl &declaration) {
     const ast::TypeExpr &type = parameter.type;
     llvm::StringRef name = type.element.text;
     if (type.form == ast::TypeExpr::Form::Tensor) {
-      fail(type.range, "a parameter in parentheses is an int, float, bool, string, layer or a list "
-                       "of these; tensors are declared with `param` in the body");
+      fail(type.range, "a parameter in parentheses is an int, float, bool, string, layer, a list "
+                       "of these or any; tensors are declared with `param` in the body");
     } else if (name != "int" && name != "float" && name != "bool" && name != "string" &&
-               name != "layer") {
+               name != "layer" && (name != "any" || type.form == ast::TypeExpr::Form::List)) {
       fail(type.range, "unknown type `" + name + "`" +
-                           didYouMean(name, {"int", "float", "bool", "string", "layer"}));
+                           didYouMean(name, {"int", "float", "bool", "string", "layer", "any"}));
     }
   }
   if (!declaration.forward) {
@@ -138,6 +138,7 @@ void Instantiator::expand(Instance &instance, const Marks &marks) {
   instance.device = marks.device ? marks.device : own.device;
   instance.split = marks.device || marks.split ? marks.split : own.split;
   instance.recompute = own.recompute || marks.recompute;
+  instance.eachPart = own.eachPart || marks.eachPart;
   instance.precision = marks.precision ? marks.precision : own.precision;
   Body body{evaluator, {}};
   run(body, instance.declaration->body);
@@ -165,6 +166,8 @@ void Instantiator::run(Body &body, const ast::Stmt &stmt) {
       session.error(stmt.range, "a parameter lives where its layer does; annotate the layer");
     else if (body.marks.recompute)
       session.error(stmt.range, "a parameter is kept, not computed; annotate the layer");
+    else if (body.marks.eachPart)
+      session.error(stmt.range, "a parameter is of no part of the batch; annotate the layer");
     else if (body.marks.precision)
       session.error(stmt.range,
                     "a parameter is f32, whatever products round it to; annotate the layer");

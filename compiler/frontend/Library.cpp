@@ -98,6 +98,8 @@ void Library::indexStandard() {
     while (!text.empty()) {
       llvm::StringRef line;
       std::tie(line, text) = text.split('\n');
+      while (line.starts_with("@")) // annotations, which stand before it on its line
+        line = line.drop_until([](char c) { return c == ' '; }).ltrim();
       if (line.consume_front("layer "))
         standard[line.take_while([](char c) { return std::isalnum(c) || c == '_'; })] = number;
     }

@@ -156,6 +156,7 @@ void Instantiator::nameLayer(Body &body, const ast::BindingStmt &stmt, Instance 
   giveName(body.evaluator.instance, layer, {body.evaluator.instance, slot->path, false});
   fill(body, *slot, layer);
   layer.recompute |= body.marks.recompute;
+  layer.eachPart |= body.marks.eachPart;
   if (body.marks.precision)
     layer.precision = body.marks.precision;
   std::optional<Devices> device = body.marks.device;

@@ -39,6 +39,8 @@ struct Marks {
   mlir::Type precision;
   /// How the devices cut what they share; nothing: each has all of it.
   std::optional<SplitMark> split = std::nullopt;
+  /// `@each_part`: rows may be combined, those of each part of a batch that is cut by themselves.
+  bool eachPart = false;
 };
 
 /// Where a tensor's shape was decided, for the note of a shape error.
@@ -199,6 +201,8 @@ struct Instance {
   unsigned depth = 0;
   /// Each call of it is a part whose activations are recomputed.
   bool recompute = false;
+  /// It may combine the rows of each part of a batch that is cut.
+  bool eachPart = false;
   /// Of its annotation; once paths are resolved, of the nearest enclosing layer that has one; null:
   /// of whoever calls it.
   mlir::Type precision;

@@ -90,6 +90,7 @@ FailureOr<int> ElementProgram::append(Operation *op, function_ref<int(Value)> ce
       .Case([&](ExtentOp extent) {
         instruction.integers[0] = extent.getScale();
         instruction.integers[1] = extent.getOffset();
+        instruction.numbers[0] = extent.getOfPart();
       })
       .Case([&](DropoutMaskOp mask) {
         instruction.numbers[0] = mask.getP().convertToDouble();

@@ -15,13 +15,14 @@ template <typename Scalar> union Cell {
 
 /// What a run knows and an operation may ask for.
 struct Surroundings {
-  int64_t rows = 1;
+  int64_t rows = 1; // of the whole batch
   uint64_t seed = 0;
   uint64_t step = 1;
   int64_t first = 0;      // the result's first element's number in the whole batch
   Trace *trace = nullptr; // notes decisions at kinks where given
   Extents strides = {};   // of the numbers of elements in the whole batch; none: they are in order
   double lossScale = 1;   // what a loss whose gradients are in f16 is multiplied by
+  int64_t partRows = 0;   // of the part of the batch at hand; 0: of the whole
 };
 
 enum class Opcode {

@@ -200,7 +200,11 @@ static Cell<Scalar> evaluateInstruction(const Instruction &instruction, const Ce
   case Opcode::constant:
     return convert<Scalar>(instruction.numbers[0], instruction.resultKind);
   case Opcode::extent:
-    return convert<Scalar>(instruction.integers[0] * surroundings.rows + instruction.integers[1],
+    return convert<Scalar>(instruction.integers[0] *
+                                   (instruction.numbers[0] != 0 && surroundings.partRows
+                                        ? surroundings.partRows
+                                        : surroundings.rows) +
+                               instruction.integers[1],
                            instruction.resultKind);
   case Opcode::index:
     return convert<Scalar>(position[instruction.integers[0]], instruction.resultKind);

@@ -1,69 +1,15 @@
 // Runs a program operation by operation.
-#include "interpreter/Interpreter.h"
+#include "interpreter/Run.h"
 
 #include "interpreter/ComputeOperation.h"
 #include "interpreter/Pieces.h"
 
 #include "llvm/ADT/MapVector.h"
-#include "llvm/ADT/StringSet.h"
-
-#include <map>
 
 using namespace mlir;
 using namespace mparc::mp;
 
 namespace mparc::interpreter {
-
-namespace {
-
-template <typename Scalar> class Run {
-public:
-  Run(ModelOp model, ProgramOp program, const Inputs &inputs, const RunOptions &options)
-      : model_(model), program_(program), inputs_(inputs), options_(options),
-        surroundings_{options.rows,  options.seed, options.step,     0,
-                      options.trace, {},           options.lossScale} {}
-
-  FailureOr<Outcome> run();
-
-private:
-  LogicalResult execute(Operation *op);
-  LogicalResult runWhole();
-  using Parts = ArrayRef<std::pair<int64_t, int64_t>>; // first row, rows
-  SmallVector<std::pair<int64_t, int64_t>> findParts() const;
-  LogicalResult runInParts(Parts parts);
-  LogicalResult runTurns(Parts parts, ArrayRef<Operation *> during);
-  void enterRows(int64_t first, int64_t count);
-  void bindArguments(int64_t firstRow, int64_t rows);
-  void releaseAfter(Operation *op);
-  void numberElements(Type type);
-  LogicalResult noteScale(UpdateOp op);
-
-  FailureOr<Outcome> collect();
-  void findLastUses();
-  /// Whose memory a value is in: a reshape is its operand, and so is a transfer that copies
-  /// nothing.
-  Value root(Value value) const;
-  const View &get(Value value) const { return storage_->get(value); }
-
-  ModelOp model_;
-  ProgramOp program_;
-  const Inputs &inputs_;
-  const RunOptions &options_;
-  Surroundings surroundings_;
-  llvm::StringMap<Tensor> cut_; // values of parameters, where some are pieces
-  std::unique_ptr<Storage> storage_;
-  llvm::DenseMap<Operation *, SmallVector<Value, 2>> dying_; // after an operation
-  llvm::DenseSet<Operation *> skipped_;
-  std::vector<std::pair<StringRef, Value>> gradients_;
-  std::optional<Tensor> scale_; // of the gradients
-  llvm::StringSet<> assigned_;  // names of buffers
-  bool inParts_ = false;
-  bool isScaled_ = false; // the loss
-  llvm::StringMap<ParameterOp> buffers_;
-  int64_t firstRow_ = 0, partRows_ = 0; // of the part that is being worked on
-};
-
-} // namespace
 
 template <typename Scalar> Value Run<Scalar>::root(Value value) const {
   while (true) {
@@ -127,9 +73,10 @@ template <typename Scalar> LogicalResult Run<Scalar>::execute(Operation *op) {
     auto buffer = buffers_.find(assign.getParameter());
     if (buffer == buffers_.end())
       return op->emitError("sets ") << assign.getParameter() << ", which is no buffer";
-    if (!assigned_.insert(assign.getParameter()).second)
+    const bool ofPart = op->hasAttr(kOfPart);
+    if (!assigned_.insert(assign.getParameter()).second && !ofPart)
       return op->emitError("sets ") << assign.getParameter() << " a second time";
-    return storage_->assign(buffer->second, get(assign.getValue()));
+    return storage_->assign(buffer->second, get(assign.getValue()), ofPart);
   }
   if (auto reshape = dyn_cast<ReshapeOp>(op))
     return storage_->alias(reshape.getResult(), reshape.getInput());
@@ -250,20 +197,6 @@ template <typename Scalar> FailureOr<Outcome> Run<Scalar>::collect() {
   return outcome;
 }
 
-/// Binds the program's arguments to rows of the inputs.
-template <typename Scalar> void Run<Scalar>::bindArguments(int64_t firstRow, int64_t rows) {
-  for (BlockArgument argument : program_.getBlock().getArguments()) {
-    View view = inputs_.arguments[argument.getArgNumber()].view();
-    if (getElementCount(argument.getType()).perRow) {
-      const int64_t row =
-          view.count() / options_.rows * interpreter::getElementBytes(view.kind, sizeof(Scalar));
-      view.data = view.template as<std::byte>() + firstRow * row;
-      view.extents = getExtents(argument.getType(), rows);
-    }
-    storage_->bind(argument, view);
-  }
-}
-
 template <typename Scalar> void Run<Scalar>::releaseAfter(Operation *op) {
   if (isa<ReturnOp>(op)) // what is returned is read once more
     return;
@@ -277,7 +210,7 @@ template <typename Scalar> void Run<Scalar>::releaseAfter(Operation *op) {
 }
 
 template <typename Scalar> LogicalResult Run<Scalar>::runWhole() {
-  bindArguments(0, options_.rows);
+  bindArguments({0, options_.rows});
   for (Operation &op : program_.getBlock()) {
     if (skipped_.contains(&op))
       continue;
@@ -288,124 +221,6 @@ template <typename Scalar> LogicalResult Run<Scalar>::runWhole() {
   return success();
 }
 
-/// What comes before the parts, the parts one after the other, and what comes after them.
-template <typename Scalar> LogicalResult Run<Scalar>::runInParts(Parts parts) {
-  SmallVector<Operation *> before, during, after;
-  for (Operation &op : program_.getBlock()) {
-    auto when = op.getAttrOfType<StringAttr>(kWhen);
-    if (skipped_.contains(&op))
-      continue;
-    if (isa<ReadOp>(op) || (when && when.getValue() == "before"))
-      before.push_back(&op);
-    else if (when || isa<ReturnOp, GradientOp, AssignOp, UpdateOp>(op))
-      after.push_back(&op);
-    else
-      during.push_back(&op);
-  }
-  auto runAll = [&](ArrayRef<Operation *> ops) -> LogicalResult {
-    for (Operation *op : ops) {
-      if (failed(execute(op)))
-        return failure();
-      releaseAfter(op);
-    }
-    return success();
-  };
-  bindArguments(0, parts.front().second);
-  if (failed(runAll(before)))
-    return failure();
-  if (options_.order == RunOptions::Order::turns) {
-    if (failed(runTurns(parts, during)))
-      return failure();
-  } else {
-    for (auto [first, count] : parts) {
-      enterRows(first, count);
-      bindArguments(first, count);
-      if (failed(runAll(during)))
-        return failure();
-    }
-  }
-  firstRow_ = partRows_ = 0;
-  return runAll(after);
-}
-
-template <typename Scalar> void Run<Scalar>::enterRows(int64_t first, int64_t count) {
-  firstRow_ = first;
-  partRows_ = count;
-  storage_->setRows(count);
-}
-
-/// The operations of each stage on each microbatch, in the order of the schedule. What no stage
-/// carries out goes with what it names, or with a microbatch's beginning.
-template <typename Scalar>
-LogicalResult Run<Scalar>::runTurns(Parts parts, ArrayRef<Operation *> during) {
-  std::map<int64_t, SmallVector<Operation *>> stages;
-  SmallVector<Operation *> first;
-  llvm::DenseMap<Operation *, int64_t> stageOf;
-  for (Operation *op : during) {
-    auto stage = op->getAttrOfType<IntegerAttr>(kStage);
-    Operation *named = isa<ReshapeOp>(op) ? op->getOperand(0).getDefiningOp() : nullptr;
-    if (stage)
-      stageOf[op] = stage.getInt();
-    else if (auto known = stageOf.find(named); named && known != stageOf.end())
-      stageOf[op] = int64_t(known->second);
-    if (auto known = stageOf.find(op); known != stageOf.end())
-      stages[known->second].push_back(op);
-    else
-      first.push_back(op);
-  }
-  llvm::DenseSet<int64_t> begun;
-  auto carryOut = [&](ArrayRef<Operation *> ops) -> LogicalResult {
-    for (Operation *op : ops) {
-      if (failed(execute(op)))
-        return failure();
-      for (Value result : op->getResults())
-        if (isSumOverParts(result))
-          storage_->share(result);
-    }
-    return success();
-  };
-  auto turns = program_->getAttrOfType<ArrayAttr>(kTurns);
-  if (!turns)
-    return program_.emitError("has no turns: it is not in the phase calls");
-  for (Attribute each : turns) {
-    ArrayRef<int64_t> turn = cast<DenseI64ArrayAttr>(each).asArrayRef();
-    auto stage = stages.find(turn[0]);
-    if (stage == stages.end() || turn[1] >= static_cast<int64_t>(parts.size()))
-      continue; // stands before or after the microbatches, or has no rows
-    storage_->enter(turn[1]);
-    enterRows(parts[turn[1]].first, parts[turn[1]].second);
-    if (begun.insert(turn[1]).second) {
-      bindArguments(firstRow_, partRows_);
-      if (failed(carryOut(first)))
-        return failure();
-    }
-    if (failed(carryOut(stage->second)))
-      return failure();
-  }
-  storage_->enter(Storage::none);
-  return success();
-}
-
-/// Rows that are worked on together: the first of each, and how many; none where all are.
-template <typename Scalar> SmallVector<std::pair<int64_t, int64_t>> Run<Scalar>::findParts() const {
-  SmallVector<std::pair<int64_t, int64_t>> parts;
-  auto part = program_->getAttrOfType<IntegerAttr>(kRowsAPart);
-  auto microbatches = program_->getAttrOfType<IntegerAttr>(kMicrobatches);
-  if (options_.order != RunOptions::Order::parts && part && microbatches) {
-    // Contiguous, the first a row longer; those without a row are left out.
-    const int64_t count = microbatches.getInt();
-    for (int64_t first = 0, number = 0; first < options_.rows; ++number) {
-      const int64_t rows = options_.rows / count + (number < options_.rows % count);
-      parts.push_back({first, rows});
-      first += rows;
-    }
-  } else if (part && part.getInt() < options_.rows) {
-    for (int64_t first = 0; first < options_.rows; first += part.getInt())
-      parts.push_back({first, std::min(part.getInt(), options_.rows - first)});
-  }
-  return parts;
-}
-
 template <typename Scalar> FailureOr<Outcome> Run<Scalar>::run() {
   StorageOptions storage;
   storage.realBytes = sizeof(Scalar);
@@ -413,7 +228,7 @@ template <typename Scalar> FailureOr<Outcome> Run<Scalar>::run() {
   const auto parts = findParts();
   inParts_ = !parts.empty();
   if (inParts_)
-    storage.rows = parts.front().second;
+    storage.rows = parts.front().front().second;
   storage.slots = inParts_ && options_.order == RunOptions::Order::turns;
   storage.largestBatch = options_.largestBatch ? std::max(options_.largestBatch, options_.rows) : 0;
   storage.poisonDead = options_.poisonDead;

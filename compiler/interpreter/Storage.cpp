@@ -27,6 +27,7 @@ public:
       if (found == parameters_.end())
         return read.emitError("unknown parameter ") << read.getParameter();
       bind(result, found->second.view());
+      reads_[read.getParameter()].push_back(result);
       return get(result);
     }
     Tensor &tensor =
@@ -57,17 +58,21 @@ public:
   void setRows(int64_t rows) override { rows_ = rows; }
   FailureOr<View> gradient(ParameterOp, Value value) override { return get(value); }
 
-  LogicalResult assign(ParameterOp buffer, const View &value) override {
+  LogicalResult assign(ParameterOp buffer, const View &value, bool forReads) override {
     Tensor tensor(value.kind, value.extents, realBytes_);
     std::memcpy(tensor.view().data, value.data, bytesOf(value));
     assigned_.insert_or_assign(buffer, std::move(tensor));
+    if (forReads)
+      for (Value read : reads_.lookup(buffer.getSymName()))
+        bind(read, assigned_.at(buffer).view());
     return success();
   }
   FailureOr<View> assigned(ParameterOp buffer) override { return assigned_.at(buffer).view(); }
 
 private:
   const llvm::StringMap<Tensor> &parameters_;
-  llvm::DenseMap<Operation *, Tensor> assigned_;
+  std::map<Operation *, Tensor> assigned_;
+  llvm::StringMap<SmallVector<Value>> reads_; // by buffer or parameter
   int64_t rows_;
   llvm::DenseMap<Value, Tensor> tensors_;
   llvm::DenseSet<Value> kept_; // gradients, read when the program has ended
@@ -103,7 +108,7 @@ public:
                                   buffer ? buffer.getOffset() : 0));
   }
 
-  LogicalResult assign(ParameterOp buffer, const View &value) override {
+  LogicalResult assign(ParameterOp buffer, const View &value, bool) override {
     auto view = locate(buffer);
     if (failed(view))
       return failure();

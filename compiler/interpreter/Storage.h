@@ -31,8 +31,9 @@ public:
   /// What a parameter's gradient holds once the program has ended; `value` is what `mp.gradient`
   /// was given. With a plan, whatever lies in the parameter's place of the gradients.
   virtual mlir::FailureOr<View> gradient(mp::ParameterOp parameter, mlir::Value value) = 0;
-  /// Sets a buffer. With a plan its memory changes, for whoever wrongly reads it later.
-  virtual mlir::LogicalResult assign(mp::ParameterOp buffer, const View &value) = 0;
+  /// Sets a buffer. With a plan its memory changes, for whoever wrongly reads it later; `forReads`:
+  /// what has read it shows the new value in any case.
+  virtual mlir::LogicalResult assign(mp::ParameterOp buffer, const View &value, bool forReads) = 0;
   /// What a buffer that was set holds once the program has ended.
   virtual mlir::FailureOr<View> assigned(mp::ParameterOp buffer) = 0;
 

@@ -11,6 +11,10 @@ void AdjointBuilder::mark(Operation *op) {
     op->setAttr(kOf, id);
   if (Attribute layer = forward->getAttr(kLayer))
     op->setAttr(kLayer, layer);
+  if (Attribute each = forward->getAttr(kEachPart))
+    op->setAttr(kEachPart, each);
+  if (auto extent = dyn_cast<ExtentOp>(op))
+    extent.setOfPart(forward->hasAttr(kEachPart));
 }
 
 static RankedTensorType withElement(Type tensor, Type element) {

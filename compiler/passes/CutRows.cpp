@@ -18,7 +18,10 @@
 // on rows) or "after" (on
 //          sums over all of them), in this order, and `mp.accumulate` on the sums.
 // does not cut a program in which a row's values depend on other rows before the loss; it stays as
-// it is.
+// it is. Where it has to be cut, into microbatches or for replicas, what layers combine that do so
+// for each part by itself is the parts' own (passes/EachPart.h), and the parts are the
+// microbatches: `mp.rows_a_part` is 0.
+#include "passes/EachPart.h"
 #include "passes/Passes.h"
 #include "planner/Streams.h"
 
@@ -36,6 +39,10 @@ using namespace mlir;
 using namespace mparc::mp;
 
 namespace {
+
+/// Rows that are worked on together: 64 rows of a thousand columns fill a quarter of a core's
+/// second cache.
+constexpr int64_t kRowsOfOnePart = 64;
 
 class CutRows : public mparc::mp::impl::CutRowsBase<CutRows> {
   void runOnOperation() override;
@@ -57,23 +64,16 @@ private:
   LogicalResult visit(Operation *op);
   LogicalResult refuse(Operation *op, StringRef why) {
     LLVM_DEBUG(llvm::dbgs() << "not cut: " << why << ": " << *op << "\n");
-    if (!wanted.empty())
-      return op->emitError("rows of the batch depend on one another here: where they do, this "
-                           "version cannot cut a batch into `")
-             << wanted << "`";
-    return failure();
+    return wanted.empty() ? failure() : refuseToCut(op, wanted);
   }
 
   StringRef wanted;
+  int64_t rows = kRowsOfOnePart;
   SmallVector<Operation *> before, during, after, sums;
   llvm::DenseSet<Value> onSums; // values that depend on sums over the batch
 };
 
 } // namespace
-
-/// Rows that are worked on together: 64 rows of a thousand columns fill a quarter of a core's
-/// second cache.
-static constexpr int64_t kRowsOfOnePart = 64;
 
 static bool dependsOnRows(Value value) { return getElementCount(value.getType()).perRow; }
 
@@ -104,6 +104,15 @@ LogicalResult Sorter::visit(Operation *op) {
   bool makesRows = llvm::any_of(op->getResults(), dependsOnRows);
   bool readsSums =
       llvm::any_of(op->getOperands(), [&](Value value) { return onSums.contains(value); });
+  if (op->hasAttr(kAccumulate)) { // of what each part has for itself
+    during.push_back(op);
+    onSums.insert(op->result_begin(), op->result_end());
+    return success();
+  }
+  if (op->hasAttr(kOfPart)) {
+    during.push_back(op);
+    return success();
+  }
   if (isa<GradientOp, AssignOp, UpdateOp>(op)) {
     after.push_back(op);
     return success();
@@ -133,6 +142,13 @@ LogicalResult Sorter::visit(Operation *op) {
 }
 
 LogicalResult Sorter::sort(ProgramOp program) {
+  bool ofEachPart = isOfEachPart(program);
+  if (ofEachPart && wanted.empty())
+    return failure();
+  if (!wanted.empty() && failed(separateParts(program, wanted)))
+    return failure();
+  if (ofEachPart)
+    rows = 0;
   for (Operation &op : program.getBlock().without_terminator())
     if (failed(visit(&op)))
       return failure();
@@ -185,7 +201,7 @@ void Sorter::apply(ProgramOp program) {
   for (auto *group : {&before, &during, &after})
     for (Operation *op : *group)
       op->moveBefore(end);
-  program->setAttr(kRowsAPart, builder.getI64IntegerAttr(kRowsOfOnePart));
+  program->setAttr(kRowsAPart, builder.getI64IntegerAttr(rows));
 }
 
 void CutRows::runOnOperation() {
@@ -202,5 +218,7 @@ void CutRows::runOnOperation() {
       sorter.apply(program);
     else if (!wanted.empty())
       return signalPassFailure();
+    for (Operation &op : program.getBlock())
+      op.removeAttr(kEachPart);
   }
 }

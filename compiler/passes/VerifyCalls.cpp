@@ -151,7 +151,7 @@ LogicalResult Arena::write(Operation *op, Value result) {
   BufferAttr place = getPlace(result);
   if (!place)
     return op->emitError("expected a place in the arena");
-  bool perRow = getElementCount(result.getType()).perRow;
+  bool perRow = isOfPart(result);
   if (perRow != (place.getRegion() == RegionKind::rows) ||
       place.getRegion() == RegionKind::parameters || place.getRegion() == RegionKind::input)
     return op->emitError("expected a place among values of its kind of size");

@@ -18,11 +18,13 @@ static int64_t roundUp(int64_t value, int64_t multiple) {
 
 /// Bytes of a value: a row or altogether, with what alignment adds. Rows are rounded up to 64 at
 /// run time, so 4 bytes a row are 256 bytes: every value of every region begins at a multiple of
-/// 256.
+/// 256. What a part has without rows lies among its rows, as if each had as much: it is small
+/// beside them, and no part is empty.
 static std::pair<int64_t, bool> sizeOf(Value value) {
   ElementCount elements = getElementCount(value.getType());
   int64_t bytes = elements.count * getElementBytes(getElementTypeOrSelf(value.getType()));
-  return {roundUp(bytes, elements.perRow ? 4 : 256), elements.perRow};
+  bool perRow = isOfPart(value);
+  return {roundUp(bytes, perRow ? 4 : 256), perRow};
 }
 
 namespace {
@@ -113,7 +115,8 @@ static Value findInPlaceOperand(MapOp map, const Lifetimes &lifetimes, const Mem
     Value source = getSource(input);
     // What arrived by a transfer may be the sender's own memory.
     if (!source || source.getDefiningOp<TransferOp>() || !map.isContiguous(index) ||
-        sizeOf(input) != sizeOf(map))
+        sizeOf(input) != sizeOf(map) ||
+        getElementCount(input.getType()).perRow != getElementCount(map.getType()).perRow)
       continue;
     // Padding may hide that the result's elements are wider than those they would be written over.
     if (getElementBytes(getElementTypeOrSelf(input.getType())) !=

@@ -63,6 +63,9 @@ std::optional<int64_t> ListScheduler::findBegin(Turn turn, bool heeded) const {
     if (!need(other, each ? turn.microbatch : timesOf(stages[other]) - 1))
       return std::nullopt;
   }
+  for (int64_t other : stage.follows)
+    if (turn.microbatch > 0 && !need(other, turn.microbatch - 1))
+      return std::nullopt;
   if (heeded)
     for (Turn other : rule.getBefore(turn))
       if (!need(other.stage, other.microbatch))

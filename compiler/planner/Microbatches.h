@@ -33,6 +33,9 @@ struct Stage {
   /// Adds up over replicas, after the microbatches: once what it waits for has finished, whatever
   /// else is left to do for them.
   bool reduces = false;
+  /// Stages that must have finished for the microbatch before, as they set what this one reads or
+  /// sets; itself among them where it does.
+  llvm::SmallVector<int64_t> follows = {};
 
   bool isTransfer() const { return from >= 0; }
 };

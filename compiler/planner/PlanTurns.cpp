@@ -86,6 +86,9 @@ static void forEachRead(llvm::ArrayRef<Stage> stages, int64_t microbatches, Turn
                                                             : microbatches - 1;
     visit({other, microbatch});
   }
+  for (int64_t other : stage.follows)
+    if (turn.microbatch > 0)
+      visit({other, turn.microbatch - 1});
 }
 
 /// Turns that must have finished for where it writes: what else touches the memory on its device

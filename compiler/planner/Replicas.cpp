@@ -121,6 +121,8 @@ std::vector<Stage> replicateStages(ArrayRef<Stage> stages, const PeerStages &pee
         stage.from += replica * devices;
       for (int64_t &wait : stage.waits)
         wait += replica * count;
+      for (int64_t &other : stage.follows)
+        other += replica * count;
       for (int64_t &device : stage.touches)
         device += replica * devices;
       // Of the replica's own, too: that its device takes them in this order is for the turns to

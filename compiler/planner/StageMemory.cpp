@@ -22,21 +22,24 @@ static MemoryRange rangeOf(int64_t device, BufferAttr place, Type element, int64
 }
 
 static MemoryRange rangeOf(int64_t device, BufferAttr place, Type type) {
-  return rangeOf(device, place, getElementTypeOrSelf(type), getElementCount(type).count);
+  ElementCount elements = getElementCount(type);
+  MemoryRange range = rangeOf(device, place, getElementTypeOrSelf(type), elements.count);
+  range.once = place.getRegion() == RegionKind::rows && !elements.perRow;
+  return range;
 }
 
 /// Sorts ranges and joins those that touch.
 static void join(std::vector<MemoryRange> &ranges) {
   auto key = [](const MemoryRange &range) {
-    return std::tuple(range.device, range.region, range.begin, range.end);
+    return std::tuple(range.device, range.region, range.begin, range.end, range.once);
   };
   llvm::sort(ranges, [&](const auto &a, const auto &b) { return key(a) < key(b); });
   std::vector<MemoryRange> joined;
   for (const MemoryRange &range : ranges) {
     if (range.begin == range.end)
       continue;
-    if (!joined.empty() && joined.back().device == range.device &&
-        joined.back().region == range.region && range.begin <= joined.back().end)
+    if (!joined.empty() && joined.back().device == range.device && !joined.back().once &&
+        !range.once && joined.back().region == range.region && range.begin <= joined.back().end)
       joined.back().end = std::max(joined.back().end, range.end);
     else
       joined.push_back(range);

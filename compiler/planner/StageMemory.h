@@ -8,11 +8,14 @@
 
 namespace mparc::mp {
 
-/// Bytes [begin, end) of a region of a device's arena; of `rows`, a row.
+/// Bytes [begin, end) of a region of a device's arena; of `rows`, a row. `once`: of a value there
+/// that a part has without rows, which fills no more than its own bytes from `begin` rows' bytes
+/// on.
 struct MemoryRange {
   int64_t device;
   RegionKind region;
   int64_t begin, end;
+  bool once = false;
 };
 
 /// Of which every replica adds up a share over all of them, or fetches the others' shares.

@@ -4,6 +4,7 @@
 
 #include "dialect/Views.h"
 
+#include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 #include <tuple>
@@ -28,7 +29,7 @@ static Kind kindOf(Operation *op) {
   return isa<TransferOp>(op)                              ? Kind::transfer
          : isa<SquaredNormOp, ClipScaleOp, UnscaleOp>(op) ? Kind::clip
          : isa<UpdateOp>(op)                              ? Kind::update
-         : isa<AssignOp>(op)                              ? Kind::assign
+         : isa<AssignOp>(op) && !op->hasAttr(kOfPart)     ? Kind::assign
          : isa<ReduceScatterOp>(op)                       ? Kind::reduceScatter
          : isa<AllGatherOp>(op)                           ? Kind::allGather
                                                           : Kind::compute;
@@ -117,24 +118,38 @@ static void insert(llvm::SmallVector<int64_t> &set, int64_t value) {
     set.push_back(value);
 }
 
-/// Adds the devices whose memory an operation reads or writes values of a row in. Between devices
+/// Adds the devices whose memory an operation reads or writes values of a part in. Between devices
 /// that share memory a transfer's copy is its source.
 static void addTouches(Operation *op, llvm::SmallVector<int64_t> &touches) {
   for (Value result : op->getResults())
-    if (getElementCount(result.getType()).perRow)
+    if (isOfPart(result))
       insert(touches, getDevice(op).value_or(0));
   for (Value operand : op->getOperands())
     for (Value source = getSource(operand); source;) {
-      if (getElementCount(source.getType()).perRow)
+      if (isOfPart(source))
         insert(touches, getDevice(source.getDefiningOp()).value_or(0));
       auto transfer = source.getDefiningOp<TransferOp>();
       source = transfer ? getSource(transfer.getInput()) : Value();
     }
 }
 
+/// A buffer that is set once a part goes from part to part: what reads or sets it does so after the
+/// part before has set it. `accesses`: by buffer, its stages, all on its device.
+static void followBuffers(ProgramOp program, std::vector<Stage> &stages,
+                          const llvm::MapVector<Attribute, llvm::SmallVector<int64_t>> &accesses) {
+  for (AssignOp assign : program.getBlock().getOps<AssignOp>()) {
+    auto stage = assign->getAttrOfType<IntegerAttr>(kStage);
+    if (!stage || !assign->hasAttr(kOfPart))
+      continue;
+    for (int64_t other : accesses.lookup(assign.getParameterAttr()))
+      insert(stages[other].follows, stage.getInt());
+  }
+}
+
 std::vector<Stage> readStages(ProgramOp program) {
   std::vector<Stage> stages;
-  std::vector<int64_t> stageOf; // by order
+  llvm::MapVector<Attribute, llvm::SmallVector<int64_t>> accesses; // of buffers and parameters
+  std::vector<int64_t> stageOf;                                    // by order
   forEachDirection(program, [&](Operation *op, bool isBackward) {
     auto number = op->getAttrOfType<IntegerAttr>(kStage);
     if (!number || !isInstruction(op))
@@ -156,6 +171,11 @@ std::vector<Stage> readStages(ProgramOp program) {
     stage.cost += getRowMultiplications(op);
     stage.sums |= op->hasAttr(kAccumulate);
     addTouches(op, stage.touches);
+    for (Value operand : op->getOperands())
+      if (auto read = operand.getDefiningOp<ReadOp>())
+        insert(accesses[read.getParameterAttr()], static_cast<int64_t>(index));
+    if (auto assign = dyn_cast<AssignOp>(op))
+      insert(accesses[assign.getParameterAttr()], static_cast<int64_t>(index));
     stageOf.resize(std::max<size_t>(stageOf.size(), getOrder(op) + 1), -1);
     stageOf[getOrder(op)] = static_cast<int64_t>(index);
     for (int64_t wait : getWaits(op))
@@ -163,6 +183,7 @@ std::vector<Stage> readStages(ProgramOp program) {
           stageOf[wait] != static_cast<int64_t>(index))
         insert(stage.waits, stageOf[wait]);
   });
+  followBuffers(program, stages, accesses);
   // Waits count on each stream of a device, and on the transfers of either side, to be carried out
   // in order. What is put off has a stream of its own.
   llvm::DenseMap<int64_t, int64_t> lastOn[2], lastMoving, lastReduced;

@@ -164,7 +164,8 @@ LogicalResult Check::checkParts() {
     if (!module || failed(lower(*module, Phase::fused)))
       return fail("cannot be compiled for parts");
     module->walk([&](mp::ProgramOp program) {
-      if (program->hasAttr(mp::kRowsAPart))
+      auto rows = program->getAttrOfType<IntegerAttr>(mp::kRowsAPart);
+      if (rows && rows.getInt() > 0)
         program->setAttr(mp::kRowsAPart, Builder(&context_).getI64IntegerAttr(2));
     });
     ComparisonOptions comparison;

@@ -297,8 +297,11 @@ void TurnChecker::begin(size_t number) {
       const Device &view = machine.slot(access.device, microbatch, part);
       // Values lie close to one another only where the part is as large as it can be.
       const int64_t room = view.rows<std::byte>(1) - view.rows<std::byte>(0);
-      if (rows_of_part(number, part) == room &&
-          holds_poison(view.rows<std::byte>(access.begin), view.rows<std::byte>(access.end)))
+      const std::byte *const first = view.rows<std::byte>(access.begin);
+      const std::byte *const last =
+          access.once ? first + (access.end - access.begin) : view.rows<std::byte>(access.end);
+      const int64_t rows = rows_of_part(number, part);
+      if (rows > 0 && (access.once || rows == room) && holds_poison(first, last))
         fail(describe(number) + " reads memory on device " +
              std::to_string(replica_of(number) * devices_each() + access.device) +
              " that nothing has written");

@@ -223,4 +223,16 @@ void Model::check(const Batch &batch, int64_t least) const {
          std::to_string(description_.inputs.size()));
 }
 
+void Model::check_parts(int64_t rows) const {
+  // Of contiguous parts, the first a row longer, those with rows: the smallest.
+  const auto smallest = [](int64_t of, int64_t parts) { return std::max<int64_t>(1, of / parts); };
+  const int64_t own =
+      smallest(smallest(rows, description_.replicas), description_.schedule.microbatches);
+  if (own < description_.least_part_rows)
+    fail("a batch of " + std::to_string(rows) + " rows would be cut into parts of which one has " +
+         std::to_string(own) + (own == 1 ? " row; " : " rows; ") + description_.name +
+         " trains on at least " + std::to_string(description_.least_part_rows) +
+         ", as it takes a variance over them; choose another --batch");
+}
+
 } // namespace mpar

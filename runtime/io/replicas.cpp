@@ -32,6 +32,31 @@ void Model::begin_step_of_replicas() {
     other->step_ = step_;
     other->loss_scaling_ = loss_scaling_;
   }
+  copy_buffers_to_replicas();
+}
+
+void Model::copy_buffers_to_replicas() {
+  std::vector<float> received;
+  for (int index = 0; index < machine_.count() && !others_.empty(); ++index) {
+    const Device &device = machine_.device(index);
+    const int64_t first = device.description().trained_floats;
+    const int64_t count = device.description().parameter_floats - first;
+    if (count == 0)
+      continue;
+    const float *values = device.here() ? device.parameters() + first : nullptr;
+    if (world_) {
+      received.resize(static_cast<size_t>(count));
+      if (values)
+        std::copy_n(values, count, received.data());
+      world_->set_activity("for the buffers");
+      world_->broadcast(device.seat().rank, received.data(),
+                        count * static_cast<int64_t>(sizeof(float)));
+      values = received.data();
+    }
+    for (const std::unique_ptr<Model> &other : others_)
+      if (const Device &theirs = other->machine_.device(index); theirs.here())
+        std::copy_n(values, count, theirs.parameters() + first);
+  }
 }
 
 void Model::write_parameter(size_t index, const void *values) {

@@ -110,6 +110,10 @@ void train(Model &model, const Dataset &train, const std::optional<Dataset> &tes
     fail("the last batch of an epoch would have " + std::to_string(last) +
          (last == 1 ? " row; " : " rows; ") + model.description().name + " trains on at least " +
          std::to_string(least) + ", as it takes a variance over them; choose another --batch");
+  if (state.epoch < settings.epochs) {
+    model.check_parts(std::min(settings.batch, train.rows()));
+    model.check_parts(last);
+  }
   state.train_rows = train.rows();
   // What is left, not what there is altogether: a resumed run may have had other batches.
   model.run_steps() =

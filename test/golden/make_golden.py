@@ -118,6 +118,38 @@ def tensors(program, rows):
     return TensorDataset(x, y[:, 0].long() if program.loss == "cross_entropy" else y)
 
 
+def cut(program, x, y):
+    """The parts of a batch that go through the model one by one, and which replica's each is: those of replicas,
+    each cut into microbatches, the first ones a row longer."""
+    shares = min(program.replicas, len(x))
+    for replica, (own, targets) in enumerate(zip(x.tensor_split(shares), y.tensor_split(shares))):
+        parts = min(program.microbatches, len(own))
+        for part, target in zip(own.tensor_split(parts), targets.tensor_split(parts)):
+            yield replica, part, target
+
+
+def go_back(program, model, criterion, x, y, scale=1.0):
+    """Sums the gradients of the batch's mean loss, and returns that. Each part's own graph goes back before the next goes
+    forward; of the losses, which are means, each counts as much as it has rows. Buffers are those of the first replica, which
+    the others begin a step with, as DistributedDataParallel has it."""
+    loss, buffers, current = 0, dict(model.named_buffers()), 0
+    begin = {name: value.clone() for name, value in buffers.items()}
+    first = {}
+    for replica, part, target in cut(program, x, y):
+        if replica != current:
+            if replica == 1:
+                first = {name: value.clone() for name, value in buffers.items()}
+            for name, value in buffers.items():
+                value.copy_(begin[name])
+            current = replica
+        share = criterion(model(part), target) * (len(part) / len(x))
+        (share * scale).backward()
+        loss = loss + share.detach()
+    for name, value in first.items():
+        buffers[name].copy_(value)
+    return loss
+
+
 class DoubleProducts:
     """Computes what linear and convolutional layers call in double while it is entered."""
 
@@ -147,6 +179,16 @@ def make_optimizer(program, model):
         is_matched = any(fnmatch.fnmatchcase(name, pattern) for pattern in program.no_weight_decay)
         (matched if is_matched else others).append(parameter)
     return program.optimizer([{"params": others}, {"params": matched, "weight_decay": 0.0}])
+
+
+def criterion_of(program):
+    def criterion(output, y):
+        # Classes are in the last dimension; torch wants them in the second.
+        if program.loss == "cross_entropy" and output.dim() > 2:
+            output = output.movedim(-1, 1)
+        return LOSSES[program.loss]()(output, y)
+
+    return criterion
 
 
 def train(program):
@@ -182,12 +224,7 @@ def train_alone(program, rank=0):
     test_rows = read_csv(program.test_data) if program.test_data else rows[len(rows) - test_count:]
     train_loader = DataLoader(tensors(program, train_rows), batch_size=program.batch, shuffle=program.shuffle)
     test_loader = DataLoader(tensors(program, test_rows), batch_size=program.batch, shuffle=False)
-    def criterion(output, y):
-        # Classes are in the last dimension; torch wants them in the second.
-        if program.loss == "cross_entropy" and output.dim() > 2:
-            output = output.movedim(-1, 1)
-        return LOSSES[program.loss]()(output, y)
-
+    criterion = criterion_of(program)
     optimizer = make_optimizer(program, model)
     rate = program.lr_schedule(optimizer, program.epochs * len(train_loader)) if program.lr_schedule else None
     step = 0
@@ -199,16 +236,9 @@ def train_alone(program, rank=0):
         losses = []
         for x, y in train_loader:
             optimizer.zero_grad()
-            loss = 0
-            # Each microbatch's own graph goes back before the next goes forward; of the losses, which are means, each
-            # counts as much as it has rows.
-            parts = min(program.microbatches, len(x))
             assert len(x) % program.processes == 0  # the mean of their means is that of the batch only then
             own, own_target = x.chunk(program.processes)[rank], y.chunk(program.processes)[rank]
-            for part, target in zip(own.tensor_split(parts), own_target.tensor_split(parts)):
-                share = criterion(trained(part), target) * (len(part) / len(own))
-                (share * scale.scale).backward()
-                loss = loss + share.detach()
+            loss = go_back(program, trained, criterion, own, own_target, scale.scale)
             if program.processes > 1:
                 torch.distributed.all_reduce(loss)
                 loss /= program.processes
@@ -252,10 +282,7 @@ def double_gradients(program, weights, x, y):
     model.load_state_dict({name: value.double() for name, value in weights.items()}, strict=False)
     if y.dtype == torch.float32:
         y = y.double()
-    output = model(x if program.integers else x.double())
-    if program.loss == "cross_entropy" and output.dim() > 2:
-        output = output.movedim(-1, 1)
-    LOSSES[program.loss]()(output, y).backward()
+    go_back(program, model, criterion_of(program), x if program.integers else x.double(), y)
     return {name: value.grad for name, value in model.named_parameters()}
 
 

@@ -43,6 +43,7 @@ class Program:
     scales_loss: bool = False  # as torch.cuda.amp.GradScaler does
     microbatches: int = 1  # whose gradients are accumulated, with the whole batch's divisor
     processes: int = 1  # of DistributedDataParallel over Gloo, which share each batch out evenly
+    replicas: int = 1  # each of which cuts its rows into microbatches
 
 
 class Model(nn.Module):
@@ -159,6 +160,24 @@ def convolutions():
 
     return Program(model, 12, SUNSPOTS, test=0.2, optimizer=sgd(0.1, momentum=0.5), epochs=3, batch=80, seed=43,
                    gradient_tolerance=5e-6)
+
+
+def rounded_up():
+    def forward(m, x):
+        h = torch.tanh(m.plane(x.reshape(-1, 1, 3, 4)))
+        along = m.line(h.reshape(-1, 4, 12))
+        parts = m.largest(h), m.mean(h), m.within(h), m.largest_of_line(along), m.mean_of_line(along)
+        return m.output(torch.cat([part.flatten(1) for part in parts], dim=1))
+
+    def model():
+        return Model(forward, plane=nn.Conv2d(1, 4, (2, 3), padding="same", dilation=(1, 2)),
+                     line=nn.Conv1d(4, 4, 4, padding="same", groups=2), largest=nn.MaxPool2d(2, ceil_mode=True),
+                     mean=nn.AvgPool2d(3, stride=2, padding=1, ceil_mode=True),
+                     within=nn.AvgPool2d(2, ceil_mode=True, count_include_pad=False),
+                     largest_of_line=nn.MaxPool1d(5, 4, 1, ceil_mode=True),
+                     mean_of_line=nn.AvgPool1d(5, 4, 1, True, False), output=nn.Linear(88, 12))
+
+    return Program(model, 12, SUNSPOTS, test=0.2, optimizer=sgd(0.1, momentum=0.5), epochs=3, batch=80, seed=45)
 
 
 def rectangles():
@@ -394,6 +413,45 @@ def batch_norm():
     # What norm3 takes away again makes the gradient of norm2.weight small: PyTorch itself is off by 7e-7.
     return Program(model, 12, SUNSPOTS, test=0.2, optimizer=sgd(0.05), epochs=4, batch=64, seed=23,
                    gradient_tolerance=2e-6)
+
+
+class Standardized(nn.Module):
+    """Batch normalization by hand, with a spread that is not squared."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+        self.register_buffer("running", torch.zeros(width))
+        self.register_buffer("distance", torch.ones(width))
+
+    def forward(self, x):
+        center, spread = self.running, self.distance
+        if self.training:
+            center = x.mean(0)
+            spread = (x - center).abs().mean(0)
+            self.running.copy_((self.running + 0.25 * (center.detach() - self.running)))
+            self.distance.copy_((self.distance + 0.25 * (spread.detach() - self.distance)))
+        return (x - center) * (self.weight / (spread + 0.1)) + 0.1 * self.running
+
+
+def batch_norm_parts(replicas=1, microbatches=4):
+    # Accumulated gradients: each part of a batch goes by its own statistics, and sets the running ones in its turn.
+    def forward(m, x):
+        h = F.relu(m.norm1(m.hidden1(x)))
+        h = m.norm2(m.hidden2(h).reshape(-1, 6, 2, 3)).flatten(1)
+        return m.output(m.own(torch.tanh(h)))
+
+    def model():
+        return Model(forward, hidden1=nn.Linear(12, 48, bias=False), norm1=nn.BatchNorm1d(48),
+                     hidden2=nn.Linear(48, 36, bias=False), norm2=nn.BatchNorm2d(6, eps=1e-3, momentum=0.3),
+                     own=Standardized(36), output=nn.Linear(36, 12))
+
+    return Program(model, 12, SUNSPOTS, test=0.2, optimizer=sgd(0.05), epochs=4, batch=50, seed=24,
+                   gradient_tolerance=2e-6, replicas=replicas, microbatches=microbatches)
+
+
+def batch_norm_replicas():
+    return batch_norm_parts(replicas=2, microbatches=2)
 
 
 def integers():
@@ -908,8 +966,9 @@ def gpt():
 PROGRAMS = {function.__name__: function for function in (
     article, article_sgd, digits, digits_sgd, defaults, in_order, momentum, batch_one, test_file, own_target, bce, l1,
     deep_gelu_tanh, layer_norm, no_bias, log_softmax, softmax, residual, twice, gated_unit, several_results, batch_norm,
+    batch_norm_parts, batch_norm_replicas,
     integers, activation_layers, element_wise, low_precision, half_precision, initialisers, embedding, padding, characters,
-    attention, attention_layers, transformer, llama, cnn, convolutions, rectangles, averaged_squares, summed_squares, scheduled,
+    attention, attention_layers, transformer, llama, cnn, convolutions, rectangles, rounded_up, averaged_squares, summed_squares, scheduled,
     clipped, accumulated, stepped, gpt,
     tied, tied_embedding, containers, own_loss, replicas, data_parallel_two, data_parallel_four)}
 

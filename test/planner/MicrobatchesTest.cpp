@@ -281,6 +281,31 @@ TEST_P(RandomPlans, AreRightAndFaultsAreFound) {
   }
 }
 
+// What is read in one stage and set in a later one goes from microbatch to microbatch, whatever the
+// schedule would rather do; a plan that does not keep to it is found.
+TEST(Microbatches, PassOnWhatEachOfThemSets) {
+  Stage reads{}, sets{}, back{};
+  reads.touches = sets.touches = back.touches = {0};
+  reads.follows = sets.follows = {1};
+  sets.waits = {0};
+  back.waits = {1};
+  back.backward = true;
+  const std::vector<Stage> stages{reads, sets, back};
+  for (ScheduleKind kind : {ScheduleKind::gpipe, ScheduleKind::one_forward_one_backward,
+                            ScheduleKind::interleaved, ScheduleKind::zero_bubble}) {
+    std::vector<Turn> order = orderTurns(stages, 3, kind);
+    llvm::SmallVector<int64_t> slots = countSlots(stages, order, 3, 1);
+    EXPECT_EQ(checkTurns(stages, planTurns(stages, order, slots, 3), slots, 3), std::nullopt);
+  }
+  const std::vector<Turn> wrong{{0, 0}, {0, 1}, {1, 0}, {1, 1}, {2, 0}, {2, 1}};
+  std::vector<PlannedTurn> plan;
+  for (Turn turn : wrong)
+    plan.push_back({turn, {}});
+  EXPECT_EQ(checkTurns(stages, plan, {2}, 2),
+            "stage 0 of microbatch 1 reads from stage 1 of microbatch 0, and nothing orders it "
+            "after that");
+}
+
 INSTANTIATE_TEST_SUITE_P(Seeds, RandomPlans, testing::Range(0, kSeeds));
 
 } // namespace

@@ -130,6 +130,8 @@ struct ModelDescription {
   int64_t classes = 0;
   /// The fewest rows a step can train on: 2 where the variance of one row would be asked for.
   int64_t least_rows = 1;
+  /// The same of each part that has rows, where a batch that is cut has a variance of each.
+  int64_t least_part_rows = 1;
   /// Multiplications in the matrix products of a training step, a row: what threads share out.
   int64_t row_multiplications = 0;
   /// How a step goes where devices have workers.
@@ -217,6 +219,9 @@ public:
   }
   /// Gives the others what they are to have in common with this one at the beginning of a step.
   void begin_step_of_replicas();
+  /// Of these, the buffers: where each has set them for its own rows they are the first one's
+  /// again.
+  void copy_buffers_to_replicas();
   /// Gives a parameter or buffer of all replicas its values.
   void write_parameter(size_t index, const void *values);
   /// The optimiser's state number `slot` of a parameter, to the replicas that keep it.
@@ -259,6 +264,9 @@ public:
   /// Where the program scales its loss: what by, and how many steps were skipped.
   LossScaling &loss_scaling() { return loss_scaling_; }
   const LossScaling &loss_scaling() const { return loss_scaling_; }
+  /// Refuses a batch of so many rows whose cutting, among replicas and into microbatches, leaves a
+  /// part fewer rows than each must have.
+  void check_parts(int64_t rows) const;
   uint64_t seed() const { return seed_; }
   /// PyTorch's default generator: seeded by `initialize`, it goes on with what loaders draw.
   Generator &generator() { return generator_; }

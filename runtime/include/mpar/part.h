@@ -111,6 +111,21 @@ void for_each_part(Part &whole, int64_t part_rows, const Body &body) {
   whole.set_apart(threads > 1);
 }
 
+/// Calls body(part) on one microbatch after the other, all of its rows at once: where these depend
+/// on one another. Threads share out the work of each kernel.
+template <typename Part, typename Body> void for_each_microbatch(Part &whole, const Body &body) {
+  Part part = whole;
+  for (int number = 0; number < whole.microbatches(); ++number) {
+    const RowRange range = rows_of_microbatch(whole.rows, number, whole.microbatches());
+    if (range.count == 0)
+      continue;
+    part.rows = range.count;
+    part.first_row = whole.first_row + range.first;
+    body(part);
+    part.store = Store::add;
+  }
+}
+
 /// Carries out a step on the model's workers: begin(part) for each part of each microbatch, on the
 /// calling thread, then body(part, stage) for each turn, on the thread of the stage's device.
 /// `parts` is where they lie; it keeps its memory from step to step.

@@ -30,6 +30,7 @@ struct MemoryAccess {
   int device;
   Region region;
   int64_t begin, end; // bytes into the region; of `rows`, a row
+  bool once = false;  // of what a microbatch has without rows: only so many bytes, once
 };
 
 /// Bytes of which each replica adds up a share over all replicas, or fetches the others' shares; of
