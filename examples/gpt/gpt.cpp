@@ -403,21 +403,21 @@ ModelDescription Gpt::describe() {
       {3, When::before, "transfer_0_to_3", "gpt.mp:10", 0, 0, 131072},
       {0, When::during, "forward_on_0", "gpt.mp:4"},
       {1, When::during, "transfer_0_to_1", "gpt.mp:7", 0, 65536, 0},
-      {1, When::during, "forward_on_1", "transformer.mp:84"},
+      {1, When::during, "forward_on_1", "gpt.mp:7"},
       {2, When::during, "transfer_1_to_2", "gpt.mp:7", 1, 65536, 0},
-      {2, When::during, "forward_on_2", "transformer.mp:84"},
+      {2, When::during, "forward_on_2", "gpt.mp:7"},
       {3, When::during, "transfer_2_to_3", "gpt.mp:7", 2, 65536, 0},
-      {3, When::during, "forward_on_3", "transformer.mp:84"},
+      {3, When::during, "forward_on_3", "gpt.mp:7"},
       {3, When::during, "backward_on_3", "gpt.mp:20"},
       {2, When::during, "transfer_3_to_2", "gpt.mp:7", 3, 65536, 0},
       {3, When::during, "weights_on_3", "gpt.mp:10"},
-      {2, When::during, "backward_on_2", "transformer.mp:73"},
+      {2, When::during, "backward_on_2", "gpt.mp:7"},
       {1, When::during, "transfer_2_to_1", "gpt.mp:7", 2, 65536, 0},
-      {2, When::during, "weights_on_2", "transformer.mp:73"},
-      {1, When::during, "backward_on_1", "transformer.mp:73"},
+      {2, When::during, "weights_on_2", "gpt.mp:7"},
+      {1, When::during, "backward_on_1", "gpt.mp:7"},
       {0, When::during, "transfer_1_to_0", "gpt.mp:7", 1, 65536, 0},
-      {1, When::during, "weights_on_1", "transformer.mp:73"},
-      {0, When::during, "weights_on_0", "transformer.mp:73"},
+      {1, When::during, "weights_on_1", "gpt.mp:7"},
+      {0, When::during, "weights_on_0", "gpt.mp:7"},
       {3, When::after, "finish_on_3", "gpt.mp:20"},
       {0, When::after, "finish_on_0", "gpt.mp:5"},
       {0, When::after, "transfer_3_to_0", "gpt.mp:4", 3, 0, 131072},
@@ -719,7 +719,7 @@ void Gpt::transfer_0_to_3(Part &part) {
   Device &d0 = part.device(0);
   Device &d3 = part.device(3);
 
-  // wte_weight: device 0 → 3, 131,072 B; lm_head reads it              embedding.mp:18
+  // wte_weight: device 0 → 3, 131,072 B; lm_head reads it              gpt.mp:14
   wte_weight_on_3_ = transfer(d0, wte_weight_, d3, d3.fixed<float>(0), 32768);
 }
 
@@ -797,7 +797,7 @@ void Gpt::transfer_0_to_1(Part &part) {
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
-  // x: device 0 → 1, 65,536 B a row; h.1, h.1.ln_1 read it             transformer.mp:92
+  // x: device 0 → 1, 65,536 B a row; h.1, h.1.ln_1 read it             gpt.mp:15
   part.x_on_1 = transfer(d0, part.x_2, d1, d1.rows<float>(983040), rows * 16384);
 }
 
@@ -866,7 +866,7 @@ void Gpt::transfer_1_to_2(Part &part) {
   Device &d2 = part.device(2);
   const int64_t rows = part.rows;
 
-  // x: device 1 → 2, 65,536 B a row; h.2, h.2.ln_1 read it             transformer.mp:92
+  // x: device 1 → 2, 65,536 B a row; h.2, h.2.ln_1 read it             gpt.mp:15
   part.x_on_2 = transfer(d1, part.x_3, d2, d2.rows<float>(983040), rows * 16384);
 }
 
@@ -935,7 +935,7 @@ void Gpt::transfer_2_to_3(Part &part) {
   Device &d3 = part.device(3);
   const int64_t rows = part.rows;
 
-  // x: device 2 → 3, 65,536 B a row; h.3, h.3.ln_1 read it             transformer.mp:92
+  // x: device 2 → 3, 65,536 B a row; h.3, h.3.ln_1 read it             gpt.mp:15
   part.x_on_3 = transfer(d2, part.x_4, d3, d3.rows<float>(1114112), rows * 16384);
 }
 
@@ -1108,7 +1108,7 @@ void Gpt::transfer_3_to_2(Part &part) {
   Device &d3 = part.device(3);
   const int64_t rows = part.rows;
 
-  // x_grad: device 3 → 2, 65,536 B a row; h.2, h.2.mlp.c_proj read it  transformer.mp:92
+  // x_grad: device 3 → 2, 65,536 B a row; h.2, h.2.mlp.c_proj read it  gpt.mp:15
   part.x_grad_on_2 = transfer(d3, part.x_grad_2, d2, d2.rows<float>(1310720), rows * 16384);
 }
 
@@ -1224,7 +1224,7 @@ void Gpt::transfer_2_to_1(Part &part) {
   Device &d2 = part.device(2);
   const int64_t rows = part.rows;
 
-  // x_grad: device 2 → 1, 65,536 B a row; h.1, h.1.mlp.c_proj read it  transformer.mp:92
+  // x_grad: device 2 → 1, 65,536 B a row; h.1, h.1.mlp.c_proj read it  gpt.mp:15
   part.x_grad_on_1 = transfer(d2, part.x_grad_3, d1, d1.rows<float>(1310720), rows * 16384);
 }
 
@@ -1335,7 +1335,7 @@ void Gpt::transfer_1_to_0(Part &part) {
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
-  // x_grad: device 1 → 0, 65,536 B a row; h.0, h.0.mlp.c_proj read it  transformer.mp:92
+  // x_grad: device 1 → 0, 65,536 B a row; h.0, h.0.mlp.c_proj read it  gpt.mp:15
   part.x_grad_on_0 = transfer(d1, part.x_grad_4, d0, d0.rows<float>(1310720), rows * 16384);
 }
 
@@ -1496,7 +1496,7 @@ void Gpt::transfer_3_to_0(Part &part) {
   Device &d0 = part.device(0);
   Device &d3 = part.device(3);
 
-  // wte_weight_grad: device 3 → 0, 131,072 B; wte reads it             linear.mp:8
+  // wte_weight_grad: device 3 → 0, 131,072 B; wte reads it             gpt.mp:16
   float *const wte_weight_grad = d3.fixed<float>(131072); // [num_embeddings 256, embedding_dim 128]
   wte_weight_grad_on_0_ = transfer(d3, wte_weight_grad, d0, d0.fixed<float>(131072), 32768);
 }
@@ -1642,7 +1642,7 @@ void Gpt::evaluate_0_to_1(Part &part) {
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
-  // x: device 0 → 1, 65,536 B a row; h.1, h.1.ln_1 read it             transformer.mp:92
+  // x: device 0 → 1, 65,536 B a row; h.1, h.1.ln_1 read it             gpt.mp:15
   part.x_on_1 = transfer(d0, part.x_2, d1, d1.rows<float>(196608), rows * 16384);
 }
 
@@ -1710,7 +1710,7 @@ void Gpt::evaluate_1_to_2(Part &part) {
   Device &d2 = part.device(2);
   const int64_t rows = part.rows;
 
-  // x: device 1 → 2, 65,536 B a row; h.2, h.2.ln_1 read it             transformer.mp:92
+  // x: device 1 → 2, 65,536 B a row; h.2, h.2.ln_1 read it             gpt.mp:15
   part.x_on_2 = transfer(d1, part.x_3, d2, d2.rows<float>(196608), rows * 16384);
 }
 
@@ -1778,7 +1778,7 @@ void Gpt::evaluate_2_to_3(Part &part) {
   Device &d3 = part.device(3);
   const int64_t rows = part.rows;
 
-  // x: device 2 → 3, 65,536 B a row; h.3, h.3.ln_1 read it             transformer.mp:92
+  // x: device 2 → 3, 65,536 B a row; h.3, h.3.ln_1 read it             gpt.mp:15
   part.x_on_3 = transfer(d2, part.x_4, d3, d3.rows<float>(196608), rows * 16384);
 }
 
@@ -1852,7 +1852,7 @@ void Gpt::evaluate_0_to_3(Part &part) {
   Device &d0 = part.device(0);
   Device &d3 = part.device(3);
 
-  // wte_weight: device 0 → 3, 131,072 B; lm_head reads it              embedding.mp:18
+  // wte_weight: device 0 → 3, 131,072 B; lm_head reads it              gpt.mp:14
   wte_weight_on_3_ = transfer(d0, wte_weight_, d3, d3.fixed<float>(0), 32768);
 }
 
@@ -1982,7 +1982,7 @@ void Gpt::predict_0_to_1(Part &part) {
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
-  // x: device 0 → 1, 65,536 B a row; h.1, h.1.ln_1 read it             transformer.mp:92
+  // x: device 0 → 1, 65,536 B a row; h.1, h.1.ln_1 read it             gpt.mp:15
   part.x_on_1 = transfer(d0, part.x_2, d1, d1.rows<float>(196608), rows * 16384);
 }
 
@@ -2050,7 +2050,7 @@ void Gpt::predict_1_to_2(Part &part) {
   Device &d2 = part.device(2);
   const int64_t rows = part.rows;
 
-  // x: device 1 → 2, 65,536 B a row; h.2, h.2.ln_1 read it             transformer.mp:92
+  // x: device 1 → 2, 65,536 B a row; h.2, h.2.ln_1 read it             gpt.mp:15
   part.x_on_2 = transfer(d1, part.x_3, d2, d2.rows<float>(196608), rows * 16384);
 }
 
@@ -2118,7 +2118,7 @@ void Gpt::predict_2_to_3(Part &part) {
   Device &d3 = part.device(3);
   const int64_t rows = part.rows;
 
-  // x: device 2 → 3, 65,536 B a row; h.3, h.3.ln_1 read it             transformer.mp:92
+  // x: device 2 → 3, 65,536 B a row; h.3, h.3.ln_1 read it             gpt.mp:15
   part.x_on_3 = transfer(d2, part.x_4, d3, d3.rows<float>(196608), rows * 16384);
 }
 
@@ -2192,7 +2192,7 @@ void Gpt::predict_0_to_3(Part &part) {
   Device &d0 = part.device(0);
   Device &d3 = part.device(3);
 
-  // wte_weight: device 0 → 3, 131,072 B; lm_head reads it              embedding.mp:18
+  // wte_weight: device 0 → 3, 131,072 B; lm_head reads it              gpt.mp:14
   wte_weight_on_3_ = transfer(d0, wte_weight_, d3, d3.fixed<float>(0), 32768);
 }
 
