@@ -90,3 +90,22 @@ mp.model @devices_of_all_programs {
     mp.return %a : !row
   }
 }
+
+// Tests that what follows an operand of a group belongs to the group, that all of its devices are counted, and that each has an update.
+// CHECK-LABEL: mp.model @group devices 3
+// CHECK: mp.parameter @w : {{.*}} {mp.device = 1 : i64, mp.group = {devices = array<i64: 1, 2>, names = [""], sizes = array<i64: 2>}}
+// CHECK: mp.exp %{{.*}} {mp.device = 1 : i64, mp.group = {devices = array<i64: 1, 2>, names = [""], sizes = array<i64: 2>}}
+// CHECK: mp.update "sgd" {mp.device = 1 : i64}
+// CHECK-NEXT: mp.update "sgd" {mp.device = 2 : i64}
+mp.model @group {
+  mp.parameter @w : !weight init ones []
+  mp.program @train ["x"] {
+  ^bb0(%x: !row):
+    %w = mp.read @w {mp.device = 1, mp.group = {devices = array<i64: 1, 2>, names = [""], sizes = array<i64: 2>}} : !weight
+    %e = mp.exp %w : !weight -> !weight
+    mp.gradient @w, %e : !weight
+    mp.update "sgd"
+    %l = mp.constant 0.0 : f64 : tensor<f32, #mp.dims<>>
+    mp.return %l : tensor<f32, #mp.dims<>>
+  }
+}
