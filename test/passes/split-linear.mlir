@@ -81,3 +81,29 @@ mp.model @alone devices 2 {
     mp.return %h : !h
   }
 }
+
+!both = tensor<4x6xf32, #mp.dims<a=4, b=6>>
+#a = {devices = array<i64: 0, 1>, names = ["a"], sizes = array<i64: 2>}
+#b = {devices = array<i64: 0, 1>, names = ["b"], sizes = array<i64: 2>}
+
+// Tests that what is cut one way and wanted another goes from all to all: of each piece the part that another device wants. Parameters stay as they are.
+// CHECK-LABEL: mp.model @another_way
+// CHECK: mp.program @predict {{.*}}mp.collectives = [{bytes = 96 : i64, devices = array<i64: 0, 1>, kind = "all_to_all", value = ""}, {{.*}}kind = "all_gather"
+// CHECK: %[[E0:.*]] = mp.exp {{.*}} -> tensor<2x6xf32, #mp.dims<a=2, b=6>>
+// CHECK-DAG: %[[OWN:.*]] = mp.slice %[[E0]] dimension 1 from 0 to 3 {mp.device = 0 : i64}
+// CHECK-DAG: %[[THEIRS:.*]] = mp.slice %{{.*}} dimension 1 from 0 to 3 {mp.device = 1 : i64} {{.*}} -> tensor<2x3xf32, #mp.dims<a=2, b=3>>
+// CHECK-DAG: mp.concat %[[OWN]], %[[THEIRS]] dimension 0 {mp.device = 0 : i64}
+mp.model @another_way devices 2 {
+  mp.parameter @p : !both init ones []
+  mp.parameter @q : !both init ones []
+  mp.program @predict ["x"] {
+  ^bb0(%x: !both):
+    %p = mp.read @p {mp.device = 0, mp.group = #a} : !both
+    %e = mp.exp %p {mp.device = 0, mp.group = #a} : !both -> !both
+    %q = mp.read @q {mp.device = 0, mp.group = #b} : !both
+    %s = mp.add %e, %q {mp.device = 0, mp.group = #b} : !both, !both -> !both
+    %m = mp.softmax %s dimension 1 {mp.device = 0, mp.group = #b} : !both -> !both
+    %n = mp.argmax %m dimension 1 {mp.device = 0, mp.group = #b} : !both -> tensor<4xi32, #mp.dims<a=4>>
+    mp.return %n : tensor<4xi32, #mp.dims<a=4>>
+  }
+}
