@@ -47,15 +47,14 @@ struct Range {
 /// Gradients that are added up at once, side by side or not.
 struct Bucket {
   SmallVector<Range> ranges;
-  Operation *last; // with which they are complete
+  SmallVector<Operation *> sources; // which sum them, in program order; any may be carried out last
 };
 
 /// What a device sums: gradients in the order in which they are complete, other sums with the last
 /// of them.
 struct Sums {
   SmallVector<Bucket> buckets;
-  SmallVector<Range> fixed;
-  Operation *last;
+  Bucket fixed;
 };
 
 class Reducer {
@@ -72,7 +71,7 @@ private:
   void join(SmallVector<Range> &ranges);
   bool readsGradients();
   template <typename Op> Op add(int64_t device, const Range &range);
-  void reduce(int64_t device, ArrayRef<Range> ranges, Operation *last);
+  void reduce(int64_t device, const Bucket &bucket);
   void number(const DenseMap<int64_t, Operation *> &byOrder);
 
   ModelOp model;
@@ -108,9 +107,9 @@ void Reducer::collect() {
         range.count = (range.count + kParameterFloats - 1) / kParameterFloats * kParameterFloats;
         addGradient(own, range, &op);
       } else {
-        own.fixed.push_back(range);
+        own.fixed.ranges.push_back(range);
+        own.fixed.sources.push_back(&op);
       }
-      own.last = &op;
       sums[device] = std::move(own);
     }
 }
@@ -124,11 +123,11 @@ void Reducer::addGradient(Sums &own, const Range &range, Operation *op) {
   };
   if (own.buckets.empty() || bytes(own.buckets.back()) >= bucketBytes) {
     if (!own.buckets.empty())
-      own.buckets.back().last->setAttr(kEndsBucket, builder.getUnitAttr());
+      own.buckets.back().sources.back()->setAttr(kEndsBucket, builder.getUnitAttr());
     own.buckets.emplace_back();
   }
   own.buckets.back().ranges.push_back(range);
-  own.buckets.back().last = op;
+  own.buckets.back().sources.push_back(op);
 }
 
 /// Makes one range of those that lie side by side.
@@ -165,10 +164,12 @@ template <typename Op> Op Reducer::add(int64_t device, const Range &range) {
   return op;
 }
 
-void Reducer::reduce(int64_t device, ArrayRef<Range> ranges, Operation *last) {
-  for (const Range &range : ranges)
-    add<ReduceScatterOp>(device, range)
-        ->setAttr(kWaits, builder.getDenseI64ArrayAttr({getOrder(last)}));
+void Reducer::reduce(int64_t device, const Bucket &bucket) {
+  SmallVector<int64_t> waits;
+  for (Operation *source : bucket.sources)
+    waits.push_back(getOrder(source));
+  for (const Range &range : bucket.ranges)
+    add<ReduceScatterOp>(device, range)->setAttr(kWaits, builder.getDenseI64ArrayAttr(waits));
 }
 
 /// Numbers the instructions anew; waits go on meaning the operations that they meant.
@@ -200,24 +201,27 @@ void Reducer::run() {
   bool gathersGradients = !sharded || readsGradients();
   builder.setInsertionPoint(first);
   for (auto &[device, own] : sums) {
-    for (Bucket &bucket : own.buckets) {
+    for (Bucket &bucket : own.buckets)
       join(bucket.ranges);
-      // The last one takes the other sums with it.
-      if (&bucket == &own.buckets.back())
-        bucket.last = own.last;
-      reduce(device, bucket.ranges, bucket.last);
-    }
-    reduce(device, own.fixed, own.last);
+    // The last one takes the other sums with it.
+    if (own.buckets.empty())
+      own.buckets.push_back({});
+    llvm::append_range(own.buckets.back().ranges, own.fixed.ranges);
+    llvm::append_range(own.buckets.back().sources, own.fixed.sources);
+    for (const Bucket &bucket : own.buckets)
+      reduce(device, bucket);
   }
   for (auto &[device, own] : sums) {
     SmallVector<Range> gradients;
     for (const Bucket &bucket : own.buckets)
-      llvm::append_range(gradients, bucket.ranges);
+      llvm::copy_if(bucket.ranges, std::back_inserter(gradients), [](const Range &range) {
+        return range.place.getRegion() == RegionKind::gradients;
+      });
     join(gradients);
     if (gathersGradients)
       for (const Range &range : gradients)
         add<AllGatherOp>(device, range);
-    for (const Range &range : own.fixed)
+    for (const Range &range : own.fixed.ranges)
       add<AllGatherOp>(device, range);
   }
   builder.setInsertionPoint(train.getBlock().getTerminator());

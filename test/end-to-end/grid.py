@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""The grid of layouts: stages × replicas × schedule × microbatches × shared optimiser × recomputation, of the autoencoder and
-of a small transformer. For one model, number of replicas and number of microbatches all of them save the same bytes, on the
-calling thread, on workers, on ranks and in process.
+"""The grid of layouts: stages × replicas × splits × schedule × microbatches × shared optimiser × recomputation, of the
+autoencoder and of a small transformer. For one model, number of replicas, of pieces and of microbatches all of them save the
+same bytes, on the calling thread, on workers, on ranks and in process; all of a model, the same losses but for rounding.
 
   grid.py [--full] [--seed N]
 
@@ -21,13 +21,11 @@ import harness
 import processes
 
 AXES = collections.OrderedDict(
-    model=("autoencoder", "transformer"), stages=(1, 2, 4), replicas=(1, 2, 4),
+    model=("autoencoder", "transformer"), stages=(1, 2, 4), replicas=(1, 2, 4), pieces=(1, 2),
     schedule=("gpipe", "1f1b", "interleaved", "zero-bubble"), microbatches=(1, 2, 5, 8), shared=(False, True),
     recomputed=(False, True))
 Cell = collections.namedtuple("Cell", AXES)
 CELLS = [Cell(*values) for values in itertools.product(*AXES.values())]
-# What may decide how a sum is rounded; the rest may not.
-ROUNDING = ("model", "replicas", "microbatches")
 
 ENTRIES = """  epochs = 2;
   batch = 20;
@@ -39,8 +37,15 @@ ENTRIES = """  epochs = 2;
 WIDTHS = (12, 32, 24, 16, 8, 16, 24, 32, 12)
 
 
+def devices_of(cell, stage, factor):
+    """The annotation of a layer: a stage is one device, or two that share out what has the factor."""
+    return f"@device({stage})" if cell.pieces == 1 else f"@device({2 * stage}, {2 * stage + 1}) @split({factor})"
+
+
 def autoencoder(cell):
-    layers = "".join(f"  @device({i * cell.stages // 8}) layer{i} = Linear({WIDTHS[i]}, {WIDTHS[i + 1]});\n" for i in range(8))
+    # Column splits, then row splits; 8 wide at the least.
+    layers = "".join(f"  {devices_of(cell, i * cell.stages // 8, ('out', 'in')[i % 2])} layer{i} = "
+                     f"Linear({WIDTHS[i]}, {WIDTHS[i + 1]});\n" for i in range(8))
     # Parts that cross the borders between stages.
     parts = "".join(f"    {'@recompute ' if cell.recomputed else ''}h{i} = {'x' if i == 0 else f'h{i - 3}'}"
                     + "".join(f" |> layer{j}" + (" |> relu" if j < 7 else "") for j in range(i, min(i + 3, 8))) + ";\n"
@@ -50,11 +55,12 @@ def autoencoder(cell):
 
 
 def transformer(cell):
-    last = cell.stages - 1
+    last = (cell.stages - 1) * cell.pieces
+    blocks = "".join(f"  {devices_of(cell, i * cell.stages // 4, 'heads')} block[{i}] = TransformerBlock(16, 2, dropout: 0.1);\n"
+                     for i in range(4))
     return f"""model Small {{
   @device(0) words = Embedding(16, 16);
-  for i in 0..4 {{ @device(i * {cell.stages} / 4) block[i] = TransformerBlock(16, 2, dropout: 0.1); }}
-  @device({last}) head = Linear(16, 16, weight: words.weight, bias: false);
+{blocks}  @device({last}) head = Linear(16, 16, weight: words.weight, bias: false);
   forward(x: i32[batch, time]) -> f32[batch, time, 16] {{
     h = words(x);
     for i in 0..4 {{ {"@recompute " if cell.recomputed else ""}h = block[i](h); }}
@@ -116,7 +122,7 @@ def check_compiled(settings, failures, cells):
     expected = {cell: run_program(settings, cell, programs[name_of(cell)], "cpu") for cell in sorted(references)}
     cores = sorted(os.sched_getaffinity(0))
     for cell in cells:
-        count = cell.stages * cell.replicas
+        count = cell.stages * cell.replicas * cell.pieces
         spread = ",".join(f"cpu:{cores[device % len(cores)]}" for device in range(count))
         for devices in ("cpu", spread):
             got = run_program(settings, cell, programs[name_of(cell)], devices)
