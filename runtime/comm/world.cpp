@@ -220,7 +220,7 @@ void World::notify(int32_t kind, int rank, double seconds) {
         for (Patience patience(looks); !answered() && !patience.is_over(seconds);)
           patience.wait();
       } catch (const std::exception &) {
-        // It has ended already.
+        continue; // it has ended already
       }
 }
 

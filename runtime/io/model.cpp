@@ -45,7 +45,7 @@ DeviceMap map_of_all(const Settings &settings, const ModelDescription &descripti
 std::vector<int> cores_of_replica(const Settings &settings, const ModelDescription &description,
                                   bool apart) {
   const auto count = static_cast<std::ptrdiff_t>(description.devices.size());
-  const std::vector<int> cores =
+  std::vector<int> cores =
       settings.world
           ? map_of_all(settings, description).cores
           : choose_cores(settings.devices, static_cast<int>(count) * description.replicas, apart);

@@ -241,7 +241,6 @@ int run_program(int argc, char **argv, const ModelDescription &description, Mode
   std::signal(SIGXFSZ, SIG_IGN);
   flush_denormals();
   std::unique_ptr<World> world;
-  std::string error;
   try {
     const Launch launch = find_launch();
     Options options;
