@@ -32,6 +32,9 @@ def Mp_ExtentOp : Mp_Op<"extent", [Pure]> {
 
     ```mlir
     %n = mp.extent 12 rows plus -1 : tensor<f32, #mp.dims<>>
+    ```
+
+    ```mlir
     %k = mp.extent 12 rows of_part : tensor<f32, #mp.dims<>>
     ```
   }];
