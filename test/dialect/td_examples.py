@@ -135,7 +135,7 @@ def check(mp_opt, where, name, text):
 def check_operations(arguments, problems):
     found = records(arguments.tblgen, arguments.include, os.path.join(arguments.folder, "dialect", "MpOps.td"))
     cases = []
-    for number, record in enumerate(found["!instanceof"]["Op"]):
+    for record in found["!instanceof"]["Op"]:
         operation = found[record]
         name, where = operation["opName"], operation["!locs"][0]
         description = operation["description"] or ""
@@ -144,7 +144,7 @@ def check_operations(arguments, problems):
         blocks = examples(description)
         if not blocks:
             problems.append(f"{where}: mp.{name} has no example")
-        cases += [(where, f"mp.{name}", wrap(name, block, number)) for block in blocks]
+        cases += [(where, f"mp.{name}", wrap(name, block, number)) for number, block in enumerate(blocks, len(cases))]
     for record in found["!instanceof"]["AttrDef"]:
         attribute = found[record]
         name, where = attribute["mnemonic"], attribute["!locs"][0]
