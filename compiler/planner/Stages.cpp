@@ -146,8 +146,39 @@ static void followBuffers(ProgramOp program, std::vector<Stage> &stages,
   }
 }
 
+namespace {
+
+/// What replicas add up or gather of a device, and the stage that does.
+struct Reduced {
+  int64_t device;
+  BufferAttr place;
+  int64_t size; // as offsets of the region count
+  int64_t stage;
+
+  bool holds(Value value) const {
+    Operation *op = value.getDefiningOp();
+    BufferAttr other = op && getDevice(op) == device ? getPlace(value) : BufferAttr();
+    return other && other.getRegion() == place.getRegion() &&
+           other.getOffset() >= place.getOffset() && other.getOffset() < place.getOffset() + size;
+  }
+};
+
+} // namespace
+
+template <typename Op> static void addReduced(Operation *op, std::vector<Reduced> &all) {
+  if (auto collective = dyn_cast<Op>(op)) {
+    BufferAttr place = collective.getPlace();
+    uint64_t unit =
+        place.getRegion() == RegionKind::fixed ? getElementBytes(collective.getElement()) : 1;
+    all.push_back({getDevice(op).value_or(0), place,
+                   static_cast<int64_t>(collective.getCount() * unit),
+                   op->template getAttrOfType<IntegerAttr>(kStage).getInt()});
+  }
+}
+
 std::vector<Stage> readStages(ProgramOp program) {
   std::vector<Stage> stages;
+  std::vector<Reduced> reductions;                                 // so far
   llvm::MapVector<Attribute, llvm::SmallVector<int64_t>> accesses; // of buffers and parameters
   std::vector<int64_t> stageOf;                                    // by order
   forEachDirection(program, [&](Operation *op, bool isBackward) {
@@ -182,6 +213,14 @@ std::vector<Stage> readStages(ProgramOp program) {
       if (wait >= 0 && wait < static_cast<int64_t>(stageOf.size()) && stageOf[wait] >= 0 &&
           stageOf[wait] != static_cast<int64_t>(index))
         insert(stage.waits, stageOf[wait]);
+    // What another device reads of a sum over the replicas it reads when that is complete.
+    for (Value operand : op->getOperands())
+      for (const Reduced &reduced : reductions)
+        if (Value source = getSource(operand);
+            source && reduced.stage != static_cast<int64_t>(index) && reduced.holds(source))
+          insert(stage.waits, reduced.stage);
+    addReduced<ReduceScatterOp>(op, reductions);
+    addReduced<AllGatherOp>(op, reductions);
   });
   followBuffers(program, stages, accesses);
   // Waits count on each stream of a device, and on the transfers of either side, to be carried out

@@ -16,7 +16,7 @@ import re
 import harness
 import processes
 
-NO_PARTS = "cannot cut a batch into `"
+NO_PARTS = "a batch is cut into `"
 
 
 def spread(name, folder):
