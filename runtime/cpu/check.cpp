@@ -63,8 +63,8 @@ struct TurnChecker::Touch {
 TurnChecker::TurnChecker(std::vector<Machine *> machines, const Schedule &schedule)
     : machines_(std::move(machines)), schedule_(schedule),
       all_(replicate(schedule, replicas(), devices_each())),
-      finished_(new std::atomic<int64_t>[static_cast<size_t>(replicas() * devices_each())]) {
-  for (int device = 0; device < replicas() * devices_each(); ++device)
+      finished_(new std::atomic<int64_t>[all_devices()]) {
+  for (int device = 0; device < static_cast<int>(all_devices()); ++device)
     delays_.emplace_back(static_cast<unsigned>(device) + 1);
   make_clocks();
   prove();
@@ -82,7 +82,7 @@ int TurnChecker::stage_of(size_t turn) const {
 }
 
 void TurnChecker::make_clocks() {
-  const auto devices = static_cast<size_t>(replicas() * devices_each());
+  const auto devices = all_devices();
   std::vector<std::vector<size_t>> turns(devices); // by device
   for (size_t turn = 0; turn < all_.turns.size(); ++turn) {
     const int own = device_of(turn);
@@ -136,8 +136,7 @@ void TurnChecker::collect(size_t number, std::vector<std::vector<Touch>> &touche
     for (const MemoryAccess &access : *list) {
       if (access.stage != stage)
         continue;
-      std::vector<Touch> &all =
-          touches[static_cast<size_t>(replica * devices_each() + access.device)];
+      std::vector<Touch> &all = touches[number_of(replica, access.device)];
       const Device &device = machine.device(access.device);
       const bool writes = list == &schedule_.writes;
       if (access.region != Region::rows) {
@@ -169,7 +168,7 @@ void TurnChecker::collect_shared(size_t number, std::vector<std::vector<Touch>> 
       const Range bytes{std::max(access.begin, share.begin * each),
                         std::min(access.end, share.end * each)};
       if (bytes.begin < bytes.end)
-        touches[static_cast<size_t>(replica * devices_each() + access.device)].push_back(
+        touches[number_of(replica, access.device)].push_back(
             {number, base + bytes.begin, base + bytes.end, writes, -1});
     };
     auto share_of = [&](int replica) -> Range {
@@ -192,8 +191,7 @@ void TurnChecker::collect_shared(size_t number, std::vector<std::vector<Touch>> 
 }
 
 void TurnChecker::prove() {
-  std::vector<std::vector<Touch>> touches(
-      static_cast<size_t>(replicas() * devices_each())); // by device
+  std::vector<std::vector<Touch>> touches(all_devices()); // by device
   for (size_t number = 0; number < all_.turns.size(); ++number) {
     collect(number, touches);
     collect_shared(number, touches);
@@ -267,7 +265,7 @@ int64_t TurnChecker::rows_of_part(size_t turn, int64_t part) const {
 
 void TurnChecker::begin_step(int64_t rows) {
   rows_ = rows;
-  for (int device = 0; device < replicas() * devices_each(); ++device) {
+  for (int device = 0; device < static_cast<int>(all_devices()); ++device) {
     finished_[static_cast<size_t>(device)] = 0;
     const Device &whole =
         machines_[static_cast<size_t>(device / devices_each())]->device(device % devices_each());

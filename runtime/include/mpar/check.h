@@ -56,6 +56,12 @@ private:
   int stage_of(size_t turn) const;
   int replicas() const { return static_cast<int>(machines_.size()); }
   int devices_each() const { return machines_.front()->count(); }
+  size_t all_devices() const { return machines_.size() * static_cast<size_t>(devices_each()); }
+  /// Of a replica's device, its number among those of all.
+  size_t number_of(int replica, int device) const {
+    return static_cast<size_t>(replica) * static_cast<size_t>(devices_each()) +
+           static_cast<size_t>(device);
+  }
   /// The turn of a stage, for the same microbatch.
   size_t turn_of(int stage, int microbatch) const;
   std::string describe(size_t turn) const { return describe_turn(all_, all_.turns[turn]); }
