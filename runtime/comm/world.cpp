@@ -181,12 +181,18 @@ void World::together(const std::function<void()> &work, const std::function<void
     thrown = std::current_exception();
   }
   // The lowest rank that has failed is the one to speak.
-  const std::vector<std::string> failed = gather(thrown ? "failed" : "");
   int speaker = -1;
-  for (size_t rank = failed.size(); rank-- > 0;)
-    if (!failed[rank].empty())
-      speaker = static_cast<int>(rank);
-  broadcast(0, &speaker, sizeof speaker);
+  try {
+    const std::vector<std::string> failed = gather(thrown ? "failed" : "");
+    for (size_t rank = failed.size(); rank-- > 0;)
+      if (!failed[rank].empty())
+        speaker = static_cast<int>(rank);
+    broadcast(0, &speaker, sizeof speaker);
+  } catch (const Stopped &) { // the speaker was faster
+    if (undo)
+      undo();
+    throw;
+  }
   if (speaker < 0)
     return;
   if (undo)
