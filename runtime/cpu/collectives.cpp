@@ -218,31 +218,4 @@ void all_gather(const BatchPart &part, Device &device, int32_t *values, int64_t 
   all_gather_fixed(part, device, values, count);
 }
 
-Schedule replicate(const Schedule &schedule, int replicas, int devices) {
-  Schedule all = schedule;
-  const int stages = static_cast<int>(schedule.stages.size());
-  all.replicas = replicas;
-  all.stages.clear();
-  all.turns.clear();
-  for (int replica = 0; replica < replicas; ++replica)
-    for (StageDescription stage : schedule.stages) {
-      stage.device += replica * devices;
-      if (stage.from >= 0)
-        stage.from += replica * devices;
-      all.stages.push_back(stage);
-    }
-  for (const Turn &turn : schedule.turns)
-    for (int replica = 0; replica < replicas; ++replica) {
-      Turn own{replica * stages + turn.stage, turn.microbatch, {}};
-      for (const Turn::Wait &wait : turn.waits)
-        own.waits.push_back({replica * devices + wait.device, wait.turns});
-      for (const PeerWait &wait : schedule.peer_waits)
-        for (int other = 0; wait.stage == turn.stage && other < replicas; ++other)
-          if (other != replica)
-            own.waits.push_back({other * devices + wait.device, wait.turns});
-      all.turns.push_back(std::move(own));
-    }
-  return all;
-}
-
 } // namespace mpar

@@ -27,34 +27,6 @@ struct alignas(64) Counter {
 
 } // namespace
 
-std::vector<Turn> make_turns(const TurnEntry *begin, const TurnEntry *end) {
-  std::vector<Turn> turns;
-  for (const TurnEntry *entry = begin; entry != end; ++entry) {
-    if (turns.empty() || turns.back().stage != entry->stage ||
-        turns.back().microbatch != entry->microbatch)
-      turns.push_back({entry->stage, entry->microbatch, {}});
-    if (entry->device >= 0)
-      turns.back().waits.push_back({entry->device, entry->turns});
-  }
-  return turns;
-}
-
-std::string describe_turn(const Schedule &schedule, const Turn &turn) {
-  const StageDescription &stage = schedule.stages[turn.stage];
-  std::string text = *stage.name ? stage.name : "stage " + std::to_string(turn.stage);
-  if (stage.when == StageDescription::When::during)
-    text += " of microbatch " + std::to_string(turn.microbatch);
-  if (*stage.place)
-    text += " (" + std::string(stage.place) + ")";
-  return text;
-}
-
-RowRange rows_of_microbatch(int64_t rows, int microbatch, int microbatches) {
-  const int64_t each = rows / microbatches, longer = rows % microbatches;
-  return {each * microbatch + std::min<int64_t>(microbatch, longer),
-          each + (microbatch < longer ? 1 : 0)};
-}
-
 class Workers::Impl {
 public:
   Impl(const std::vector<int> &cores, const Schedule &schedule, bool apart, World *world,

@@ -5,6 +5,7 @@ import concurrent.futures
 import hashlib
 import os
 import random
+import re
 import subprocess
 import sys
 import time
@@ -72,6 +73,15 @@ def build_all(settings, models):
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         built = pool.map(lambda model: build(settings, *model), models)
         return dict(zip((name for name, _ in models), built))
+
+
+def train(settings, program, name, *flags):
+    """Trains, and saves under the name; the bytes of that and the losses printed. Ends the test where that fails."""
+    saved = os.path.join(settings.work, name + ".safetensors")
+    done = run([program, "--save", saved, *flags], settings.work)
+    if done.returncode != 0:
+        raise SystemExit(f"{name} {' '.join(flags)}: {done.stderr.strip()}")
+    return read(saved), [float(text) for text in re.findall(r"_Loss: ([^ \n]+)", done.stdout)]
 
 
 def write_rows(path, rows, columns, seed=0):

@@ -11,7 +11,6 @@ are without rows; some parameters are fewer than replicas. --full tries all cell
 
 import itertools
 import os
-import re
 
 import harness
 
@@ -88,14 +87,6 @@ FEW = [("chain", 1, 2), ("chain", 2, 1), ("chain", 4, 2), ("plain", 1, 1), ("pla
        ("transformer", 1, 1), ("transformer", 2, 2)]
 
 
-def train(settings, program, name, *flags):
-    saved = os.path.join(settings.work, name + ".safetensors")
-    done = harness.run([program, "--save", saved, *flags], settings.work)
-    if done.returncode != 0:
-        raise SystemExit(f"{name} {' '.join(flags)}: {done.stderr.strip()}")
-    return harness.read(saved), [float(text) for text in re.findall(r"_Loss: ([^ \n]+)", done.stdout)]
-
-
 def mappings(cores, devices, replicas):
     """A worker for all; a worker a replica; devices of each replica on different workers."""
     yield f"cpu:{cores[0]}"
@@ -110,18 +101,18 @@ def test_checkpoints(settings, failures, programs):
         return os.path.join(settings.work, name + ".ckpt")
 
     two, shared, one = (programs[name] for name in ("chain-2-1-plain", "chain-2-1-shared", "chain-1-2-plain"))
-    whole, _ = train(settings, two, "whole")
-    train(settings, two, "half", "--epochs", "1", "--checkpoint", path("two"))
-    train(settings, shared, "half", "--epochs", "1", "--checkpoint", path("shared"))
+    whole, _ = harness.train(settings, two, "whole")
+    harness.train(settings, two, "half", "--epochs", "1", "--checkpoint", path("two"))
+    harness.train(settings, shared, "half", "--epochs", "1", "--checkpoint", path("shared"))
     failures.expect(harness.read(path("two")) == harness.read(path("shared")), "a shared optimiser's checkpoint differs")
     for name, program in (("two", shared), ("shared", two), ("shared", shared)):
-        resumed, _ = train(settings, program, "resumed", "--epochs", "2", "--resume", path(name))
+        resumed, _ = harness.train(settings, program, "resumed", "--epochs", "2", "--resume", path(name))
         failures.expect(resumed == whole, f"the checkpoint of {name} is not resumed as if nothing had happened")
-    _, losses = train(settings, one, "alone")
-    _, others = train(settings, one, "resumed", "--epochs", "2", "--resume", path("shared"))
+    _, losses = harness.train(settings, one, "alone")
+    _, others = harness.train(settings, one, "resumed", "--epochs", "2", "--resume", path("shared"))
     failures.expect(abs(losses[-1] - others[-1]) <= 1e-4 * losses[-1], f"one replica resumes to {others}, not {losses}")
-    train(settings, one, "half", "--epochs", "1", "--checkpoint", path("one"))
-    _, others = train(settings, shared, "resumed", "--epochs", "2", "--resume", path("one"))
+    harness.train(settings, one, "half", "--epochs", "1", "--checkpoint", path("one"))
+    _, others = harness.train(settings, shared, "resumed", "--epochs", "2", "--resume", path("one"))
     failures.expect(abs(losses[-1] - others[-1]) <= 1e-4 * losses[-1], f"two replicas resume to {others}, not {losses}")
 
 
@@ -147,16 +138,16 @@ def test():
     references, losses_of = {}, {}
     for name, _ in texts:
         model, count, microbatches = name.split("-")[:3]
-        alone, losses = train(settings, programs[name], name, "--devices", "cpu")
+        alone, losses = harness.train(settings, programs[name], name, "--devices", "cpu")
         before = references.setdefault((model, count, microbatches), alone)
         failures.expect(alone == before, f"{name} differs from the plain form")
         for loss, other in zip(losses, losses_of.setdefault(model, losses)):
             failures.expect(abs(loss - other) <= 1e-4 * abs(other), f"{name}: {loss}, not {other}")
         for mapping in mappings(cores, MODELS[model][1], int(count)):
-            got, _ = train(settings, programs[name], name, "--devices", mapping)
+            got, _ = harness.train(settings, programs[name], name, "--devices", mapping)
             failures.expect(got == alone, f"{name} differs on {mapping}")
         if not name.endswith("shared"):
-            threads = [train(settings, programs[name], name, "--threads", "2")[0] for _ in range(2)]
+            threads = [harness.train(settings, programs[name], name, "--threads", "2")[0] for _ in range(2)]
             failures.expect(threads[0] == threads[1], f"{name} differs from run to run on two threads")
     test_checkpoints(settings, failures, programs)
 

@@ -29,14 +29,6 @@ def unsplit(text):
     return re.sub(r"@device\((\d+, \d+|\d+\.\.\d+)\) ?", "", text)
 
 
-def train(settings, program, name, *flags):
-    saved = os.path.join(settings.work, name + ".safetensors")
-    done = harness.run([program, "--save", saved, *flags], settings.work)
-    if done.returncode != 0:
-        raise SystemExit(f"{name} {' '.join(flags)}: {done.stderr.strip()}")
-    return harness.read(saved), [float(text) for text in re.findall(r"_Loss: ([^ \n]+)", done.stdout)]
-
-
 def close(losses, others):
     return len(losses) == len(others) > 0 and all(abs(a - b) <= 1e-5 * max(1, abs(b)) for a, b in zip(losses, others))
 
@@ -75,15 +67,15 @@ def test():
 
     for name, text in sources.items():
         split, whole = programs[name], programs[name + "-unsplit"]
-        saved, losses = train(settings, split, name)
-        expected, others = train(settings, whole, name + "-unsplit")
+        saved, losses = harness.train(settings, split, name)
+        expected, others = harness.train(settings, whole, name + "-unsplit")
         failures.expect(close(losses, others), f"{name}: losses {losses}, unsplit {others}")
         if name in EXACT:
             failures.expect(saved == expected, f"{name}: other parameters than unsplit")
         failures.expect(len(saved) == len(expected), f"{name}: the file is {len(saved)} bytes, unsplit {len(expected)}")
         for mapping in ((cores[0],), cores[:2], cores[1::-1]):
             devices = ",".join(f"cpu:{mapping[number % len(mapping)]}" for number in range(devices_of(text)))
-            failures.expect(train(settings, split, name, "--devices", devices) == (saved, losses),
+            failures.expect(harness.train(settings, split, name, "--devices", devices) == (saved, losses),
                             f"{name}: {devices} gives other bytes than `cpu`")
         # Processes exchange the pieces by messages.
         path = os.path.join(work, name + "-ranks.safetensors")
@@ -92,17 +84,17 @@ def test():
             if failures.expect(not any(statuses), f"{name} on {ranks} ranks: {statuses} {errors}"):
                 got = [float(loss) for loss in re.findall(r"_Loss: ([^ \n]+)", outs[0])]
                 failures.expect((harness.read(path), got) == (saved, losses), f"{name}: {ranks} ranks give other bytes than one process")
-        failures.expect(train(settings, split, name, "--check") == (saved, losses), f"{name}: --check gives other bytes")
+        failures.expect(harness.train(settings, split, name, "--check") == (saved, losses), f"{name}: --check gives other bytes")
         # What one saves the other loads, whole, and saves again as it was.
         for program, file in ((whole, name), (split, name + "-unsplit")):
-            again, _ = train(settings, program, "again", "--load", os.path.join(work, file + ".safetensors"), "--epochs", "0")
+            again, _ = harness.train(settings, program, "again", "--load", os.path.join(work, file + ".safetensors"), "--epochs", "0")
             failures.expect(again == harness.read(os.path.join(work, file + ".safetensors")),
                             f"{name}: {file}.safetensors changes by being loaded and saved")
         # And goes on from the other's checkpoint, optimiser's state included.
         for first, second, kind in ((whole, split, "split"), (split, whole, "unsplit")):
             checkpoint = os.path.join(work, "run.ckpt")
-            train(settings, first, "again", "--epochs", "1", "--checkpoint", checkpoint)
-            _, resumed = train(settings, second, "again", "--resume", checkpoint, "--epochs", "2")
+            harness.train(settings, first, "again", "--epochs", "1", "--checkpoint", checkpoint)
+            _, resumed = harness.train(settings, second, "again", "--resume", checkpoint, "--epochs", "2")
             failures.expect(resumed and close(resumed[-1:], others[-1:]),
                             f"{name}: {kind} gives {resumed} from the other's checkpoint, not {others}")
     return failures.finish()

@@ -62,14 +62,6 @@ MODELS = {"chain": CHAIN, "transformer": TRANSFORMER}
 MAPPINGS = ["cpu:0", "cpu:0,cpu:0,cpu:1", "cpu:1,cpu:0,cpu:1", "cpu:0,cpu:1,cpu:1"]
 
 
-def train(settings, program, name, devices):
-    saved = os.path.join(settings.work, name + ".safetensors")
-    done = harness.run([program, "--devices", devices, "--save", saved], settings.work)
-    if done.returncode != 0:
-        raise SystemExit(f"{name} on {devices}: {done.stderr.strip()}")
-    return harness.read(saved), [float(text) for text in re.findall(r"_Loss: ([^ \n]+)", done.stdout)]
-
-
 def test():
     settings = harness.arguments(__doc__, full=False)
     failures = harness.Failures("workers")
@@ -85,19 +77,19 @@ def test():
     references = {}
     for model, count, schedule in cells:
         name = f"{model}-{count}-{schedule}"
-        alone, losses = train(settings, programs[name], name, "cpu")
+        alone, losses = harness.train(settings, programs[name], name, "--devices", "cpu")
         bytes_before, _ = references.setdefault((model, count), (alone, losses))
         failures.expect(alone == bytes_before, f"{name} differs from another schedule")
         for mapping in MAPPINGS if len(cores) > 1 else MAPPINGS[:1]:
             devices = re.sub(r"\d", lambda digit: str(cores[int(digit.group())]), mapping)
-            failures.expect(train(settings, programs[name], name, devices)[0] == alone, f"{name} differs on {devices}")
+            failures.expect(harness.train(settings, programs[name], name, "--devices", devices)[0] == alone, f"{name} differs on {devices}")
     # All on one device it is the same, too, for the same number of microbatches.
     texts = [(f"{model}-{count}-alone", re.sub(r"@device\(\w\)", "@device(0)", MODELS[model]).format(
         pipeline=f"microbatches = {count};")) for model, count in references if settings.full or model == "chain"]
     for name, program in harness.build_all(settings, texts).items():
         model, count, _ = name.split("-")
         for devices in ("cpu", f"cpu:{cores[0]}"):
-            failures.expect(train(settings, program, name, devices)[0] == references[model, int(count)][0],
+            failures.expect(harness.train(settings, program, name, "--devices", devices)[0] == references[model, int(count)][0],
                             f"{name} differs on {devices}")
 
     for (model, count), (_, losses) in references.items():
