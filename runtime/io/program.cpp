@@ -267,6 +267,7 @@ int run_program(int argc, char **argv, const ModelDescription &description, Mode
       world->close();
     return 0;
   } catch (const Stopped &) {
+    end_without_last_words();
     world->acknowledge();
     return 1;
   } catch (const WrongUse &use) {

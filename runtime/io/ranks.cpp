@@ -64,6 +64,8 @@ void say_when_ended(const World &world) {
   sigaction(SIGTERM, &action, nullptr);
 }
 
+void end_without_last_words() { std::signal(SIGTERM, SIG_IGN); }
+
 void agree(World &world, const std::string &wrong, int argc, char **argv) {
   std::string own = wrong + between + program_number();
   for (int i = 1; i < argc; ++i)
@@ -95,6 +97,8 @@ void agree(World &world, const std::string &wrong, int argc, char **argv) {
 }
 
 void say(World *world, const std::string &message) {
+  if (world)
+    end_without_last_words();
   const std::string rank = world ? "rank " + std::to_string(world->rank()) + ": " : "";
   std::fprintf(stderr, "error: %s%s\n", rank.c_str(), message.c_str());
   if (world)

@@ -25,4 +25,8 @@ void say(World *world, const std::string &message);
 /// when one of them has ended.
 void say_when_ended(const World &world);
 
+/// Has this process, which is ending by itself, say nothing when its launcher ends it too: a rank
+/// that stops others outlives them, and mpirun then means to end it before it has come to its end.
+void end_without_last_words();
+
 } // namespace mpar
