@@ -62,15 +62,12 @@ private:
 
 } // namespace
 
-/// `$CXX`, which may have flags, or `c++`.
-static std::vector<std::string> compilerCommand() {
-  const char *chosen = std::getenv("CXX");
+/// The words of an environment variable or, where it is empty, of `otherwise`.
+static std::vector<std::string> wordsOf(const char *variable, const char *otherwise) {
+  const char *chosen = std::getenv(variable);
   llvm::SmallVector<llvm::StringRef> words;
-  llvm::SplitString(chosen && *chosen ? chosen : "c++", words);
-  std::vector<std::string> command;
-  for (llvm::StringRef word : words)
-    command.push_back(word.str());
-  return command;
+  llvm::SplitString(chosen && *chosen ? chosen : otherwise, words);
+  return {words.begin(), words.end()};
 }
 
 std::vector<std::string> includeFlags(const Options &options, const Installation &installation) {
@@ -89,11 +86,14 @@ static bool compile(const std::string &text, const TemporaryFolder &folder, cons
   std::string source = folder.file("model.cpp");
   if (!writeFile(source, text))
     return false;
-  std::vector<std::string> command = compilerCommand();
+  std::vector<std::string> command = wordsOf("CXX", "c++");
   // No contraction: rounding is decided in the source. Without errno and traps square roots and
   // choices become vectors.
   for (const char *flag : {"-std=c++17", "-O3", "-march=native", "-ffp-contract=off",
                            "-fno-math-errno", "-fno-trapping-math"})
+    command.push_back(flag);
+  // The user's own come later, so that they count.
+  for (const std::string &flag : wordsOf("CXXFLAGS", ""))
     command.push_back(flag);
 #ifdef MPARC_SANITIZE
   command.push_back("-fsanitize=" MPARC_SANITIZE);

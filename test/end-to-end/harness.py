@@ -14,7 +14,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 
 
 def arguments(description, **flags):
-    """--mparc FILE --work FOLDER and the flags named (default values); the folder is made."""
+    """--mparc FILE --work FOLDER and the flags named (default values); the folder is made. Without --full programs are
+    compiled with less optimisation; those of test/golden have all of it."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--mparc", default=os.path.join(ROOT, "build", "bin", "mparc"))
     parser.add_argument("--work", default=os.path.join(ROOT, "build", "end-to-end"))
@@ -22,6 +23,9 @@ def arguments(description, **flags):
         kind = {"action": "store_true"} if value is False else {"type": type(value), "default": value}
         parser.add_argument(f"--{name}", **kind)
     parsed = parser.parse_args()
+    if not getattr(parsed, "full", False):
+        # No bit hangs on it, and most of the time of these tests would go into it.
+        os.environ.setdefault("CXXFLAGS", "-O1")
     parsed.work, parsed.mparc = os.path.abspath(parsed.work), os.path.abspath(parsed.mparc)
     os.makedirs(parsed.work, exist_ok=True)
     return parsed

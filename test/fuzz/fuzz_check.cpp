@@ -33,7 +33,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   // A context keeps what it has seen; a new one now and then keeps the memory within bounds.
   static std::unique_ptr<mlir::MLIRContext> context;
   static unsigned runs = 0;
-  if (runs++ % 256 == 0)
+  if (runs++ % 64 == 0)
     context = std::make_unique<mlir::MLIRContext>(mlir::MLIRContext::Threading::DISABLED);
   llvm::SourceMgr sources;
   llvm::StringRef text(reinterpret_cast<const char *>(data), size);
