@@ -19,7 +19,6 @@
 
 namespace mparc::mp {
 #define GEN_PASS_DEF_SCHEDULEMICROBATCHES
-#define GEN_PASS_DEF_VERIFYTURNS
 #include "passes/Passes.h.inc"
 } // namespace mparc::mp
 
@@ -33,10 +32,6 @@ class ScheduleMicrobatches
   void runOnOperation() override;
 };
 
-class VerifyTurns : public mparc::mp::impl::VerifyTurnsBase<VerifyTurns> {
-  void runOnOperation() override;
-};
-
 } // namespace
 
 static ProgramOp findTrain(ModelOp model) {
@@ -44,15 +39,6 @@ static ProgramOp findTrain(ModelOp model) {
     if (program.getSymName() == "train")
       return program;
   return {};
-}
-
-static SmallVector<int64_t> readSlots(ModelOp model) {
-  SmallVector<int64_t> slots;
-  for (Attribute device : model->getAttrOfType<ArrayAttr>("mp.devices")) {
-    auto entry = cast<DictionaryAttr>(device).getAs<IntegerAttr>("slots");
-    slots.push_back(entry ? entry.getInt() : 1);
-  }
-  return slots;
 }
 
 static void writeSlots(ModelOp model, ArrayRef<int64_t> slots, int64_t microbatches) {
@@ -112,44 +98,4 @@ void ScheduleMicrobatches::runOnOperation() {
   train->setAttr(kMicrobatches, builder.getI64IntegerAttr(microbatches));
   if (microbatches > 1)
     writeSlots(model, slots, microbatches);
-}
-
-void VerifyTurns::runOnOperation() {
-  ModelOp model = getOperation();
-  ProgramOp train = findTrain(model);
-  auto turns = train ? train->getAttrOfType<ArrayAttr>(kTurns) : ArrayAttr();
-  auto microbatches = train ? train->getAttrOfType<IntegerAttr>(kMicrobatches) : IntegerAttr();
-  if (!turns || !microbatches)
-    return;
-  std::vector<PlannedTurn> plan;
-  for (Attribute turn : turns) {
-    auto numbers = dyn_cast<DenseI64ArrayAttr>(turn);
-    if (!numbers || numbers.size() < 2 || numbers.size() % 2 != 0) {
-      train.emitError("expected a turn's stage, microbatch and waits, got ") << turn;
-      return signalPassFailure();
-    }
-    PlannedTurn planned{{numbers[0], numbers[1]}, {}};
-    for (int64_t index = 2; index < numbers.size(); index += 2)
-      planned.waits.push_back({numbers[index], numbers[index + 1]});
-    plan.push_back(std::move(planned));
-  }
-  std::vector<Stage> stages = readStages(train);
-  SmallVector<int64_t> slots = readSlots(model);
-  for (TrainingOp training : model.getBody().getOps<TrainingOp>())
-    if (int64_t replicas = training.getReplicas(); replicas > 1) {
-      // What is proved is the program of all replicas. More than a few add nothing new: each waits
-      // for each in the same way.
-      replicas = std::min<int64_t>(replicas, 4);
-      int64_t devices = static_cast<int64_t>(slots.size());
-      plan = replicateTurns(plan, readPeerWaits(train), replicas,
-                            static_cast<int64_t>(stages.size()), devices);
-      stages = replicateStages(stages, findPeerStages(train), replicas, devices);
-      SmallVector<int64_t> own = slots;
-      for (int64_t replica = 1; replica < replicas; ++replica)
-        llvm::append_range(slots, own);
-    }
-  if (auto error = checkTurns(stages, plan, slots, microbatches.getInt())) {
-    train.emitError(*error);
-    return signalPassFailure();
-  }
 }

@@ -1,6 +1,6 @@
 // Waits of scheduled microbatches, and the proof that they suffice. Both go by vector clocks: of a
 // turn, how many turns of each device have surely finished when it begins.
-#include "planner/Microbatches.h"
+#include "planner/TurnClocks.h"
 
 #include "llvm/ADT/STLExtras.h"
 
@@ -9,72 +9,6 @@
 namespace mparc::mp {
 
 using When = Stage::When;
-
-namespace {
-
-/// What is known when turns begin, as they are added in order.
-class TurnClocks {
-public:
-  TurnClocks(llvm::ArrayRef<Stage> stages, int64_t microbatches)
-      : stages(stages), microbatches(microbatches),
-        numbers(stages.size() * microbatches, int64_t(-1)) {
-    int64_t devices = 0;
-    for (const Stage &stage : stages)
-      devices = std::max(devices, stage.device + 1);
-    streams.assign(devices, Clock(devices, 0));
-    finished.resize(devices);
-  }
-
-  /// Turns of a device so far.
-  int64_t count(int64_t device) const { return static_cast<int64_t>(finished[device].size()); }
-  /// Whether a turn has been added.
-  bool has(Turn turn) const { return numberOf(turn) >= 0; }
-  /// The waits of a turn to be added that `earlier`, added already, is still missing from.
-  bool isBefore(Turn earlier, int64_t device, llvm::ArrayRef<PlannedTurn::Wait> waits) const {
-    int64_t on = stages[earlier.stage].device, number = numberOf(earlier);
-    if (number < 0)
-      return false;
-    if (on == device || streams[device][on] > number)
-      return true;
-    return llvm::any_of(waits, [&](PlannedTurn::Wait wait) {
-      return wait.turns > 0 &&
-             (wait.device == on ? wait.turns > number
-                                : finished[wait.device][wait.turns - 1][on] > number);
-    });
-  }
-  /// Whether some waits imply another.
-  bool implies(llvm::ArrayRef<PlannedTurn::Wait> waits, PlannedTurn::Wait other) const {
-    return llvm::any_of(waits, [&](PlannedTurn::Wait wait) {
-      return finished[wait.device][wait.turns - 1][other.device] >= other.turns;
-    });
-  }
-  PlannedTurn::Wait waitFor(Turn turn) const {
-    return {stages[turn.stage].device, numberOf(turn) + 1};
-  }
-  void add(const PlannedTurn &planned) {
-    int64_t device = stages[planned.turn.stage].device;
-    Clock &clock = streams[device];
-    for (PlannedTurn::Wait wait : planned.waits)
-      if (wait.turns > 0)
-        for (auto [mine, theirs] : llvm::zip(clock, finished[wait.device][wait.turns - 1]))
-          mine = std::max(mine, theirs);
-    numbers[planned.turn.stage * microbatches + planned.turn.microbatch] = count(device);
-    clock[device] = count(device) + 1;
-    finished[device].push_back(clock);
-  }
-
-private:
-  using Clock = llvm::SmallVector<int64_t, 8>;
-  int64_t numberOf(Turn turn) const { return numbers[turn.stage * microbatches + turn.microbatch]; }
-
-  llvm::ArrayRef<Stage> stages;
-  int64_t microbatches;
-  std::vector<int64_t> numbers;             // by turn: which of its device's it is
-  std::vector<Clock> streams;               // by device
-  std::vector<std::vector<Clock>> finished; // by device and turn: known once that has finished
-};
-
-} // namespace
 
 /// Turns that must have finished when `turn` begins, for what it reads.
 static void forEachRead(llvm::ArrayRef<Stage> stages, int64_t microbatches, Turn turn,

@@ -51,7 +51,7 @@ namespace {
 
 class Collector {
 public:
-  explicit Collector(ModelOp model) : model(model) {
+  Collector(ModelOp model, bool shared) : model(model), shared(shared) {
     for (auto parameter : model.getOps<ParameterOp>())
       parameters[parameter.getSymNameAttr()] = parameter;
   }
@@ -66,6 +66,7 @@ private:
   void read(Operation *op, Value operand, StageMemory &memory);
 
   ModelOp model;
+  bool shared;
   DenseMap<Attribute, ParameterOp> parameters;
 };
 
@@ -79,7 +80,11 @@ void Collector::read(Operation *op, Value operand, StageMemory &memory) {
     memory.reads.push_back(rangeOfParameter(parameter.getParameterAttr().getAttr()));
     return;
   }
-  if (!source || !isInstruction(source) || source->getAttr(kStage) == op->getAttr(kStage))
+  if (!source || !isInstruction(source))
+    return;
+  if (auto transfer = dyn_cast<TransferOp>(source); transfer && shared)
+    read(op, transfer.getInput(), memory);
+  if (source->getAttr(kStage) == op->getAttr(kStage))
     return;
   if (BufferAttr place = getPlace(operand); place && place.getRegion() != RegionKind::input)
     memory.reads.push_back(rangeOf(getDevice(source).value_or(0), place, operand.getType()));
@@ -118,8 +123,8 @@ StageMemory Collector::collect(ArrayRef<Operation *> stage) {
   return memory;
 }
 
-std::vector<StageMemory> findStageMemory(ProgramOp program) {
-  Collector collector(program->getParentOfType<ModelOp>());
+std::vector<StageMemory> findStageMemory(ProgramOp program, bool shared) {
+  Collector collector(program->getParentOfType<ModelOp>(), shared);
   std::vector<StageMemory> stages;
   for (const std::vector<Operation *> &stage : groupByStage(program))
     stages.push_back(collector.collect(stage));

@@ -31,7 +31,8 @@ struct StageMemory {
 };
 
 /// The memory of each stage of a planned program that has been divided, ranges that touch one
-/// another as one. Inputs are in no arena.
-std::vector<StageMemory> findStageMemory(ProgramOp program);
+/// another as one. Inputs are in no arena. `shared`: what a transfer has brought is read where it
+/// came from, too, as it is that between devices that share memory.
+std::vector<StageMemory> findStageMemory(ProgramOp program, bool shared = false);
 
 } // namespace mparc::mp

@@ -1,10 +1,9 @@
 // Orders of microbatches: right by a proof of its own, and of the length that theory gives.
-#include "planner/Microbatches.h"
+#include "Pipelines.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <random>
 #include <set>
 
@@ -13,71 +12,6 @@ using namespace mparc::mp;
 namespace {
 
 using When = Stage::When;
-
-constexpr ScheduleKind kKinds[] = {ScheduleKind::gpipe, ScheduleKind::one_forward_one_backward,
-                                   ScheduleKind::interleaved, ScheduleKind::zero_bubble};
-
-/// A pipeline that visits devices in this order, and goes back the same way: transfers between
-/// different ones, an update on each device last. Of the way back so much can be put off.
-std::vector<Stage> makePipeline(const std::vector<int64_t> &visited, int64_t forwardCost = 1,
-                                int64_t backwardCost = 2, int64_t weightsCost = 0) {
-  std::vector<Stage> stages;
-  int64_t last = -1;
-  auto add = [&](Stage stage) {
-    if (last >= 0 && stage.when == When::during)
-      stage.waits.push_back(last);
-    if (!stage.weights)
-      last = static_cast<int64_t>(stages.size());
-    stages.push_back(std::move(stage));
-  };
-  auto pass = [&](std::vector<int64_t> devices, bool backward) {
-    for (size_t i = 0; i < devices.size(); ++i) {
-      int64_t before = i > 0 ? devices[i - 1] : devices[i];
-      if (before != devices[i])
-        add({devices[i], before, When::during, backward, 0, {}, {before, devices[i]}, false});
-      add({devices[i],
-           -1,
-           When::during,
-           backward,
-           backward ? backwardCost : forwardCost,
-           {},
-           {devices[i]},
-           backward});
-      if (backward && weightsCost > 0)
-        add({devices[i], -1, When::during, true, weightsCost, {}, {devices[i]}, true, true});
-    }
-  };
-  pass(visited, false);
-  pass({visited.rbegin(), visited.rend()}, true);
-  std::set<int64_t> devices(visited.begin(), visited.end());
-  for (int64_t device : devices) {
-    Stage update{device, -1, When::after, true, 1, {}, {}, false};
-    for (auto [index, stage] : llvm::enumerate(stages))
-      if (stage.weights && stage.device == device)
-        update.waits.push_back(static_cast<int64_t>(index));
-    stages.push_back(std::move(update));
-  }
-  return stages;
-}
-
-struct Plan {
-  std::vector<Stage> stages;
-  std::vector<Turn> order;
-  llvm::SmallVector<int64_t> slots;
-  std::vector<PlannedTurn> turns;
-};
-
-Plan makePlan(std::vector<Stage> stages, int64_t microbatches, ScheduleKind kind) {
-  int64_t devices = 0;
-  for (const Stage &stage : stages)
-    devices = std::max(devices, stage.device + 1);
-  Plan plan;
-  plan.stages = std::move(stages);
-  plan.order = orderTurns(plan.stages, microbatches, kind);
-  plan.slots = countSlots(plan.stages, plan.order, microbatches, devices);
-  plan.turns = planTurns(plan.stages, plan.order, plan.slots, microbatches);
-  return plan;
-}
 
 /// The time of a plan that waits for nothing but what it must: each turn begins when its device is
 /// free and what it waits for has finished.
@@ -222,14 +156,6 @@ bool isRight(const Plan &plan, int64_t microbatches) {
         return false;
     }
   return true;
-}
-
-constexpr int kSeeds = 8;
-
-/// MPARC_RANDOM_SCHEDULES=100000 in the environment checks more than the 2,000 of every day.
-int schedulesOfOneSeed() {
-  const char *text = std::getenv("MPARC_RANDOM_SCHEDULES");
-  return (text ? std::max(std::atoi(text), kSeeds) : 2000) / kSeeds;
 }
 
 class RandomPlans : public testing::TestWithParam<int> {};
