@@ -258,6 +258,26 @@ static const Signature *choose(ASTContext &context, const std::string &name,
   return nullptr;
 }
 
+static void collectNames(ASTContext &context, const DeclContext *scope,
+                         std::vector<std::string> &names) {
+  for (const Decl *declaration : scope->decls()) {
+    if (context.getSourceManager().isInSystemHeader(declaration->getLocation()))
+      continue;
+    if (auto *space = llvm::dyn_cast<NamespaceDecl>(declaration)) {
+      if (!space->isAnonymousNamespace() && space->getQualifiedNameAsString() != "mpar")
+        collectNames(context, space, names);
+    } else if (llvm::isa<FunctionDecl, FunctionTemplateDecl>(declaration)) {
+      names.push_back(llvm::cast<NamedDecl>(declaration)->getQualifiedNameAsString());
+    }
+  }
+}
+
+std::vector<std::string> namesOfFunctions(ASTContext &context) {
+  std::vector<std::string> names;
+  collectNames(context, context.getTranslationUnitDecl(), names);
+  return names;
+}
+
 ForeignFunction matchFunction(ASTContext &context, const ForeignOperation &operation) {
   ForeignFunction result;
   const std::vector<Signature> signatures = {elementWise(operation), wholeTensor(operation)};

@@ -11,4 +11,7 @@ namespace mparc::clang_tools {
 
 ForeignFunction matchFunction(clang::ASTContext &context, const ForeignOperation &operation);
 
+/// The functions of the user, with their namespaces, in the order in which they stand.
+std::vector<std::string> namesOfFunctions(clang::ASTContext &context);
+
 } // namespace mparc::clang_tools

@@ -10,6 +10,7 @@
 #include "clang/Lex/Lexer.h"
 #include "clang/Tooling/Tooling.h"
 #include "llvm/ADT/StringSet.h"
+#include "llvm/Support/Regex.h"
 
 using namespace clang;
 
@@ -20,11 +21,24 @@ namespace {
 constexpr const char *kIncluder = "mparc-extern.cpp";
 
 /// What stands for a GPU in a header: on the line of an error it is the cause.
+bool isDeviceBuiltin(llvm::StringRef name) {
+  static const llvm::StringSet<> words = {
+      "__global__", "__shared__", "__constant__", "__managed__",        "__launch_bounds__",
+      "blockDim",   "blockIdx",   "gridDim",      "threadIdx",          "warpSize",
+      "clock64",    "__popc",     "__clz",        "cooperative_groups",
+  };
+  // Families: `__shfl_down_sync`, `atomicAdd`, the fast functions such as `__expf`, and
+  // conversions.
+  static const llvm::Regex families(
+      "^(__(syncthreads|syncwarp|shfl|ballot|any_sync|all_sync|activemask|match_|reduce_|"
+      "threadfence|ldg|ldcg|"
+      "float2|double2|half2|bfloat162|int2|f(add|sub|mul|div|ma|rcp|sqrt)_r[nzud])[a-z0-9_]*"
+      "|__(exp|exp10|log|log2|log10|sin|cos|tan|pow|sincos|saturate|fdivide)f"
+      "|atomic(Add|Sub|Exch|Min|Max|Inc|Dec|CAS|And|Or|Xor)(_block|_system)?)$");
+  return words.contains(name) || families.match(name);
+}
+
 std::string findDeviceBuiltin(const SourceManager &sources, SourceLocation at) {
-  static const llvm::StringSet<> builtins = {
-      "__global__",    "__shared__", "__constant__",     "__managed__", "__launch_bounds__",
-      "__syncthreads", "__syncwarp", "__shfl_down_sync", "atomicAdd",   "blockDim",
-      "blockIdx",      "gridDim",    "threadIdx",        "warpSize"};
   bool isInvalid = false;
   auto [file, offset] = sources.getDecomposedLoc(at);
   llvm::StringRef text = sources.getBufferData(file, &isInvalid);
@@ -42,7 +56,7 @@ std::string findDeviceBuiltin(const SourceManager &sources, SourceLocation at) {
     lexer.LexFromRawLexer(token);
     if (token.is(tok::lesslessless))
       return "<<<";
-    if (token.is(tok::raw_identifier) && builtins.contains(token.getRawIdentifier()))
+    if (token.is(tok::raw_identifier) && isDeviceBuiltin(token.getRawIdentifier()))
       return token.getRawIdentifier().str();
   } while (token.isNot(tok::eof));
   return "";
@@ -93,6 +107,7 @@ public:
       return;
     for (const ForeignOperation &operation : operations)
       result.functions.push_back(matchFunction(context, operation));
+    result.names = namesOfFunctions(context);
   }
 
 private:

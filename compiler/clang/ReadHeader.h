@@ -38,6 +38,8 @@ struct Header {
   std::string error;
   HeaderPlace place;
   std::vector<ForeignFunction> functions;
+  /// What functions there are, with their namespaces, but those of the system and of the runtime.
+  std::vector<std::string> names;
 };
 
 /// Reads `#include "header"` from the current folder as C++17 with `arguments` as for the compiler,

@@ -46,7 +46,7 @@ static HeaderAnswer readHeader(const std::string &header,
   for (const ExternRequest &operation : operations)
     wanted.push_back({operation.function, operation.gradient, operation.inputs, operation.result});
   clang_tools::Header found = clang_tools::readHeader(header, flags, wanted);
-  HeaderAnswer answer{found.isFound, found.error, placeOf(found.place), {}};
+  HeaderAnswer answer{found.isFound, found.error, placeOf(found.place), {}, found.names};
   for (const clang_tools::ForeignFunction &function : found.functions)
     answer.operations.push_back({function.isElementWise, function.error, function.got,
                                  placeOf(function.place), function.isGradient});

@@ -7,6 +7,7 @@
 
 #include "frontend/Externs.h"
 #include "frontend/Functions.h"
+#include "frontend/Names.h"
 #include "frontend/Program.h"
 
 #include "llvm/ADT/MapVector.h"
@@ -170,8 +171,11 @@ void Externs::hold(Session &session, ExternOp &op, const HeaderAnswer &header,
     return;
   }
   if (!answer.error.empty()) {
+    llvm::SmallVector<llvm::StringRef> names(header.names.begin(), header.names.end());
+    const std::string &wanted = answer.isGradient ? declaration.gradient : declaration.function;
     Report &report = fail(answer.isGradient ? declaration.gradientRange : declaration.functionRange,
-                          answer.got.empty() ? "`" + declaration.header + "` " + answer.error
+                          answer.got.empty() ? "`" + declaration.header + "` " + answer.error +
+                                                   didYouMean(wanted, names)
                                              : answer.error + ", got `" + answer.got + "`");
     SourceRange place = rangeIn(session, answer.place);
     if (place.isValid())

@@ -40,6 +40,8 @@ struct HeaderAnswer {
   std::string error;
   HeaderPlace place;
   std::vector<ExternAnswer> operations;
+  /// The functions that it has, with their namespaces.
+  std::vector<std::string> names;
 };
 
 /// Reads a header: a path, or a name to be looked for in the user's include folders.
