@@ -256,7 +256,9 @@ Machine::Machine(std::vector<int> cores, int threads,
   if (threads < 1 || threads > largest_thread_count)
     fail("threads: " + std::to_string(threads) + " is not in 1 to " +
          std::to_string(largest_thread_count));
-  if (!cores_.empty() && threads > 1)
+  const bool pinned = std::any_of(cores_.begin(), cores_.end(),
+                                  [](int core) { return core != DeviceMap::calling_thread; });
+  if (pinned && threads > 1)
     fail("threads: " + std::to_string(threads) + " for devices with workers, which are one each");
   // Memory is taken as it is written, so what earlier devices will write counts against what is
   // left.
@@ -280,7 +282,8 @@ Machine::Machine(std::vector<int> cores, int threads,
                          : seat_of(index).rank * most_cores + cores_[index],
         descriptions[index], optimizer_slots, largest_batch, threads, seat_of(index)));
   if (threads > 1) {
-    make_shares(largest_batch);
+    if (cores_.empty())
+      make_shares(largest_batch);
 #pragma omp parallel num_threads(threads)
     flush_denormals();
   }
@@ -311,6 +314,17 @@ void Machine::make_slots(const Schedule &schedule, int64_t largest_batch) {
         views.push_back(std::make_unique<Device>(*device, nullptr, slot * rows + first,
                                                  std::min(part_rows, rows - first)));
   }
+}
+
+void Machine::use_threads(int threads) {
+  if (threads == used_threads_)
+    return;
+  used_threads_ = threads;
+  for (const std::unique_ptr<Device> &device : devices_)
+    device->use_threads(threads);
+  for (const Devices &views : slots_)
+    for (const std::unique_ptr<Device> &view : views)
+      view->use_threads(threads);
 }
 
 void Machine::make_shares(int64_t largest_batch) {

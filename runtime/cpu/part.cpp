@@ -35,8 +35,7 @@ BatchPart::BatchPart(Model &model, int64_t rows_of_batch)
   const int threads = static_cast<int>(std::min<int64_t>(machine_->threads(), worth));
   if (rows >= threads && threads <= machine_->sharing_threads())
     sharing_threads_ = threads;
-  for (int index = 0; index < machine_->count(); ++index)
-    machine_->device(index).use_threads(threads);
+  machine_->use_threads(threads);
 }
 
 Device &BatchPart::device(int index) const {

@@ -152,6 +152,47 @@ def test_trace(settings, failures, programs):
     failures.expect(alone == ranks and none == 0 and moved > 0, f"trace: {len(alone)} turns, {len(ranks)} on ranks, {moved} bytes")
 
 
+WIDE = """model Wide {
+  @device(0) { first = Linear(16, 300); norm = LayerNorm(300); }
+  @device(1) { second = Linear(300, 300); last = Linear(300, 16); }
+  forward(x: f32[batch, 16]) -> f32[batch, 16] { return x |> first |> norm |> gelu |> second |> relu |> last; }
+}
+train Wide {
+  data = csv("rows32.csv", inputs: 16, targets: 16, test: 0.2);
+  optimizer = adam(lr: 1e-3);
+  epochs = 2;
+  batch = 512;
+  microbatches = 2;
+}
+"""
+
+
+def test_threads(settings, failures):
+    """Threads of ranks share the work of single kernels, which changes no bit of what one thread a rank gives: that is, of
+    what one process gives on one thread."""
+    harness.write_rows(os.path.join(settings.work, "rows32.csv"), 1300, 32)
+    program = harness.build(settings, "wide", WIDE)
+    bytes_alone, losses = harness.train(settings, program, "wide", "--threads", "1")
+    failures.expect(len(losses) == 4, f"wide prints {losses}")
+    for ranks, threads, run in ((2, 2, run_tcp), (2, 3, run_tcp), *([(2, 2, run_mpi)] if MPIRUN else [])):
+        saved = os.path.join(settings.work, "wide-ranks.safetensors")
+        if os.path.exists(saved):
+            os.remove(saved)
+        statuses, _, errors = run(program, ranks, ["--threads", str(threads), "--save", saved], settings.work)
+        if failures.expect(not any(statuses), f"wide, {threads} threads: {statuses} {errors}"):
+            failures.expect(harness.read(saved) == bytes_alone, f"wide, {threads} threads a rank: other bytes")
+    counted = []
+    for threads in (1, 3):
+        ranks = Ranks(program, 2, ["--threads", str(threads), "--epochs", "100000", "--quiet"], settings.work)
+        time.sleep(2)
+        with open(f"/proc/{ranks.processes[0].pid}/status") as file:
+            counted.append(int(next(line for line in file if line.startswith("Threads:")).split()[1]))
+        for process in ranks.processes:
+            process.kill()
+        ranks.wait()
+    failures.expect(counted[1] == counted[0] + 2, f"wide: {counted} threads")
+
+
 def test_refusals(settings, failures, programs):
     """One line, on one rank; all end with another status than 0."""
     program = programs["chain-1"]
@@ -165,7 +206,8 @@ def test_refusals(settings, failures, programs):
              (2, ["--data", "none.csv"], "cannot read none.csv"),
              (2, ["--load", "rows16.csv"], "not a safetensors file"),
              (2, ["--lr", "1e30"], "the loss is"),
-             (2, ["--threads", "2"], "threads: 2 for devices with workers"),
+             (2, ["--threads", "2", "--devices", "rank:0/cpu:%d,rank:0/cpu:%d,rank:1" % (2 * (min(os.sched_getaffinity(0)),))],
+              "threads: 2 for devices with workers"),
              (2, ["--save", full], "cannot write " + full + ": No space left")]
     for ranks, flags, words in cases:
         for run in (run_tcp, run_mpi) if MPIRUN and words in ("rank 1 has no device", "cannot read none.csv") else (run_tcp,):
@@ -274,6 +316,7 @@ def test():
     test_files(settings, failures, programs)
     test_prediction(settings, failures, programs)
     test_trace(settings, failures, programs)
+    test_threads(settings, failures)
     test_refusals(settings, failures, programs)
     test_ends(settings, failures, programs)
     test_killed_under_mpirun(settings, failures, programs)

@@ -179,7 +179,8 @@ std::vector<int> choose_cores(const std::string &devices, int count, bool apart 
 class Machine {
 public:
   /// `cores`: as choose_cores or a DeviceMap has them, of these devices; `seats`: where they are,
-  /// in a run of several processes.
+  /// in a run of several processes. Only devices of the calling thread may have several threads;
+  /// where it is one process's of several, these share the work of each kernel.
   Machine(std::vector<int> cores, int threads, const std::vector<DeviceDescription> &descriptions,
           int optimizer_slots, int64_t largest_batch, bool apart = false,
           const std::vector<Seat> &seats = {});
@@ -198,6 +199,8 @@ public:
   Device &device(int index) { return *devices_[index]; }
   const Device &device(int index) const { return *devices_[index]; }
   int threads() const { return threads_; }
+  /// Lets the kernels of all devices, and of what microbatches see of them, use so many of these.
+  void use_threads(int threads);
   /// Of each device the core of its worker; empty: there are none.
   const std::vector<int> &cores() const { return cores_; }
 
@@ -247,6 +250,7 @@ private:
   int64_t parts_a_microbatch_ = 1;
   std::vector<int> cores_;
   int threads_;
+  int used_threads_ = 0; // not known
 };
 
 /// Makes `count` elements at `source` on `from` readable on `to`: where both share memory, the very
