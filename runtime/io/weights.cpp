@@ -14,19 +14,20 @@
 namespace mpar {
 namespace {
 
-// "a, b, c and 7 more": enough to see what is wrong without filling the screen.
+// "a; b; c; and 7 more": one for each tensor, unless it is another model's file altogether.
 class Complaints {
 public:
   void add(const std::string &complaint) {
-    if (++count_ <= 5)
+    if (++count_ <= limit)
       text_ += (text_.empty() ? "" : "; ") + complaint;
   }
   bool any() const { return count_ > 0; }
   std::string text() const {
-    return count_ <= 5 ? text_ : text_ + "; and " + std::to_string(count_ - 5) + " more";
+    return count_ <= limit ? text_ : text_ + "; and " + std::to_string(count_ - limit) + " more";
   }
 
 private:
+  static constexpr int limit = 100;
   std::string text_;
   int count_ = 0;
 };
@@ -43,10 +44,24 @@ bool ends_with(const std::string &text, const char *end) {
   return text.size() >= length && text.compare(text.size() - length, length, end) == 0;
 }
 
-// The tensors of a file under the names that the model gives them.
-std::map<std::string, Source> name_tensors(const SafetensorsReader &reader, WeightLayout layout) {
+// Where the model has what GPT-2 calls `wte`: "" or, for a layer in it, its path and a point.
+std::string path_of_gpt2(const std::set<std::string> &known) {
+  const std::string words = "wte.weight";
+  std::string path;
+  for (const std::string &name : known)
+    if (ends_with(name, ("." + words).c_str())) {
+      if (!path.empty())
+        return ""; // there are several
+      path = name.substr(0, name.size() - words.size());
+    }
+  return known.count(words) != 0 ? "" : path;
+}
+
+// The tensors of a file under the names that the model, which has those `known`, gives them.
+std::map<std::string, Source> name_tensors(const SafetensorsReader &reader, WeightLayout layout,
+                                           const std::set<std::string> &known) {
   std::map<std::string, Source> sources;
-  const std::string prefix = "transformer.";
+  const std::string prefix = "transformer.", path = path_of_gpt2(known);
   for (const auto &[name, entry] : reader.tensors()) {
     if (layout == WeightLayout::plain) {
       sources[name] = {name, &entry, false};
@@ -55,10 +70,13 @@ std::map<std::string, Source> name_tensors(const SafetensorsReader &reader, Weig
     // Masks of attention, which are no parameters.
     if (ends_with(name, ".attn.bias") || ends_with(name, ".attn.masked_bias"))
       continue;
-    const bool transposed = ends_with(name, ".c_attn.weight") ||
-                            ends_with(name, ".c_proj.weight") || ends_with(name, ".c_fc.weight");
+    const bool transposed = entry.shape.size() == 2 &&
+                            (ends_with(name, ".c_attn.weight") ||
+                             ends_with(name, ".c_proj.weight") || ends_with(name, ".c_fc.weight"));
     const bool prefixed = name.compare(0, prefix.size(), prefix) == 0;
-    sources[prefixed ? name.substr(prefix.size()) : name] = {name, &entry, transposed};
+    const std::string own = prefixed ? name.substr(prefix.size()) : name;
+    sources[known.count(path + own) != 0 || known.count(own) == 0 ? path + own : own] = {
+        name, &entry, transposed};
   }
   return sources;
 }
@@ -140,14 +158,16 @@ void Model::load(const std::string &path, WeightLayout layout) {
     fail(path + " is a checkpoint, to be resumed; expected the parameters of " + description_.name);
 
   Complaints complaints;
-  const std::map<std::string, Source> sources = name_tensors(reader, layout);
   std::set<std::string> known;
+  for (const ParameterDescription &parameter : description_.parameters)
+    for (const std::string &name : parameter.names())
+      known.insert(name);
+  const std::map<std::string, Source> sources = name_tensors(reader, layout, known);
   // Of each parameter what the file has: one tensor, or more under further names.
   std::vector<std::vector<std::pair<std::string, Source>>> found;
   for (const ParameterDescription &parameter : description_.parameters) {
     found.emplace_back();
     for (const std::string &name : parameter.names()) {
-      known.insert(name);
       auto source = sources.find(name);
       if (source == sources.end())
         continue;

@@ -46,9 +46,9 @@ struct Initializer {
 /// How a file of parameters names and stores them.
 enum class WeightLayout {
   plain, // under the parameters' own names, as `save` writes them
-  /// As GPT-2's published files: names may begin with `transformer.`; the weights of `c_attn`,
-  /// `c_proj` and `c_fc` are stored [in, out]; masks (`attn.bias`, `attn.masked_bias`) are no
-  /// parameters.
+  /// As GPT-2's published files: names may begin with `transformer.`, and are below the layer that
+  /// has `wte` where that is no layer of the model itself; the weights of `c_attn`, `c_proj` and
+  /// `c_fc` are stored [in, out]; masks (`attn.bias`, `attn.masked_bias`) are no parameters.
   gpt2,
 };
 

@@ -266,6 +266,31 @@ TEST(Model, LoadsWhatIsStoredAsGpt2Is) {
             test::failure([&] { model.load(path, mpar::WeightLayout::gpt2); }, path));
 }
 
+TEST(Model, LoadsGpt2IntoALayerOfTheModel) {
+  test::TemporaryDirectory directory;
+  std::string path = directory.path("m");
+  const std::vector<float> words = {1, 2, 3, 4, 5, 6}, bias = {7, 8};
+  // The path of the layer, and how the file names its tensors.
+  const std::pair<std::string, std::string> names[] = {{"gpt.", ""},
+                                                       {"gpt.", "transformer."},
+                                                       {"transformer.", "transformer."},
+                                                       {"", "transformer."}};
+  for (const auto &[layer, prefix] : names) {
+    mpar::ModelDescription description = test::linear_description(3, 2, test::adam_settings());
+    description.parameters[0].name = layer + "wte.weight";
+    description.parameters[0].also = {"lm_head.weight"};
+    description.parameters[1].name = layer + "ln_f.bias";
+    test::LinearModel model(description, {});
+    mpar::write_safetensors(path, {{{prefix + "wte.weight", "F32", {2, 3}, words.data()},
+                                    {"lm_head.weight", "F32", {2, 3}, words.data()},
+                                    {prefix + "ln_f.bias", "F32", {2}, bias.data()}},
+                                   {}});
+    model.load(path, mpar::WeightLayout::gpt2);
+    EXPECT_EQ(words, std::vector<float>(model.parameter(0), model.parameter(0) + 6));
+    EXPECT_EQ(bias, std::vector<float>(model.parameter(1), model.parameter(1) + 2));
+  }
+}
+
 TEST(Model, HasATiedParameterUnderEachOfItsNames) {
   test::TemporaryDirectory directory;
   std::string path = directory.path("m");
