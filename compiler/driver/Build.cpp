@@ -80,37 +80,105 @@ std::vector<std::string> includeFlags(const Options &options, const Installation
   return flags;
 }
 
+/// `$NVCC`, or `nvcc` where the loader of programs finds it or the toolkit lies by default.
+static std::string findNvcc() {
+  const char *chosen = std::getenv("NVCC");
+  if (chosen && *chosen)
+    return chosen;
+  const char *home = std::getenv("CUDA_HOME");
+  std::string folders[] = {home ? std::string(home) + "/bin" : "", "/usr/local/cuda/bin"};
+  if (auto found = llvm::sys::findProgramByName("nvcc"))
+    return *found;
+  if (auto found = llvm::sys::findProgramByName("nvcc", {folders[0], folders[1]}))
+    return *found;
+  return "nvcc";
+}
+
+// No contraction: rounding is decided in the source. Without errno and traps square roots and
+// choices become vectors.
+static constexpr const char *kFlags[] = {"-march=native", "-ffp-contract=off", "-fno-math-errno",
+                                         "-fno-trapping-math"};
+
+/// What the host's compiler and linker are told, whoever calls them. Where the module is that
+/// speaks to MPI: in the build folder beside the library, installed below.
+static std::vector<std::string> hostFlags() {
+  std::vector<std::string> flags(std::begin(kFlags), std::end(kFlags));
+  // The user's own come later, so that they count.
+  llvm::append_range(flags, wordsOf("CXXFLAGS", ""));
+  flags.push_back("-fopenmp");
+  flags.push_back("-pthread");
+#ifdef MPARC_SANITIZE
+  flags.push_back("-fsanitize=" MPARC_SANITIZE);
+  flags.push_back("-fno-sanitize-recover=all");
+#endif
+  return flags;
+}
+
+/// The command that makes a program of C++.
+static std::vector<std::string> plainCommand(const std::vector<std::string> &what,
+                                             const std::string &library) {
+  const std::string beside = path::parent_path(library).str();
+  std::vector<std::string> command = wordsOf("CXX", "c++");
+  llvm::append_range(command, what);
+  llvm::append_range(command, hostFlags());
+  for (const std::string &flag :
+       {library, std::string("-ldnnl"), "-Wl,-rpath," + beside + ":" + beside + "/mparc"})
+    command.push_back(flag);
+  return command;
+}
+
+/// The command that makes one of CUDA C++, for all GPUs that the kernels are compiled for.
+static std::vector<std::string> cudaCommand(const std::vector<std::string> &what,
+                                            const std::string &library,
+                                            const std::string &cudaLibrary) {
+  const std::string beside = path::parent_path(library).str();
+  std::vector<std::string> command = {findNvcc(), "--fmad=false", "-diag-suppress=1675"};
+  // What nvcc does not know it hands on.
+  bool isHosts = false;
+  for (const std::string &flag : what) {
+    bool isQuote = flag == "-iquote";
+    if (isQuote || isHosts)
+      command.push_back("-Xcompiler");
+    command.push_back(flag);
+    isHosts = isQuote;
+  }
+  for (const char *version : {"80", "90", "100"})
+    command.push_back(
+        ("-gencode=arch=compute_" + llvm::Twine(version) + ",code=sm_" + version).str());
+  command.push_back("-gencode=arch=compute_100,code=compute_100");
+  for (const std::string &flag : hostFlags()) {
+    command.push_back("-Xcompiler");
+    command.push_back(flag);
+  }
+  for (const std::string &flag :
+       {cudaLibrary, library, std::string("-ldnnl"), std::string("-lcublasLt"),
+        "-Xlinker=-rpath," + beside, "-Xlinker=-rpath," + beside + "/mparc"})
+    command.push_back(flag);
+  return command;
+}
+
 /// Compiles `text` in `folder`. True if `folder`'s file `program` was made.
 static bool compile(const std::string &text, const TemporaryFolder &folder, const Options &options,
                     const Installation &installation) {
-  std::string source = folder.file("model.cpp");
+  std::string source = folder.file(options.cuda ? "model.cu" : "model.cpp");
   if (!writeFile(source, text))
     return false;
-  std::vector<std::string> command = wordsOf("CXX", "c++");
-  // No contraction: rounding is decided in the source. Without errno and traps square roots and
-  // choices become vectors.
-  for (const char *flag : {"-std=c++17", "-O3", "-march=native", "-ffp-contract=off",
-                           "-fno-math-errno", "-fno-trapping-math"})
-    command.push_back(flag);
-  // The user's own come later, so that they count.
-  for (const std::string &flag : wordsOf("CXXFLAGS", ""))
-    command.push_back(flag);
-#ifdef MPARC_SANITIZE
-  command.push_back("-fsanitize=" MPARC_SANITIZE);
-  command.push_back("-fno-sanitize-recover=all");
-#endif
-  for (const std::string &flag : includeFlags(options, installation))
-    command.push_back(flag);
-  // Where the module is that speaks to MPI: in the build folder beside the library, installed
-  // below.
-  const std::string beside = path::parent_path(installation.library).str();
-  for (const std::string &argument : std::vector<std::string>{
-           source, installation.library, "-ldnnl", "-fopenmp", "-pthread",
-           "-Wl,-rpath," + beside + ":" + beside + "/mparc", "-o", folder.file("program")})
-    command.push_back(argument);
+  llvm::SmallString<128> cudaLibrary(path::parent_path(installation.library));
+  path::append(cudaLibrary, "libmpar_cuda.a");
+  if (options.cuda && !fs::exists(cudaLibrary)) {
+    fail("this mparc was built without CUDA: there is no " + std::string(cudaLibrary));
+    return false;
+  }
+  std::vector<std::string> what = {"-std=c++17", "-O3"};
+  llvm::append_range(what, includeFlags(options, installation));
+  llvm::append_range(what, std::vector<std::string>{source, "-o", folder.file("program")});
+  std::vector<std::string> command =
+      options.cuda ? cudaCommand(what, installation.library, std::string(cudaLibrary))
+                   : plainCommand(what, installation.library);
   auto compiler = llvm::sys::findProgramByName(command.front());
   if (!compiler) {
-    fail("there is no C++ compiler `" + command.front() + "`; CXX may name another");
+    fail(options.cuda ? "there is no CUDA compiler `" + command.front() + "`; NVCC may name another"
+                      : "there is no C++ compiler `" + command.front() + "`; CXX may name another");
     return false;
   }
   llvm::SmallVector<llvm::StringRef> arguments(command.begin(), command.end());

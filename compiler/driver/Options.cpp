@@ -48,7 +48,7 @@ private:
 
   CLI::App app;
   Options options;
-  bool cuda = false, noMain = false, shardOptimizer = false;
+  bool noMain = false, shardOptimizer = false;
   std::vector<std::string> settings;
 };
 
@@ -127,9 +127,9 @@ std::optional<Options> Reader::read(int argc, char **argv, int &status) {
   CLI::App *build =
       addVerb("build", "Compile and build a program with the system's C++ compiler", Verb::build);
   build->add_option("-o", options.output, "The program to write")->required();
-  build->add_flag("--cuda", cuda, "With nvcc");
+  build->add_flag("--cuda", options.cuda, "With nvcc, for GPUs");
   CLI::App *run = addVerb("run", "The same, and run it; its own flags follow --", Verb::run);
-  run->add_flag("--cuda", cuda, "With nvcc");
+  run->add_flag("--cuda", options.cuda, "With nvcc, for GPUs");
   CLI::App *report =
       addVerb("report", "Devices, parameters, memory, transfers and schedule, before anything runs",
               Verb::report);
@@ -153,8 +153,6 @@ std::optional<Options> Reader::read(int argc, char **argv, int &status) {
     app.parse(own, argv);
     if (own < argc && options.verb != Verb::run)
       throw CLI::ValidationError("--", "only `mparc run` takes flags for the program");
-    if (cuda)
-      throw CLI::ValidationError("--cuda", "CUDA output is not supported by this version");
     if (options.verb == Verb::compile && options.input.empty())
       throw CLI::RequiredError("model");
     for (const std::string &setting : settings) {

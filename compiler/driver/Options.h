@@ -23,6 +23,7 @@ struct Options {
   bool check = false;                 // fmt --check
   std::string trace, drawing;         // of `report`: --trace, --svg
   std::vector<std::string> arguments; // of `run`, after `--`
+  bool cuda = false;                  // of `build` and `run`: with nvcc
 
   /// `--set` and the entries of the train block, as expressions of the language.
   std::vector<std::pair<std::string, std::string>> settings, trainEntries;

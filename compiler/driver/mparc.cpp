@@ -46,8 +46,6 @@ static int emitStage(const Options &options, Compilation &compilation) {
 }
 
 static int compile(const Options &options, Compilation &compilation) {
-  if (llvm::sys::path::extension(options.output) == ".cu")
-    return fail("CUDA output is not supported by this version");
   if (options.output.empty())
     return fail("where to? give -o model.cpp, or --emit=STAGE"), 2;
   if (!compilation.compileTo(Phase::calls))

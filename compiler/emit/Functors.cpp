@@ -249,8 +249,9 @@ std::string BodyPrinter::print() {
     }
     expressions[op.getResult(0)] = expression;
   }
-  return fields() + "  " + elementTypeName(getElementTypeOrSelf(map.getType())) + " operator()(" +
-         arguments() + ") const {\n" + statements + "    return " + result + ";\n  }\n";
+  return fields() + "  MPAR_HOST_DEVICE " + elementTypeName(getElementTypeOrSelf(map.getType())) +
+         " operator()(" + arguments() + ") const {\n" + statements + "    return " + result +
+         ";\n  }\n";
 }
 
 std::string printFunctorBody(MapOp map) { return BodyPrinter(map).print(); }

@@ -37,7 +37,7 @@ private:
   void nameFunctors();
   std::string memberName(Value value, StringRef name);
 
-  using Shared = std::pair<Type, bool>;
+  using Shared = std::tuple<Type, bool, bool>;
   llvm::StringMap<Shared> shared;     // members of the part, and what they point to
   llvm::StringSet<> usedHere;         // those of the program at hand
   llvm::StringMap<unsigned> nextHere; // how often it has asked for a name
@@ -171,8 +171,15 @@ std::string NameValuesPass::memberName(Value value, StringRef name) {
   // Programs share `x` where both mean a pointer to the same kind of tensor; one program gives a
   // member to one value. What the model has ends in an underscore.
   unsigned &number = nextHere[name];
-  Shared type{value.getType(), isReadOnly(value)};
-  StringRef end = holderOf(value, true) == Holder::model ? "_" : "";
+  // What a step returns keeps a name of its own: GPUs carry out a recorded step without the
+  // functions that set it.
+  bool isOfModel = holderOf(value, true) == Holder::model;
+  auto program = cast<ProgramOp>(value.getParentBlock()->getParentOp());
+  bool isOfStep =
+      isOfModel && program.getSymName() == "train" &&
+      llvm::any_of(value.getUsers(), [](Operation *user) { return isa<ReturnOp>(user); });
+  Shared type{value.getType(), isReadOnly(value), isOfStep};
+  StringRef end = isOfModel ? "_" : "";
   for (;;) {
     ++number;
     std::string member =

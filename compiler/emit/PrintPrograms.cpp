@@ -18,13 +18,10 @@ void FilePrinter::printArguments(ProgramOp program, StringRef part, llvm::raw_os
     if (argument.use_empty())
       continue;
     bool target = !predicts && argument == arguments.back();
-    out << names.name(argument) << " = static_cast<" << pointerType(argument.getType()) << ">("
-        << (target ? "batch.target"
-                   : "batch.inputs[" + std::to_string(argument.getArgNumber()) + "]")
-        << ")";
-    if (part == "part")
-      out << " + part.first_row * " << getElementCount(argument.getType()).count;
-    out << ";\n";
+    out << names.name(argument) << " = " << (target ? "target_rows<" : "input_rows<")
+        << elementTypeName(getElementTypeOrSelf(argument.getType())) << ">(" << part << ", batch, "
+        << (target ? "" : std::to_string(argument.getArgNumber()) + ", ")
+        << getElementCount(argument.getType()).count << ");\n";
   }
 }
 
@@ -139,11 +136,9 @@ void FilePrinter::printReturn(ProgramOp program, llvm::raw_ostream &out) {
       op = reshape.getInput().getDefiningOp();
     return std::to_string(op ? getDevice(op).value_or(0) : 0);
   };
-  // Of several processes one has the device that a result lies on.
+  // The device that a result lies on may be a GPU, or another process's.
   auto output = [&](Value result, StringRef move) {
-    return hasSeveralDevices()
-               ? (move + "(").str() + device(result) + ", " + names.name(result) + ", batch.rows)"
-               : names.name(result);
+    return (move + "(").str() + device(result) + ", " + names.name(result) + ", batch.rows)";
   };
   Value last = results.back();
   if (results.size() == 2)
@@ -153,12 +148,9 @@ void FilePrinter::printReturn(ProgramOp program, llvm::raw_ostream &out) {
     return;
   }
   for (Operation &op : program.getBlock())
-    if (isa<UnscaleOp>(op) && hasSeveralDevices())
+    if (isa<UnscaleOp>(op))
       out << "share_loss_scaling(" << getDevice(&op).value_or(0) << ");\n";
-  if (hasSeveralDevices())
-    out << "return value_from(" << device(last) << ", " << names.name(last) << ");\n";
-  else
-    out << "return *" << names.name(last) << ";\n";
+  out << "return value_from(" << device(last) << ", " << names.name(last) << ");\n";
 }
 
 int64_t leastRows(ProgramOp train, bool ofPart) {

@@ -32,32 +32,32 @@ using namespace mpar;
 namespace {
 
 struct Sub {
-  float operator()(float a, float b) const { return a - b; }
+  MPAR_HOST_DEVICE float operator()(float a, float b) const { return a - b; }
 };
 
 struct Square {
-  float operator()(float a) const { return a * a; }
+  MPAR_HOST_DEVICE float operator()(float a) const { return a * a; }
 };
 
 struct DivMulAdd {
   float count;
-  float operator()(float a) const {
+  MPAR_HOST_DEVICE float operator()(float a) const {
     const float t1 = 1.0f / count * a;
     return t1 + t1;
   }
 };
 
 struct ReluGradient {
-  float operator()(float a, float b) const { return a > 0.0f ? b : 0.0f; }
+  MPAR_HOST_DEVICE float operator()(float a, float b) const { return a > 0.0f ? b : 0.0f; }
 };
 
 struct Div {
   float count;
-  float operator()(float a) const { return a / count; }
+  MPAR_HOST_DEVICE float operator()(float a) const { return a / count; }
 };
 
 struct SubSquare {
-  float operator()(float a, float b) const {
+  MPAR_HOST_DEVICE float operator()(float a, float b) const {
     const float t1 = a - b;
     return t1 * t1;
   }
@@ -357,8 +357,8 @@ float Autoencoder::train_step(const Batch &batch) {
   ++step();
   Part whole(*this, batch.rows);
   const auto begin = [&](Part &part) {
-    part.x = static_cast<const float *>(batch.inputs[0]) + part.first_row * 12;
-    part.target = static_cast<const float *>(batch.target) + part.first_row * 12;
+    part.x = input_rows<float>(part, batch, 0, 12);
+    part.target = target_rows<float>(part, batch, 12);
   };
   static constexpr void (Autoencoder::*stages[])(Part &) = {
       &Autoencoder::forward_on_0,    &Autoencoder::transfer_0_to_1, &Autoencoder::forward_on_1,
@@ -733,8 +733,8 @@ void Autoencoder::update_on_3(Part &part) {
 float Autoencoder::evaluate(const Batch &batch, const void *&output) {
   check(batch);
   Part whole(*this, batch.rows);
-  whole.x = static_cast<const float *>(batch.inputs[0]);
-  whole.target = static_cast<const float *>(batch.target);
+  whole.x = input_rows<float>(whole, batch, 0, 12);
+  whole.target = target_rows<float>(whole, batch, 12);
 
   if (has_device(0))
     evaluate_on_0(whole); // layer1, layer2
@@ -848,7 +848,7 @@ void Autoencoder::evaluate_on_3(Part &part) {
 const void *Autoencoder::predict(const Batch &batch) {
   check(batch);
   Part whole(*this, batch.rows);
-  whole.x = static_cast<const float *>(batch.inputs[0]);
+  whole.x = input_rows<float>(whole, batch, 0, 12);
 
   if (has_device(0))
     predict_on_0(whole); // layer1, layer2

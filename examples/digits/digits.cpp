@@ -30,16 +30,16 @@ namespace {
 
 struct Div {
   float count;
-  float operator()() const { return 1.0f / count; }
+  MPAR_HOST_DEVICE float operator()() const { return 1.0f / count; }
 };
 
 struct ReluGradient {
-  float operator()(float a, float b) const { return a > 0.0f ? b : 0.0f; }
+  MPAR_HOST_DEVICE float operator()(float a, float b) const { return a > 0.0f ? b : 0.0f; }
 };
 
 struct Div_2 {
   float count;
-  float operator()(float a) const { return a / count; }
+  MPAR_HOST_DEVICE float operator()(float a) const { return a / count; }
 };
 
 } // namespace
@@ -243,8 +243,8 @@ float Digits::train_step(const Batch &batch) {
   ++step();
   Part whole(*this, batch.rows);
   const auto begin = [&](Part &part) {
-    part.image = static_cast<const float *>(batch.inputs[0]) + part.first_row * 64;
-    part.target = static_cast<const int32_t *>(batch.target) + part.first_row * 1;
+    part.image = input_rows<float>(part, batch, 0, 64);
+    part.target = target_rows<int32_t>(part, batch, 1);
   };
   static constexpr void (Digits::*stages[])(Part &) = {
       &Digits::forward_on_0,    &Digits::transfer_0_to_1, &Digits::forward_on_1,
@@ -466,8 +466,8 @@ void Digits::update_on_2(Part &part) {
 float Digits::evaluate(const Batch &batch, const void *&output) {
   check(batch);
   Part whole(*this, batch.rows);
-  whole.image = static_cast<const float *>(batch.inputs[0]);
-  whole.target = static_cast<const int32_t *>(batch.target);
+  whole.image = input_rows<float>(whole, batch, 0, 64);
+  whole.target = target_rows<int32_t>(whole, batch, 1);
 
   if (has_device(0))
     evaluate_on_0(whole); // hidden1
@@ -541,7 +541,7 @@ void Digits::evaluate_on_2(Part &part) {
 const void *Digits::predict(const Batch &batch) {
   check(batch);
   Part whole(*this, batch.rows);
-  whole.image = static_cast<const float *>(batch.inputs[0]);
+  whole.image = input_rows<float>(whole, batch, 0, 64);
 
   if (has_device(0))
     predict_on_0(whole); // hidden1

@@ -34,29 +34,29 @@ using namespace mpar;
 namespace {
 
 struct Copy {
-  int32_t operator()(int32_t i) const { return i; }
+  MPAR_HOST_DEVICE int32_t operator()(int32_t i) const { return i; }
 };
 
 struct Add {
-  float operator()(float a, float b) const { return a + b; }
+  MPAR_HOST_DEVICE float operator()(float a, float b) const { return a + b; }
 };
 
 struct Gelu {
-  float operator()(float a) const { return mpar::gelu(a); }
+  MPAR_HOST_DEVICE float operator()(float a) const { return mpar::gelu(a); }
 };
 
 struct Div {
   float count;
-  float operator()() const { return 1.0f / count; }
+  MPAR_HOST_DEVICE float operator()() const { return 1.0f / count; }
 };
 
 struct GeluDerivativeMul {
-  float operator()(float a, float b) const { return b * mpar::gelu_derivative(a); }
+  MPAR_HOST_DEVICE float operator()(float a, float b) const { return b * mpar::gelu_derivative(a); }
 };
 
 struct Div_2 {
   float count;
-  float operator()(float a) const { return a / count; }
+  MPAR_HOST_DEVICE float operator()(float a) const { return a / count; }
 };
 
 } // namespace
@@ -277,6 +277,7 @@ private:
   const float *wte_weight_on_3_ = nullptr;      // [num_embeddings 256, embedding_dim 128]
   float *loss_2_ = nullptr;                     // []
   const float *wte_weight_grad_on_0_ = nullptr; // [num_embeddings 256, embedding_dim 128]
+  const float *wte_weight_on_3_2_ = nullptr;    // [num_embeddings 256, embedding_dim 128]
   float *loss_ = nullptr;                       // []
 };
 
@@ -636,8 +637,8 @@ float Gpt::train_step(const Batch &batch) {
   ++step();
   Part whole(*this, batch.rows);
   const auto begin = [&](Part &part) {
-    part.text = static_cast<const int32_t *>(batch.inputs[0]) + part.first_row * 128;
-    part.target = static_cast<const int32_t *>(batch.target) + part.first_row * 128;
+    part.text = input_rows<int32_t>(part, batch, 0, 128);
+    part.target = target_rows<int32_t>(part, batch, 128);
   };
   static constexpr void (Gpt::*stages[])(Part &) = {
       &Gpt::prepare_on_0,    &Gpt::transfer_0_to_3, &Gpt::forward_on_0,       &Gpt::transfer_0_to_1,
@@ -1533,8 +1534,8 @@ void Gpt::update_on_3(Part &part) {
 float Gpt::evaluate(const Batch &batch, const void *&output) {
   check(batch);
   Part whole(*this, batch.rows);
-  whole.text = static_cast<const int32_t *>(batch.inputs[0]);
-  whole.target = static_cast<const int32_t *>(batch.target);
+  whole.text = input_rows<int32_t>(whole, batch, 0, 128);
+  whole.target = target_rows<int32_t>(whole, batch, 128);
 
   if (has_device(0))
     evaluate_on_0(whole); // wte, wpe, h.0.ln_1, h.0.attn.c_attn, h.0.attn, h.0.attn.c_proj, h.0,
@@ -1853,7 +1854,7 @@ void Gpt::evaluate_0_to_3(Part &part) {
   Device &d3 = part.device(3);
 
   // wte_weight: device 0 → 3, 131,072 B; lm_head reads it              gpt.mp:14
-  wte_weight_on_3_ = transfer(d0, wte_weight_, d3, d3.fixed<float>(0), 32768);
+  wte_weight_on_3_2_ = transfer(d0, wte_weight_, d3, d3.fixed<float>(0), 32768);
 }
 
 void Gpt::evaluate_on_3_part_2(Part &part) {
@@ -1863,7 +1864,7 @@ void Gpt::evaluate_on_3_part_2(Part &part) {
   // lm_head = Linear(width, 256, bias: false, weight: wte.weight)        gpt.mp:10
   part.lm_head_matmul = d3.rows<float>(0); // [rows * 128, out 256]
   matmul(d3, 1, rows * 128, 256, 128, Transpose::no, Transpose::yes, part.ln_f_out,
-         wte_weight_on_3_, part.lm_head_matmul);
+         wte_weight_on_3_2_, part.lm_head_matmul);
 
   // loss = cross_entropy                                                 gpt.mp:20
   float *const loss_cross_entropy = d3.rows<float>(131072); // [rows, time 128]
@@ -1875,7 +1876,7 @@ void Gpt::evaluate_on_3_part_2(Part &part) {
 const void *Gpt::predict(const Batch &batch) {
   check(batch);
   Part whole(*this, batch.rows);
-  whole.text = static_cast<const int32_t *>(batch.inputs[0]);
+  whole.text = input_rows<int32_t>(whole, batch, 0, 128);
 
   if (has_device(0))
     predict_on_0(whole); // wte, wpe, h.0.ln_1, h.0.attn.c_attn, h.0.attn, h.0.attn.c_proj, h.0,
@@ -2193,7 +2194,7 @@ void Gpt::predict_0_to_3(Part &part) {
   Device &d3 = part.device(3);
 
   // wte_weight: device 0 → 3, 131,072 B; lm_head reads it              gpt.mp:14
-  wte_weight_on_3_ = transfer(d0, wte_weight_, d3, d3.fixed<float>(0), 32768);
+  wte_weight_on_3_2_ = transfer(d0, wte_weight_, d3, d3.fixed<float>(0), 32768);
 }
 
 void Gpt::predict_on_3_part_2(Part &part) {
@@ -2203,7 +2204,7 @@ void Gpt::predict_on_3_part_2(Part &part) {
   // lm_head = Linear(width, 256, bias: false, weight: wte.weight)        gpt.mp:10
   part.lm_head_matmul = d3.rows<float>(0); // [rows * 128, out 256]
   matmul(d3, 1, rows * 128, 256, 128, Transpose::no, Transpose::yes, part.ln_f_out,
-         wte_weight_on_3_, part.lm_head_matmul);
+         wte_weight_on_3_2_, part.lm_head_matmul);
 }
 
 float Gpt::train_step(const int32_t *text, const int32_t *target, int64_t rows) {

@@ -1,6 +1,8 @@
 // Steps of Adagrad and RMSprop, rounded as torch.optim's single-tensor forms (see optimizer.cpp).
 #include "optimizer_groups.h"
 
+#include "backend.h"
+
 #include <cmath>
 
 namespace mpar {
@@ -105,6 +107,8 @@ RmspropKernel choose_kernel(const OptimizerSettings &settings) {
 
 void adagrad(Device &device, const OptimizerSettings &settings, int64_t step, const float *scale,
              NonFinite non_finite) {
+  if (Backend *const backend = device.backend())
+    return backend->adagrad(device, settings, step, scale, non_finite);
   if (is_skipped(scale, non_finite))
     return;
   const double lr = settings.lr / (1 + static_cast<double>(step - 1) * settings.lr_decay);
@@ -119,8 +123,10 @@ void adagrad(Device &device, const OptimizerSettings &settings, int64_t step, co
   });
 }
 
-void rmsprop(Device &device, const OptimizerSettings &settings, int64_t /*step*/,
-             const float *scale, NonFinite non_finite) {
+void rmsprop(Device &device, const OptimizerSettings &settings, int64_t step, const float *scale,
+             NonFinite non_finite) {
+  if (Backend *const backend = device.backend())
+    return backend->rmsprop(device, settings, step, scale, non_finite);
   if (is_skipped(scale, non_finite))
     return;
   const RmspropKernel kernel = choose_kernel(settings);

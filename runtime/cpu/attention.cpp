@@ -6,6 +6,8 @@
 // depend on the queries it is worked on with.
 #include "mpar/attention.h"
 
+#include "backend.h"
+
 #include "mpar/elementary.h"
 
 #include "attention_products.h"
@@ -286,6 +288,8 @@ template <typename T> Heads<T> contiguous(T *data, int64_t heads, int64_t rows, 
 void attention(Device &device, const AttentionSizes &sizes, const Heads<const float> &q,
                const Heads<const float> &k, const Heads<const float> &v, const Heads<float> &y,
                float *log_sums) {
+  if (Backend *const backend = device.backend())
+    return backend->attention(device, sizes, q, k, v, y, log_sums);
   const float scale = scale_of(sizes);
   const int64_t group = sizes.heads / sizes.shared_heads;
   for_each_shared_head(
@@ -313,6 +317,8 @@ void attention_gradient(Device &device, const AttentionSizes &sizes,
                         const Heads<const float> &k, const Heads<const float> &v,
                         const Heads<const float> &y, const float *log_sums, const Heads<float> &dq,
                         const Heads<float> &dk, const Heads<float> &dv) {
+  if (Backend *const backend = device.backend())
+    return backend->attention_gradient(device, sizes, gradient, q, k, v, y, log_sums, dq, dk, dv);
   const float scale = scale_of(sizes);
   const int64_t group = sizes.heads / sizes.shared_heads;
   const bool causal = sizes.causal == Causal::yes;

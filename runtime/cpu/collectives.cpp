@@ -2,6 +2,8 @@
 // have they send, on behalf of the device that has it.
 #include "mpar/replicas.h"
 
+#include "backend.h"
+
 #include "mpar/world.h"
 
 #include "multiversion.h"
@@ -52,6 +54,7 @@ public:
     return model_.replica(replica).machine().device(device_);
   }
   bool all_here() const { return !model_.world(); }
+  bool have_gpus() const { return model_.has_gpus(); }
   /// Where the own device is another process's: the replica that has something to send to it.
   int sender() const { return World::errand()->device / model_.machine().count(); }
   /// Sends to the own device, as what `replica` has.
@@ -112,6 +115,55 @@ void sum_over_ranks(const Peers &peers, Range range, const Place &place) {
   }
 }
 
+/// Sums `count` elements of all replicas from `at` on in memory of the own device, a GPU.
+template <typename T, typename Place>
+void sum_on_gpu(const Peers &peers, int64_t at, int64_t count, const Place &place) {
+  const Device &own = peers[peers.own()];
+  Backend &gpu = *own.backend();
+  const int64_t bytes = count * static_cast<int64_t>(sizeof(T));
+  T *const sum = static_cast<T *>(gpu.scratch());
+  T *const more = sum + Backend::scratch_bytes / 2 / static_cast<int64_t>(sizeof(T));
+  for (int replica = 0; replica < peers.active(); ++replica) {
+    const Device &peer = peers[replica];
+    const T *values = place(peer) + at;
+    if (replica == 0) {
+      copy_with_gpus(peer, values, own, sum, bytes);
+      continue;
+    }
+    if (peer.backend() != &gpu) {
+      copy_with_gpus(peer, values, own, more, bytes);
+      values = more;
+    }
+    gpu.add(count, values, sum);
+  }
+  copy_with_gpus(own, sum, own, place(own) + at, bytes);
+}
+
+/// sum_over_replicas where some are GPUs: a piece at a time.
+template <typename T, typename Place>
+void sum_with_gpus(const Peers &peers, Range range, const Place &place) {
+  constexpr int64_t piece = Backend::scratch_bytes / 2 / static_cast<int64_t>(sizeof(T));
+  const Device &own = peers[peers.own()];
+  std::vector<T> sum, more;
+  for (int64_t at = range.begin; at < range.end; at += piece) {
+    const int64_t count = std::min(piece, range.end - at);
+    if (own.backend()) {
+      sum_on_gpu<T>(peers, at, count, place);
+      continue;
+    }
+    const int64_t bytes = count * static_cast<int64_t>(sizeof(T));
+    sum.resize(static_cast<size_t>(count));
+    more.resize(static_cast<size_t>(count));
+    for (int replica = 0; replica < peers.active(); ++replica) {
+      const Device &peer = peers[replica];
+      peer.read(replica == 0 ? sum.data() : more.data(), place(peer) + at, bytes);
+      if (replica > 0)
+        add(count, more.data(), sum.data());
+    }
+    std::copy(sum.begin(), sum.end(), place(own) + at);
+  }
+}
+
 /// Sums [begin, end) of what `place` gives of each device, in place on the own one.
 template <typename T, typename Place>
 void sum_over_replicas(const Peers &peers, Range range, const Place &place) {
@@ -120,6 +172,8 @@ void sum_over_replicas(const Peers &peers, Range range, const Place &place) {
     return;
   if (!peers.all_here())
     return sum_over_ranks<T>(peers, range, place);
+  if (peers.have_gpus())
+    return sum_with_gpus<T>(peers, range, place);
   parallel_parts(own, range.end - range.begin, grain, [&](int64_t first, int64_t last) {
     T sum[block];
     for (int64_t at = range.begin + first; at < range.begin + last; at += block) {
@@ -139,7 +193,9 @@ void fetch(const Peers &peers, int replica, Range range, const Place &place) {
     return;
   const int64_t bytes = (range.end - range.begin) * static_cast<int64_t>(sizeof(T));
   const Device &own = peers[peers.own()], &peer = peers[replica];
-  if (own.here() && peer.here())
+  if (own.backend() || peer.backend())
+    copy_with_gpus(peer, place(peer) + range.begin, own, place(own) + range.begin, bytes);
+  else if (own.here() && peer.here())
     std::memcpy(place(own) + range.begin, place(peer) + range.begin, static_cast<size_t>(bytes));
   else if (own.here())
     peers.receive(replica, place(own) + range.begin, bytes);

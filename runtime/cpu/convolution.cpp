@@ -4,6 +4,8 @@
 // row is computed in the same way however many there are.
 #include "mpar/convolution.h"
 
+#include "backend.h"
+
 #include "convolution_step.h"
 #include "mpar/errors.h"
 #include "parallel.h"
@@ -56,6 +58,8 @@ void for_each_part(const Device &device, Direction direction, int64_t rows,
 
 void conv(Device &device, int64_t rows, const Convolution &convolution, const float *x,
           const float *weight, float *y) {
+  if (Backend *const backend = device.backend())
+    return backend->conv(device, rows, convolution, x, weight, y);
   const int64_t x_row = convolution.in * convolution.extents.count();
   const int64_t y_row = convolution.out * convolution.positions().count();
   for_each_part(device, Direction::forward, rows, convolution,
@@ -66,6 +70,8 @@ void conv(Device &device, int64_t rows, const Convolution &convolution, const fl
 
 void conv_input_gradient(Device &device, int64_t rows, const Convolution &convolution,
                          const float *gradient, const float *weight, float *dx) {
+  if (Backend *const backend = device.backend())
+    return backend->conv_input_gradient(device, rows, convolution, gradient, weight, dx);
   const int64_t x_row = convolution.in * convolution.extents.count();
   const int64_t y_row = convolution.out * convolution.positions().count();
   for_each_part(device, Direction::input_gradient, rows, convolution,
@@ -76,6 +82,8 @@ void conv_input_gradient(Device &device, int64_t rows, const Convolution &convol
 
 void conv_weight_gradient(Device &device, int64_t rows, const Convolution &convolution,
                           const float *gradient, const float *x, float *dweight, Store store) {
+  if (Backend *const backend = device.backend())
+    return backend->conv_weight_gradient(device, rows, convolution, gradient, x, dweight, store);
   const int64_t x_row = convolution.in * convolution.extents.count();
   const int64_t y_row = convolution.out * convolution.positions().count();
   const int64_t count =

@@ -1,5 +1,7 @@
 // Copies between strides, and fills.
 #include "mpar/low_precision.h"
+
+#include "backend.h"
 #include "mpar/reduce.h"
 
 #include "parallel.h"
@@ -32,8 +34,10 @@ void copy_plane(int64_t rows, int64_t columns, const T *x, int64_t x_row, int64_
 } // namespace
 
 template <typename T>
-void copy(Device &, const Shape &shape, const T *x, const Strides &x_strides, T *y,
+void copy(Device &device, const Shape &shape, const T *x, const Strides &x_strides, T *y,
           const Strides &y_strides) {
+  if (Backend *const backend = device.backend())
+    return backend->copy(device, shape, x, x_strides, y, y_strides);
   // Dimensions of one element dropped, neighbours that both sides walk as one merged.
   Shape extents;
   Strides from;
@@ -103,7 +107,9 @@ template void copy(Device &, const Shape &, const float16 *, const Strides &, fl
                    const Strides &);
 template void copy(Device &, const Shape &, const bool *, const Strides &, bool *, const Strides &);
 
-template <typename T> void fill(Device &, int64_t count, T value, T *y) {
+template <typename T> void fill(Device &device, int64_t count, T value, T *y) {
+  if (Backend *const backend = device.backend())
+    return backend->fill(device, count, value, y);
   std::fill(y, y + count, value);
 }
 

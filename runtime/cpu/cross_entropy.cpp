@@ -5,6 +5,8 @@
 // is that of reduce.cpp: 32 partial sums in blocks of 1,024, the blocks in double.
 #include "mpar/indexing.h"
 
+#include "backend.h"
+
 #include "mpar/elementary.h"
 #include "mpar/errors.h"
 
@@ -97,6 +99,8 @@ MPAR_MULTIVERSION void run_gradients(int64_t begin, int64_t end, int64_t classes
 
 void cross_entropy(Device &device, int64_t count, int64_t classes, const float *x,
                    const int32_t *target, float *y) {
+  if (Backend *const backend = device.backend())
+    return backend->cross_entropy(device, count, classes, x, target, y);
   check_targets(count, classes, target);
   parallel_parts(
       device, count, std::max<int64_t>(1, grain / classes),
@@ -105,6 +109,8 @@ void cross_entropy(Device &device, int64_t count, int64_t classes, const float *
 
 void cross_entropy_gradient(Device &device, int64_t count, int64_t classes, const float *x,
                             const int32_t *target, const float *g, float *dx) {
+  if (Backend *const backend = device.backend())
+    return backend->cross_entropy_gradient(device, count, classes, x, target, g, dx);
   check_targets(count, classes, target);
   parallel_parts(
       device, count, std::max<int64_t>(1, grain / classes),

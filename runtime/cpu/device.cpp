@@ -1,5 +1,7 @@
 // Logical devices and their arenas.
 #include "mpar/device.h"
+
+#include "backend.h"
 #include "mpar/errors.h"
 #include "mpar/world.h"
 
@@ -10,6 +12,7 @@
 #include <cstring>
 #include <fstream>
 #include <limits>
+#include <map>
 #include <sstream>
 #include <utility>
 
@@ -126,9 +129,10 @@ int64_t available_memory() {
   return available;
 }
 
-[[noreturn]] void fail_to_allocate(int index, int64_t bytes, int64_t available) {
+[[noreturn]] void fail_to_allocate(int index, int64_t bytes, int64_t available,
+                                   const Backend *gpu = nullptr) {
   fail("device " + std::to_string(index) + ": its arena takes " + std::to_string(bytes) +
-       " bytes, " + std::to_string(available) + " are left");
+       " bytes, " + std::to_string(available) + " are left" + (gpu ? " on " + gpu->name() : ""));
 }
 
 /// Zeroed memory, aligned to a page; what is worth it on huge pages where the system has them, for
@@ -186,20 +190,28 @@ int64_t arena_bytes(const DeviceDescription &description, int optimizer_slots,
 }
 
 Device::Device(int index, int physical, const DeviceDescription &description, int optimizer_slots,
-               int64_t largest_batch, int threads, const Seat &seat)
-    : index_(index), physical_(physical), threads_(threads), seat_(seat),
+               int64_t largest_batch, int threads, const Seat &seat, Backend *backend)
+    : index_(index), physical_(physical), threads_(threads), seat_(seat), backend_(backend),
+      stream_(backend ? backend->stream() : nullptr),
       here_(!seat.world || seat.rank == seat.world->rank()), description_(description),
       rounded_rows_(round_up(arena_rows(description, largest_batch), rows_rounded_to)),
       arena_bytes_(mpar::arena_bytes(description, optimizer_slots, largest_batch)),
       state_floats_(floats_of_state(description)) {
   const Regions region = regions(description, optimizer_slots, largest_batch);
-  const int64_t available = here_ ? available_memory() : arena_bytes_;
+  const int64_t available = !here_    ? arena_bytes_
+                            : backend ? backend->free_memory()
+                                      : available_memory();
   if (arena_bytes_ > available)
-    fail_to_allocate(index, arena_bytes_, available);
-  const Mapping mapping =
-      here_ ? map_zeroed(index, arena_bytes_) : reserve_addresses(index, arena_bytes_);
-  std::byte *arena = mapping.begin;
-  mapped_bytes_ = static_cast<int64_t>(mapping.size);
+    fail_to_allocate(index, arena_bytes_, available, backend);
+  std::byte *arena = nullptr;
+  if (backend) {
+    arena = static_cast<std::byte *>(backend->allocate(arena_bytes_));
+  } else {
+    const Mapping mapping =
+        here_ ? map_zeroed(index, arena_bytes_) : reserve_addresses(index, arena_bytes_);
+    arena = mapping.begin;
+    mapped_bytes_ = static_cast<int64_t>(mapping.size);
+  }
   parameters_ = reinterpret_cast<float *>(arena);
   own_gradients_ = whole_gradients_ = gradients_ = parameters_ + description.parameter_floats;
   fixed_ = arena + region.parameters;
@@ -208,10 +220,11 @@ Device::Device(int index, int physical, const DeviceDescription &description, in
 
 Device::Device(const Device &whole, std::byte *memory, int64_t first_row, int64_t rows)
     : index_(whole.index_), physical_(whole.physical_), threads_(1), seat_(whole.seat_),
-      here_(whole.here_), description_(whole.description_), rounded_rows_(rows),
-      arena_bytes_(whole.arena_bytes_), state_floats_(whole.state_floats_),
-      parameters_(whole.parameters_), gradients_(whole.gradients_),
-      own_gradients_(whole.gradients_), whole_gradients_(whole.gradients_), fixed_(whole.fixed_),
+      backend_(whole.backend_), stream_(whole.stream_), here_(whole.here_), is_view_(true),
+      description_(whole.description_), rounded_rows_(rows), arena_bytes_(whole.arena_bytes_),
+      state_floats_(whole.state_floats_), parameters_(whole.parameters_),
+      gradients_(whole.gradients_), own_gradients_(whole.gradients_),
+      whole_gradients_(whole.gradients_), fixed_(whole.fixed_),
       rows_(whole.rows_ + first_row * description_.row_bytes) {
   if (memory) {
     fixed_ = memory;
@@ -223,6 +236,32 @@ Device::Device(const Device &whole, std::byte *memory, int64_t first_row, int64_
 Device::~Device() {
   if (mapped_bytes_ > 0)
     munmap(parameters_, mapped_bytes_);
+  if (backend_ && !is_view_)
+    backend_->release(parameters_);
+}
+
+void Device::write(void *to, const void *from, int64_t bytes) const {
+  if (bytes == 0)
+    return;
+  if (backend_)
+    return backend_->write(to, from, bytes);
+  std::memcpy(to, from, static_cast<size_t>(bytes));
+}
+
+void Device::read(void *to, const void *from, int64_t bytes) const {
+  if (bytes == 0)
+    return;
+  if (backend_)
+    return backend_->read(to, from, bytes);
+  std::memcpy(to, from, static_cast<size_t>(bytes));
+}
+
+void Device::zero(void *memory, int64_t bytes) const {
+  if (bytes == 0)
+    return;
+  if (backend_)
+    return backend_->zero(memory, bytes);
+  std::memset(memory, 0, static_cast<size_t>(bytes));
 }
 
 Range share_of_floats(int64_t count, int64_t share, int64_t shares) {
@@ -247,11 +286,13 @@ Machine::Machine(const std::string &devices, int threads,
                  const std::vector<DeviceDescription> &descriptions, int optimizer_slots,
                  int64_t largest_batch, bool apart)
     : Machine(choose_cores(devices, static_cast<int>(descriptions.size()), apart), threads,
-              descriptions, optimizer_slots, largest_batch, apart) {}
+              descriptions, optimizer_slots, largest_batch, apart, {},
+              map_devices(devices, static_cast<int>(descriptions.size())).gpus) {}
 
 Machine::Machine(std::vector<int> cores, int threads,
                  const std::vector<DeviceDescription> &descriptions, int optimizer_slots,
-                 int64_t largest_batch, bool apart, const std::vector<Seat> &seats)
+                 int64_t largest_batch, bool apart, const std::vector<Seat> &seats,
+                 const std::vector<int> &gpus)
     : cores_(std::move(cores)), threads_(threads) {
   if (threads < 1 || threads > largest_thread_count)
     fail("threads: " + std::to_string(threads) + " is not in 1 to " +
@@ -263,26 +304,37 @@ Machine::Machine(std::vector<int> cores, int threads,
   // Memory is taken as it is written, so what earlier devices will write counts against what is
   // left.
   int64_t available = available_memory();
+  std::map<Backend *, int64_t> left; // by GPU
+  auto gpu_of = [&](size_t index) {
+    return gpus.empty() || gpus[index] == DeviceMap::no_gpu ? nullptr : &gpu(gpus[index]);
+  };
   auto seat_of = [&](size_t index) { return seats.empty() ? Seat{} : seats[index]; };
   for (size_t index = 0; index < descriptions.size(); ++index) {
     if (const Seat seat = seat_of(index); seat.world && seat.rank != seat.world->rank())
       continue;
     const int64_t bytes = mpar::arena_bytes(descriptions[index], optimizer_slots, largest_batch);
-    if (bytes > available)
-      fail_to_allocate(static_cast<int>(index), bytes, available);
-    available -= bytes;
+    Backend *const backend = gpu_of(index);
+    has_gpus_ |= backend != nullptr;
+    int64_t &here =
+        backend ? left.try_emplace(backend, backend->free_memory()).first->second : available;
+    if (bytes > here)
+      fail_to_allocate(static_cast<int>(index), bytes, here, backend);
+    here -= bytes;
   }
   // Those of one process and core share memory.
   constexpr int most_cores = 1 << 16;
+  constexpr int first_gpu = 1 << 30;
   for (size_t index = 0; index < descriptions.size(); ++index)
     devices_.push_back(std::make_unique<Device>(
         static_cast<int>(index),
-        apart            ? static_cast<int>(index)
+        gpu_of(index)    ? first_gpu + gpus[index]
+        : apart          ? static_cast<int>(index)
         : cores_.empty() ? 0
                          : seat_of(index).rank * most_cores + cores_[index],
-        descriptions[index], optimizer_slots, largest_batch, threads, seat_of(index)));
+        descriptions[index], optimizer_slots, largest_batch, threads, seat_of(index),
+        gpu_of(index)));
   if (threads > 1) {
-    if (cores_.empty())
+    if (cores_.empty() && !has_gpus_)
       make_shares(largest_batch);
 #pragma omp parallel num_threads(threads)
     flush_denormals();
@@ -353,6 +405,8 @@ void Machine::make_shares(int64_t largest_batch) {
 
 void copy_between_devices(Device &from, const void *source, Device &to, void *buffer,
                           int64_t bytes) {
+  if (from.backend() || to.backend())
+    return copy_with_gpus(from, source, to, buffer, bytes);
   if (from.here() && to.here()) {
     std::memcpy(buffer, source, bytes);
     return;

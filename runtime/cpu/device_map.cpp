@@ -13,7 +13,7 @@
 namespace mpar {
 namespace {
 
-constexpr char forms[] = "`auto`, `cpu`, `cpu:K` or `rank:R`";
+constexpr char forms[] = "`auto`, `cpu`, `cpu:K`, `cuda`, `cuda:K` or `rank:R`";
 
 /// The cores that this process may run on, again and again.
 std::vector<int> cores_in_turn(int count) {
@@ -44,11 +44,37 @@ std::optional<int> number_after(const std::string &name, const std::string &pref
   return number;
 }
 
-/// One entry: `cpu`, `cpu:K`, `rank:R` or `rank:R/cpu:K`.
+/// One entry: `cpu`, `cpu:K`, `cuda:K`, `rank:R` or `rank:R/cpu:K`.
 struct Entry {
   int core = DeviceMap::calling_thread;
+  int gpu = DeviceMap::no_gpu;
   std::optional<int> rank;
 };
+
+/// Refuses a GPU that there is not.
+void check_gpu(const std::string &text, int number, int ranks) {
+  if (ranks > 1)
+    fail("`" + text + "`: this version has GPUs in runs of one process; this one has " +
+         std::to_string(ranks));
+  std::string why;
+  const int count = count_gpus(why);
+  if (count == 0)
+    fail("`" + text + "`: " + why);
+  if (number >= count)
+    fail("`" + text + "`: there " +
+         (count == 1 ? "is 1 GPU" : "are " + std::to_string(count) + " GPUs") +
+         ", numbered from 0");
+}
+
+/// The GPUs there are for so many devices, which they take in contiguous blocks.
+std::vector<Entry> gpus_in_blocks(int count) {
+  std::string why;
+  const int gpus = std::min(count_gpus(why), count);
+  std::vector<Entry> entries(static_cast<size_t>(count));
+  for (int index = 0; index < count; ++index)
+    entries[index].gpu = static_cast<int>(int64_t(index) * gpus / count);
+  return entries;
+}
 
 Entry parse_entry(const std::string &text, int ranks) {
   Entry entry;
@@ -70,21 +96,36 @@ Entry parse_entry(const std::string &text, int ranks) {
     entry.core = *core;
     return entry;
   }
-  if (name == "cuda" || name.compare(0, 5, "cuda:") == 0)
-    fail("`" + name + "`: GPUs are not supported by this version");
+  if (const std::optional<int> number = number_after(name, "cuda:", "GPU")) {
+    check_gpu(text, *number, ranks);
+    entry.gpu = *number;
+    return entry;
+  }
+  if (name == "cuda")
+    fail("`" + text + "`: in a list each GPU has a number, as in `cuda:0`");
   fail("`" + text + "`: no such device; expected " + forms);
 }
 
 } // namespace
 
+bool DeviceMap::has_gpus() const {
+  return std::any_of(gpus.begin(), gpus.end(), [](int gpu) { return gpu != no_gpu; });
+}
+
 bool DeviceMap::is_plain() const {
-  return std::all_of(cores.begin(), cores.end(), [](int core) { return core == calling_thread; }) &&
+  return !has_gpus() &&
+         std::all_of(cores.begin(), cores.end(), [](int core) { return core == calling_thread; }) &&
          std::all_of(ranks.begin(), ranks.end(), [](int rank) { return rank == 0; });
 }
 
 DeviceMap map_devices(const std::string &devices, int count, int ranks) {
   std::vector<Entry> entries;
-  std::istringstream list(devices == "auto" ? "cpu" : devices);
+  std::string why;
+  if (devices == "cuda")
+    check_gpu(devices, 0, ranks);
+  if (devices == "cuda" || (devices == "auto" && ranks == 1 && count_gpus(why) > 0))
+    entries = gpus_in_blocks(count);
+  std::istringstream list(!entries.empty() ? "" : devices == "auto" ? "cpu" : devices);
   for (std::string text; std::getline(list, text, ',');)
     entries.push_back(parse_entry(text, ranks));
   if (entries.empty() || devices.back() == ',')
@@ -102,9 +143,13 @@ DeviceMap map_devices(const std::string &devices, int count, int ranks) {
   DeviceMap map;
   for (int index = 0; index < count; ++index) {
     map.cores.push_back(entries[index].core);
+    map.gpus.push_back(entries[index].gpu);
     map.ranks.push_back(named ? *entries[index].rank
                               : static_cast<int>(int64_t(index) * ranks / count));
   }
+  for (const Entry &entry : entries)
+    if (map.has_gpus() && on_core(entry))
+      fail("`" + devices + "`: beside GPUs a device of a processor is the calling thread's, `cpu`");
   for (int rank = 0; rank < ranks; ++rank) {
     int own = 0, workers = 0;
     for (int index = 0; index < count; ++index)
@@ -125,6 +170,8 @@ DeviceMap map_devices(const std::string &devices, int count, int ranks) {
 
 std::vector<int> choose_cores(const std::string &devices, int count, bool apart) {
   DeviceMap map = map_devices(devices, count);
+  if (map.has_gpus())
+    return {};
   if (!map.is_plain())
     return map.cores;
   return apart ? cores_in_turn(count) : std::vector<int>();

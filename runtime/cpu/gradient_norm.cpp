@@ -5,6 +5,8 @@
 // double, ascending, rounded once.
 #include "mpar/optimizer.h"
 
+#include "backend.h"
+
 #include "fold_lanes.h"
 #include "parallel.h"
 
@@ -37,6 +39,8 @@ MPAR_MULTIVERSION void block_sums(int64_t count, const float *x, int64_t begin, 
 } // namespace
 
 void squared_norm(Device &device, int64_t count, const float *x, const float *sum, float *y) {
+  if (Backend *const backend = device.backend())
+    return backend->squared_norm(device, count, x, sum, y);
   const int64_t blocks = (count + block - 1) / block;
   constexpr int64_t few = 64; // blocks whose sums need no memory from the heap
   float here[few];
@@ -58,7 +62,9 @@ float clip(const OptimizerSettings &settings, float norm) {
   return scale > 1 ? 1 : scale; // a norm that is no number stays one, and shows
 }
 
-void clip_scale(Device &, const OptimizerSettings &settings, const float *squared, float *y) {
+void clip_scale(Device &device, const OptimizerSettings &settings, const float *squared, float *y) {
+  if (Backend *const backend = device.backend())
+    return backend->clip_scale(device, settings, squared, y);
   *y = clip(settings, std::sqrt(*squared));
 }
 

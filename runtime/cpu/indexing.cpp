@@ -1,6 +1,8 @@
 // Rows of tables by their numbers.
 #include "mpar/indexing.h"
 
+#include "backend.h"
+
 #include "mpar/errors.h"
 #include "mpar/low_precision.h"
 #include "multiversion.h"
@@ -52,6 +54,8 @@ MPAR_MULTIVERSION void add_columns(int64_t begin, int64_t end, int64_t width, in
 template <typename T>
 void gather(Device &device, int64_t table_rows, int64_t width, int64_t count, const char *name,
             const T *table, const int32_t *ids, T *y) {
+  if (Backend *const backend = device.backend())
+    return backend->gather(device, table_rows, width, count, name, table, ids, y);
   check_ids(table_rows, count, name, ids);
   parallel_parts(device, count, std::max<int64_t>(1, grain / width),
                  [&](int64_t begin, int64_t end) {
@@ -73,6 +77,8 @@ template void gather(Device &, int64_t, int64_t, int64_t, const char *, const fl
 
 void scatter_add(Device &device, int64_t table_rows, int64_t width, int64_t count, const char *name,
                  const int32_t *ids, const float *rows, float *table, Store store) {
+  if (Backend *const backend = device.backend())
+    return backend->scatter_add(device, table_rows, width, count, name, ids, rows, table, store);
   check_ids(table_rows, count, name, ids);
   if (store == Store::overwrite)
     parallel_parts(device, table_rows * width, grain, [&](int64_t begin, int64_t end) {

@@ -1,6 +1,8 @@
 // Matrix products.
 #include "mpar/linear.h"
 
+#include "backend.h"
+
 #include "mpar/errors.h"
 #include "mpar/scalar.h"
 #include "multiversion.h"
@@ -121,6 +123,8 @@ void add_product(const Device &device, int64_t m, int64_t n, int64_t k, Transpos
 
 void linear(Device &device, int64_t rows, int64_t in, int64_t out, const float *x,
             const float *weight, const float *bias, Activation activation, float *y) {
+  if (Backend *const backend = device.backend())
+    return backend->linear(device, rows, in, out, x, weight, bias, activation, y);
   product(device, rows, out, in, Transpose::no, Transpose::yes, x, weight, y,
           {bias, activation == Activation::relu, nullptr});
 }
@@ -128,6 +132,8 @@ void linear(Device &device, int64_t rows, int64_t in, int64_t out, const float *
 void matmul(Device &device, int64_t batch, int64_t m, int64_t n, int64_t k, Transpose transpose_a,
             Transpose transpose_b, const float *a, const float *b, float *c, Store store,
             const float *gate) {
+  if (Backend *const backend = device.backend())
+    return backend->matmul(device, batch, m, n, k, transpose_a, transpose_b, a, b, c, store, gate);
   // Threads share out the matrices where these are many and small, else each of them.
   const int64_t grain = std::max<int64_t>(1, smallest_shared / std::max<int64_t>(1, m * n * k));
   parallel_parts(device, batch, grain, [&](int64_t begin, int64_t end) {

@@ -1,14 +1,22 @@
 #include "mpar/loss_scaling.h"
 
+#include "backend.h"
+
 #include <cmath>
 #include <limits>
 
 namespace mpar {
 
-void loss_scale(Device &, const LossScaling &scaling, float *y) { *y = scaling.scale; }
+void loss_scale(Device &device, const LossScaling &scaling, float *y) {
+  if (Backend *const backend = device.backend())
+    return backend->loss_scale(device, scaling, y);
+  *y = scaling.scale;
+}
 
-void unscale(Device &, const OptimizerSettings &settings, LossScaling &scaling,
+void unscale(Device &device, const OptimizerSettings &settings, LossScaling &scaling,
              const float *squared, float *y) {
+  if (Backend *const backend = device.backend())
+    return backend->unscale(device, settings, scaling, squared, y);
   scaling.gradient_scale = scaling.scale;
   if (!std::isfinite(*squared)) {
     *y = std::numeric_limits<float>::quiet_NaN();

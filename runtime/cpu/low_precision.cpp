@@ -1,6 +1,8 @@
 // Products of numbers of two bytes.
 #include "mpar/linear.h"
 
+#include "backend.h"
+
 #include "mpar/errors.h"
 #include "multiversion.h"
 #include "parallel.h"
@@ -136,6 +138,8 @@ void multiply_widened(Device &device, int64_t batch, int64_t m, int64_t n, int64
 
 void linear(Device &device, int64_t rows, int64_t in, int64_t out, const bfloat16 *x,
             const bfloat16 *weight, const float *bias, Activation activation, float *y) {
+  if (Backend *const backend = device.backend())
+    return backend->linear(device, rows, in, out, x, weight, bias, activation, y);
   if (has_bfloat16_products())
     return multiply(device, 1, rows, out, in, false, true, x, weight, bias,
                     activation == Activation::relu, false, y);
@@ -145,12 +149,16 @@ void linear(Device &device, int64_t rows, int64_t in, int64_t out, const bfloat1
 
 void linear(Device &device, int64_t rows, int64_t in, int64_t out, const float16 *x,
             const float16 *weight, const float *bias, Activation activation, float *y) {
+  if (Backend *const backend = device.backend())
+    return backend->linear(device, rows, in, out, x, weight, bias, activation, y);
   const auto [wide_x, wide_weight] = widened(rows * in, x, out * in, weight);
   linear(device, rows, in, out, wide_x, wide_weight, bias, activation, y);
 }
 
 void matmul(Device &device, int64_t batch, int64_t m, int64_t n, int64_t k, Transpose transpose_a,
             Transpose transpose_b, const bfloat16 *a, const bfloat16 *b, float *c, Store store) {
+  if (Backend *const backend = device.backend())
+    return backend->matmul(device, batch, m, n, k, transpose_a, transpose_b, a, b, c, store);
   if (!has_bfloat16_products())
     return multiply_widened(device, batch, m, n, k, transpose_a, transpose_b, a, b, c, store);
   multiply(device, batch, m, n, k, transpose_a == Transpose::yes, transpose_b == Transpose::yes, a,
@@ -159,6 +167,8 @@ void matmul(Device &device, int64_t batch, int64_t m, int64_t n, int64_t k, Tran
 
 void matmul(Device &device, int64_t batch, int64_t m, int64_t n, int64_t k, Transpose transpose_a,
             Transpose transpose_b, const float16 *a, const float16 *b, float *c, Store store) {
+  if (Backend *const backend = device.backend())
+    return backend->matmul(device, batch, m, n, k, transpose_a, transpose_b, a, b, c, store);
   multiply_widened(device, batch, m, n, k, transpose_a, transpose_b, a, b, c, store);
 }
 

@@ -4,6 +4,8 @@
 // which are added by halves; so it depends on the row alone, and not on the width of vectors.
 #include "mpar/normalize.h"
 
+#include "backend.h"
+
 #include "fold_lanes.h"
 #include "parallel.h"
 
@@ -161,23 +163,33 @@ void run(Device &device, int64_t rows, const Backward &backward, float *dweight,
 
 void layer_norm(Device &device, int64_t rows, int64_t size, float eps, const float *x,
                 const float *weight, const float *bias, float *y, float *mean, float *scale) {
+  if (Backend *const backend = device.backend())
+    return backend->layer_norm(device, rows, size, eps, x, weight, bias, y, mean, scale);
   run(device, rows, {size, eps, x, weight, bias, y, mean, scale});
 }
 
 void rms_norm(Device &device, int64_t rows, int64_t size, float eps, const float *x,
               const float *weight, float *y, float *scale) {
+  if (Backend *const backend = device.backend())
+    return backend->rms_norm(device, rows, size, eps, x, weight, y, scale);
   run(device, rows, {size, eps, x, weight, nullptr, y, nullptr, scale});
 }
 
 void layer_norm_gradient(Device &device, int64_t rows, int64_t size, const float *gradient,
                          const float *x, const float *mean, const float *scale, const float *weight,
                          float *dx, float *dweight, float *dbias, Store store) {
+  if (Backend *const backend = device.backend())
+    return backend->layer_norm_gradient(device, rows, size, gradient, x, mean, scale, weight, dx,
+                                        dweight, dbias, store);
   run(device, rows, {size, gradient, x, mean, scale, weight, dx}, dweight, dbias, store);
 }
 
 void rms_norm_gradient(Device &device, int64_t rows, int64_t size, const float *gradient,
                        const float *x, const float *scale, const float *weight, float *dx,
                        float *dweight, Store store) {
+  if (Backend *const backend = device.backend())
+    return backend->rms_norm_gradient(device, rows, size, gradient, x, scale, weight, dx, dweight,
+                                      store);
   run(device, rows, {size, gradient, x, nullptr, scale, weight, dx}, dweight, nullptr, store);
 }
 

@@ -3,8 +3,11 @@
 // `fma` by name.
 #include "optimizer_groups.h"
 
+#include "backend.h"
+
 #include <cmath>
 #include <limits>
+#include <tuple>
 
 namespace mpar {
 namespace {
@@ -166,6 +169,15 @@ void run_adam(Device &device, const OptimizerSettings &settings, const AdamScala
 
 } // namespace
 
+bool operator==(const OptimizerSettings &a, const OptimizerSettings &b) {
+  const auto all = [](const OptimizerSettings &s) {
+    return std::tuple(s.kind, s.lr, s.momentum, s.dampening, s.nesterov, s.beta1, s.beta2,
+                      s.amsgrad, s.lr_decay, s.alpha, s.centered, s.eps, s.weight_decay,
+                      s.initial_accumulator_value, s.clip_norm);
+  };
+  return all(a) == all(b);
+}
+
 int optimizer_slots(const OptimizerSettings &settings) {
   switch (settings.kind) {
   case OptimizerSettings::Kind::none:
@@ -185,6 +197,8 @@ int optimizer_slots(const OptimizerSettings &settings) {
 
 void sgd(Device &device, const OptimizerSettings &settings, int64_t step, const float *scale,
          NonFinite non_finite) {
+  if (Backend *const backend = device.backend())
+    return backend->sgd(device, settings, step, scale, non_finite);
   if (is_skipped(scale, non_finite))
     return;
   SgdScalars scalars;
@@ -210,6 +224,8 @@ void sgd(Device &device, const OptimizerSettings &settings, int64_t step, const 
 
 void adam(Device &device, const OptimizerSettings &settings, int64_t step, const float *scale,
           NonFinite non_finite) {
+  if (Backend *const backend = device.backend())
+    return backend->adam(device, settings, step, scale, non_finite);
   if (is_skipped(scale, non_finite))
     return;
   run_adam(device, settings, adam_scalars(settings, step, scale),
@@ -218,6 +234,8 @@ void adam(Device &device, const OptimizerSettings &settings, int64_t step, const
 
 void adamw(Device &device, const OptimizerSettings &settings, int64_t step, const float *scale,
            NonFinite non_finite) {
+  if (Backend *const backend = device.backend())
+    return backend->adamw(device, settings, step, scale, non_finite);
   if (is_skipped(scale, non_finite))
     return;
   run_adam(device, settings, adam_scalars(settings, step, scale),

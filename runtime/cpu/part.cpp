@@ -36,6 +36,7 @@ BatchPart::BatchPart(Model &model, int64_t rows_of_batch)
   if (rows >= threads && threads <= machine_->sharing_threads())
     sharing_threads_ = threads;
   machine_->use_threads(threads);
+  model.tell_gpus();
 }
 
 Device &BatchPart::device(int index) const {
@@ -53,6 +54,8 @@ void BatchPart::run_turns(Workers::Work work, void *context) const {
 }
 
 int64_t BatchPart::most_rows(int64_t part_rows) const {
+  if (model_->has_gpus())
+    return std::max<int64_t>(1, batch_rows); // no cache is to be kept, but many threads
   if (thread_ < 0)
     return part_rows * machine_->device(0).threads();
   return std::min(part_rows, machine_->rows_of_a_share());
@@ -92,6 +95,21 @@ void BatchPart::add_share_of_gradients() const {
 
 void BatchPart::add_gradients() {
   for_each_share(*this, [](BatchPart &) {});
+}
+
+const void *find_input(const BatchPart &part, const Batch &batch, size_t input, int64_t row_bytes) {
+  const void *const values = batch.inputs[input];
+  const std::byte *rows = static_cast<const std::byte *>(values) + part.first_row * row_bytes;
+  if (!part.model().has_gpus())
+    return rows;
+  return part.model().stage_rows(part, input, rows, row_bytes);
+}
+
+const void *find_target(const BatchPart &part, const Batch &batch, int64_t row_bytes) {
+  const std::byte *rows = static_cast<const std::byte *>(batch.target) + part.first_row * row_bytes;
+  if (!part.model().has_gpus())
+    return rows;
+  return part.model().stage_rows(part, batch.inputs.size(), rows, row_bytes);
 }
 
 void run_on_threads(int threads, void (*work)(void *context, int thread), void *context) {

@@ -2,6 +2,8 @@
 // so that what is done for one position goes on for all of the row side by side.
 #include "mpar/pool.h"
 
+#include "backend.h"
+
 #include "multiversion.h"
 #include "parallel.h"
 #include "scratch.h"
@@ -193,6 +195,8 @@ int64_t grain_of(int64_t elements) {
 
 void max_pool(Device &device, int64_t planes, const Pooling &pooling, const float *x, float *y,
               int32_t *positions) {
+  if (Backend *const backend = device.backend())
+    return backend->max_pool(device, planes, pooling, x, y, positions);
   const Window window(pooling);
   parallel_parts(device, planes, grain_of(window.size), [&](int64_t begin, int64_t end) {
     pool_maxima(window, end - begin, x + begin * window.size, y + begin * window.positions,
@@ -202,6 +206,8 @@ void max_pool(Device &device, int64_t planes, const Pooling &pooling, const floa
 
 void max_pool_gradient(Device &device, int64_t planes, int64_t windows, int64_t size,
                        const float *gradient, const int32_t *positions, float *dx) {
+  if (Backend *const backend = device.backend())
+    return backend->max_pool_gradient(device, planes, windows, size, gradient, positions, dx);
   parallel_parts(device, planes, grain_of(size), [&](int64_t begin, int64_t end) {
     std::fill(dx + begin * size, dx + end * size, 0.0f);
     for (int64_t plane = begin; plane < end; ++plane)
@@ -212,6 +218,8 @@ void max_pool_gradient(Device &device, int64_t planes, int64_t windows, int64_t 
 
 void avg_pool(Device &device, int64_t planes, const Pooling &pooling, CountPadding count,
               const float *x, float *y) {
+  if (Backend *const backend = device.backend())
+    return backend->avg_pool(device, planes, pooling, count, x, y);
   const Window window(pooling);
   parallel_parts(device, planes, grain_of(window.size), [&](int64_t begin, int64_t end) {
     pool_means(window, count, end - begin, count_columns(window, count), x + begin * window.size,
@@ -221,6 +229,8 @@ void avg_pool(Device &device, int64_t planes, const Pooling &pooling, CountPaddi
 
 void avg_pool_gradient(Device &device, int64_t planes, const Pooling &pooling, CountPadding count,
                        const float *gradient, float *dx) {
+  if (Backend *const backend = device.backend())
+    return backend->avg_pool_gradient(device, planes, pooling, count, gradient, dx);
   const Window window(pooling);
   parallel_parts(device, planes, grain_of(window.size), [&](int64_t begin, int64_t end) {
     float *const counted = count_columns(window, count);

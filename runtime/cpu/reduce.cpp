@@ -7,6 +7,8 @@
 // blocks' sums in double likewise.
 #include "mpar/reduce.h"
 
+#include "backend.h"
+
 #include "fold_lanes.h"
 #include "parallel.h"
 
@@ -182,6 +184,8 @@ void reduce_middle(Device &device, Reduction reduction, int64_t outer, int64_t e
 
 void reduce(Device &device, Reduction reduction, const Shape &shape, uint32_t dimensions,
             const float *x, float *y, Store store) {
+  if (Backend *const backend = device.backend())
+    return backend->reduce(device, reduction, shape, dimensions, x, y, store);
   // Neighbouring dimensions that are both reduced or both kept become one.
   Shape merged;
   bool is_reduced[max_rank];

@@ -1,13 +1,17 @@
 // Reductions of integers, which are exact in any order: one pass over the elements.
 #include "mpar/reduce.h"
 
+#include "backend.h"
+
 #include <algorithm>
 #include <limits>
 
 namespace mpar {
 
-void reduce(Device &, Reduction reduction, const Shape &shape, uint32_t dimensions,
+void reduce(Device &device, Reduction reduction, const Shape &shape, uint32_t dimensions,
             const int32_t *x, int32_t *y, Store store) {
+  if (Backend *const backend = device.backend())
+    return backend->reduce(device, reduction, shape, dimensions, x, y, store);
   Strides steps; // through y; 0 along what is reduced
   steps.rank = shape.rank;
   int64_t kept = 1;

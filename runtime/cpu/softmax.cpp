@@ -2,6 +2,8 @@
 // extent, inner].
 #include "mpar/reduce.h"
 
+#include "backend.h"
+
 #include "mpar/elementary.h"
 
 #include "fold_lanes.h"
@@ -183,16 +185,22 @@ void for_each_line(const Device &device, int64_t outer, int64_t extent, int64_t 
 
 void softmax(Device &device, int64_t outer, int64_t extent, int64_t inner, const float *x,
              float *y) {
+  if (Backend *const backend = device.backend())
+    return backend->softmax(device, outer, extent, inner, x, y);
   run(device, outer, {extent, inner, x, y}, softmax_lines, softmax_tiles);
 }
 
 void log_softmax(Device &device, int64_t outer, int64_t extent, int64_t inner, const float *x,
                  float *y) {
+  if (Backend *const backend = device.backend())
+    return backend->log_softmax(device, outer, extent, inner, x, y);
   run(device, outer, {extent, inner, x, y}, log_softmax_lines, log_softmax_tiles);
 }
 
 template <typename T>
 void argmax(Device &device, int64_t outer, int64_t extent, int64_t inner, const T *x, int32_t *y) {
+  if (Backend *const backend = device.backend())
+    return backend->argmax(device, outer, extent, inner, x, y);
   for_each_line(device, outer, extent, inner, [&](int64_t first) {
     const T *from = x + first;
     int64_t position = 0;

@@ -5,6 +5,7 @@
 #include "mpar/errors.h"
 #include "mpar/world.h"
 #include "patience.h"
+#include "runner.h"
 
 #include <algorithm>
 #include <atomic>
@@ -27,21 +28,12 @@ struct alignas(64) Counter {
 
 } // namespace
 
-class Workers::Impl {
+class Workers::Threads final : public Runner {
 public:
-  Impl(const std::vector<int> &cores, const Schedule &schedule, bool apart, World *world,
-       const std::vector<int> &ranks);
-  ~Impl() { end(); }
-  void run(Work work, void *context, int64_t rows);
-  void set_timeout(double seconds, std::function<void(const std::string &)> stalled) {
-    timeout_ = seconds;
-    stalled_ = std::move(stalled);
-  }
-  void observe(TurnObserver &observer) { observers_.push_back(&observer); }
-  void ignore(TurnObserver &observer) {
-    observers_.erase(std::remove(observers_.begin(), observers_.end(), &observer),
-                     observers_.end());
-  }
+  Threads(const std::vector<int> &cores, const Schedule &schedule, bool apart, World *world,
+          const std::vector<int> &ranks);
+  ~Threads() override { end(); }
+  void run(Work work, void *context, int64_t rows) override;
 
 private:
   struct Worker {
@@ -78,18 +70,15 @@ private:
   void fail_with_current();
 
   const Schedule &schedule_;
-  World *world_;                  // null: there is one process
-  std::vector<int> ranks_;        // by device
-  std::vector<size_t> numbers_;   // by turn: which of its device's it is, from 1
-  std::vector<size_t> worker_of_; // by device
-  double timeout_ = default_timeout;
-  std::function<void(const std::string &)> stalled_;
+  World *world_;                      // null: there is one process
+  std::vector<int> ranks_;            // by device
+  std::vector<size_t> numbers_;       // by turn: which of its device's it is, from 1
+  std::vector<size_t> worker_of_;     // by device
   std::vector<int64_t> turns_a_step_; // by device
   std::unique_ptr<Counter[]> counters_;
   std::vector<Worker> workers_;
   int64_t step_ = 0; // of the calling thread
 
-  std::vector<TurnObserver *> observers_;
   Work work_ = nullptr;
   void *context_ = nullptr;
   std::atomic<int64_t> started_{0}; // steps
@@ -116,8 +105,8 @@ static void pin(pthread_t thread, int core) {
     fail("`cpu:" + std::to_string(core) + "`: this process may not run on a core of that number");
 }
 
-Workers::Impl::Impl(const std::vector<int> &cores, const Schedule &schedule, bool apart,
-                    World *world, const std::vector<int> &ranks)
+Workers::Threads::Threads(const std::vector<int> &cores, const Schedule &schedule, bool apart,
+                          World *world, const std::vector<int> &ranks)
     : schedule_(schedule), world_(world), ranks_(ranks), turns_a_step_(cores.size()),
       counters_(new Counter[cores.size()]) {
   constexpr auto none = static_cast<size_t>(-1);
@@ -156,7 +145,7 @@ Workers::Impl::Impl(const std::vector<int> &cores, const Schedule &schedule, boo
   }
 }
 
-void Workers::Impl::end() {
+void Workers::Threads::end() {
   {
     const std::lock_guard lock(mutex_);
     ending_ = true;
@@ -167,7 +156,7 @@ void Workers::Impl::end() {
       worker.thread.join();
 }
 
-void Workers::Impl::serve(const Worker &worker) {
+void Workers::Threads::serve(const Worker &worker) {
   flush_denormals();
   for (int64_t step = 1;; ++step) {
     Patience patience;
@@ -188,7 +177,7 @@ void Workers::Impl::serve(const Worker &worker) {
   }
 }
 
-bool Workers::Impl::wait_for(const RankTurn &turn) {
+bool Workers::Threads::wait_for(const RankTurn &turn) {
   for (const Turn::Wait &wait : turn.waits) {
     const int64_t target =
         (started_.load(std::memory_order_relaxed) - 1) * turns_a_step_[wait.device] + wait.turns;
@@ -207,12 +196,12 @@ bool Workers::Impl::wait_for(const RankTurn &turn) {
   return true;
 }
 
-int64_t Workers::Impl::finished(int device) const {
+int64_t Workers::Threads::finished(int device) const {
   return counters_[device].turns.load(std::memory_order_acquire) -
          (started_.load(std::memory_order_relaxed) - 1) * turns_a_step_[device];
 }
 
-const Turn &Workers::Impl::turn_of(const Turn::Wait &wait) const {
+const Turn &Workers::Threads::turn_of(const Turn::Wait &wait) const {
   int64_t number = 0;
   for (const Turn &turn : schedule_.turns)
     if (schedule_.stages[turn.stage].device == wait.device && ++number == wait.turns)
@@ -220,7 +209,7 @@ const Turn &Workers::Impl::turn_of(const Turn::Wait &wait) const {
   return schedule_.turns.back(); // no schedule waits for more turns than there are
 }
 
-const RankTurn *Workers::Impl::current(int device) const {
+const RankTurn *Workers::Threads::current(int device) const {
   std::vector<int64_t> done;
   done.reserve(worker_of_.size());
   for (size_t other = 0; other < worker_of_.size(); ++other)
@@ -231,14 +220,14 @@ const RankTurn *Workers::Impl::current(int device) const {
   return nullptr;
 }
 
-const Turn::Wait *Workers::Impl::open_wait(const RankTurn &turn) const {
+const Turn::Wait *Workers::Threads::open_wait(const RankTurn &turn) const {
   for (const Turn::Wait &wait : turn.waits)
     if (finished(wait.device) < wait.turns)
       return &wait;
   return nullptr;
 }
 
-std::string Workers::Impl::where_stands(int device) const {
+std::string Workers::Threads::where_stands(int device) const {
   std::string text;
   // As often as there are devices: then it has come back to one.
   for (size_t hops = 0; hops < worker_of_.size(); ++hops) {
@@ -256,7 +245,7 @@ std::string Workers::Impl::where_stands(int device) const {
   return text + "and so on";
 }
 
-void Workers::Impl::stall(const std::string &line) {
+void Workers::Threads::stall(const std::string &line) {
   const std::lock_guard lock(mutex_); // the first one speaks for all
   if (stalled_)
     stalled_(line);
@@ -268,7 +257,7 @@ void Workers::Impl::stall(const std::string &line) {
   std::_Exit(1);
 }
 
-void Workers::Impl::carry_out(const Worker &worker) {
+void Workers::Threads::carry_out(const Worker &worker) {
   std::vector<Sent> sent;
   try {
     for (const RankTurn &part : worker.turns) {
@@ -298,7 +287,7 @@ void Workers::Impl::carry_out(const Worker &worker) {
   }
 }
 
-void Workers::Impl::run_errand(const RankTurn &part, std::vector<Sent> &sent) {
+void Workers::Threads::run_errand(const RankTurn &part, std::vector<Sent> &sent) {
   const Turn &turn = schedule_.turns[part.turn];
   Errand errand{&schedule_, &turn, part.device, {}, [this] { return failed_.load(); }};
   struct Current {
@@ -314,7 +303,7 @@ void Workers::Impl::run_errand(const RankTurn &part, std::vector<Sent> &sent) {
          std::move(message)});
 }
 
-void Workers::Impl::finish_sending(const RankTurn *turn, std::vector<Sent> &sent) {
+void Workers::Threads::finish_sending(const RankTurn *turn, std::vector<Sent> &sent) {
   const auto due = [turn](const Sent &each) {
     return !turn || std::any_of(turn->sent.begin(), turn->sent.end(), [&](const Turn::Wait &wait) {
       return wait.device == each.turn.device && each.turn.turns <= wait.turns;
@@ -330,14 +319,14 @@ void Workers::Impl::finish_sending(const RankTurn *turn, std::vector<Sent> &sent
       sent.end());
 }
 
-void Workers::Impl::fail_with_current() {
+void Workers::Threads::fail_with_current() {
   const std::lock_guard lock(mutex_);
   if (!thrown_)
     thrown_ = std::current_exception();
   failed_ = true;
 }
 
-void Workers::Impl::run(Work work, void *context, int64_t rows) {
+void Workers::Threads::run(Work work, void *context, int64_t rows) {
   if (failed_)
     fail("a step after one that failed"); // counters stand anywhere
   for (TurnObserver *observer : observers_)
@@ -373,20 +362,25 @@ void Workers::Impl::run(Work work, void *context, int64_t rows) {
 }
 
 Workers::Workers(const std::vector<int> &cores, const Schedule &schedule, bool apart)
-    : impl_(std::make_unique<Impl>(cores, schedule, apart, nullptr, std::vector<int>())) {}
+    : runner_(std::make_unique<Threads>(cores, schedule, apart, nullptr, std::vector<int>())) {}
 Workers::Workers(const std::vector<int> &cores, const Schedule &schedule, World &world,
                  const std::vector<int> &ranks)
-    : impl_(std::make_unique<Impl>(cores, schedule, false, &world, ranks)) {}
+    : runner_(std::make_unique<Threads>(cores, schedule, false, &world, ranks)) {}
+Workers::Workers(const std::vector<const Device *> &devices, const Schedule &schedule,
+                 bool recorded)
+    : runner_(make_streams(devices, schedule, recorded)) {}
 Workers::~Workers() = default;
 
-void Workers::run(Work work, void *context, int64_t rows) { impl_->run(work, context, rows); }
+void Workers::run(Work work, void *context, int64_t rows) { runner_->run(work, context, rows); }
 
 void Workers::set_timeout(double seconds, std::function<void(const std::string &)> stalled) {
-  impl_->set_timeout(seconds, std::move(stalled));
+  runner_->set_timeout(seconds, std::move(stalled));
 }
 
-void Workers::observe(TurnObserver &observer) { impl_->observe(observer); }
+void Workers::observe(TurnObserver &observer) { runner_->observe(observer); }
 
-void Workers::ignore(TurnObserver &observer) { impl_->ignore(observer); }
+void Workers::ignore(TurnObserver &observer) { runner_->ignore(observer); }
+
+void Workers::forget_recordings() { runner_->forget_recordings(); }
 
 } // namespace mpar

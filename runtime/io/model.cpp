@@ -3,8 +3,10 @@
 
 #include "mpar/errors.h"
 #include "mpar/initialize.h"
+#include "mpar/reduce.h"
 #include "mpar/safetensors.h"
 #include "mpar/world.h"
+#include "staged_port.h"
 
 #include <algorithm>
 #include <cstring>
@@ -25,20 +27,30 @@ OptimizerSettings choose(const OptimizerSettings &asked, const OptimizerSettings
   return asked;
 }
 
-// The description of one replica.
-ModelDescription describe_replica(ModelDescription description, int number) {
-  if (description.shard_optimizer)
-    for (DeviceDescription &device : description.devices) {
-      device.shards = description.replicas;
-      device.shard = number;
-    }
-  return description;
-}
-
 DeviceMap map_of_all(const Settings &settings, const ModelDescription &description) {
   return map_devices(settings.devices,
                      static_cast<int>(description.devices.size()) * description.replicas,
                      settings.world ? settings.world->size() : 1);
+}
+
+// The description of one replica.
+ModelDescription describe_replica(ModelDescription description, const Settings &settings) {
+  if (description.shard_optimizer)
+    for (DeviceDescription &device : description.devices) {
+      device.shards = description.replicas;
+      device.shard = settings.replica;
+    }
+  // A few rows at a time suit a cache; GPUs are given all there are.
+  if (map_of_all(settings, description).has_gpus())
+    description.schedule.part_rows = 0;
+  return description;
+}
+
+// The GPUs of one replica's devices.
+std::vector<int> gpus_of_replica(const Settings &settings, const ModelDescription &description) {
+  const std::vector<int> gpus = map_of_all(settings, description).gpus;
+  const auto count = static_cast<std::ptrdiff_t>(description.devices.size());
+  return {gpus.begin() + settings.replica * count, gpus.begin() + (settings.replica + 1) * count};
 }
 
 // The cores of one replica's devices.
@@ -95,18 +107,21 @@ std::vector<ParameterPiece> ParameterDescription::places() const {
 }
 
 Model::Model(ModelDescription description, const Settings &settings)
-    : description_(describe_replica(std::move(description), settings.replica)),
+    : description_(describe_replica(std::move(description), settings)),
       optimizer_(choose(settings.optimizer, description_.training.optimizer)),
       schedule_(settings.schedule.value_or(description_.training.schedule)),
       largest_batch_(choose_batch(settings.batch, description_.training.batch)),
       number_(settings.replica),
       largest_share_(largest_microbatch(largest_batch_, description_.replicas)),
-      world_(settings.world),
+      world_(settings.world), has_gpus_(map_of_all(settings, description_).has_gpus()),
       machine_(cores_of_replica(settings, description_,
                                 settings.check && !description_.schedule.turns.empty()),
                settings.threads, description_.devices, optimizer_slots(optimizer_), largest_share_,
                settings.check && !description_.schedule.turns.empty(),
-               seats_of_replica(settings, description_)) {
+               seats_of_replica(settings, description_), gpus_of_replica(settings, description_)) {
+  if (has_gpus_ && settings.check)
+    fail("--check: it holds turns of processors to what the schedule claims; these devices are `" +
+         settings.devices + "`");
   for (const ParameterDescription &parameter : description_.parameters)
     for (const ParameterPiece &piece : parameter.places()) {
       bool placed = piece.device >= 0 && piece.device < machine_.count();
@@ -115,10 +130,12 @@ Model::Model(ModelDescription description, const Settings &settings)
               machine_.device(piece.device).description().parameter_floats)
         fail("the program places " + parameter.name + " where no device has room for it");
     }
-  if (!machine_.cores().empty()) {
+  if (has_gpus_ || !machine_.cores().empty())
     machine_.make_slots(description_.schedule, largest_share_);
+  if (!machine_.cores().empty())
     start_workers(settings);
-  }
+  else if (has_gpus_ && description_.replicas == 1)
+    start_streams(settings);
   initialize(settings.seed.value_or(description_.training.seed));
 }
 
@@ -173,28 +190,31 @@ void Model::initialize(uint64_t seed) {
     Device &device = machine_.device(i);
     if (!device.here())
       continue;
-    std::fill_n(device.parameters(), device.training_floats(optimizer_slots(optimizer_)), 0.0f);
+    device.zero(device.parameters(), device.training_floats(optimizer_slots(optimizer_)) *
+                                         static_cast<int64_t>(sizeof(float)));
     if (optimizer_.kind == OptimizerSettings::Kind::adagrad)
-      std::fill(device.state(0) + device.updated().begin, device.state(0) + device.updated().end,
-                static_cast<float>(optimizer_.initial_accumulator_value));
+      fill(device, device.updated().end - device.updated().begin,
+           static_cast<float>(optimizer_.initial_accumulator_value),
+           device.state(0) + device.updated().begin);
   }
   seed_ = seed;
   step_ = 0;
   loss_scaling_ = {};
   generator_.manual_seed(seed);
-  std::vector<float> elsewhere; // what is drawn for other processes, or to be cut
+  std::vector<float> elsewhere; // what is drawn for other processes or GPUs, or to be cut
   for (size_t i = 0; i < description_.parameters.size(); ++i) {
     const ParameterDescription &tensor = description_.parameters[i];
     const int64_t count = element_count(tensor.shape);
-    if (!has_parameter(i))
+    const bool in_place = has_parameter(i) && !machine_.device(tensor.device).backend();
+    if (!in_place)
       elsewhere.resize(std::max(elsewhere.size(), static_cast<size_t>(count)));
-    float *const values = has_parameter(i) ? parameter(i) : elsewhere.data();
+    float *const values = in_place ? parameter(i) : elsewhere.data();
     mpar::initialize(tensor.initializer, tensor.type, generator_, values, count);
     if (int64_t row = tensor.initializer.zero_row; row >= 0) {
       int64_t size = count / tensor.shape.front();
       std::fill_n(values + row * size, size, 0.0f);
     }
-    if (!tensor.pieces.empty())
+    if (!in_place)
       write_own_parameter(i, values);
   }
   for (const std::unique_ptr<Model> &other : others_)

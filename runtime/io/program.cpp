@@ -55,12 +55,15 @@ void dump_gradients(const std::string &path, const Model &model) {
       continue;
     std::vector<TensorPiece> pieces = model.gradient_pieces(i);
     for (TensorPiece &piece : pieces) {
-      const auto *gradient = static_cast<const float *>(piece.data);
-      std::vector<float> &values =
-          unscaled.emplace_back(gradient, gradient + piece.bytes / int64_t(sizeof(float)));
+      std::vector<float> &values = unscaled.emplace_back();
+      visit_piece(piece, [&](const void *data, int64_t bytes) {
+        const auto *gradient = static_cast<const float *>(data);
+        values.insert(values.end(), gradient, gradient + bytes / int64_t(sizeof(float)));
+      });
       for (float &value : values)
         value /= scale;
       piece.data = values.data();
+      piece.device = nullptr;
     }
     content.tensors.push_back({parameter.name, "F32", parameter.shape, nullptr, pieces});
   }
@@ -211,6 +214,13 @@ void train_and_report(Model &model, const Data &data, const TrainingSettings &se
     write_plot(options.plot, model.description().name, state.history);
 }
 
+// One program runs wherever it is copied to: where there is no GPU, it says so.
+void say_where(const Options &options) {
+  std::string why;
+  if (is_built_for_gpus() && options.devices == "auto" && count_gpus(why) == 0)
+    std::fprintf(stderr, "note: no GPU: %s; the processor does the work\n", why.c_str());
+}
+
 void carry_out(const ModelDescription &description, ModelFactory make, const Options &options,
                World *world) {
   Run run;
@@ -262,6 +272,8 @@ int run_program(int argc, char **argv, const ModelDescription &description, Mode
       for (std::string *path : {&options.history, &options.plot, &options.dump_losses})
         path->clear();
     }
+    if (!world)
+      say_where(options);
     carry_out(description, make, options, world.get());
     if (world)
       world->close();

@@ -1,6 +1,8 @@
 // What a model that has replicas does for them outside of its step.
 #include "mpar/replicas.h"
 
+#include "backend.h"
+
 #include "mpar/safetensors.h"
 #include "mpar/train.h"
 #include "mpar/world.h"
@@ -19,6 +21,8 @@ void Model::add_replicas(const Settings &settings,
     others_.back()->lead_ = this;
   }
   // Only now are there the arenas of all.
+  if (number_ == 0 && has_gpus_ && description_.replicas > 1)
+    start_streams(settings);
   if (!others_.empty() && workers_ && settings.check && !description_.schedule.turns.empty())
     start_checking();
 }
@@ -43,19 +47,21 @@ void Model::copy_buffers_to_replicas() {
     const int64_t count = device.description().parameter_floats - first;
     if (count == 0)
       continue;
+    const int64_t bytes = count * static_cast<int64_t>(sizeof(float));
     const float *values = device.here() ? device.parameters() + first : nullptr;
-    if (world_) {
+    if (world_ || device.backend()) {
       received.resize(static_cast<size_t>(count));
       if (values)
-        std::copy_n(values, count, received.data());
-      world_->set_activity("for the buffers");
-      world_->broadcast(device.seat().rank, received.data(),
-                        count * static_cast<int64_t>(sizeof(float)));
+        device.read(received.data(), values, bytes);
       values = received.data();
+    }
+    if (world_) {
+      world_->set_activity("for the buffers");
+      world_->broadcast(device.seat().rank, received.data(), bytes);
     }
     for (const std::unique_ptr<Model> &other : others_)
       if (const Device &theirs = other->machine_.device(index); theirs.here())
-        std::copy_n(values, count, theirs.parameters() + first);
+        theirs.write(theirs.parameters() + first, values, bytes);
   }
 }
 
@@ -66,10 +72,20 @@ void Model::write_parameter(size_t index, const void *values) {
 
 void Model::write_own_parameter(size_t index, const void *values) {
   const ParameterDescription &tensor = description_.parameters[index];
-  for (const ParameterPiece &place : tensor.places())
-    if (machine_.device(place.device).here())
-      copy_to_piece(place.box, element_bytes(tensor.type), values,
-                    machine_.device(place.device).parameters() + place.offset);
+  const int64_t bytes = element_bytes(tensor.type);
+  for (const ParameterPiece &place : tensor.places()) {
+    const Device &device = machine_.device(place.device);
+    float *const to = device.parameters() + place.offset;
+    if (!device.here())
+      continue;
+    if (!device.backend()) {
+      copy_to_piece(place.box, bytes, values, to);
+      continue;
+    }
+    std::vector<std::byte> piece(static_cast<size_t>(place.box.count() * bytes));
+    copy_to_piece(place.box, bytes, values, piece.data());
+    device.write(to, piece.data(), static_cast<int64_t>(piece.size()));
+  }
 }
 
 namespace {
@@ -94,8 +110,8 @@ void Model::write_state(size_t parameter, int slot, const float *values) {
       const Device &device = replica(number).machine_.device(place.device);
       const Range part = kept_part(device, place.offset, place.box.count());
       if (device.here())
-        std::copy(own.begin() + part.begin, own.begin() + part.end,
-                  device.state(slot) + place.offset + part.begin);
+        device.write(device.state(slot) + place.offset + part.begin, own.data() + part.begin,
+                     (part.end - part.begin) * static_cast<int64_t>(sizeof(float)));
     }
   }
 }
@@ -115,14 +131,14 @@ std::vector<ParameterPiece> places_once(const ParameterDescription &tensor) {
 
 /// Appends what lies in `part` of a place whose elements begin at `data`.
 void append_pieces(std::vector<TensorPiece> &pieces, const Box &box, const Range &part,
-                   int64_t bytes, const void *data) {
+                   int64_t bytes, const Device &device, const void *data) {
   for (const Stretch &stretch : find_stretches(box)) {
     const int64_t begin = std::max(part.begin, stretch.piece),
                   end = std::min(part.end, stretch.piece + stretch.count);
     if (begin < end)
       pieces.push_back({(stretch.whole + begin - stretch.piece) * bytes,
-                        static_cast<const std::byte *>(data) + begin * bytes,
-                        (end - begin) * bytes});
+                        static_cast<const std::byte *>(data) + begin * bytes, (end - begin) * bytes,
+                        &device});
   }
 }
 
@@ -140,7 +156,7 @@ std::vector<TensorPiece> Model::parameter_pieces(size_t index) const {
   for (const ParameterPiece &place : places_once(tensor)) {
     const Device &device = machine_.device(place.device);
     if (device.here())
-      append_pieces(pieces, place.box, {0, place.box.count()}, element_bytes(tensor.type),
+      append_pieces(pieces, place.box, {0, place.box.count()}, element_bytes(tensor.type), device,
                     device.parameters() + place.offset);
   }
   return in_order(std::move(pieces));
@@ -154,7 +170,7 @@ std::vector<TensorPiece> Model::pieces_of_replicas(size_t index, const Place &pl
       const Device &device = replica(number).machine_.device(own.device);
       const Range part = kept_part(device, own.offset, own.box.count());
       if (device.here())
-        append_pieces(pieces, own.box, part, sizeof(float), place(device) + own.offset);
+        append_pieces(pieces, own.box, part, sizeof(float), device, place(device) + own.offset);
     }
   return in_order(std::move(pieces));
 }
@@ -168,7 +184,9 @@ std::vector<TensorPiece> Model::gradient_pieces(size_t index) const {
 }
 
 float Model::value_from(int device, const float *value) {
-  float result = has_device(device) ? *value : 0;
+  float result = 0;
+  if (has_device(device))
+    machine_.device(device).read(&result, value, sizeof result);
   if (world_) {
     world_->set_activity("for the loss");
     world_->broadcast(machine_.device(device).seat().rank, &result, sizeof result);
@@ -176,11 +194,19 @@ float Model::value_from(int device, const float *value) {
   return result;
 }
 
-const void *Model::output_from(int device, const void *output, int64_t rows) {
-  if (!world_)
+const void *Model::fetch_output(int device, const void *output, int64_t bytes) {
+  if (!has_device(device) || !machine_.device(device).backend())
     return output;
+  received_.resize(static_cast<size_t>(bytes));
+  machine_.device(device).read(received_.data(), output, bytes);
+  return received_.data();
+}
+
+const void *Model::output_from(int device, const void *output, int64_t rows) {
   const int64_t bytes =
       rows * element_count(description_.output.shape) * element_bytes(description_.output.type);
+  if (!world_)
+    return fetch_output(device, output, bytes);
   received_.resize(static_cast<size_t>(bytes));
   if (has_device(device) && bytes > 0)
     std::memcpy(received_.data(), output, received_.size());
@@ -195,10 +221,12 @@ int Model::rank_of(const PortDescription &port) const {
 
 const void *Model::output_for_target(int device, const void *output, int64_t rows) {
   const int from = machine_.device(device).seat().rank, to = rank_of(description_.target);
-  if (!world_ || from == to || description_.classes == 0)
-    return output;
   const int64_t bytes =
       rows * element_count(description_.output.shape) * element_bytes(description_.output.type);
+  if (!world_)
+    return fetch_output(device, output, bytes);
+  if (from == to || description_.classes == 0)
+    return output;
   const Seat &seat = machine_.device(device).seat();
   const int channel = World::channel(seat.number, seat.number, seat.devices);
   world_->set_activity("for the output");
@@ -236,6 +264,8 @@ int64_t Model::count_correct(const Batch &batch, const void *output) const {
 }
 
 void Model::share_loss_scaling(int device) {
+  if (Backend *const gpu = machine_.device(device).backend())
+    loss_scaling_ = gpu->loss_scaling();
   if (world_)
     world_->broadcast(machine_.device(device).seat().rank, &loss_scaling_, sizeof loss_scaling_);
 }

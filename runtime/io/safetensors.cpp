@@ -1,5 +1,7 @@
 #include "mpar/safetensors.h"
 
+#include "mpar/device.h"
+
 #include "mpar/errors.h"
 #include "mpar/world.h"
 
@@ -287,9 +289,13 @@ void write_together(const std::string &path, const std::string &header,
     if (world.rank() > 0)
       file.emplace(path, OutputFile::of_another_process);
     for (const Placed &each : placed)
-      for (const TensorPiece &piece : each.pieces())
-        file->write_at(static_cast<int64_t>(header.size()) + each.begin + piece.begin, piece.data,
-                       static_cast<size_t>(piece.bytes));
+      for (const TensorPiece &piece : each.pieces()) {
+        int64_t at = static_cast<int64_t>(header.size()) + each.begin + piece.begin;
+        visit_piece(piece, [&](const void *data, int64_t bytes) {
+          file->write_at(at, data, static_cast<size_t>(bytes));
+          at += bytes;
+        });
+      }
     if (world.rank() > 0)
       file->commit();
   });
@@ -310,8 +316,23 @@ void write_safetensors(const std::string &path, const SafetensorsContent &conten
   file.write(header);
   for (const Placed &each : placed)
     for (const TensorPiece &piece : each.pieces())
-      file.write(piece.data, static_cast<size_t>(piece.bytes));
+      visit_piece(piece, [&](const void *data, int64_t bytes) {
+        file.write(data, static_cast<size_t>(bytes));
+      });
   file.commit();
+}
+
+void visit_piece(const TensorPiece &piece,
+                 const std::function<void(const void *data, int64_t bytes)> &visit) {
+  constexpr int64_t most = int64_t(16) << 20; // brought to the host at a time
+  if (!piece.device || !piece.device->backend())
+    return visit(piece.data, piece.bytes);
+  std::vector<std::byte> here(static_cast<size_t>(std::min(most, piece.bytes)));
+  for (int64_t at = 0; at < piece.bytes; at += most) {
+    const int64_t bytes = std::min(most, piece.bytes - at);
+    piece.device->read(here.data(), static_cast<const std::byte *>(piece.data) + at, bytes);
+    visit(here.data(), bytes);
+  }
 }
 
 int64_t element_count(const std::vector<int64_t> &shape) {

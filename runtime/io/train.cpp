@@ -26,9 +26,13 @@ void check_loss(const Model &model, float loss, const std::string &where) {
 
 bool are_finite(const std::vector<TensorPiece> &pieces) {
   return std::all_of(pieces.begin(), pieces.end(), [](const TensorPiece &piece) {
-    const auto *values = static_cast<const float *>(piece.data);
-    return std::all_of(values, values + piece.bytes / int64_t(sizeof(float)),
-                       [](float value) { return std::isfinite(value); });
+    bool finite = true;
+    visit_piece(piece, [&](const void *data, int64_t bytes) {
+      const auto *values = static_cast<const float *>(data);
+      finite &= std::all_of(values, values + bytes / int64_t(sizeof(float)),
+                            [](float value) { return std::isfinite(value); });
+    });
+    return finite;
   });
 }
 

@@ -3,7 +3,7 @@
 mp.model @Net devices 1 attributes {mp.devices = [{fixed_bytes = 0 : i64, parameter_floats = 0 : i64, row_bytes = 96 : i64, trained_floats = 0 : i64}]} {
   // Tests that parentheses keep the order of rounding, and that what is used twice has a name.
   // CHECK-LABEL: struct SubSubDivAdd {
-  // CHECK: float operator()(float a, float b) const {
+  // CHECK: MPAR_HOST_DEVICE float operator()(float a, float b) const {
   // CHECK-NEXT: const float t1 = a - (a - b);
   // CHECK-NEXT: return t1 / b + t1;
 
@@ -12,7 +12,7 @@ mp.model @Net devices 1 attributes {mp.devices = [{fixed_bytes = 0 : i64, parame
   // CHECK: uint64_t seed;
   // CHECK: uint64_t step;
   // CHECK: uint64_t key;
-  // CHECK: float operator()(float a, int64_t element) const
+  // CHECK: MPAR_HOST_DEVICE float operator()(float a, int64_t element) const
   // CHECK: return mpar::pow(a, 2.0f) * mpar::dropout_scale<float>(seed, step, key, element, 0.5f);
 
   // Tests that what hands its operand on binds as the operand does.

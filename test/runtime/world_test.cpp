@@ -413,8 +413,8 @@ TEST(DeviceMap, SharesOutDevicesAmongRanks) {
            {"rank:0", "`rank:0`: rank 1 has no device"},
            {"rank:2,rank:1", "`rank:2`: there are 2 ranks, numbered from 0"},
            {"rank:x,rank:1", "`rank:x`: expected a rank's number after `rank:`"},
-           {"rank:0/gpu,rank:1",
-            "`rank:0/gpu`: no such device; expected `auto`, `cpu`, `cpu:K` or `rank:R`"},
+           {"rank:0/gpu,rank:1", "`rank:0/gpu`: no such device; expected `auto`, `cpu`, `cpu:K`, "
+                                 "`cuda`, `cuda:K` or `rank:R`"},
            {"rank:0,cpu", "`rank:0,cpu`: either all devices have a rank or none"}})
     try {
       map_devices(text, 2, 2);

@@ -11,6 +11,7 @@
 
 namespace mpar {
 
+class Backend;
 class World;
 
 /// What one logical device needs, known when the program was compiled.
@@ -58,9 +59,10 @@ class Device {
 public:
   /// Allocates the arena, zeroed and aligned to 256 bytes. Fails (see errors.h) where memory does
   /// not suffice. `threads`: how many the kernels may use, at least 1. Of another process's device
-  /// there is no arena, only its addresses, where nothing can be read or written.
+  /// there is no arena, only its addresses, where nothing can be read or written. `backend`: the
+  /// GPU whose memory the arena is; null: the processor's. It must outlive the device.
   Device(int index, int physical, const DeviceDescription &description, int optimizer_slots,
-         int64_t largest_batch, int threads = 1, const Seat &seat = {});
+         int64_t largest_batch, int threads = 1, const Seat &seat = {}, Backend *backend = nullptr);
   /// The device as one of several threads sees it that share out the rows of a batch: parameters
   /// and optimiser's state are those of `whole`; gradients and activations of constant size are the
   /// thread's own, in `memory` (`thread_bytes()` of `whole`, zeroed; null: those of `whole`); of
@@ -78,6 +80,16 @@ public:
   /// Whether the device is this process's own.
   bool here() const { return here_; }
   const Seat &seat() const { return seat_; }
+  /// The GPU that it is; null: a processor.
+  Backend *backend() const { return backend_; }
+  /// What a GPU's kernels are launched on, a cudaStream_t; null: a processor.
+  void *stream() const { return stream_; }
+  /// Copies between memory of the host and this device's, after all the device has been given to do
+  /// so far; waits for it.
+  void write(void *to, const void *from, int64_t bytes) const;
+  void read(void *to, const void *from, int64_t bytes) const;
+  /// Fills with zeros before what is done later.
+  void zero(void *memory, int64_t bytes) const;
   /// Threads that the kernels of this device may use.
   int threads() const { return threads_; }
   /// Lets the kernels use `threads` from now on, at least 1.
@@ -135,7 +147,10 @@ private:
   int physical_;
   int threads_;
   Seat seat_;
+  Backend *backend_ = nullptr;
+  void *stream_ = nullptr;
   bool here_ = true;
+  bool is_view_ = false; // of another's arena
   int share_ = 0;
   int shares_ = 1;
   DeviceDescription description_;
@@ -159,16 +174,25 @@ int64_t arena_bytes(const DeviceDescription &description, int optimizer_slots,
 /// What `--devices` says of a program's logical devices.
 struct DeviceMap {
   static constexpr int calling_thread = -1;
+  static constexpr int no_gpu = -1;
   std::vector<int> cores; // of each the core whose worker carries it out
   std::vector<int> ranks; // of each the process whose it is
+  std::vector<int> gpus;  // of each the GPU that it is, or no_gpu
 
-  /// Whether there is one process, whose calling thread has all devices.
+  /// Whether there is one process, whose calling thread has all devices, and none is a GPU.
   bool is_plain() const;
+  bool has_gpus() const;
 };
 
+/// Whether this program was built with what GPUs need.
+bool is_built_for_gpus();
+/// The GPUs that it can use; `why` says why none, in one line.
+int count_gpus(std::string &why);
+
 /// Reads `devices` for `count` logical devices of a run of so many processes. Where it names no
-/// ranks, these take the devices in contiguous blocks. Refuses, by name, what it may not be: ranks
-/// that there are not, or without a device.
+/// ranks, these take the devices in contiguous blocks; so do GPUs under `auto`, where there are
+/// some, and `cuda`. Refuses, by name, what it may not be: ranks that there are not, or without a
+/// device, and GPUs that there are not.
 DeviceMap map_devices(const std::string &devices, int count, int ranks = 1);
 /// Of one process: the cores; empty: all devices are the calling thread. Where `apart`, calling
 /// threads too become workers, on the cores there are in turn.
@@ -178,19 +202,20 @@ std::vector<int> choose_cores(const std::string &devices, int count, bool apart 
 /// `--devices`.
 class Machine {
 public:
-  /// `cores`: as choose_cores or a DeviceMap has them, of these devices; `seats`: where they are,
-  /// in a run of several processes. Only devices of the calling thread may have several threads;
-  /// where it is one process's of several, these share the work of each kernel.
+  /// `cores` and `gpus`: as choose_cores or a DeviceMap has them, of these devices; `seats`: where
+  /// they are, in a run of several processes. Only devices of the calling thread may have several
+  /// threads; where it is one process's of several, these share the work of each kernel.
   Machine(std::vector<int> cores, int threads, const std::vector<DeviceDescription> &descriptions,
           int optimizer_slots, int64_t largest_batch, bool apart = false,
-          const std::vector<Seat> &seats = {});
-  /// `devices`: "auto" or "cpu" (all logical devices are the calling thread), "cpu:K" or a list of
-  /// them, one a device (a worker pinned to core K each). Other forms are refused by name.
-  /// `threads`: those that share out the rows of a batch or, where they do not, the work of each
-  /// kernel, 1 to 1024. Fails, naming the device and its bytes, where the arenas together need more
-  /// memory than the system, or the control group the process runs in, has left. `apart`: no two
-  /// devices share memory or a worker, and each has one; where `devices` names no cores, on those
-  /// of this process in turn.
+          const std::vector<Seat> &seats = {}, const std::vector<int> &gpus = {});
+  /// `devices`: "auto" (the GPUs there are, else "cpu"), "cpu" (all logical devices are the calling
+  /// thread), "cuda" (the GPUs in contiguous blocks), "cpu:K" (a worker pinned to core K),
+  /// "cuda:K", or a list of them, one a device. Other forms are refused by name. `threads`: those
+  /// that share out the rows of a batch or, where they do not, the work of each kernel, 1 to 1024.
+  /// Fails, naming the device and its bytes, where the arenas together need more memory than the
+  /// system, or the control group the process runs in, has left. `apart`: no two devices share
+  /// memory or a worker, and each has one; where `devices` names no cores, on those of this process
+  /// in turn.
   Machine(const std::string &devices, int threads,
           const std::vector<DeviceDescription> &descriptions, int optimizer_slots,
           int64_t largest_batch, bool apart = false);
@@ -201,6 +226,9 @@ public:
   int threads() const { return threads_; }
   /// Lets the kernels of all devices, and of what microbatches see of them, use so many of these.
   void use_threads(int threads);
+  /// Whether a device is a GPU. Then all issue whole microbatches, and the calling thread has those
+  /// that are none.
+  bool has_gpus() const { return has_gpus_; }
   /// Of each device the core of its worker; empty: there are none.
   const std::vector<int> &cores() const { return cores_; }
 
@@ -251,6 +279,7 @@ private:
   std::vector<int> cores_;
   int threads_;
   int used_threads_ = 0; // not known
+  bool has_gpus_ = false;
 };
 
 /// Makes `count` elements at `source` on `from` readable on `to`: where both share memory, the very

@@ -20,6 +20,8 @@
 
 namespace mpar {
 
+class BatchPart;
+class StagedPort;
 class World;
 struct TensorPiece;
 
@@ -164,6 +166,7 @@ struct Settings {
   std::optional<LearningRateSchedule> schedule; // none: what the program says
   double timeout = default_timeout;             // seconds a worker waits for another; see Workers
   bool check = false; // turns are held to what the schedule claims; see TurnChecker
+  bool graph = true;  // on GPUs alone a step is recorded and then carried out as a whole
   /// The processes that share out the devices; null: there is one. Must outlive the model. All
   /// ranks make the same models and call the same functions of them in the same order.
   World *world = nullptr;
@@ -175,7 +178,7 @@ struct Settings {
 class Model {
 public:
   Model(ModelDescription description, const Settings &settings);
-  virtual ~Model() = default;
+  virtual ~Model();
 
   /// One step on at most `largest_batch()` rows: forward, backward, update. Returns the loss of the
   /// rows.
@@ -241,11 +244,19 @@ public:
     const ParameterDescription &parameter = description_.parameters[index];
     return parameter.pieces.empty() && machine_.device(parameter.device).here();
   }
-  /// The threads that work the devices; null where the calling thread does, pinned to its core
-  /// where a program of one device was given one.
+  /// Whether a device of any replica is a GPU.
+  bool has_gpus() const { return has_gpus_; }
+  /// Tells the GPUs of this replica what changes from step to step, where that has changed.
+  void tell_gpus();
+  /// Where this replica's devices can read rows of a part of a batch, which lie at `rows`; `port`:
+  /// the number of the input, or that of inputs for the target. See find_input.
+  const void *stage_rows(const BatchPart &part, size_t port, const void *rows, int64_t row_bytes);
+  /// The threads that work the devices, or what issues their turns where there are GPUs; null where
+  /// the calling thread does it all, pinned to its core where a program of one device was given
+  /// one.
   Workers *workers() { return description_.schedule.turns.empty() ? nullptr : workers_.get(); }
-  /// Where a parameter or buffer lies that is in one piece; a buffer of another type has its own
-  /// elements there.
+  /// Where a parameter or buffer lies that is in one piece, in its device's memory (see
+  /// Device::read); a buffer of another type has its own elements there.
   float *parameter(size_t index);
   float *gradient(size_t index);
   /// The optimiser's hyper-parameters; the learning rate is the one that the schedule starts from.
@@ -278,7 +289,7 @@ protected:
   bool has_device(int index) const { return machine_.device(index).here(); }
   /// One value that lies on a device, in all processes.
   float value_from(int device, const float *value);
-  /// The output of so many rows, which lies on a device, in all processes.
+  /// The output of so many rows, which lies on a device, in memory of the host in all processes.
   const void *output_from(int device, const void *output, int64_t rows);
   /// The same in the process that has the target, for what needs both; elsewhere null.
   const void *output_for_target(int device, const void *output, int64_t rows);
@@ -302,6 +313,10 @@ protected:
 private:
   void write_own_parameter(size_t index, const void *values);
   void start_workers(const Settings &settings);
+  /// The same where there are GPUs, once there are all replicas.
+  void start_streams(const Settings &settings);
+  /// Has what lies on a device, of so many bytes, in `received_`; itself where it can be read.
+  const void *fetch_output(int device, const void *output, int64_t bytes);
   /// Holds the turns of all replicas to what the schedule claims.
   void start_checking();
   /// The process of the first device of a port.
@@ -325,6 +340,7 @@ private:
   int number_; // of this replica
   int64_t largest_share_;
   World *world_;
+  bool has_gpus_;
   Machine machine_;
   std::unique_ptr<TurnChecker> checker_;
   Schedule all_turns_; // of all replicas, where there are several
@@ -332,7 +348,9 @@ private:
   Model *lead_ = this; // replica 0
   std::vector<std::unique_ptr<Model>> others_;
   std::vector<std::byte> output_;   // put together from those of replicas
-  std::vector<std::byte> received_; // from another process
+  std::vector<std::byte> received_; // from another process, or a GPU
+  std::vector<StagedPort> staged_;  // by port, where there are GPUs
+  OptimizerSettings told_;          // to the GPUs
 };
 
 using ModelFactory = std::unique_ptr<Model> (*)(const Settings &);

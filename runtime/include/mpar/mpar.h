@@ -3,6 +3,9 @@
 
 #include "mpar/attention.h"
 #include "mpar/convolution.h"
+#ifdef __CUDACC__
+#include "mpar/cuda.h"
+#endif
 #include "mpar/device.h"
 #include "mpar/errors.h"
 #include "mpar/indexing.h"

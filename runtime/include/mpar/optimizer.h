@@ -27,6 +27,7 @@ struct OptimizerSettings {
   double initial_accumulator_value = 0; // adagrad: what its sums of squares begin with
   double clip_norm = 0; // the largest norm of all gradients together; 0: they are not clipped
 };
+bool operator==(const OptimizerSettings &a, const OptimizerSettings &b);
 
 /// The floats of state a parameter has: 0 to 3.
 int optimizer_slots(const OptimizerSettings &settings);

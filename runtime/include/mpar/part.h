@@ -9,6 +9,7 @@
 
 namespace mpar {
 
+struct Batch;
 class Model;
 
 /// Some rows of a batch, and the devices as the thread that works on them sees them. What an
@@ -64,6 +65,23 @@ private:
   int sharing_threads_ = 1;
   bool apart_ = false;
 };
+
+/// Where the devices of a part's replica can read its rows of an input of a batch, `row_bytes`
+/// each: where they lie, or a copy on a GPU that is there until the next call of the model.
+const void *find_input(const BatchPart &part, const Batch &batch, size_t input, int64_t row_bytes);
+const void *find_target(const BatchPart &part, const Batch &batch, int64_t row_bytes);
+
+/// The same of rows of `width` elements.
+template <typename T>
+const T *input_rows(const BatchPart &part, const Batch &batch, size_t input, int64_t width) {
+  const int64_t bytes = width * static_cast<int64_t>(sizeof(T));
+  return static_cast<const T *>(find_input(part, batch, input, bytes));
+}
+template <typename T>
+const T *target_rows(const BatchPart &part, const Batch &batch, int64_t width) {
+  const int64_t bytes = width * static_cast<int64_t>(sizeof(T));
+  return static_cast<const T *>(find_target(part, batch, bytes));
+}
 
 /// Of `rows` in contiguous shares of nearly equal size, one.
 inline RowRange rows_of_share(int64_t rows, int share, int shares) {

@@ -4,6 +4,7 @@
 #include "mpar/file.h"
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <utility>
@@ -11,6 +12,7 @@
 
 namespace mpar {
 
+class Device;
 class World;
 
 /// A tensor as the header of a file describes it.
@@ -46,7 +48,13 @@ struct TensorPiece {
   int64_t begin; // bytes into the tensor
   const void *data;
   int64_t bytes;
+  const Device *device = nullptr; // whose memory it lies in; null: the host's
 };
+
+/// Calls visit(data, bytes) on the bytes of a piece, one part after the other: memory of the host,
+/// which for those of a GPU is there for the call.
+void visit_piece(const TensorPiece &piece,
+                 const std::function<void(const void *data, int64_t bytes)> &visit);
 
 /// A file to be written: names and where the bytes lie until `write_safetensors` has returned.
 struct SafetensorsContent {

@@ -9,6 +9,7 @@
 
 namespace mpar {
 
+class Device;
 class World;
 
 /// Some of a step's work on one device, or a transfer to it: one function of an emitted model.
@@ -159,6 +160,11 @@ public:
   /// each device is. A core of DeviceMap::calling_thread is one thread, pinned nowhere.
   Workers(const std::vector<int> &cores, const Schedule &schedule, World &world,
           const std::vector<int> &ranks);
+  /// Those of devices some of which are GPUs: the calling thread issues the turns in their one
+  /// order, each on its device's GPU after what it waits for there, and carries out itself those of
+  /// processors. `devices` are by number; where all are GPUs and `recorded`, a step is recorded
+  /// once for each number of rows and carried out as a whole from then on.
+  Workers(const std::vector<const Device *> &devices, const Schedule &schedule, bool recorded);
   Workers(const Workers &) = delete;
   Workers &operator=(const Workers &) = delete;
   ~Workers();
@@ -176,10 +182,15 @@ public:
   /// Tells `observer` of all turns from the next step on, until it is to be ignored.
   void observe(TurnObserver &observer);
   void ignore(TurnObserver &observer);
+  /// To be called where something a step counts on has changed beside its rows and what backends
+  /// are told of it: steps are recorded anew.
+  void forget_recordings();
+
+  class Runner;
 
 private:
-  class Impl;
-  std::unique_ptr<Impl> impl_;
+  class Threads;
+  std::unique_ptr<Runner> runner_;
 };
 
 } // namespace mpar

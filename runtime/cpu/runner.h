@@ -1,0 +1,41 @@
+// Who carries out the turns of a schedule: threads, or the streams of GPUs.
+#pragma once
+
+#include "mpar/schedule.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace mpar {
+
+/// What Workers are to who makes them. Its functions are theirs.
+class Workers::Runner {
+public:
+  virtual ~Runner() = default;
+  virtual void run(Work work, void *context, int64_t rows) = 0;
+  virtual void forget_recordings() {}
+  void set_timeout(double seconds, std::function<void(const std::string &)> stalled) {
+    timeout_ = seconds;
+    stalled_ = std::move(stalled);
+  }
+  void observe(TurnObserver &observer) { observers_.push_back(&observer); }
+  void ignore(TurnObserver &observer) {
+    observers_.erase(std::remove(observers_.begin(), observers_.end(), &observer),
+                     observers_.end());
+  }
+
+protected:
+  double timeout_ = default_timeout;
+  std::function<void(const std::string &)> stalled_;
+  std::vector<TurnObserver *> observers_;
+};
+
+std::unique_ptr<Workers::Runner> make_streams(const std::vector<const Device *> &devices,
+                                              const Schedule &schedule, bool recorded);
+
+} // namespace mpar

@@ -1,0 +1,279 @@
+// Turns on GPUs: the calling thread walks them in their one order and issues each where its device
+// is. What it waits for elsewhere the GPU waits for, by an event; the calling thread waits only
+// where it has a processor's turn to carry out itself, and at the end of the step.
+#include "backend.h"
+#include "mpar/errors.h"
+#include "patience.h"
+#include "runner.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <utility>
+
+namespace mpar {
+namespace {
+
+/// The lane of the turn that is being issued; null: none is.
+thread_local const Lane *lane_at_hand = nullptr;
+
+/// What one order of work is: a GPU's lane, or, without a GPU, the calling thread.
+struct Queue {
+  Backend *gpu;
+  Lane lane;
+  bool operator<(const Queue &other) const {
+    return std::pair(gpu, lane) < std::pair(other.gpu, other.lane);
+  }
+};
+
+/// By queue: how many of its turns are surely done.
+using Clock = std::map<Queue, int64_t>;
+
+class Streams final : public Workers::Runner {
+public:
+  Streams(const std::vector<const Device *> &devices, const Schedule &schedule, bool recorded);
+  void run(Workers::Work work, void *context, int64_t rows) override;
+  void forget_recordings() override { recordings_.clear(); }
+
+private:
+  /// A turn where it is issued.
+  struct Issue {
+    Queue queue;
+    std::vector<size_t> waits;    // turns of other queues that come first, by their events
+    std::unique_ptr<Event> event; // where another queue waits for it
+  };
+  /// A step of so many rows.
+  struct Recorded {
+    bool was_issued = false; // once turn by turn, so that libraries have made their choices
+    std::unique_ptr<Recording> recording;
+  };
+
+  void find_waits();
+  void issue(Workers::Work work, void *context);
+  void record(Workers::Work work, void *context, Recorded &step);
+  /// Lets the other lanes of all GPUs begin after what has been issued on the first one's, or,
+  /// where `apart`, on their own GPU's.
+  void fork(bool apart);
+  /// Lets the first GPU go on after all lanes.
+  void join();
+  void wait_for(const Event &event);
+  [[noreturn]] void stall();
+
+  static constexpr size_t most_recordings = 16;
+
+  const std::vector<const Device *> devices_;
+  const Schedule &schedule_;
+  std::vector<Issue> issues_; // by turn
+  std::vector<Backend *> gpus_;
+  std::vector<std::pair<Queue, std::unique_ptr<Event>>> lanes_; // those in use, and their ends
+  std::map<Backend *, std::unique_ptr<Event>> begins_;
+  std::unique_ptr<Event> end_;
+  bool recorded_;
+  std::map<int64_t, Recorded> recordings_; // by rows
+  bool failed_ = false;
+};
+
+Streams::Streams(const std::vector<const Device *> &devices, const Schedule &schedule,
+                 bool recorded)
+    : devices_(devices), schedule_(schedule), recorded_(recorded) {
+  for (const Device *device : devices_) {
+    recorded_ &= device->backend() != nullptr;
+    Backend *const gpu = device->backend();
+    if (!gpu || begins_.count(gpu) > 0)
+      continue;
+    gpus_.push_back(gpu);
+    begins_[gpu] = gpu->make_event();
+    lanes_.emplace_back(Queue{gpu, Lane::compute}, gpu->make_event());
+  }
+  end_ = gpus_.front()->make_event();
+  find_waits();
+}
+
+/// Of each turn the fewest events: waits of the schedule are for some of a device's first turns,
+/// and what has been waited for by an earlier turn of a queue need not be waited for again.
+void Streams::find_waits() {
+  std::vector<std::vector<size_t>> turns_of(devices_.size());
+  std::map<Queue, Clock> clocks;  // of each queue's last turn
+  std::vector<Clock> done;        // by turn: what is, once it is done
+  std::vector<int64_t> positions; // by turn, in its queue, from 1
+  for (size_t number = 0; number < schedule_.turns.size(); ++number) {
+    const Turn &turn = schedule_.turns[number];
+    const auto device = static_cast<size_t>(schedule_.stages[turn.stage].device);
+    Issue &issue = issues_.emplace_back();
+    issue.queue = {devices_[device]->backend(), Lane::compute};
+    Clock &clock = clocks[issue.queue];
+    for (const Turn::Wait &wait : turn.waits) {
+      const size_t other = turns_of[static_cast<size_t>(wait.device)][wait.turns - 1];
+      const Queue &queue = issues_[other].queue;
+      if (queue.gpu == issue.queue.gpu && queue.lane == issue.queue.lane)
+        continue;
+      if (queue.gpu && clock[queue] < positions[other]) {
+        issue.waits.push_back(other);
+        if (!issues_[other].event)
+          issues_[other].event = queue.gpu->make_event();
+      }
+      for (const auto &[each, count] : done[other])
+        clock[each] = std::max(clock[each], count);
+    }
+    positions.push_back(++clock[issue.queue]);
+    done.push_back(clock);
+    turns_of[device].push_back(number);
+  }
+}
+
+void Streams::issue(Workers::Work work, void *context) {
+  struct Current {
+    ~Current() { lane_at_hand = nullptr; }
+  } current;
+  for (size_t number = 0; number < issues_.size(); ++number) {
+    const Issue &issue = issues_[number];
+    const Turn &turn = schedule_.turns[number];
+    for (const size_t wait : issue.waits)
+      if (issue.queue.gpu)
+        issue.queue.gpu->wait(*issues_[wait].event, issue.queue.lane);
+      else
+        wait_for(*issues_[wait].event);
+    for (TurnObserver *observer : observers_)
+      observer->begin(number);
+    lane_at_hand = &issue.queue.lane;
+    work(context, turn.stage, turn.microbatch);
+    lane_at_hand = nullptr;
+    if (issue.event)
+      issue.queue.gpu->record(*issue.event, issue.queue.lane);
+    // Who follows the turns sees how long each takes, one after the other.
+    if (!observers_.empty() && issue.queue.gpu)
+      issue.queue.gpu->synchronize();
+    for (TurnObserver *observer : observers_)
+      observer->end(number);
+  }
+}
+
+void Streams::fork(bool apart) {
+  Backend &first = *gpus_.front();
+  for (Backend *gpu : gpus_)
+    if (apart || gpu == &first)
+      gpu->record(*begins_[gpu], Lane::compute);
+  for (const auto &[queue, end] : lanes_)
+    if (apart ? queue.lane != Lane::compute : queue.gpu != &first || queue.lane != Lane::compute)
+      queue.gpu->wait(*begins_[apart ? queue.gpu : &first], queue.lane);
+}
+
+void Streams::join() {
+  Backend &first = *gpus_.front();
+  for (const auto &[queue, end] : lanes_)
+    if (queue.gpu != &first || queue.lane != Lane::compute) {
+      queue.gpu->record(*end, queue.lane);
+      first.wait(*end, Lane::compute);
+    }
+}
+
+void Streams::record(Workers::Work work, void *context, Recorded &step) {
+  Backend &first = *gpus_.front();
+  first.begin_recording();
+  try {
+    fork(false);
+    issue(work, context);
+    join();
+  } catch (...) {
+    try {
+      first.end_recording();  // so that the lanes are as they were
+    } catch (const Error &) { // what went wrong first is what is said
+    }
+    throw;
+  }
+  step.recording = first.end_recording();
+}
+
+void Streams::run(Workers::Work work, void *context, int64_t rows) {
+  if (failed_)
+    fail("a step after one that failed");
+  failed_ = true; // until it has come to its end
+  for (TurnObserver *observer : observers_)
+    observer->begin_step(rows);
+  Backend &first = *gpus_.front();
+  if (recorded_ && observers_.empty() &&
+      (recordings_.count(rows) > 0 || recordings_.size() < most_recordings)) {
+    Recorded &step = recordings_[rows];
+    if (std::exchange(step.was_issued, true) && !step.recording)
+      record(work, context, step);
+    if (step.recording) {
+      // After what the other GPUs were given before the step.
+      for (Backend *gpu : gpus_)
+        if (gpu != &first)
+          order(*gpu, first);
+      step.recording->launch();
+    } else {
+      fork(true);
+      issue(work, context);
+      join();
+    }
+  } else {
+    fork(true);
+    issue(work, context);
+    join();
+  }
+  first.record(*end_, Lane::compute);
+  wait_for(*end_);
+  for (Backend *gpu : gpus_)
+    gpu->synchronize();
+  failed_ = false;
+}
+
+void Streams::wait_for(const Event &event) {
+  Patience patience;
+  while (!gpus_.front()->is_done(event)) {
+    patience.wait();
+    if (patience.is_over(timeout_))
+      stall();
+  }
+}
+
+void Streams::stall() {
+  std::string line = "the step has waited " + seconds_text(timeout_) + " s for its GPUs";
+  for (size_t number = 0; number < issues_.size(); ++number) {
+    const Issue &issue = issues_[number];
+    if (!issue.event || issue.queue.gpu->is_done(*issue.event))
+      continue;
+    line += "; " + issue.queue.gpu->name() + " has not finished " +
+            describe_turn(schedule_, schedule_.turns[number]);
+    break;
+  }
+  if (stalled_)
+    stalled_(line);
+  std::fprintf(stderr, "error: %s\n", line.c_str());
+  std::_Exit(1);
+}
+
+} // namespace
+
+std::unique_ptr<Workers::Runner> make_streams(const std::vector<const Device *> &devices,
+                                              const Schedule &schedule, bool recorded) {
+  return std::make_unique<Streams>(devices, schedule, recorded);
+}
+
+void order(Backend &before, Backend &after) {
+  if (&before == &after)
+    return;
+  // What waits takes the event as it stands: it may be recorded anew at once.
+  static thread_local std::map<Backend *, std::unique_ptr<Event>> events;
+  std::unique_ptr<Event> &event = events[&before];
+  if (!event)
+    event = before.make_event();
+  before.record(*event, Lane::compute);
+  after.wait(*event, Lane::compute);
+}
+
+void copy_with_gpus(const Device &from, const void *source, const Device &to, void *buffer,
+                    int64_t bytes) {
+  if (!from.backend())
+    return to.write(buffer, source, bytes);
+  if (!to.backend())
+    return from.read(buffer, source, bytes);
+  if (lane_at_hand)
+    return to.backend()->copy(buffer, *from.backend(), source, bytes, *lane_at_hand);
+  order(*from.backend(), *to.backend());
+  to.backend()->copy(buffer, *from.backend(), source, bytes, Lane::compute);
+  order(*to.backend(), *from.backend());
+}
+
+} // namespace mpar
