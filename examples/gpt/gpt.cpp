@@ -277,7 +277,6 @@ private:
   const float *wte_weight_on_3_ = nullptr;      // [num_embeddings 256, embedding_dim 128]
   float *loss_2_ = nullptr;                     // []
   const float *wte_weight_grad_on_0_ = nullptr; // [num_embeddings 256, embedding_dim 128]
-  const float *wte_weight_on_3_2_ = nullptr;    // [num_embeddings 256, embedding_dim 128]
   float *loss_ = nullptr;                       // []
 };
 
@@ -1854,7 +1853,7 @@ void Gpt::evaluate_0_to_3(Part &part) {
   Device &d3 = part.device(3);
 
   // wte_weight: device 0 → 3, 131,072 B; lm_head reads it              gpt.mp:14
-  wte_weight_on_3_2_ = transfer(d0, wte_weight_, d3, d3.fixed<float>(0), 32768);
+  wte_weight_on_3_ = transfer(d0, wte_weight_, d3, d3.fixed<float>(0), 32768);
 }
 
 void Gpt::evaluate_on_3_part_2(Part &part) {
@@ -1864,7 +1863,7 @@ void Gpt::evaluate_on_3_part_2(Part &part) {
   // lm_head = Linear(width, 256, bias: false, weight: wte.weight)        gpt.mp:10
   part.lm_head_matmul = d3.rows<float>(0); // [rows * 128, out 256]
   matmul(d3, 1, rows * 128, 256, 128, Transpose::no, Transpose::yes, part.ln_f_out,
-         wte_weight_on_3_2_, part.lm_head_matmul);
+         wte_weight_on_3_, part.lm_head_matmul);
 
   // loss = cross_entropy                                                 gpt.mp:20
   float *const loss_cross_entropy = d3.rows<float>(131072); // [rows, time 128]
@@ -2194,7 +2193,7 @@ void Gpt::predict_0_to_3(Part &part) {
   Device &d3 = part.device(3);
 
   // wte_weight: device 0 → 3, 131,072 B; lm_head reads it              gpt.mp:14
-  wte_weight_on_3_2_ = transfer(d0, wte_weight_, d3, d3.fixed<float>(0), 32768);
+  wte_weight_on_3_ = transfer(d0, wte_weight_, d3, d3.fixed<float>(0), 32768);
 }
 
 void Gpt::predict_on_3_part_2(Part &part) {
@@ -2204,7 +2203,7 @@ void Gpt::predict_on_3_part_2(Part &part) {
   // lm_head = Linear(width, 256, bias: false, weight: wte.weight)        gpt.mp:10
   part.lm_head_matmul = d3.rows<float>(0); // [rows * 128, out 256]
   matmul(d3, 1, rows * 128, 256, 128, Transpose::no, Transpose::yes, part.ln_f_out,
-         wte_weight_on_3_2_, part.lm_head_matmul);
+         wte_weight_on_3_, part.lm_head_matmul);
 }
 
 float Gpt::train_step(const int32_t *text, const int32_t *target, int64_t rows) {

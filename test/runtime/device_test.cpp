@@ -87,13 +87,19 @@ TEST(Machine, RefusesOtherDevicesByName) {
   EXPECT_EQ(refused("cpu:-1"), "`cpu:-1`: expected a core's number after `cpu:`");
   EXPECT_EQ(refused("cpu,cpu:1"),
             "`cpu,cpu:1`: either all devices are `cpu` or all have workers, `cpu:K`");
-  EXPECT_EQ(refused("cuda"), "`cuda`: this program was built for processors alone; nvcc builds it for GPUs too");
-  EXPECT_EQ(refused("cuda:0,cuda:1"), "`cuda:0`: this program was built for processors alone; nvcc builds it for GPUs too");
-  EXPECT_EQ(refused("tpu"), "`tpu`: no such device; expected `auto`, `cpu`, `cpu:K`, `cuda`, `cuda:K` or `rank:R`");
+  EXPECT_EQ(refused("cuda"),
+            "`cuda`: this program was built for processors alone; nvcc builds it for GPUs too");
+  EXPECT_EQ(refused("cuda:0,cuda:1"),
+            "`cuda:0`: this program was built for processors alone; nvcc builds it for GPUs too");
+  EXPECT_EQ(refused("tpu"),
+            "`tpu`: no such device; expected `auto`, `cpu`, `cpu:K`, `cuda`, `cuda:K` or `rank:R`");
   EXPECT_EQ(refused("cpu,cpu,cpu"), "`cpu,cpu,cpu`: 3 devices for a program of 2");
-  EXPECT_EQ(refused(""), "``: a device is missing; expected `auto`, `cpu`, `cpu:K`, `cuda`, `cuda:K` or `rank:R`");
-  EXPECT_EQ(refused("cpu,"),
-            "`cpu,`: a device is missing; expected `auto`, `cpu`, `cpu:K`, `cuda`, `cuda:K` or `rank:R`");
+  EXPECT_EQ(
+      refused(""),
+      "``: a device is missing; expected `auto`, `cpu`, `cpu:K`, `cuda`, `cuda:K` or `rank:R`");
+  EXPECT_EQ(
+      refused("cpu,"),
+      "`cpu,`: a device is missing; expected `auto`, `cpu`, `cpu:K`, `cuda`, `cuda:K` or `rank:R`");
 }
 
 TEST(Machine, KeepsDevicesOfOneCoreTogether) {

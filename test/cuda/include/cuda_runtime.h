@@ -14,6 +14,7 @@
 #ifndef __CUDACC__
 #define __CUDACC__ 1
 #endif
+#define CUDART_VERSION 13000
 
 #include "emulation/api.h"
 #include "emulation/device.h"

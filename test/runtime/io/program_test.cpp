@@ -243,7 +243,9 @@ TEST_F(Program, SaysWrongUseInOneLine) {
   expect_error(2, "--load-layout goes with --load", "adam --load-layout gpt2");
   expect_error(2, "--load and --resume both say where to begin; give one",
                "adam --load a --resume b");
-  expect_error(2, "--devices: `tpu`: no such device; expected `auto`, `cpu`, `cpu:K`, `cuda`, `cuda:K` or `rank:R`",
+  expect_error(2,
+               "--devices: `tpu`: no such device; expected `auto`, `cpu`, `cpu:K`, `cuda`, "
+               "`cuda:K` or `rank:R`",
                "adam --devices tpu");
   EXPECT_EQ(0, run("adam --help").status);
   EXPECT_EQ(0u, run("adam --version").out.find("Line, compiled from line.mp by mparc "));
