@@ -11,8 +11,15 @@ Report &Session::error(SourceRange where, const llvm::Twine &message) {
   if (library.isStandard(where)) {
     auto site = llvm::find_if(llvm::reverse(sites),
                               [&](const SourceRange &each) { return !library.isStandard(each); });
-    if (site != sites.rend())
+    if (site != sites.rend()) {
+      // What comes after the first follows from it: who wrote the library knows what else is zero
+      // where a size is.
+      if (!brokenSites.insert({site->buffer, site->begin.offset}).second) {
+        discarded = Report();
+        return discarded;
+      }
       return error(*site, text).note(where, "found here, in the standard library");
+    }
   }
   if (!reported.insert({where.buffer, where.begin.offset, text}).second) {
     discarded = Report();

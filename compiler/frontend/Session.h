@@ -89,6 +89,8 @@ private:
   bool stopped = false;
   std::set<std::tuple<unsigned, uint32_t, std::string>> reported;
   std::set<std::pair<unsigned, uint32_t>> unknown;
+  /// Where the user makes or calls layers of the standard library in which something is wrong.
+  std::set<std::pair<unsigned, uint32_t>> brokenSites;
   Report discarded;
 };
 
