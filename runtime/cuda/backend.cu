@@ -115,6 +115,7 @@ CudaBackend::CudaBackend(int number) {
     block_ = static_cast<StepBlock *>(allocate(sizeof(StepBlock)));
     queue_.step = &block_->state;
     queue_.scaling = &block_->begun;
+    queue_.next_scaling = &block_->finished;
     told_ = static_cast<StepBlock *>(allocate_pinned(sizeof(StepBlock)));
     // Where the host can look without a copy, each time that it has waited.
     queue_.finding = static_cast<Finding *>(allocate_pinned(sizeof(Finding)));

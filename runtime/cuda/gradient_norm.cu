@@ -60,8 +60,8 @@ __global__ void write_clip(float clip_norm, const float *squared, float *y) {
 __global__ void write_scale(const LossScaling *scaling, float *y) { *y = scaling->scale; }
 
 /// As `unscale` of loss_scaling.h.
-__global__ void unscale_gradients(float clip_norm, LossScaling *scaling, const float *squared,
-                                  float *y) {
+__global__ void unscale_gradients(float clip_norm, const LossScaling *scaling, LossScaling *next,
+                                  const float *squared, float *y) {
   LossScaling now = *scaling;
   now.gradient_scale = now.scale;
   if (!std::isfinite(*squared)) {
@@ -79,7 +79,7 @@ __global__ void unscale_gradients(float clip_norm, LossScaling *scaling, const f
       now.good_steps = 0;
     }
   }
-  *scaling = now;
+  *next = now;
 }
 
 } // namespace
@@ -107,7 +107,7 @@ void unscale(Device &device, const OptimizerSettings &settings, LossScaling & /*
              const float *squared, float *y) {
   const Queue &queue = queue_of(device);
   launch("unscale", unscale_gradients, 1, 1, 0, queue.stream,
-         static_cast<float>(settings.clip_norm), queue.scaling, squared, y);
+         static_cast<float>(settings.clip_norm), queue.scaling, queue.next_scaling, squared, y);
 }
 
 } // namespace mpar::cuda

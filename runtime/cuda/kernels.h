@@ -124,8 +124,8 @@ void rmsprop(Device &device, const OptimizerSettings &settings, int64_t step, co
 void squared_norm(Device &device, int64_t count, const float *x, const float *sum, float *y);
 void clip_scale(Device &device, const OptimizerSettings &settings, const float *squared, float *y);
 
-/// These work on the queue's scaling, on the GPU; the host's, which they are given, is copied there
-/// by who changes it, and back where it is asked for.
+/// These work on the queue's scaling, which is on the GPU, and not on the host's that they are
+/// given: `unscale` leaves the next step's beside the step's own.
 void loss_scale(Device &device, const LossScaling &scaling, float *y);
 void unscale(Device &device, const OptimizerSettings &settings, LossScaling &scaling,
              const float *squared, float *y);

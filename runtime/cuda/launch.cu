@@ -70,8 +70,7 @@ void fail_workspace(const Queue &queue, int64_t bytes, const char *what) {
 
 void refuse(Queue &queue) {
   Finding finding{};
-  check(cudaMemcpyAsync(&finding, queue.finding, sizeof finding, cudaMemcpyDeviceToHost,
-                        queue.stream),
+  check(cudaMemcpyAsync(&finding, queue.finding, sizeof finding, cudaMemcpyDefault, queue.stream),
         "cudaMemcpyAsync");
   check(cudaStreamSynchronize(queue.stream), "cudaStreamSynchronize");
   if (finding.kind == Finding::Kind::nothing)

@@ -37,12 +37,14 @@ struct Queue {
   void *workspace = nullptr; // of kernels and cuBLASLt on `stream`; `workspace_bytes` of them
   size_t workspace_bytes = 0;
   int multiprocessors = 0;
-  int device = 0;                 // CUDA's number
-  bool tf32 = false;              // whether f32 products may round their operands to TF32
-  StepState *step = nullptr;      // on the GPU: of the step at hand
-  LossScaling *scaling = nullptr; // on the GPU: what loss_scale and unscale work on
-  Finding *finding = nullptr;     // on the GPU, zeroed when it was allocated
-  std::shared_ptr<Plans> plans;   // made by the first product
+  int device = 0;            // CUDA's number
+  bool tf32 = false;         // whether f32 products may round their operands to TF32
+  StepState *step = nullptr; // on the GPU: of the step at hand
+  // On the GPU: the loss's scaling as the step begins, and as `unscale` leaves it.
+  const LossScaling *scaling = nullptr;
+  LossScaling *next_scaling = nullptr;
+  Finding *finding = nullptr;   // on the GPU, zeroed when it was allocated
+  std::shared_ptr<Plans> plans; // made by the first product
 };
 
 /// The bytes of workspace that every queue has: fixed, for the order of some sums, and cuBLASLt's

@@ -23,21 +23,18 @@ constexpr int lanes = 8; // threads of a column
 struct FloatSum {
   using Element = float;
   using Partial = double;
-  static constexpr bool adds = true;
   __host__ __device__ static Partial start() { return 0; }
   __device__ Partial operator()(Partial a, Partial b) const { return a + b; }
 };
 struct FloatMaximum {
   using Element = float;
   using Partial = float;
-  static constexpr bool adds = false;
   __host__ __device__ static Partial start() { return -INFINITY; }
   __device__ Partial operator()(Partial a, Partial b) const { return Maximum()(a, b); }
 };
 struct FloatMinimum {
   using Element = float;
   using Partial = float;
-  static constexpr bool adds = false;
   __host__ __device__ static Partial start() { return INFINITY; }
   __device__ Partial operator()(Partial a, Partial b) const { return Minimum()(a, b); }
 };
@@ -45,21 +42,18 @@ struct FloatMinimum {
 struct IntegerSum {
   using Element = int32_t;
   using Partial = unsigned;
-  static constexpr bool adds = true;
   __host__ __device__ static Partial start() { return 0; }
   __device__ Partial operator()(Partial a, Partial b) const { return a + b; }
 };
 struct IntegerMaximum {
   using Element = int32_t;
   using Partial = int32_t;
-  static constexpr bool adds = false;
   __host__ __device__ static Partial start() { return INT32_MIN; }
   __device__ Partial operator()(Partial a, Partial b) const { return Maximum()(a, b); }
 };
 struct IntegerMinimum {
   using Element = int32_t;
   using Partial = int32_t;
-  static constexpr bool adds = false;
   __host__ __device__ static Partial start() { return INT32_MAX; }
   __device__ Partial operator()(Partial a, Partial b) const { return Minimum()(a, b); }
 };

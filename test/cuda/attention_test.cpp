@@ -58,8 +58,8 @@ void compare(const AttentionSizes &s, bool side_by_side) {
                             const Heads<float> &, const Heads<float> &, const Heads<float> &);
   run(static_cast<Forward>(attention), static_cast<Backward>(attention_gradient), cpu, q.data(),
       k.data(), v.data(), g.data(), y.data(), log_sums.data(), dq.data(), dk.data(), dv.data());
-  run(cuda::attention, cuda::attention_gradient, gpu(), q_on, k_on, v_on, g_on, y_on, log_sums_on,
-      dq_on, dk_on, dv_on);
+  run(static_cast<Forward>(attention), static_cast<Backward>(attention_gradient), gpu(), q_on, k_on,
+      v_on, g_on, y_on, log_sums_on, dq_on, dk_on, dv_on);
   expect_near(y_on.read(), y, 1e-5f, "y");
   expect_near(log_sums_on.read(), log_sums, 1e-5f, "log_sums");
   expect_near(dq_on.read(), dq, 2e-5f, "dq");
@@ -87,8 +87,8 @@ TEST(AttentionOnAGpu, RefusesHeadsThatAreTooLarge) {
   std::string message;
   try {
     const Heads<const float> heads{x, 1000, 1000, 1000};
-    cuda::attention(gpu(), {1, 1, 1, 1, 1, 1000, 1000, Causal::no}, heads, heads, heads,
-                    {x, 1000, 1000, 1000}, x);
+    attention(gpu(), {1, 1, 1, 1, 1, 1000, 1000, Causal::no}, heads, heads, heads,
+              {x, 1000, 1000, 1000}, x);
   } catch (const std::exception &error) {
     message = error.what();
   }

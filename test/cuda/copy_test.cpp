@@ -23,7 +23,7 @@ template <typename T>
 void expect_copied(const Shape &shape, const Strides &from, const Strides &to, int64_t size) {
   const auto x = numbered<T>(size), before = numbered<T>(size + 7);
   const OnGpu<T> on_gpu(x), y(before);
-  cuda::copy<T>(gpu(), shape, on_gpu, from, y, to);
+  copy<T>(gpu(), shape, on_gpu, from, y, to);
   auto expected = before;
   Device cpu = test::cpu();
   copy(cpu, shape, reinterpret_cast<const T *>(x.data()), from,
@@ -49,7 +49,7 @@ TYPED_TEST(Copies, GoBetweenAnyStrides) {
 
 TEST(Fill, SetsEachElementAndNoOther) {
   const OnGpu<float> y(std::vector<float>(1500, 2));
-  cuda::fill(gpu(), 1499, 3.5f, y.data());
+  fill(gpu(), 1499, 3.5f, y.data());
   std::vector<float> expected(1500, 3.5f);
   expected.back() = 2;
   EXPECT_EQ(y.read(), expected);

@@ -1,7 +1,7 @@
 // What the tests of the CUDA backend's kernels share: a GPU's queue, memory, and comparison.
 #pragma once
 
-#include "launch.h"
+#include "cuda_backend.h"
 
 #include "mpar/device.h"
 
@@ -20,13 +20,14 @@ namespace mpar::test {
 class Gpu {
 public:
   static Gpu &get();
-  cuda::Queue queue;
-  /// Stands for the GPU where kernels want a device: they find `queue` through it.
-  Device device{0, 0, {0, 0, 0, 0}, 0, 1, 1};
+  cuda::CudaBackend backend{0};
+  cuda::Queue &queue = backend.queue();
+  /// For kernels that only want the GPU.
+  Device device{0, 0, {0, 0, 0, 0}, 0, 1, 1, {}, &backend};
   void synchronize() { cuda::check(cudaStreamSynchronize(queue.stream), "cudaStreamSynchronize"); }
 
 private:
-  Gpu();
+  Gpu() = default;
 };
 
 /// Elements in the GPU's memory; NaN bits where nothing was given.

@@ -29,7 +29,7 @@ TYPED_TEST(Gathers, TakeTheRowsThatIdsName) {
     }
     const OnGpu<T> table_on(table), y(50 * width);
     const OnGpu<int32_t> ids_on(ids);
-    cuda::gather<T>(gpu(), 11, width, 50, "table", table_on, ids_on, y);
+    gather<T>(gpu(), 11, width, 50, "table", table_on, ids_on, y);
     gather(cpu, 11, width, 50, "table", reinterpret_cast<const T *>(table.data()), ids.data(),
            reinterpret_cast<T *>(expected.data()));
     EXPECT_TRUE(test::same_bits(y.read(), expected));
@@ -45,7 +45,7 @@ TEST(ScatterAdd, IsBitForBitTheProcessors) {
       std::vector<float> expected = random_values(25 * width, 2);
       const OnGpu<int32_t> ids_on(ids);
       const OnGpu<float> rows_on(rows), table(expected);
-      cuda::scatter_add(gpu(), 25, width, 400, "table", ids_on, rows_on, table, store);
+      scatter_add(gpu(), 25, width, 400, "table", ids_on, rows_on, table, store);
       scatter_add(cpu, 25, width, 400, "table", ids.data(), rows.data(), expected.data(), store);
       EXPECT_TRUE(test::same_bits(table.read(), expected));
     }
@@ -63,10 +63,10 @@ std::string finding() {
 TEST(Ids, ThatAreNotInTheTableAreFound) {
   const OnGpu<int32_t> ids(std::vector<int32_t>{1, -3, 2});
   const OnGpu<float> table(random_values(12)), y(std::vector<float>(12, 5));
-  cuda::gather<float>(gpu(), 3, 4, 3, "embedding.weight", table, ids, y);
+  gather<float>(gpu(), 3, 4, 3, "embedding.weight", table, ids, y);
   EXPECT_EQ(finding(), "embedding.weight: id -3 is not in a table of 3 rows");
   EXPECT_EQ(finding(), "");
-  cuda::scatter_add(gpu(), 2, 4, 3, "embedding.weight", ids + 2, y, table, Store::overwrite);
+  scatter_add(gpu(), 2, 4, 3, "embedding.weight", ids + 2, y, table, Store::overwrite);
   EXPECT_EQ(finding().substr(0, 20), "embedding.weight: id");
   const std::vector<float> rows = y.read();
   EXPECT_EQ(std::vector<float>(rows.begin() + 4, rows.begin() + 8), std::vector<float>(4));
@@ -84,13 +84,13 @@ TEST(CrossEntropy, AgreesWithTheProcessors) {
     std::vector<float> losses(count), gradient(count * classes);
     const OnGpu<float> x_on(x), g_on(g), y(count), dx(count * classes);
     const OnGpu<int32_t> target_on(target);
-    cuda::cross_entropy(gpu(), count, classes, x_on, target_on, y);
+    cross_entropy(gpu(), count, classes, x_on, target_on, y);
     cross_entropy(cpu, count, classes, x.data(), target.data(), losses.data());
     expect_near(y.read(), losses, 2e-6f);
-    cuda::cross_entropy_gradient(gpu(), count, classes, x_on, target_on, g_on, dx);
+    cross_entropy_gradient(gpu(), count, classes, x_on, target_on, g_on, dx);
     cross_entropy_gradient(cpu, count, classes, x.data(), target.data(), g.data(), gradient.data());
     expect_near(dx.read(), gradient, 2e-6f);
-    cuda::cross_entropy_gradient(gpu(), count, classes, x_on, target_on, g_on, x_on); // in place
+    cross_entropy_gradient(gpu(), count, classes, x_on, target_on, g_on, x_on); // in place
     EXPECT_TRUE(test::same_bits(x_on.read(), dx.read()));
     EXPECT_EQ(finding(), "");
   }
@@ -99,9 +99,9 @@ TEST(CrossEntropy, AgreesWithTheProcessors) {
 TEST(CrossEntropy, FindsTargetsThatAreNoClass) {
   const OnGpu<float> x(random_values(20)), y(2), g(std::vector<float>{1, 1});
   const OnGpu<int32_t> target(std::vector<int32_t>{9, 10});
-  cuda::cross_entropy(gpu(), 2, 10, x, target, y);
+  cross_entropy(gpu(), 2, 10, x, target, y);
   EXPECT_EQ(finding(), "cross_entropy: the target 10 is no class; expected 0 to 9");
-  cuda::cross_entropy_gradient(gpu(), 2, 10, x, target, g, x);
+  cross_entropy_gradient(gpu(), 2, 10, x, target, g, x);
   EXPECT_EQ(finding(), "cross_entropy: the target 10 is no class; expected 0 to 9");
 }
 

@@ -39,8 +39,8 @@ TYPED_TEST(Products, OfLayersAgreeWithTheProcessors) {
         const std::vector<float> bias = random_values(out, 3);
         const OnGpu<T> x_on(x), weight_on(weight);
         const OnGpu<float> bias_on(bias), y(rows * out);
-        cuda::linear(gpu(), rows, in, out, x_on, weight_on, biased ? bias_on.data() : nullptr,
-                     activation, y);
+        linear(gpu(), rows, in, out, x_on, weight_on, biased ? bias_on.data() : nullptr, activation,
+               y);
         std::vector<float> expected(rows * out);
         linear(cpu, rows, in, out, x.data(), weight.data(), biased ? bias.data() : nullptr,
                activation, expected.data());
@@ -65,10 +65,10 @@ TYPED_TEST(Products, OfMatricesAgreeWithTheProcessors) {
           const OnGpu<T> a_on(a), b_on(b);
           const OnGpu<float> c(expected);
           if constexpr (std::is_same_v<T, float>) {
-            cuda::matmul(gpu(), batch, m, n, k, ta, tb, a_on, b_on, c, store, nullptr);
+            matmul(gpu(), batch, m, n, k, ta, tb, a_on, b_on, c, store, nullptr);
             matmul(cpu, batch, m, n, k, ta, tb, a.data(), b.data(), expected.data(), store);
           } else {
-            cuda::matmul(gpu(), batch, m, n, k, ta, tb, a_on, b_on, c, store);
+            matmul(gpu(), batch, m, n, k, ta, tb, a_on, b_on, c, store);
             matmul(cpu, batch, m, n, k, ta, tb, a.data(), b.data(), expected.data(), store);
           }
           expect_near(c.read(), expected, 1e-5f);
@@ -80,8 +80,7 @@ TEST(Product, IsZeroWhereItsGateIsClosed) {
   const std::vector<float> a = random_values(35, 1), b = random_values(63, 2),
                            gate = random_values(45, 3);
   const OnGpu<float> a_on(a), b_on(b), gate_on(gate), c(45);
-  cuda::matmul(gpu(), 1, 5, 9, 7, Transpose::no, Transpose::no, a_on, b_on, c, Store::overwrite,
-               gate_on);
+  matmul(gpu(), 1, 5, 9, 7, Transpose::no, Transpose::no, a_on, b_on, c, Store::overwrite, gate_on);
   std::vector<float> expected(45);
   matmul(cpu, 1, 5, 9, 7, Transpose::no, Transpose::no, a.data(), b.data(), expected.data(),
          Store::overwrite, gate.data());
@@ -92,8 +91,8 @@ TEST(Product, OfOperandsThatAreNotAlignedIsRight) {
   Device cpu = test::cpu();
   const std::vector<float> a = random_values(36, 1), b = random_values(28, 2);
   const OnGpu<float> a_on(a), b_on(b), c(21);
-  cuda::matmul(gpu(), 1, 5, 4, 7, Transpose::no, Transpose::no, a_on + 1, b_on, c + 1,
-               Store::overwrite, nullptr);
+  matmul(gpu(), 1, 5, 4, 7, Transpose::no, Transpose::no, a_on + 1, b_on, c + 1, Store::overwrite,
+         nullptr);
   std::vector<float> expected(20);
   matmul(cpu, 1, 5, 4, 7, Transpose::no, Transpose::no, a.data() + 1, b.data(), expected.data());
   std::vector<float> got = c.read();
@@ -108,8 +107,7 @@ TEST(Product, SaysWhatTheLibraryCannot) {
   queue.workspace_bytes = 16; // less than the library wants for this one
   std::string message;
   try {
-    cuda::matmul(gpu(), 1, 64, 64, 64, Transpose::no, Transpose::yes, a, a, c, Store::overwrite,
-                 nullptr);
+    matmul(gpu(), 1, 64, 64, 64, Transpose::no, Transpose::yes, a, a, c, Store::overwrite, nullptr);
   } catch (const std::exception &error) {
     message = error.what();
   }

@@ -24,16 +24,16 @@ TEST(LayerNorm, AgreesWithTheProcessors) {
             dweight = random_values(size, 5), dbias = random_values(size, 6);
         const OnGpu<float> x_on(x), weight_on(weight), bias_on(bias), g_on(g), y_on(x.size()),
             mean_on(rows), scale_on(rows), dx_on(x.size()), dweight_on(dweight), dbias_on(dbias);
-        cuda::layer_norm(gpu(), rows, size, 1e-5f, x_on, weighted ? weight_on.data() : nullptr,
-                         biased ? bias_on.data() : nullptr, y_on, mean_on, scale_on);
+        layer_norm(gpu(), rows, size, 1e-5f, x_on, weighted ? weight_on.data() : nullptr,
+                   biased ? bias_on.data() : nullptr, y_on, mean_on, scale_on);
         layer_norm(cpu, rows, size, 1e-5f, x.data(), weighted ? weight.data() : nullptr,
                    biased ? bias.data() : nullptr, y.data(), mean.data(), scale.data());
         expect_near(y_on.read(), y, 2e-5f, "y");
         expect_near(mean_on.read(), mean, 1e-5f, "mean");
         expect_near(scale_on.read(), scale, 1e-5f, "scale");
-        cuda::layer_norm_gradient(gpu(), rows, size, g_on, x_on, mean_on, scale_on,
-                                  weighted ? weight_on.data() : nullptr, dx_on, dweight_on,
-                                  dbias_on, store);
+        layer_norm_gradient(gpu(), rows, size, g_on, x_on, mean_on, scale_on,
+                            weighted ? weight_on.data() : nullptr, dx_on, dweight_on, dbias_on,
+                            store);
         layer_norm_gradient(cpu, rows, size, g.data(), x.data(), mean.data(), scale.data(),
                             weighted ? weight.data() : nullptr, dx.data(), dweight.data(),
                             dbias.data(), store);
@@ -53,15 +53,14 @@ TEST(RmsNorm, AgreesWithTheProcessors) {
       std::vector<float> y(x.size()), scale(rows), dx(x.size()), dweight(size);
       const OnGpu<float> x_on(x), weight_on(weight), g_on(g), y_on(x.size()), scale_on(rows),
           dx_on(x.size()), dweight_on(size);
-      cuda::rms_norm(gpu(), rows, size, 1e-6f, x_on, weighted ? weight_on.data() : nullptr, y_on,
-                     scale_on);
+      rms_norm(gpu(), rows, size, 1e-6f, x_on, weighted ? weight_on.data() : nullptr, y_on,
+               scale_on);
       rms_norm(cpu, rows, size, 1e-6f, x.data(), weighted ? weight.data() : nullptr, y.data(),
                scale.data());
       expect_near(y_on.read(), y, 1e-5f, "y");
       expect_near(scale_on.read(), scale, 1e-5f, "scale");
-      cuda::rms_norm_gradient(gpu(), rows, size, g_on, x_on, scale_on,
-                              weighted ? weight_on.data() : nullptr, dx_on, dweight_on,
-                              Store::overwrite);
+      rms_norm_gradient(gpu(), rows, size, g_on, x_on, scale_on,
+                        weighted ? weight_on.data() : nullptr, dx_on, dweight_on, Store::overwrite);
       rms_norm_gradient(cpu, rows, size, g.data(), x.data(), scale.data(),
                         weighted ? weight.data() : nullptr, dx.data(), dweight.data());
       expect_near(dx_on.read(), dx, 2e-5f, "dx");

@@ -16,7 +16,7 @@ using Step = void (*)(Device &, const OptimizerSettings &, int64_t, const float 
 
 struct Case {
   const char *name;
-  Step on_cpu, on_gpu;
+  Step step;
   OptimizerSettings settings;
 };
 
@@ -32,87 +32,91 @@ std::vector<Case> cases() {
   std::vector<Case> all;
   for (const double decay : {0.0, 0.1}) {
     OptimizerSettings sgd_plain = settings_of(Kind::sgd, decay);
-    all.push_back({"sgd", sgd, cuda::sgd, sgd_plain});
+    all.push_back({"sgd", sgd, sgd_plain});
     sgd_plain.momentum = 0.9;
     sgd_plain.dampening = 0.2;
-    all.push_back({"sgd with momentum", sgd, cuda::sgd, sgd_plain});
+    all.push_back({"sgd with momentum", sgd, sgd_plain});
     sgd_plain.dampening = 0;
     sgd_plain.nesterov = true;
-    all.push_back({"sgd with nesterov", sgd, cuda::sgd, sgd_plain});
+    all.push_back({"sgd with nesterov", sgd, sgd_plain});
     for (const bool amsgrad : {false, true}) {
       OptimizerSettings plain = settings_of(Kind::adam, decay);
       plain.amsgrad = amsgrad;
-      all.push_back({"adam", adam, cuda::adam, plain});
+      all.push_back({"adam", adam, plain});
       plain.kind = Kind::adamw;
-      all.push_back({"adamw", adamw, cuda::adamw, plain});
+      all.push_back({"adamw", adamw, plain});
     }
     OptimizerSettings plain = settings_of(Kind::adagrad, decay);
     plain.lr_decay = 0.1;
-    all.push_back({"adagrad", adagrad, cuda::adagrad, plain});
+    all.push_back({"adagrad", adagrad, plain});
     for (const bool centered : {false, true})
       for (const double momentum : {0.0, 0.9}) {
         plain = settings_of(Kind::rmsprop, decay);
         plain.centered = centered;
         plain.momentum = momentum;
-        all.push_back({"rmsprop", rmsprop, cuda::rmsprop, plain});
+        all.push_back({"rmsprop", rmsprop, plain});
       }
   }
   return all;
 }
 
-/// A device whose parameters, gradients and state have values; 3 floats more than whole units.
-void fill(Device &device, int slots) {
-  for (int64_t i = 0; i < device.training_floats(slots); ++i) {
+DeviceDescription description() {
+  DeviceDescription description{padded, 99, 0, 0}; // 3 floats more than whole units
+  description.undecayed_floats = 35;
+  return description;
+}
+
+/// What parameters, gradients and the optimiser's state begin with.
+std::vector<float> beginning(const Device &device, int slots) {
+  std::vector<float> values(device.training_floats(slots));
+  for (size_t i = 0; i < values.size(); ++i) {
     const float value = std::sin(static_cast<float>(i) * 1.7f);
-    device.parameters()[i] = i < 2 * padded ? value : value * value * 0.1f;
+    values[i] = i < 2 * padded ? value : value * value * 0.1f;
   }
+  return values;
 }
 
-void set_step(const OptimizerSettings &settings, int64_t step) {
-  cuda::Queue &queue = Gpu::get().queue;
-  const cuda::StepState state = cuda::step_state(settings, step);
-  cuda::check(
-      cudaMemcpyAsync(queue.step, &state, sizeof state, cudaMemcpyHostToDevice, queue.stream),
-      "cudaMemcpyAsync");
+int64_t bytes_of(const std::vector<float> &values) {
+  return static_cast<int64_t>(values.size() * sizeof(float));
 }
 
-// Here the devices' memory is the host's, which emulated kernels can read as well.
 TEST(Optimizers, StepLikeTheProcessors) {
+  Backend &backend = Gpu::get().backend;
   for (const Case &one : cases()) {
     const int slots = optimizer_slots(one.settings);
-    DeviceDescription description{padded, 99, 0, 0};
-    description.undecayed_floats = 35;
-    Device on_cpu(0, 0, description, slots, 1), on_gpu(0, 0, description, slots, 1);
-    fill(on_cpu, slots);
-    fill(on_gpu, slots);
+    Device on_cpu(0, 0, description(), slots, 1);
+    Device on_gpu(0, 0, description(), slots, 1, 1, {}, &backend);
+    std::vector<float> values = beginning(on_cpu, slots);
+    std::memcpy(on_cpu.parameters(), values.data(), bytes_of(values));
+    backend.write(on_gpu.parameters(), values.data(), bytes_of(values));
     const float scale = 0.37f;
+    const OnGpu<float> scale_on(std::vector<float>{scale});
     for (int64_t step = 1; step <= 3; ++step) {
-      one.on_cpu(on_cpu, one.settings, step, step == 2 ? &scale : nullptr, NonFinite::use);
-      set_step(one.settings, step);
-      one.on_gpu(on_gpu, one.settings, step, step == 2 ? &scale : nullptr, NonFinite::use);
-      Gpu::get().synchronize();
+      one.step(on_cpu, one.settings, step, step == 2 ? &scale : nullptr, NonFinite::use);
+      backend.begin_step(one.settings, step, step, {});
+      one.step(on_gpu, one.settings, step, step == 2 ? scale_on.data() : nullptr, NonFinite::use);
     }
-    EXPECT_EQ(std::memcmp(on_cpu.parameters(), on_gpu.parameters(),
-                          on_cpu.training_floats(slots) * sizeof(float)),
-              0)
+    backend.read(values.data(), on_gpu.parameters(), bytes_of(values));
+    EXPECT_EQ(std::memcmp(on_cpu.parameters(), values.data(), bytes_of(values)), 0)
         << one.name << ", weight decay " << one.settings.weight_decay;
   }
 }
 
 TEST(Optimizers, LeaveOutAStepWhoseScaleIsNotFinite) {
+  Backend &backend = Gpu::get().backend;
   const OptimizerSettings settings = settings_of(Kind::adamw, 0.1);
-  Device device(0, 0, {padded, 99, 0, 0}, 2, 1);
-  fill(device, 2);
-  const std::vector<float> before(device.parameters(),
-                                  device.parameters() + device.training_floats(2));
-  const float scale = NAN;
-  set_step(settings, 1);
-  cuda::adamw(device, settings, 1, &scale, NonFinite::skip);
-  Gpu::get().synchronize();
-  EXPECT_EQ(std::memcmp(before.data(), device.parameters(), before.size() * sizeof(float)), 0);
-  cuda::adamw(device, settings, 1, &scale, NonFinite::use);
-  Gpu::get().synchronize();
-  EXPECT_TRUE(std::isnan(device.parameters()[0]));
+  Device device(0, 0, description(), 2, 1, 1, {}, &backend);
+  const std::vector<float> before = beginning(device, 2);
+  std::vector<float> after = before;
+  backend.write(device.parameters(), before.data(), bytes_of(before));
+  const OnGpu<float> scale(std::vector<float>{NAN});
+  backend.begin_step(settings, 1, 1, {});
+  adamw(device, settings, 1, scale, NonFinite::skip);
+  backend.read(after.data(), device.parameters(), bytes_of(after));
+  EXPECT_TRUE(test::same_bits(after, before));
+  adamw(device, settings, 1, scale, NonFinite::use);
+  backend.read(after.data(), device.parameters(), bytes_of(after));
+  EXPECT_TRUE(std::isnan(after[0]));
 }
 
 TEST(Norms, AgreeWithTheProcessors) {
@@ -123,14 +127,14 @@ TEST(Norms, AgreeWithTheProcessors) {
     const OnGpu<float> x_on(x), before_on(std::vector<float>{before}), y(1);
     std::vector<float> expected(1);
     for (const bool adds : {false, true}) {
-      cuda::squared_norm(test::gpu(), count, x_on, adds ? before_on.data() : nullptr, y);
+      squared_norm(test::gpu(), count, x_on, adds ? before_on.data() : nullptr, y);
       squared_norm(cpu, count, x.data(), adds ? &before : nullptr, expected.data());
       test::expect_near(y.read(), expected, 1e-6f);
     }
     OptimizerSettings settings;
     settings.clip_norm = 20;
     const OnGpu<float> squared(expected), scale(1);
-    cuda::clip_scale(test::gpu(), settings, squared, scale);
+    clip_scale(test::gpu(), settings, squared, scale);
     std::vector<float> clipped(1);
     clip_scale(cpu, settings, expected.data(), clipped.data());
     EXPECT_EQ(scale.read(), clipped);
@@ -139,31 +143,24 @@ TEST(Norms, AgreeWithTheProcessors) {
 
 TEST(LossScalingOnAGpu, GoesLikeTheProcessors) {
   Device cpu = test::cpu();
-  cuda::Queue &queue = Gpu::get().queue;
+  Backend &backend = Gpu::get().backend;
   for (const double clip_norm : {0.0, 1.0}) {
     OptimizerSettings settings;
     settings.clip_norm = clip_norm;
-    LossScaling expected;
-    expected.good_steps = LossScaling::interval - 2;
-    LossScaling unused;
-    cuda::check(cudaMemcpyAsync(queue.scaling, &expected, sizeof expected, cudaMemcpyHostToDevice,
-                                queue.stream),
-                "cudaMemcpyAsync");
+    LossScaling expected, got;
+    expected.good_steps = got.good_steps = LossScaling::interval - 2;
     for (const float squared : {1e10f, 3e9f, INFINITY, NAN, 5.0f}) {
       const OnGpu<float> squared_on(std::vector<float>{squared}), scale(1), y(1);
       std::vector<float> expected_scale(1), expected_y(1);
-      cuda::loss_scale(test::gpu(), unused, scale);
+      backend.begin_step(settings, 1, 1, got);
+      loss_scale(test::gpu(), got, scale);
       loss_scale(cpu, expected, expected_scale.data());
       EXPECT_EQ(scale.read(), expected_scale);
-      cuda::unscale(test::gpu(), settings, unused, squared_on, y);
+      unscale(test::gpu(), settings, got, squared_on, y);
+      got = backend.loss_scaling();
       unscale(cpu, settings, expected, &squared, expected_y.data());
       test::expect_near(y.read(), expected_y, 0);
     }
-    LossScaling got;
-    cuda::check(
-        cudaMemcpyAsync(&got, queue.scaling, sizeof got, cudaMemcpyDeviceToHost, queue.stream),
-        "cudaMemcpyAsync");
-    Gpu::get().synchronize();
     EXPECT_EQ(got.scale, expected.scale);
     EXPECT_EQ(got.good_steps, expected.good_steps);
     EXPECT_EQ(got.skipped_steps, 2);

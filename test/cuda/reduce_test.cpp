@@ -39,7 +39,7 @@ TEST(Reductions, OfFloatsAgreeWithTheProcessors) {
         const std::vector<float> x = random_values(one.shape.count());
         std::vector<float> expected = random_values(results_of(one), 2);
         const OnGpu<float> x_on(x), y(expected);
-        cuda::reduce(gpu(), reduction, one.shape, one.dimensions, x_on, y, store);
+        reduce(gpu(), reduction, one.shape, one.dimensions, x_on, y, store);
         reduce(cpu, reduction, one.shape, one.dimensions, x.data(), expected.data(), store);
         expect_near(y.read(), expected, sums ? 1e-5f : 0);
       }
@@ -56,7 +56,7 @@ TEST(Reductions, OfIntegersAreThoseOfTheProcessors) {
       std::vector<int32_t> expected(results_of(one), 3);
       const OnGpu<int32_t> x_on(x), y(expected);
       const Store store = reduction == Reduction::sum ? Store::add : Store::overwrite;
-      cuda::reduce(gpu(), reduction, one.shape, one.dimensions, x_on, y, store);
+      reduce(gpu(), reduction, one.shape, one.dimensions, x_on, y, store);
       reduce(cpu, reduction, one.shape, one.dimensions, x.data(), expected.data(), store);
       EXPECT_EQ(y.read(), expected);
     }
@@ -69,7 +69,7 @@ TEST(Reductions, LetANaNThrough) {
   x[220] = INFINITY;
   const OnGpu<float> x_on(x), y(3);
   for (const Reduction reduction : {Reduction::sum, Reduction::maximum, Reduction::minimum}) {
-    cuda::reduce(gpu(), reduction, {3, 100}, 2, x_on, y, Store::overwrite);
+    reduce(gpu(), reduction, {3, 100}, 2, x_on, y, Store::overwrite);
     reduce(cpu, reduction, {3, 100}, 2, x.data(), expected.data());
     expect_near(y.read(), expected, 1e-5f);
   }
@@ -77,9 +77,9 @@ TEST(Reductions, LetANaNThrough) {
 
 TEST(Reductions, AreTheSameBitsEachTime) {
   const OnGpu<float> x(random_values(140000)), y(2);
-  cuda::reduce(gpu(), Reduction::sum, {2, 70000}, 2, x, y, Store::overwrite);
+  reduce(gpu(), Reduction::sum, {2, 70000}, 2, x, y, Store::overwrite);
   const std::vector<float> first = y.read();
-  cuda::reduce(gpu(), Reduction::sum, {2, 70000}, 2, x, y, Store::overwrite);
+  reduce(gpu(), Reduction::sum, {2, 70000}, 2, x, y, Store::overwrite);
   EXPECT_TRUE(test::same_bits(y.read(), first));
 }
 
@@ -102,10 +102,10 @@ TEST(Softmax, AgreesWithTheProcessors) {
     const std::vector<float> x = hard_values(outer * extent * inner, inner == 1 ? extent : 0);
     std::vector<float> expected(x.size());
     const OnGpu<float> in_place(x), logarithms(x);
-    cuda::softmax(gpu(), outer, extent, inner, in_place, in_place);
+    softmax(gpu(), outer, extent, inner, in_place, in_place);
     softmax(cpu, outer, extent, inner, x.data(), expected.data());
     expect_near(in_place.read(), expected, 1e-6f);
-    cuda::log_softmax(gpu(), outer, extent, inner, logarithms, logarithms);
+    log_softmax(gpu(), outer, extent, inner, logarithms, logarithms);
     log_softmax(cpu, outer, extent, inner, x.data(), expected.data());
     expect_near(logarithms.read(), expected, 1e-6f);
   }
@@ -116,7 +116,7 @@ TEST(Softmax, OfWhatIsNotFiniteIsThatOfTheProcessors) {
   const std::vector<float> x = {1, NAN, 2, -INFINITY, -INFINITY, -INFINITY, INFINITY, 1, 2};
   std::vector<float> expected(9);
   const OnGpu<float> x_on(x), y(9);
-  cuda::softmax(gpu(), 3, 3, 1, x_on, y);
+  softmax(gpu(), 3, 3, 1, x_on, y);
   softmax(cpu, 3, 3, 1, x.data(), expected.data());
   expect_near(y.read(), expected, 1e-6f);
 }
@@ -134,7 +134,7 @@ TEST(Argmax, IsThatOfTheProcessors) {
     std::vector<int32_t> expected(outer * inner);
     const OnGpu<float> x_on(x);
     const OnGpu<int32_t> y(outer * inner);
-    cuda::argmax<float>(gpu(), outer, extent, inner, x_on, y);
+    argmax<float>(gpu(), outer, extent, inner, x_on, y);
     argmax(cpu, outer, extent, inner, x.data(), expected.data());
     EXPECT_EQ(y.read(), expected);
 
@@ -142,7 +142,7 @@ TEST(Argmax, IsThatOfTheProcessors) {
     for (int32_t &value : integers)
       value -= 4;
     const OnGpu<int32_t> integers_on(integers);
-    cuda::argmax<int32_t>(gpu(), outer, extent, inner, integers_on, y);
+    argmax<int32_t>(gpu(), outer, extent, inner, integers_on, y);
     argmax(cpu, outer, extent, inner, integers.data(), expected.data());
     EXPECT_EQ(y.read(), expected);
   }

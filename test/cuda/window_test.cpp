@@ -30,9 +30,9 @@ TEST(ConvolutionsOnAGpu, AgreeWithTheProcessors) {
       std::vector<float> y(y_count), dx(x_count), dweight = random_values(w_count, 4);
       const OnGpu<float> x_on(x), weight_on(weight), g_on(g), y_on(y_count), dx_on(x_count),
           dweight_on(dweight);
-      cuda::conv(gpu(), rows, c, x_on, weight_on, y_on);
-      cuda::conv_input_gradient(gpu(), rows, c, g_on, weight_on, dx_on);
-      cuda::conv_weight_gradient(gpu(), rows, c, g_on, x_on, dweight_on, store);
+      conv(gpu(), rows, c, x_on, weight_on, y_on);
+      conv_input_gradient(gpu(), rows, c, g_on, weight_on, dx_on);
+      conv_weight_gradient(gpu(), rows, c, g_on, x_on, dweight_on, store);
       conv(cpu, rows, c, x.data(), weight.data(), y.data());
       conv_input_gradient(cpu, rows, c, g.data(), weight.data(), dx.data());
       conv_weight_gradient(cpu, rows, c, g.data(), x.data(), dweight.data(), store);
@@ -64,7 +64,7 @@ TEST(PoolsOnAGpu, AgreeWithTheProcessors) {
     std::vector<int32_t> positions(g.size());
     const OnGpu<float> x_on(x), g_on(g), y_on(g.size()), dx_on(x.size());
     const OnGpu<int32_t> positions_on(g.size());
-    cuda::max_pool(gpu(), planes, p, x_on, y_on, positions_on);
+    max_pool(gpu(), planes, p, x_on, y_on, positions_on);
     max_pool(cpu, planes, p, x.data(), y.data(), positions.data());
     expect_near(y_on.read(), y, 0, "y");
     EXPECT_EQ(positions_on.read(), positions);
@@ -72,15 +72,15 @@ TEST(PoolsOnAGpu, AgreeWithTheProcessors) {
     cuda::Queue &queue = test::Gpu::get().queue;
     const size_t bytes = queue.workspace_bytes;
     queue.workspace_bytes = 1024 + 16 * static_cast<size_t>(size);
-    cuda::max_pool_gradient(gpu(), planes, windows, size, g_on, positions_on, dx_on);
+    max_pool_gradient(gpu(), planes, windows, size, g_on, positions_on, dx_on);
     queue.workspace_bytes = bytes;
     max_pool_gradient(cpu, planes, windows, size, g.data(), positions.data(), dx.data());
     EXPECT_TRUE(test::same_bits(dx_on.read(), dx));
     for (const CountPadding count : {CountPadding::no, CountPadding::yes}) {
-      cuda::avg_pool(gpu(), planes, p, count, x_on, y_on);
+      avg_pool(gpu(), planes, p, count, x_on, y_on);
       avg_pool(cpu, planes, p, count, x.data(), y.data());
       expect_near(y_on.read(), y, 1e-6f, "mean");
-      cuda::avg_pool_gradient(gpu(), planes, p, count, g_on, dx_on);
+      avg_pool_gradient(gpu(), planes, p, count, g_on, dx_on);
       avg_pool_gradient(cpu, planes, p, count, g.data(), dx.data());
       expect_near(dx_on.read(), dx, 1e-6f, "dx");
     }
