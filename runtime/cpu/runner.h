@@ -18,6 +18,11 @@ class Workers::Runner {
 public:
   virtual ~Runner() = default;
   virtual void run(Work work, void *context, int64_t rows) = 0;
+  virtual void run_on_devices(const std::vector<int> &devices,
+                              void (*work)(void *context, size_t item), void *context) {
+    for (size_t item = 0; item < devices.size(); ++item)
+      work(context, item);
+  }
   virtual void forget_recordings() {}
   void set_timeout(double seconds, std::function<void(const std::string &)> stalled) {
     timeout_ = seconds;

@@ -187,11 +187,17 @@ float Model::value_from(int device, const float *value) {
   float result = 0;
   if (has_device(device))
     machine_.device(device).read(&result, value, sizeof result);
-  if (world_) {
-    world_->set_activity("for the loss");
-    world_->broadcast(machine_.device(device).seat().rank, &result, sizeof result);
-  }
+  value_device_ = device;
+  if (!aside_)
+    share_value(result);
   return result;
+}
+
+void Model::share_value(float &value) {
+  if (!world_)
+    return;
+  world_->set_activity("for the loss");
+  world_->broadcast(machine_.device(value_device_).seat().rank, &value, sizeof value);
 }
 
 const void *Model::fetch_output(int device, const void *output, int64_t bytes) {
@@ -205,8 +211,11 @@ const void *Model::fetch_output(int device, const void *output, int64_t bytes) {
 const void *Model::output_from(int device, const void *output, int64_t rows) {
   const int64_t bytes =
       rows * element_count(description_.output.shape) * element_bytes(description_.output.type);
+  output_device_ = device;
   if (!world_)
     return fetch_output(device, output, bytes);
+  if (aside_)
+    return output;
   received_.resize(static_cast<size_t>(bytes));
   if (has_device(device) && bytes > 0)
     std::memcpy(received_.data(), output, received_.size());
@@ -223,8 +232,11 @@ const void *Model::output_for_target(int device, const void *output, int64_t row
   const int from = machine_.device(device).seat().rank, to = rank_of(description_.target);
   const int64_t bytes =
       rows * element_count(description_.output.shape) * element_bytes(description_.output.type);
+  output_device_ = device;
   if (!world_)
     return fetch_output(device, output, bytes);
+  if (aside_)
+    return output;
   if (from == to || description_.classes == 0)
     return output;
   const Seat &seat = machine_.device(device).seat();
@@ -270,13 +282,19 @@ void Model::share_loss_scaling(int device) {
     world_->broadcast(machine_.device(device).seat().rank, &loss_scaling_, sizeof loss_scaling_);
 }
 
-template <typename Work>
-const void *Model::divide_among_replicas(const Batch &batch, const Work &work) {
+struct Model::Share {
+  Model *replica;
+  RowRange rows;
+  Batch batch;
+  float loss = 0;
+  const void *output = nullptr;
+};
+
+std::vector<Model::Share> Model::divide_among_replicas(const Batch &batch) {
   auto row_bytes = [](const PortDescription &port) {
     return element_count(port.shape) * element_bytes(port.type);
   };
-  const int64_t output_bytes = row_bytes(description_.output);
-  output_.resize(batch.rows * output_bytes);
+  std::vector<Share> shares;
   for (int number = 0; number < replicas(); ++number) {
     const RowRange range = rows_of_replica(batch.rows, number, replicas());
     if (range.count == 0)
@@ -285,31 +303,80 @@ const void *Model::divide_among_replicas(const Batch &batch, const Work &work) {
       return values ? static_cast<const std::byte *>(values) + range.first * row_bytes(port)
                     : nullptr;
     };
-    Batch part{range.count, {}, at(batch.target, description_.target)};
+    Share share{&replica(number), range, {range.count, {}, at(batch.target, description_.target)}};
     for (size_t i = 0; i < batch.inputs.size(); ++i)
-      part.inputs.push_back(at(batch.inputs[i], description_.inputs[i]));
-    if (const void *output = work(replica(number), part))
-      std::memcpy(output_.data() + range.first * output_bytes, output, range.count * output_bytes);
+      share.batch.inputs.push_back(at(batch.inputs[i], description_.inputs[i]));
+    shares.push_back(std::move(share));
   }
+  return shares;
+}
+
+void Model::run_aside(std::vector<Share> &shares, void (*work)(Share &share)) {
+  begin_step_of_replicas();
+  std::vector<int> devices; // the first of each that is here
+  for (const Share &share : shares) {
+    share.replica->aside_ = true;
+    const int first = share.replica->number_ * machine_.count();
+    int device = first;
+    while (device + 1 < first + machine_.count() && !device_of_all(device).here())
+      ++device;
+    devices.push_back(device);
+  }
+  struct Work {
+    std::vector<Share> &shares;
+    void (*work)(Share &share);
+  } all{shares, work};
+  if (Workers *threads = workers())
+    threads->run_on_devices(
+        devices,
+        [](void *context, size_t item) {
+          const Work &each = *static_cast<Work *>(context);
+          each.work(each.shares[item]);
+        },
+        &all);
+  else
+    for (Share &share : shares)
+      work(share);
+  for (const Share &share : shares)
+    share.replica->aside_ = false;
+}
+
+const void *Model::join_outputs(const Batch &batch, const std::vector<Share> &shares) {
+  const int64_t row_bytes =
+      element_count(description_.output.shape) * element_bytes(description_.output.type);
+  output_.resize(batch.rows * row_bytes);
+  for (const Share &share : shares)
+    if (share.output)
+      std::memcpy(output_.data() + share.rows.first * row_bytes, share.output,
+                  share.rows.count * row_bytes);
   return output_.data();
 }
 
 float Model::evaluate_on_replicas(const Batch &batch, const void *&output) {
-  begin_step_of_replicas();
+  std::vector<Share> shares = divide_among_replicas(batch);
+  run_aside(shares,
+            [](Share &share) { share.loss = share.replica->evaluate(share.batch, share.output); });
   double sum = 0;
-  output = divide_among_replicas(batch, [&](Model &replica, const Batch &part) {
-    const void *output_of_part = nullptr;
-    const double loss = replica.evaluate(part, output_of_part);
-    sum += description_.loss_is_sum ? loss : loss * static_cast<double>(part.rows);
-    return output_of_part;
-  });
+  for (Share &share : shares) {
+    Model &replica = *share.replica;
+    if (world_)
+      share.output =
+          replica.output_for_target(replica.output_device_, share.output, share.rows.count);
+    replica.share_value(share.loss);
+    const double loss = share.loss;
+    sum += description_.loss_is_sum ? loss : loss * static_cast<double>(share.rows.count);
+  }
+  output = join_outputs(batch, shares);
   return static_cast<float>(description_.loss_is_sum ? sum : sum / static_cast<double>(batch.rows));
 }
 
 const void *Model::predict_on_replicas(const Batch &batch) {
-  begin_step_of_replicas();
-  return divide_among_replicas(
-      batch, [](Model &replica, const Batch &part) { return replica.predict(part); });
+  std::vector<Share> shares = divide_among_replicas(batch);
+  run_aside(shares, [](Share &share) { share.output = share.replica->predict(share.batch); });
+  for (Share &share : shares)
+    if (Model &replica = *share.replica; world_)
+      share.output = replica.output_from(replica.output_device_, share.output, share.rows.count);
+  return join_outputs(batch, shares);
 }
 
 } // namespace mpar

@@ -144,8 +144,8 @@ def test():
         for loss, other in zip(losses, losses_of.setdefault(model, losses)):
             failures.expect(abs(loss - other) <= 1e-4 * abs(other), f"{name}: {loss}, not {other}")
         for mapping in mappings(cores, MODELS[model][1], int(count)):
-            got, _ = harness.train(settings, programs[name], name, "--devices", mapping)
-            failures.expect(got == alone, f"{name} differs on {mapping}")
+            got, printed = harness.train(settings, programs[name], name, "--devices", mapping)
+            failures.expect(got == alone and printed == losses, f"{name} differs on {mapping}")
         if not name.endswith("shared"):
             threads = [harness.train(settings, programs[name], name, "--threads", "2")[0] for _ in range(2)]
             failures.expect(threads[0] == threads[1], f"{name} differs from run to run on two threads")

@@ -65,6 +65,46 @@ struct Counts {
   int wrong = 0;
 };
 
+// What is no step goes on at once where devices have threads of their own, each item on its own,
+// and those of one thread in their order; steps go on as before in between.
+TEST_F(WorkersTest, WorkOnSeveralDevicesAtOnce) {
+  const std::vector<int> cores = some_cores(2);
+  if (cores.size() < 2)
+    GTEST_SKIP() << "one core";
+  const Schedule schedule = make_chain(2);
+  Workers workers({cores[0], cores[1], cores[0]}, schedule);
+  struct Seen {
+    std::atomic<int> there{0};
+    std::thread::id threads[4];
+    std::vector<size_t> first; // items of device 0's thread
+  };
+  for (int repeat = 0; repeat < 20; ++repeat) {
+    workers.run([](void *, int, int) {}, nullptr);
+    Seen seen;
+    workers.run_on_devices(
+        {0, 1, 2, 0},
+        [](void *context, size_t item) {
+          Seen &all = *static_cast<Seen *>(context);
+          all.threads[item] = std::this_thread::get_id();
+          // Neither of these returns before the other has begun.
+          if (item < 2)
+            for (++all.there; all.there < 2;)
+              std::this_thread::yield();
+          if (item != 1)
+            all.first.push_back(item);
+        },
+        &seen);
+    EXPECT_EQ(seen.threads[0], std::this_thread::get_id());
+    EXPECT_NE(seen.threads[1], seen.threads[0]);
+    EXPECT_EQ(seen.threads[2], seen.threads[0]);
+    EXPECT_EQ(seen.first, (std::vector<size_t>{0, 2, 3}));
+  }
+  EXPECT_THROW(
+      workers.run_on_devices(
+          {0, 1}, [](void *, size_t item) { item == 1 ? fail("one fails") : void(); }, nullptr),
+      Error);
+}
+
 TEST_F(WorkersTest, CarryOutEveryTurnAfterWhatItWaitsFor) {
   for (int wanted : {1, 2, 3}) {
     const std::vector<int> cores = some_cores(wanted);

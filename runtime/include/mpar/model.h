@@ -306,7 +306,8 @@ protected:
     add_replicas(settings, [](const Settings &own) { return std::make_unique<Derived>(own); });
   }
   /// `evaluate` and `predict` of more rows than the memory of one replica has room for: each
-  /// replica takes its rows. The loss is that of the parts, added up in double and rounded once.
+  /// replica takes its rows, at once where they have workers or processes of their own. The loss is
+  /// that of the parts, added up in double and rounded once.
   float evaluate_on_replicas(const Batch &batch, const void *&output);
   const void *predict_on_replicas(const Batch &batch);
 
@@ -324,9 +325,16 @@ private:
   /// What this process has of a tensor that replicas may keep in shares.
   template <typename Place>
   std::vector<TensorPiece> pieces_of_replicas(size_t index, const Place &place) const;
-  /// Calls work(replica, part of the batch) for every replica with rows and puts the outputs that
-  /// it returns together.
-  template <typename Work> const void *divide_among_replicas(const Batch &batch, const Work &work);
+  /// What a replica that has rows does of a batch.
+  struct Share;
+  std::vector<Share> divide_among_replicas(const Batch &batch);
+  /// Calls work(share) for all, on the workers of their devices. What is said to other processes
+  /// after that is left for the caller to say, for one replica after the other, so that none is
+  /// kept waiting.
+  void run_aside(std::vector<Share> &shares, void (*work)(Share &share));
+  /// The value that lies on a device, `value_from`'s last, to all processes.
+  void share_value(float &value);
+  const void *join_outputs(const Batch &batch, const std::vector<Share> &shares);
 
   ModelDescription description_;
   OptimizerSettings optimizer_;
@@ -347,10 +355,12 @@ private:
   std::unique_ptr<Workers> workers_;
   Model *lead_ = this; // replica 0
   std::vector<std::unique_ptr<Model>> others_;
-  std::vector<std::byte> output_;   // put together from those of replicas
-  std::vector<std::byte> received_; // from another process, or a GPU
-  std::vector<StagedPort> staged_;  // by port, where there are GPUs
-  OptimizerSettings told_;          // to the GPUs
+  std::vector<std::byte> output_;            // put together from those of replicas
+  std::vector<std::byte> received_;          // from another process, or a GPU
+  bool aside_ = false;                       // see run_aside
+  int value_device_ = 0, output_device_ = 0; // of the last evaluation or prediction
+  std::vector<StagedPort> staged_;           // by port, where there are GPUs
+  OptimizerSettings told_;                   // to the GPUs
 };
 
 using ModelFactory = std::unique_ptr<Model> (*)(const Settings &);

@@ -174,6 +174,12 @@ public:
   /// its device. What one throws ends the step on all threads and is thrown on. `rows` of the batch
   /// are what observers are told.
   void run(Work work, void *context, int64_t rows = 0);
+  /// Calls work(context, item) for every item, each on the thread of its device, those of one
+  /// thread one after the other in their order; returns when all are done. An item of another
+  /// process's device is the calling thread's, and all are where there are GPUs. What one throws is
+  /// thrown on.
+  void run_on_devices(const std::vector<int> &devices, void (*work)(void *context, size_t item),
+                      void *context);
   /// How long one of them may wait, in seconds, and what is done after that: `stalled` is called,
   /// once, with one line that says who waits for what and where that stands. It must not return,
   /// since a thread that hangs can neither be joined nor be made to throw; by default it prints the
