@@ -33,14 +33,12 @@ __device__ inline float decayed(const Element &e, const Numbers &s) {
 }
 
 struct PlainSgd {
-  static constexpr int slots = 0;
   __device__ static void update(const Numbers &s, const StepState &step, Element &e) {
     e.parameter = fmaf(decayed(e, s), step.minus_lr, e.parameter);
   }
 };
 
 template <bool nesterov> struct MomentumSgd {
-  static constexpr int slots = 1;
   __device__ static void update(const Numbers &s, const StepState &step, Element &e) {
     const float g = decayed(e, s);
     const float b = fmaf(g, step.one_minus_dampening, e.first * s.momentum);
@@ -52,7 +50,6 @@ template <bool nesterov> struct MomentumSgd {
 enum class Decay { coupled, decoupled };
 
 template <Decay decay, bool amsgrad> struct Adam {
-  static constexpr int slots = amsgrad ? 3 : 2;
   __device__ static void update(const Numbers &s, const StepState &step, Element &e) {
     float g = e.gradient;
     if (s.weight_decay != 0) {
@@ -75,7 +72,6 @@ template <Decay decay, bool amsgrad> struct Adam {
 };
 
 struct Adagrad {
-  static constexpr int slots = 1;
   __device__ static void update(const Numbers &s, const StepState &step, Element &e) {
     const float g = decayed(e, s);
     e.first = fmaf(g, g, e.first);
@@ -85,7 +81,6 @@ struct Adagrad {
 
 /// `first`: the average of squares, `second`: the buffer, `third`: the average of gradients.
 template <bool centered, bool with_momentum> struct Rmsprop {
-  static constexpr int slots = 3;
   __device__ static void update(const Numbers &s, const StepState &step, Element &e) {
     const float g = decayed(e, s);
     const float square = fmaf(s.one_minus_alpha * g, g, e.first * s.alpha);
