@@ -305,8 +305,9 @@ std::optional<int> parse_command_line(int argc, char **argv, const ModelDescript
     add_training_flags(app, model, options);
     add_file_flags(app, options);
     app.add_option("--devices", options.devices,
-                   "What the program's devices are: auto, cpu, or cpu:K for a worker on core K, "
-                   "rank:R or rank:R/cpu:K of a process under mpirun, one a device")
+                   "What the program's devices are: auto, cpu, cuda, or, one a device, cpu:K for a "
+                   "worker on core K, cuda:K for a GPU, rank:R or rank:R/cpu:K of a process under "
+                   "mpirun")
         ->group("Running");
     app.add_option("--threads", options.threads, "Threads that work on a batch (1)")
         ->check(whole<int>(1))
@@ -318,6 +319,9 @@ std::optional<int> parse_command_line(int argc, char **argv, const ModelDescript
         ->group("Running");
     app.add_flag("--check", options.check,
                  "Check that whatever workers share is ordered: slow, for finding faults")
+        ->group("Running");
+    app.add_flag("--no-graph", options.no_graph,
+                 "On GPUs, issue each step's work anew instead of replaying it")
         ->group("Running");
     app.add_flag("--quiet", options.quiet, "Print nothing but errors")->group("Running");
     app.parse(argc, argv);

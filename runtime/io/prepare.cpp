@@ -230,6 +230,7 @@ void make_model(const ModelDescription &description, ModelFactory make, const Op
   settings.devices = world ? options.devices : choose_devices(description, options);
   settings.threads = options.threads;
   settings.check = options.check;
+  settings.graph = !options.no_graph;
   settings.timeout = options.timeout;
   settings.batch = std::min(run.settings.batch, most_rows);
   settings.seed = run.settings.seed;

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #ifdef __CUDACC__
 #define MPAR_HOST_DEVICE __host__ __device__
@@ -68,7 +69,11 @@ MPAR_ALWAYS_INLINE float exp(float x) {
   const int32_t half = split.n >> 1;
   return split.of_rest * detail::power_of_two(half) * detail::power_of_two(split.n - half);
 }
-inline double exp(double x) { return std::exp(x); }
+/// A template, so that emitted code, which uses this namespace, can still call the C library's:
+/// what nvcc adds to it does.
+template <typename T, std::enable_if_t<std::is_same_v<T, double>, int> = 0> T exp(T x) {
+  return std::exp(x);
+}
 
 /// tanh x, within 2 units in the last place: x + x³ · p(x²) near zero, 1 − 2 / (e²ˣ + 1) further
 /// out.
@@ -85,7 +90,9 @@ MPAR_ALWAYS_INLINE float tanh(float x) {
   const float far = 1.0f - 2.0f / (exponential(bounded + bounded) + 1.0f);
   return std::copysign(magnitude < 0.625f ? near : far, x);
 }
-inline double tanh(double x) { return std::tanh(x); }
+template <typename T, std::enable_if_t<std::is_same_v<T, double>, int> = 0> T tanh(T x) {
+  return std::tanh(x);
+}
 
 /// Φ(x), the normal distribution function, and e^(−x²/2), to which its density is proportional.
 struct NormalDistribution {

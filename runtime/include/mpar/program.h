@@ -35,6 +35,7 @@ struct Options {
   std::string trace, dump_losses, dump_gradients;
   int64_t benchmark_steps = 0;
   bool check = false;
+  bool no_graph = false;
   bool quiet = false;
 };
 
