@@ -154,6 +154,12 @@ static std::vector<std::string> cudaCommand(const std::vector<std::string> &what
        {cudaLibrary, library, std::string("-ldnnl"), std::string("-lcublasLt"),
         "-Xlinker=-rpath," + beside, "-Xlinker=-rpath," + beside + "/mparc"})
     command.push_back(flag);
+  // The toolkit's libraries lie beside nvcc's folder.
+  llvm::SmallString<128> nvcc;
+  if (auto found = llvm::sys::findProgramByName(command.front());
+      found && !fs::real_path(*found, nvcc))
+    command.push_back("-Xlinker=-rpath," + path::parent_path(path::parent_path(nvcc)).str() +
+                      "/lib64");
   return command;
 }
 

@@ -1,0 +1,194 @@
+#!/usr/bin/env python3
+"""Trains whole programs on emulated GPUs: the processor's losses within rounding, and the same bytes wherever devices are.
+
+The emulation carries streams out late and in random order, so that a wait that is missing shows as another result. One
+by hand: test/cuda/programs/programs.py --libraries build/test/cuda/libmpar_cuda_emulated.a,...
+"""
+
+import os
+import random
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "end-to-end"))
+from harness import ROOT, Failures, arguments, run  # noqa: E402
+
+# Losses may differ from the processor's by the rounding of a few steps.
+ROUNDING = 5e-6
+
+MODELS = {
+    # The article's: a chain over four devices, Adam.
+    "chain": """
+model Chain {
+  @device(0) a = Linear(12, 64);  @device(1) b = Linear(64, 8);
+  @device(2) c = Linear(8, 64);   @device(3) d = Linear(64, 12);
+  forward(x: f32[batch, 12]) -> f32[batch, 12] { return x |> a |> relu |> b |> relu |> c |> relu |> d; }
+}
+train Chain { data = csv("rows.csv", test: 0.2); loss = mse; epochs = 2; batch = 32; }
+""",
+    # Microbatches, replicas, clipping, and dropout, whose masks change from step to step.
+    "pipeline": """
+model Pipeline {
+  @device(0) a = Linear(12, 32);  @device(0) drop = Dropout(0.3);
+  @device(1) b = Linear(32, 16);  @device(1) norm = LayerNorm(16);
+  forward(x: f32[batch, 12]) -> f32[batch, 12] { return x |> a |> relu |> drop |> b |> norm |> gelu |> c; }
+  @device(0) c = Linear(16, 12);
+}
+train Pipeline {
+  data = csv("rows.csv", test: 0.2); loss = mse; optimizer = adamw(lr: 1e-3); clip_norm = 0.1;
+  epochs = 2; batch = 32; microbatches = 4; schedule = "1f1b"; replicas = 2;
+}
+""",
+    # A scaled loss whose first steps are skipped, and a shared optimiser's state.
+    "half": """
+@precision(f16)
+model Half {
+  @device(0) a = Linear(12, 32);  @device(1) b = Linear(32, 12);
+  forward(x: f32[batch, 12]) -> f32[batch, 12] { return x |> a |> relu |> b; }
+}
+train Half {
+  data = csv("rows.csv", test: 0.2); loss = mse; optimizer = sgd(lr: 1e-2, momentum: 0.9);
+  epochs = 2; batch = 32; replicas = 2; shard_optimizer = true;
+}
+""",
+    # What combines rows, sets buffers, and reads classes.
+    "classes": """
+model Classes {
+  @device(0) c = Conv2d(1, 2, 3, padding: 1);  @device(0) norm = BatchNorm2d(2);
+  @device(1) pool = MaxPool2d(2);              @device(1) l = Linear(6, 3);
+  forward(x: f32[batch, 12]) -> f32[batch, 3] {
+    h = reshape(x, [batch, 1, 2, 6]) |> c |> norm |> relu |> pool;
+    return l(reshape(h, [batch, 6]));
+  }
+}
+train Classes { data = csv("classes.csv", test: 0.2); loss = cross_entropy; optimizer = rmsprop(lr: 1e-3); epochs = 2; batch = 32; }
+""",
+}
+DEVICES = {"chain": 4, "pipeline": 4, "half": 4, "classes": 2}
+FLAGS = {"half": ["--loss-scale", "1e9"]}
+
+
+def write_rows(folder):
+    draw = random.Random(1)
+    with open(os.path.join(folder, "rows.csv"), "w") as rows, open(os.path.join(folder, "classes.csv"), "w") as classes:
+        for _ in range(200):
+            values = [draw.uniform(-1, 1) for _ in range(12)]
+            line = ",".join(f"{value:.6f}" for value in values)
+            rows.write(line + "\n")
+            classes.write(f"{line},{sum(value > 0 for value in values[:2])}\n")
+
+
+def build(settings, name):
+    """The program that mparc emits, compiled over the emulation."""
+    source, program = (os.path.join(settings.work, name + end) for end in (".mp", ""))
+    with open(source, "w") as file:
+        file.write(MODELS[name])
+    done = run([settings.mparc, source, "-o", program + ".cu"], settings.work)
+    if done.returncode != 0:
+        raise SystemExit(f"{name}: mparc gives {done.returncode}: {done.stderr.strip()}")
+    libraries = settings.libraries.split(",")
+    command = ["c++", "-std=c++17", "-O1", "-ffp-contract=off", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror",
+               f"-I{ROOT}/test/cuda/include", f"-I{ROOT}/runtime/include", "-include", "cuda_runtime.h", "-x", "c++",
+               program + ".cu", "-x", "none", *libraries, *libraries, "-ldnnl", "-fopenmp", "-pthread", "-ldl",
+               "-o", program]
+    done = run(command, settings.work, timeout=600)
+    if done.returncode != 0:
+        raise SystemExit(f"{name}: {' '.join(command)} fails: {done.stderr.strip()}")
+    return program
+
+
+def train(program, folder, flags, gpus=3, seed=1, **variables):
+    environment = dict(os.environ, MPAR_EMULATED_GPUS=str(gpus), MPAR_EMULATION_SEED=str(seed), **variables)
+    return run([program, *flags], folder, timeout=300, env=environment)
+
+
+def losses_of(folder):
+    with open(os.path.join(folder, "losses")) as file:
+        return [float(line) for line in file]
+
+
+def content(folder, name):
+    with open(os.path.join(folder, name), "rb") as file:
+        return file.read()
+
+
+def compare_placements(failures, settings, name, program):
+    """All mappings to GPUs give the same bytes, and the processor's losses within rounding."""
+    work, count = settings.work, DEVICES[name]
+    keep = ["--quiet", "--dump-losses", "losses", "--save", "end", *FLAGS.get(name, [])]
+    done = train(program, work, ["--devices", "cpu", *keep])
+    if not failures.expect(done.returncode == 0, f"{name} on the processor: {done.stderr.strip()}"):
+        return
+    expected = losses_of(work)
+    first = None
+    spread = ",".join(f"cuda:{index % 3}" for index in range(count))
+    for devices, seed, more in [("cuda:0", 1, []), ("cuda:0", 2, ["--no-graph"]), ("auto", 3, []), (spread, 4, []),
+                                (spread, 5, ["--no-graph"]), (spread, 6, [])]:
+        what = f"{name} --devices {devices} {' '.join(more)} seed {seed}"
+        done = train(program, work, ["--devices", devices, *more, *keep], seed=seed)
+        if not failures.expect(done.returncode == 0 and not done.stderr, f"{what}: {done.stderr.strip()}"):
+            continue
+        losses, saved = losses_of(work), content(work, "end")
+        first = first or (losses, saved)
+        failures.expect((losses, saved) == first, f"{what}: other bytes than on one GPU")
+        worst = max((abs(a - b) / abs(a) for a, b in zip(expected, losses)), default=1)
+        failures.expect(len(losses) == len(expected) and worst < ROUNDING,
+                        f"{what}: losses differ from the processor's by {worst:.2g}")
+    # Beside a processor.
+    mixed = ",".join("cpu" if index == 1 else f"cuda:{index % 2}" for index in range(count))
+    done = train(program, work, ["--devices", mixed, *keep])
+    if failures.expect(done.returncode == 0, f"{name} --devices {mixed}: {done.stderr.strip()}"):
+        worst = max(abs(a - b) / abs(a) for a, b in zip(expected, losses_of(work)))
+        failures.expect(worst < ROUNDING, f"{name} --devices {mixed}: losses differ by {worst:.2g}")
+
+
+def resume_elsewhere(failures, settings, name, program):
+    """A run goes on from its checkpoint on other devices, and what was saved predicts the same there."""
+    work = settings.work
+    spread = ",".join(f"cuda:{index % 2}" for index in range(DEVICES[name]))
+    more = FLAGS.get(name, [])
+    steps = [["--devices", "cuda:0", "--quiet", "--epochs", "2", "--save", "whole", *more],
+             ["--devices", "cuda:0", "--quiet", "--epochs", "1", "--checkpoint", "half.ckpt", *more],
+             ["--devices", spread, "--quiet", "--epochs", "2", "--resume", "half.ckpt", "--save", "resumed"],
+             ["--devices", spread, "--load", "whole", "--predict", "rows.csv", "--output", "there.csv"],
+             ["--devices", "cuda:0", "--load", "whole", "--predict", "rows.csv", "--output", "here.csv"]]
+    for flags in steps:
+        done = train(program, work, flags)
+        if not failures.expect(done.returncode == 0, f"{name} {' '.join(flags)}: {done.stderr.strip()}"):
+            return
+    failures.expect(content(work, "whole") == content(work, "resumed"), f"{name}: a resumed run has other parameters")
+    failures.expect(content(work, "here.csv") == content(work, "there.csv"), f"{name}: predictions differ")
+
+
+def check_refusals(failures, settings, program):
+    """What is not there, or does not suffice, is one line and exit status 1."""
+    def expect(text, flags, status=1, **variables):
+        done = train(program, settings.work, ["--quiet", *flags], **variables)
+        failures.expect(done.returncode == status and text in done.stderr and done.stderr.count("\n") == 1,
+                        f"{flags} {variables}: expected {status} and \"{text}\", got {done.returncode}: {done.stderr}")
+
+    expect("note: no GPU: ", [], status=0, gpus=0)
+    expect("`cuda:0`: this machine has none", ["--devices", "cuda:0"], status=2, gpus=0)
+    expect("`cuda:3`: there are 3 GPUs, numbered from 0", ["--devices", "cuda:3"], status=2)
+    expect("beside GPUs a device of a processor is the calling thread's, `cpu`",
+           ["--devices", "cuda:0,cuda:0,cpu:0,cpu:0"], status=2)
+    expect("--check: ", ["--devices", "cuda:0", "--check"])
+    expect("cudaMalloc failed", ["--devices", "cuda:0"], MPAR_EMULATED_FAILURE="cudaMalloc:2:2")
+    expect("are left on cuda:0", ["--devices", "cuda:0"], MPAR_EMULATED_GPU_BYTES=str((64 << 20) + (1 << 17)))
+
+
+def main():
+    settings = arguments(__doc__, libraries="")
+    failures = Failures("programs on GPUs")
+    write_rows(settings.work)
+    for name in MODELS:
+        program = build(settings, name)
+        compare_placements(failures, settings, name, program)
+        if name != "classes":  # which reads other columns to predict
+            resume_elsewhere(failures, settings, name, program)
+        if name == "chain":
+            check_refusals(failures, settings, program)
+    return failures.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
