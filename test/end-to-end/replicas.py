@@ -116,6 +116,43 @@ def test_checkpoints(settings, failures, programs):
     failures.expect(abs(losses[-1] - others[-1]) <= 1e-4 * losses[-1], f"two replicas resume to {others}, not {losses}")
 
 
+# What is taken over rows, in evaluation too.
+CENTRED = """@each_part layer Centred(width: int) {
+  param gain: f32[width] = ones;
+  forward(x: f32[rows, width]) -> f32[rows, width] { return (x - mean(x, dim: rows)) * gain; }
+}
+model Rows {
+  centred = Centred(2);
+  forward(x: f32[batch, 2]) -> f32[batch, 2] { return centred(x); }
+}
+train Rows {
+  data = csv("rows2.csv");
+  batch = 10;
+  replicas = 2;
+  microbatches = 2;
+}
+"""
+
+
+def test_prediction(settings, failures):
+    """Each replica goes by its rows of a batch, and the first by all of one that is no larger than its memory."""
+    rows = [(float(number * number % 11), float(number % 7)) for number in range(14)]
+    with open(os.path.join(settings.work, "rows2.csv"), "w") as file:
+        file.writelines(f"{a},{b}\n" for a, b in rows)
+    program = harness.build(settings, "centred", CENTRED)
+    done = harness.run([program, "--epochs", "0", "--predict", "rows2.csv", "--output", "centred.csv"], settings.work)
+    failures.expect(done.returncode == 0, f"prediction ends with {done.returncode}: {done.stderr}")
+    with open(os.path.join(settings.work, "centred.csv")) as file:
+        got = [tuple(map(float, line.split(","))) for line in file.read().splitlines()[1:]]
+    expected = []
+    for part in (rows[0:5], rows[5:10], rows[10:14]):
+        means = [sum(row[column] for row in part) / len(part) for column in range(2)]
+        expected += [(a - means[0], b - means[1]) for a, b in part]
+    failures.expect(len(got) == len(expected) and all(
+        abs(a - b) < 1e-5 for one, other in zip(got, expected) for a, b in zip(one, other)),
+        f"predictions are {got}, not {expected}")
+
+
 def test():
     settings = harness.arguments(__doc__, full=False)
     failures = harness.Failures("replicas")
@@ -150,6 +187,7 @@ def test():
             threads = [harness.train(settings, programs[name], name, "--threads", "2")[0] for _ in range(2)]
             failures.expect(threads[0] == threads[1], f"{name} differs from run to run on two threads")
     test_checkpoints(settings, failures, programs)
+    test_prediction(settings, failures)
 
     for flags, words in [(["--devices", "cpu:0,cpu:0"], "2 devices for a program of 6"),
                          (["--devices", "cpu:0", "--threads", "2"], "threads: 2 for devices with workers")]:
