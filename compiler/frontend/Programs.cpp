@@ -6,6 +6,8 @@
 
 #include "frontend/ModelBuilder.h"
 
+#include "llvm/ADT/ScopeExit.h"
+
 using namespace mlir;
 
 namespace mparc {
@@ -229,6 +231,8 @@ std::optional<Tensor> ModelBuilder::addLoss(mp::ProgramOp program, GraphBuilder 
                                             Tensor output) {
   const ast::Forward &forward = *training->loss->forward;
   graph.at(training->lossRange);
+  session.sites.push_back(training->lossRange);
+  auto leave = llvm::make_scope_exit([&] { session.sites.pop_back(); });
   // The target's type follows from the output's, by the loss's signature.
   Frame frame;
   Evaluator evaluator(session, loss, &frame, &graph);
