@@ -45,7 +45,7 @@ def main():
     torch.set_flush_denormal(True)
     torch.manual_seed(gpt.SEED)
     os.chdir(EXAMPLE)
-    inputs, targets = gpt.windows().tensors
+    inputs, targets = gpt.windows()[0].tensors
     model = gpt.Gpt()
     optimizer = make_optimizer(model.parameters())
 

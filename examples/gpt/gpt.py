@@ -124,7 +124,7 @@ def windows():
     inputs = torch.from_numpy(text[:rows * CONTEXT].reshape(rows, CONTEXT))
     targets = torch.from_numpy(text[1:rows * CONTEXT + 1].reshape(rows, CONTEXT))
     train = rows - int(rows * TEST)
-    return TensorDataset(inputs[:train], targets[:train])
+    return TensorDataset(inputs[:train], targets[:train]), TensorDataset(inputs[train:], targets[train:])
 
 
 def main():
@@ -140,7 +140,8 @@ def main():
     if arguments.load:
         model.load_state_dict(read_safetensors(arguments.load), strict=True)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
-    loader = DataLoader(windows(), batch_size=BATCH, shuffle=True)
+    train, test = windows()
+    loader, test_loader = DataLoader(train, batch_size=BATCH, shuffle=True), DataLoader(test, batch_size=BATCH)
     step = 0
     while step < arguments.steps:
         for inputs, targets in loader:
@@ -153,7 +154,10 @@ def main():
             print(float(str(np.float32(loss.item()))), flush=True)
             step += 1
             if step == arguments.steps:
-                break
+                return
+        # After an epoch the program evaluates. That changes no weight, but whoever begins to iterate over a loader draws
+        # from the generator that orders the next epoch.
+        iter(test_loader)
 
 
 if __name__ == "__main__":
