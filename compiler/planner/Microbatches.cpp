@@ -151,12 +151,11 @@ llvm::SmallVector<int64_t> countSlots(llvm::ArrayRef<Stage> stages, llvm::ArrayR
           slots[device] = later - microbatch + 1;
     // Where another device is the last to read there, a microbatch that comes next would wait until
     // that one has got round to it: one more has memory of its own.
-    int64_t last = -1;
-    for (auto [index, stage] : llvm::enumerate(stages))
-      if (stage.when == When::during && llvm::is_contained(stage.touches, device))
-        last = static_cast<int64_t>(index);
-    if (last >= 0 && stages[last].device != device && slots[device] < microbatches)
-      ++slots[device];
+    for (int64_t microbatch = 0; microbatch + slots[device] < microbatches; ++microbatch)
+      if (leave[microbatch] >= 0 && stages[order[leave[microbatch]].stage].device != device) {
+        ++slots[device];
+        break;
+      }
   }
   return slots;
 }

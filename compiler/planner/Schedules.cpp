@@ -44,7 +44,7 @@ void ScheduleRule::findGroups(bool splitsWeights) {
   llvm::SmallSet<int64_t, 8> known;
   for (Group &group : groups) {
     groupFrom[group.first] = &group - groups.data();
-    group.place = places[group.backward]++;
+    group.place = group.weights ? -1 : places[group.backward]++;
     known.insert(group.device);
   }
   for (Group &group : groups) {
@@ -55,6 +55,7 @@ void ScheduleRule::findGroups(bool splitsWeights) {
       bool same = other.backward == group.backward && other.weights == group.weights;
       group.visits += same;
       group.visit += same && other.first < group.first;
+      revisits |= group.visit > 0 && !group.backward;
       if (!other.backward)
         group.lastPlace = std::max(group.lastPlace, other.place);
     }
@@ -74,9 +75,12 @@ int64_t ScheduleRule::getUrgency(int64_t stage) const {
   // What replicas add up is on its way while the rest is computed.
   if (stages[stage].reduces)
     return -1;
-  // What is put off goes last where it is what fills gaps; else as the rest of its direction.
+  // What is put off goes last where it is what fills gaps; else as the rest of its direction. What
+  // may go forward goes first then where the rule has looked to the memory.
   if (kind == ScheduleKind::zero_bubble && stages[stage].weights)
     return 2;
+  if (kind == ScheduleKind::zero_bubble && !revisits)
+    return stages[stage].backward;
   return stages[stage].backward ? 0 : 1;
 }
 
@@ -123,7 +127,7 @@ void ScheduleRule::addOneForwardOneBackward(const Group &group, int64_t microbat
   // The way back goes through the stages in reverse; where it does not, the last of the device.
   const Group *back = nullptr;
   for (const Group &other : groups) {
-    if (!other.backward || other.device != group.device)
+    if (!other.backward || other.weights || other.device != group.device)
       continue;
     back = &other;
     if (other.place == stagesForward - 1 - group.place)
@@ -172,13 +176,16 @@ void ScheduleRule::addInterleaved(const Group &group, int64_t microbatch, Turns 
     turns.push_back({other->last, position.microbatch});
 }
 
-/// F0 F1 F2 B0 w0 B1 F3 w1 ...
-/// .. F0 B0 F1 B1 F2 w0 B2 ...
-/// A device begins with no more microbatches than there are devices, and one, before it has done
-/// with the first of them altogether: the memory of "1f1b" on its first device, and one more, with
-/// which the theory's bubble is met whatever the number of devices.
+/// F0 F1 F2 B0 w0 F3 B1 w1 ...
+/// .. F0 F1 B0 F2 B1 w0 F3 ...
+/// As "1f1b" where what can be put off is no part of the way back; and a device begins with no more
+/// microbatches than there are devices before it has done with the first of them altogether: the
+/// memory of "1f1b" on its first device. Where the batch comes back through the devices, only that,
+/// and with one microbatch more, with which the theory's bubble is met there.
 void ScheduleRule::addZeroBubble(const Group &group, int64_t microbatch, Turns &turns) const {
-  int64_t earlier = microbatch - devices - 1;
+  if (!revisits)
+    addOneForwardOneBackward(group, microbatch, turns);
+  int64_t earlier = microbatch - devices - revisits;
   if (group.backward || group.visit > 0 || earlier < 0)
     return;
   for (const Group &other : groups)

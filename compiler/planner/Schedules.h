@@ -23,7 +23,7 @@ private:
     int64_t device;
     bool backward, weights;
     int64_t first, last;   // stages
-    int64_t place = 0;     // among those of its direction, in the order of the program
+    int64_t place = 0;     // among those of its direction, in the order of the program; -1: weights
     int64_t visit = 0;     // among those of its device and direction
     int64_t visits = 1;    // of its device
     int64_t lastPlace = 0; // of its device, forward
@@ -42,6 +42,7 @@ private:
   std::vector<Group> groups;
   std::vector<int64_t> groupFrom; // by stage: the group that begins with it, or -1
   int64_t stagesForward = 0, devices = 0;
+  bool revisits = false; // whether the batch comes to a device again, forward
 };
 
 } // namespace mparc::mp

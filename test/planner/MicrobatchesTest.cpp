@@ -62,6 +62,12 @@ TEST(Microbatches, FillTheBubbleWithWhatCanBePutOff) {
       EXPECT_EQ(timeOf(plan), 3 * microbatches + devices - 1)
           << devices << " devices, " << microbatches << " microbatches";
     }
+  // As many microbatches have memory as there are devices: as many as on the first one under
+  // "1f1b".
+  for (int64_t devices : {2, 3, 4, 7}) {
+    Plan plan = makePlan(makePipeline(countUp(devices), 1, 1, 1), 20, ScheduleKind::zero_bubble);
+    EXPECT_EQ(plan.slots, llvm::SmallVector<int64_t>(devices, devices));
+  }
   // There and back again: the same from a placement of twice as many stages, each half as long, so
   // that what is lost is half of it.
   for (int64_t devices : {2, 3, 4}) {
