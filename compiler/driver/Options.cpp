@@ -108,7 +108,7 @@ CLI::App *Reader::addVerb(const char *name, const char *description, Verb verb) 
 
 void Reader::addCompile() {
   app.add_option("model", options.input, "The model, a .mp file");
-  app.add_option("-o", options.output, "The file to write, .cpp; - for standard output");
+  app.add_option("-o", options.output, "The file to write, .cpp or .cu; - for standard output");
   app.add_option("--header", options.header, "Write the declaration to this file");
   app.add_flag("--no-main", noMain, "Leave out `main`: part of another program");
   app.add_option("--emit", options.stage,

@@ -2,6 +2,7 @@
 // is. What it waits for elsewhere the GPU waits for, by an event; the calling thread waits only
 // where it has a processor's turn to carry out itself, and at the end of the step.
 #include "backend.h"
+#include "conflicts.h"
 #include "mpar/errors.h"
 #include "patience.h"
 #include "runner.h"
@@ -24,6 +25,7 @@ struct Queue {
   bool operator<(const Queue &other) const {
     return std::pair(gpu, lane) < std::pair(other.gpu, other.lane);
   }
+  bool operator==(const Queue &other) const { return gpu == other.gpu && lane == other.lane; }
 };
 
 /// By queue: how many of its turns are surely done.
@@ -48,6 +50,7 @@ private:
     std::unique_ptr<Recording> recording;
   };
 
+  void choose_queues();
   void find_waits();
   void issue(Workers::Work work, void *context);
   void record(Workers::Work work, void *context, Recorded &step);
@@ -86,28 +89,55 @@ Streams::Streams(const std::vector<const Device *> &devices, const Schedule &sch
     lanes_.emplace_back(Queue{gpu, Lane::compute}, gpu->make_event());
   }
   end_ = gpus_.front()->make_event();
+  choose_queues();
   find_waits();
 }
 
-/// Of each turn the fewest events: waits of the schedule are for some of a device's first turns,
-/// and what has been waited for by an earlier turn of a queue need not be waited for again.
+/// Transfers between GPUs have the receiving GPU's lane for copies, so that it computes meanwhile.
+void Streams::choose_queues() {
+  for (const Turn &turn : schedule_.turns) {
+    const StageDescription &stage = schedule_.stages[turn.stage];
+    Backend *const gpu = devices_[stage.device]->backend();
+    Backend *const from = stage.from < 0 ? gpu : devices_[stage.from]->backend();
+    const bool copies = gpu && from && gpu != from;
+    Issue &issue = issues_.emplace_back();
+    issue.queue = {gpu, copies ? Lane::copies : Lane::compute};
+    const auto same = [&](const auto &lane) { return lane.first == issue.queue; };
+    if (copies && std::none_of(lanes_.begin(), lanes_.end(), same))
+      lanes_.emplace_back(issue.queue, gpu->make_event());
+  }
+}
+
+/// What must come before each turn: what the schedule has it wait for, which is some of a device's
+/// first turns; and, since turns of one device may lie on two lanes, whatever touches the same
+/// memory. Of these the fewest events: what has been waited for by an earlier turn of a queue need
+/// not be waited for again.
 void Streams::find_waits() {
+  std::map<Queue, int> numbers;
+  std::vector<int> orders;
+  for (const Issue &issue : issues_)
+    orders.push_back(
+        numbers.try_emplace(issue.queue, static_cast<int>(numbers.size())).first->second);
+  const std::vector<std::vector<size_t>> conflicts = find_conflicts(schedule_, devices_, orders);
   std::vector<std::vector<size_t>> turns_of(devices_.size());
   std::map<Queue, Clock> clocks;  // of each queue's last turn
   std::vector<Clock> done;        // by turn: what is, once it is done
   std::vector<int64_t> positions; // by turn, in its queue, from 1
   for (size_t number = 0; number < schedule_.turns.size(); ++number) {
     const Turn &turn = schedule_.turns[number];
-    const auto device = static_cast<size_t>(schedule_.stages[turn.stage].device);
-    Issue &issue = issues_.emplace_back();
-    issue.queue = {devices_[device]->backend(), Lane::compute};
-    Clock &clock = clocks[issue.queue];
+    std::vector<size_t> before = conflicts[number];
     for (const Turn::Wait &wait : turn.waits) {
-      const size_t other = turns_of[static_cast<size_t>(wait.device)][wait.turns - 1];
+      const std::vector<size_t> &all = turns_of[static_cast<size_t>(wait.device)];
+      before.insert(before.end(), all.begin(), all.begin() + wait.turns);
+    }
+    std::sort(before.rbegin(), before.rend()); // the last ones first, which others came before
+    Issue &issue = issues_[number];
+    Clock &clock = clocks[issue.queue];
+    for (const size_t other : before) {
       const Queue &queue = issues_[other].queue;
-      if (queue.gpu == issue.queue.gpu && queue.lane == issue.queue.lane)
+      if (queue == issue.queue || clock[queue] >= positions[other])
         continue;
-      if (queue.gpu && clock[queue] < positions[other]) {
+      if (queue.gpu) {
         issue.waits.push_back(other);
         if (!issues_[other].event)
           issues_[other].event = queue.gpu->make_event();
@@ -117,7 +147,7 @@ void Streams::find_waits() {
     }
     positions.push_back(++clock[issue.queue]);
     done.push_back(clock);
-    turns_of[device].push_back(number);
+    turns_of[static_cast<size_t>(schedule_.stages[turn.stage].device)].push_back(number);
   }
 }
 
