@@ -34,18 +34,6 @@ static void printStages(const std::vector<Function> &stages, StringRef when, Str
           << (stage.layers.empty() ? "" : " // " + inComment(stage.layers)) << "\n";
 }
 
-/// The same where processes may share out the devices: each calls what its own have a part in.
-static void printGuardedStages(const std::vector<Function> &stages, llvm::raw_ostream &out) {
-  for (const Function &stage : stages) {
-    out << "if (has_device(" << (stage.from < 0 ? stage.device : stage.from) << ")";
-    if (stage.from >= 0)
-      out << " || has_device(" << stage.device << ")";
-    out << ")\n"
-        << stage.name << "(whole);"
-        << (stage.layers.empty() ? "" : " // " + inComment(stage.layers)) << "\n";
-  }
-}
-
 /// Sums over the batch that are no gradients: those the runtime knows how to add up itself.
 void FilePrinter::printSums(ProgramOp program, llvm::raw_ostream &out) {
   for (Operation &op : program.getBlock())
@@ -199,10 +187,7 @@ void FilePrinter::printProgram(ProgramOp program, StringRef signature, llvm::raw
     else
       printArguments(program, "whole", out);
     out << "\n";
-    if (!trains && hasSeveralDevices())
-      printGuardedStages(stages, out);
-    else
-      printStages(stages, "", "whole", out);
+    printStages(stages, "", "whole", out);
   }
   out << "\n";
   printReturn(program, out);

@@ -104,6 +104,10 @@ std::vector<Function> FilePrinter::makeFunctions(ProgramOp program) {
     if (current.empty())
       return;
     std::string devices;
+    // Of a step the schedule says who carries out what; a transfer has parts on both sides.
+    if (program.getSymName() != "train" && hasSeveralDevices() && !isa<TransferOp>(first))
+      devices = "if (!has_device(" + std::to_string(getDevice(first).value_or(0)) +
+                "))\nreturn; // another process has it\n";
     for (int64_t number : calls->devices)
       devices += "Device &d" + std::to_string(number) + " = part.device(" + std::to_string(number) +
                  ");\n";

@@ -736,26 +736,21 @@ float Autoencoder::evaluate(const Batch &batch, const void *&output) {
   whole.x = input_rows<float>(whole, batch, 0, 12);
   whole.target = target_rows<float>(whole, batch, 12);
 
-  if (has_device(0))
-    evaluate_on_0(whole); // layer1, layer2
-  if (has_device(0) || has_device(1))
-    evaluate_0_to_1(whole);
-  if (has_device(1))
-    evaluate_on_1(whole); // layer3, layer4
-  if (has_device(1) || has_device(2))
-    evaluate_1_to_2(whole);
-  if (has_device(2))
-    evaluate_on_2(whole); // layer5, layer6
-  if (has_device(2) || has_device(3))
-    evaluate_2_to_3(whole);
-  if (has_device(3))
-    evaluate_on_3(whole); // layer7, layer8, loss
+  evaluate_on_0(whole); // layer1, layer2
+  evaluate_0_to_1(whole);
+  evaluate_on_1(whole); // layer3, layer4
+  evaluate_1_to_2(whole);
+  evaluate_on_2(whole); // layer5, layer6
+  evaluate_2_to_3(whole);
+  evaluate_on_3(whole); // layer7, layer8, loss
 
   output = output_for_target(3, whole.layer8_out, batch.rows);
   return value_from(3, loss_);
 }
 
 void Autoencoder::evaluate_on_0(Part &part) {
+  if (!has_device(0))
+    return; // another process has it
   Device &d0 = part.device(0);
   const int64_t rows = part.rows;
 
@@ -779,6 +774,8 @@ void Autoencoder::evaluate_0_to_1(Part &part) {
 }
 
 void Autoencoder::evaluate_on_1(Part &part) {
+  if (!has_device(1))
+    return; // another process has it
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
@@ -802,6 +799,8 @@ void Autoencoder::evaluate_1_to_2(Part &part) {
 }
 
 void Autoencoder::evaluate_on_2(Part &part) {
+  if (!has_device(2))
+    return; // another process has it
   Device &d2 = part.device(2);
   const int64_t rows = part.rows;
 
@@ -825,6 +824,8 @@ void Autoencoder::evaluate_2_to_3(Part &part) {
 }
 
 void Autoencoder::evaluate_on_3(Part &part) {
+  if (!has_device(3))
+    return; // another process has it
   Device &d3 = part.device(3);
   const int64_t rows = part.rows;
 
@@ -850,25 +851,20 @@ const void *Autoencoder::predict(const Batch &batch) {
   Part whole(*this, batch.rows);
   whole.x = input_rows<float>(whole, batch, 0, 12);
 
-  if (has_device(0))
-    predict_on_0(whole); // layer1, layer2
-  if (has_device(0) || has_device(1))
-    predict_0_to_1(whole);
-  if (has_device(1))
-    predict_on_1(whole); // layer3, layer4
-  if (has_device(1) || has_device(2))
-    predict_1_to_2(whole);
-  if (has_device(2))
-    predict_on_2(whole); // layer5, layer6
-  if (has_device(2) || has_device(3))
-    predict_2_to_3(whole);
-  if (has_device(3))
-    predict_on_3(whole); // layer7, layer8
+  predict_on_0(whole); // layer1, layer2
+  predict_0_to_1(whole);
+  predict_on_1(whole); // layer3, layer4
+  predict_1_to_2(whole);
+  predict_on_2(whole); // layer5, layer6
+  predict_2_to_3(whole);
+  predict_on_3(whole); // layer7, layer8
 
   return output_from(3, whole.layer8_out, batch.rows);
 }
 
 void Autoencoder::predict_on_0(Part &part) {
+  if (!has_device(0))
+    return; // another process has it
   Device &d0 = part.device(0);
   const int64_t rows = part.rows;
 
@@ -892,6 +888,8 @@ void Autoencoder::predict_0_to_1(Part &part) {
 }
 
 void Autoencoder::predict_on_1(Part &part) {
+  if (!has_device(1))
+    return; // another process has it
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
@@ -915,6 +913,8 @@ void Autoencoder::predict_1_to_2(Part &part) {
 }
 
 void Autoencoder::predict_on_2(Part &part) {
+  if (!has_device(2))
+    return; // another process has it
   Device &d2 = part.device(2);
   const int64_t rows = part.rows;
 
@@ -938,6 +938,8 @@ void Autoencoder::predict_2_to_3(Part &part) {
 }
 
 void Autoencoder::predict_on_3(Part &part) {
+  if (!has_device(3))
+    return; // another process has it
   Device &d3 = part.device(3);
   const int64_t rows = part.rows;
 

@@ -469,22 +469,19 @@ float Digits::evaluate(const Batch &batch, const void *&output) {
   whole.image = input_rows<float>(whole, batch, 0, 64);
   whole.target = target_rows<int32_t>(whole, batch, 1);
 
-  if (has_device(0))
-    evaluate_on_0(whole); // hidden1
-  if (has_device(0) || has_device(1))
-    evaluate_0_to_1(whole);
-  if (has_device(1))
-    evaluate_on_1(whole); // hidden2
-  if (has_device(1) || has_device(2))
-    evaluate_1_to_2(whole);
-  if (has_device(2))
-    evaluate_on_2(whole); // output, loss
+  evaluate_on_0(whole); // hidden1
+  evaluate_0_to_1(whole);
+  evaluate_on_1(whole); // hidden2
+  evaluate_1_to_2(whole);
+  evaluate_on_2(whole); // output, loss
 
   output = output_for_target(2, whole.output_out, batch.rows);
   return value_from(2, loss_);
 }
 
 void Digits::evaluate_on_0(Part &part) {
+  if (!has_device(0))
+    return; // another process has it
   Device &d0 = part.device(0);
   const int64_t rows = part.rows;
 
@@ -504,6 +501,8 @@ void Digits::evaluate_0_to_1(Part &part) {
 }
 
 void Digits::evaluate_on_1(Part &part) {
+  if (!has_device(1))
+    return; // another process has it
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
@@ -523,6 +522,8 @@ void Digits::evaluate_1_to_2(Part &part) {
 }
 
 void Digits::evaluate_on_2(Part &part) {
+  if (!has_device(2))
+    return; // another process has it
   Device &d2 = part.device(2);
   const int64_t rows = part.rows;
 
@@ -543,21 +544,18 @@ const void *Digits::predict(const Batch &batch) {
   Part whole(*this, batch.rows);
   whole.image = input_rows<float>(whole, batch, 0, 64);
 
-  if (has_device(0))
-    predict_on_0(whole); // hidden1
-  if (has_device(0) || has_device(1))
-    predict_0_to_1(whole);
-  if (has_device(1))
-    predict_on_1(whole); // hidden2
-  if (has_device(1) || has_device(2))
-    predict_1_to_2(whole);
-  if (has_device(2))
-    predict_on_2(whole); // output
+  predict_on_0(whole); // hidden1
+  predict_0_to_1(whole);
+  predict_on_1(whole); // hidden2
+  predict_1_to_2(whole);
+  predict_on_2(whole); // output
 
   return output_from(2, whole.output_out, batch.rows);
 }
 
 void Digits::predict_on_0(Part &part) {
+  if (!has_device(0))
+    return; // another process has it
   Device &d0 = part.device(0);
   const int64_t rows = part.rows;
 
@@ -577,6 +575,8 @@ void Digits::predict_0_to_1(Part &part) {
 }
 
 void Digits::predict_on_1(Part &part) {
+  if (!has_device(1))
+    return; // another process has it
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
@@ -596,6 +596,8 @@ void Digits::predict_1_to_2(Part &part) {
 }
 
 void Digits::predict_on_2(Part &part) {
+  if (!has_device(2))
+    return; // another process has it
   Device &d2 = part.device(2);
   const int64_t rows = part.rows;
 

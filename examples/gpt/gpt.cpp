@@ -1536,34 +1536,27 @@ float Gpt::evaluate(const Batch &batch, const void *&output) {
   whole.text = input_rows<int32_t>(whole, batch, 0, 128);
   whole.target = target_rows<int32_t>(whole, batch, 128);
 
-  if (has_device(0))
-    evaluate_on_0(whole); // wte, wpe, h.0.ln_1, h.0.attn.c_attn, h.0.attn, h.0.attn.c_proj, h.0,
-                          // h.0.ln_2, h.0.mlp.c_fc, h.0.mlp, h.0.mlp.c_proj
-  if (has_device(0) || has_device(1))
-    evaluate_0_to_1(whole);
-  if (has_device(1))
-    evaluate_on_1(whole); // h.1.ln_1, h.1.attn.c_attn, h.1.attn, h.1.attn.c_proj, h.1, h.1.ln_2,
-                          // h.1.mlp.c_fc, h.1.mlp, h.1.mlp.c_proj
-  if (has_device(1) || has_device(2))
-    evaluate_1_to_2(whole);
-  if (has_device(2))
-    evaluate_on_2(whole); // h.2.ln_1, h.2.attn.c_attn, h.2.attn, h.2.attn.c_proj, h.2, h.2.ln_2,
-                          // h.2.mlp.c_fc, h.2.mlp, h.2.mlp.c_proj
-  if (has_device(2) || has_device(3))
-    evaluate_2_to_3(whole);
-  if (has_device(3))
-    evaluate_on_3(whole); // h.3.ln_1, h.3.attn.c_attn, h.3.attn, h.3.attn.c_proj, h.3, h.3.ln_2,
-                          // h.3.mlp.c_fc, h.3.mlp, h.3.mlp.c_proj, ln_f
-  if (has_device(0) || has_device(3))
-    evaluate_0_to_3(whole);
-  if (has_device(3))
-    evaluate_on_3_part_2(whole); // lm_head, loss
+  evaluate_on_0(whole); // wte, wpe, h.0.ln_1, h.0.attn.c_attn, h.0.attn, h.0.attn.c_proj, h.0,
+                        // h.0.ln_2, h.0.mlp.c_fc, h.0.mlp, h.0.mlp.c_proj
+  evaluate_0_to_1(whole);
+  evaluate_on_1(whole); // h.1.ln_1, h.1.attn.c_attn, h.1.attn, h.1.attn.c_proj, h.1, h.1.ln_2,
+                        // h.1.mlp.c_fc, h.1.mlp, h.1.mlp.c_proj
+  evaluate_1_to_2(whole);
+  evaluate_on_2(whole); // h.2.ln_1, h.2.attn.c_attn, h.2.attn, h.2.attn.c_proj, h.2, h.2.ln_2,
+                        // h.2.mlp.c_fc, h.2.mlp, h.2.mlp.c_proj
+  evaluate_2_to_3(whole);
+  evaluate_on_3(whole); // h.3.ln_1, h.3.attn.c_attn, h.3.attn, h.3.attn.c_proj, h.3, h.3.ln_2,
+                        // h.3.mlp.c_fc, h.3.mlp, h.3.mlp.c_proj, ln_f
+  evaluate_0_to_3(whole);
+  evaluate_on_3_part_2(whole); // lm_head, loss
 
   output = output_for_target(3, whole.lm_head_matmul, batch.rows);
   return value_from(3, loss_);
 }
 
 void Gpt::evaluate_on_0(Part &part) {
+  if (!has_device(0))
+    return; // another process has it
   Device &d0 = part.device(0);
   const int64_t rows = part.rows;
 
@@ -1647,6 +1640,8 @@ void Gpt::evaluate_0_to_1(Part &part) {
 }
 
 void Gpt::evaluate_on_1(Part &part) {
+  if (!has_device(1))
+    return; // another process has it
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
@@ -1715,6 +1710,8 @@ void Gpt::evaluate_1_to_2(Part &part) {
 }
 
 void Gpt::evaluate_on_2(Part &part) {
+  if (!has_device(2))
+    return; // another process has it
   Device &d2 = part.device(2);
   const int64_t rows = part.rows;
 
@@ -1783,6 +1780,8 @@ void Gpt::evaluate_2_to_3(Part &part) {
 }
 
 void Gpt::evaluate_on_3(Part &part) {
+  if (!has_device(3))
+    return; // another process has it
   Device &d3 = part.device(3);
   const int64_t rows = part.rows;
 
@@ -1857,6 +1856,8 @@ void Gpt::evaluate_0_to_3(Part &part) {
 }
 
 void Gpt::evaluate_on_3_part_2(Part &part) {
+  if (!has_device(3))
+    return; // another process has it
   Device &d3 = part.device(3);
   const int64_t rows = part.rows;
 
@@ -1877,33 +1878,26 @@ const void *Gpt::predict(const Batch &batch) {
   Part whole(*this, batch.rows);
   whole.text = input_rows<int32_t>(whole, batch, 0, 128);
 
-  if (has_device(0))
-    predict_on_0(whole); // wte, wpe, h.0.ln_1, h.0.attn.c_attn, h.0.attn, h.0.attn.c_proj, h.0,
-                         // h.0.ln_2, h.0.mlp.c_fc, h.0.mlp, h.0.mlp.c_proj
-  if (has_device(0) || has_device(1))
-    predict_0_to_1(whole);
-  if (has_device(1))
-    predict_on_1(whole); // h.1.ln_1, h.1.attn.c_attn, h.1.attn, h.1.attn.c_proj, h.1, h.1.ln_2,
-                         // h.1.mlp.c_fc, h.1.mlp, h.1.mlp.c_proj
-  if (has_device(1) || has_device(2))
-    predict_1_to_2(whole);
-  if (has_device(2))
-    predict_on_2(whole); // h.2.ln_1, h.2.attn.c_attn, h.2.attn, h.2.attn.c_proj, h.2, h.2.ln_2,
-                         // h.2.mlp.c_fc, h.2.mlp, h.2.mlp.c_proj
-  if (has_device(2) || has_device(3))
-    predict_2_to_3(whole);
-  if (has_device(3))
-    predict_on_3(whole); // h.3.ln_1, h.3.attn.c_attn, h.3.attn, h.3.attn.c_proj, h.3, h.3.ln_2,
-                         // h.3.mlp.c_fc, h.3.mlp, h.3.mlp.c_proj, ln_f
-  if (has_device(0) || has_device(3))
-    predict_0_to_3(whole);
-  if (has_device(3))
-    predict_on_3_part_2(whole); // lm_head
+  predict_on_0(whole); // wte, wpe, h.0.ln_1, h.0.attn.c_attn, h.0.attn, h.0.attn.c_proj, h.0,
+                       // h.0.ln_2, h.0.mlp.c_fc, h.0.mlp, h.0.mlp.c_proj
+  predict_0_to_1(whole);
+  predict_on_1(whole); // h.1.ln_1, h.1.attn.c_attn, h.1.attn, h.1.attn.c_proj, h.1, h.1.ln_2,
+                       // h.1.mlp.c_fc, h.1.mlp, h.1.mlp.c_proj
+  predict_1_to_2(whole);
+  predict_on_2(whole); // h.2.ln_1, h.2.attn.c_attn, h.2.attn, h.2.attn.c_proj, h.2, h.2.ln_2,
+                       // h.2.mlp.c_fc, h.2.mlp, h.2.mlp.c_proj
+  predict_2_to_3(whole);
+  predict_on_3(whole); // h.3.ln_1, h.3.attn.c_attn, h.3.attn, h.3.attn.c_proj, h.3, h.3.ln_2,
+                       // h.3.mlp.c_fc, h.3.mlp, h.3.mlp.c_proj, ln_f
+  predict_0_to_3(whole);
+  predict_on_3_part_2(whole); // lm_head
 
   return output_from(3, whole.lm_head_matmul, batch.rows);
 }
 
 void Gpt::predict_on_0(Part &part) {
+  if (!has_device(0))
+    return; // another process has it
   Device &d0 = part.device(0);
   const int64_t rows = part.rows;
 
@@ -1987,6 +1981,8 @@ void Gpt::predict_0_to_1(Part &part) {
 }
 
 void Gpt::predict_on_1(Part &part) {
+  if (!has_device(1))
+    return; // another process has it
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
@@ -2055,6 +2051,8 @@ void Gpt::predict_1_to_2(Part &part) {
 }
 
 void Gpt::predict_on_2(Part &part) {
+  if (!has_device(2))
+    return; // another process has it
   Device &d2 = part.device(2);
   const int64_t rows = part.rows;
 
@@ -2123,6 +2121,8 @@ void Gpt::predict_2_to_3(Part &part) {
 }
 
 void Gpt::predict_on_3(Part &part) {
+  if (!has_device(3))
+    return; // another process has it
   Device &d3 = part.device(3);
   const int64_t rows = part.rows;
 
@@ -2197,6 +2197,8 @@ void Gpt::predict_0_to_3(Part &part) {
 }
 
 void Gpt::predict_on_3_part_2(Part &part) {
+  if (!has_device(3))
+    return; // another process has it
   Device &d3 = part.device(3);
   const int64_t rows = part.rows;
 

@@ -407,6 +407,8 @@ void copy_between_devices(Device &from, const void *source, Device &to, void *bu
                           int64_t bytes) {
   if (from.backend() || to.backend())
     return copy_with_gpus(from, source, to, buffer, bytes);
+  if (!from.here() && !to.here())
+    return;
   if (from.here() && to.here()) {
     std::memcpy(buffer, source, bytes);
     return;

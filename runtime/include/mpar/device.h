@@ -284,7 +284,8 @@ private:
 
 /// Makes `count` elements at `source` on `from` readable on `to`: where both share memory, the very
 /// pointer (the memory plan keeps the source alive as long as the copy); else a copy into `buffer`,
-/// which lies on `to`. Between processes both call it: one sends, the other receives.
+/// which lies on `to`. Between processes both call it: one sends, the other receives, and others do
+/// nothing.
 template <typename T>
 const T *transfer(Device &from, const T *source, Device &to, T *buffer, int64_t count);
 
