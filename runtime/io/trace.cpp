@@ -1,6 +1,8 @@
 // The record of a run, as a file for Perfetto and as one line.
 #include "mpar/trace.h"
 
+#include "backend.h"
+
 #include "mpar/file.h"
 #include "mpar/replicas.h"
 #include "mpar/world.h"
@@ -14,6 +16,13 @@
 namespace mpar {
 
 namespace {
+
+/// What a device is: "cuda:0", "cpu:3".
+std::string place_of(const Device &device) {
+  if (const Backend *gpu = device.backend())
+    return gpu->name();
+  return "cpu:" + std::to_string(device.physical());
+}
 
 using Json = nlohmann::ordered_json;
 
@@ -255,9 +264,8 @@ void Trace::write(const std::string &path) const {
         "device " + std::to_string(device) +
             (model_->world()
                  ? " (rank " + std::to_string(model_->device_of_all(device).seat().rank) + ")"
-             : has_workers()
-                 ? " (cpu:" + std::to_string(model_->device_of_all(device).physical()) + ")"
-                 : "")));
+             : has_workers() ? " (" + place_of(model_->device_of_all(device)) + ")"
+                             : "")));
   if (!has_workers())
     for (size_t step = 0; step < steps_.size(); ++step)
       write({{"ph", "X"},

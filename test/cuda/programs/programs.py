@@ -5,6 +5,7 @@ The emulation carries streams out late and in random order, so that a wait that 
 by hand: test/cuda/programs/programs.py --libraries build/test/cuda/libmpar_cuda_emulated.a,...
 """
 
+import json
 import os
 import random
 import sys
@@ -176,6 +177,18 @@ def check_refusals(failures, settings, program):
     expect("are left on cuda:0", ["--devices", "cuda:0"], MPAR_EMULATED_GPU_BYTES=str((64 << 20) + (1 << 17)))
 
 
+def check_trace(failures, settings, program):
+    """The turns on GPUs are recorded, each by the GPU's name."""
+    done = train(program, settings.work, ["--devices", "cuda", "--quiet", "--epochs", "1", "--trace", "trace.json"])
+    failures.expect(done.returncode == 0, f"--trace: {done.stderr.strip()}")
+    with open(os.path.join(settings.work, "trace.json")) as file:
+        events = json.load(file)["traceEvents"]
+    names = [event["args"]["name"] for event in events if event["name"] == "thread_name"]
+    failures.expect("device 3 (cuda:2)" in names, f"--trace: devices are called {names}")
+    functions = {event["name"] for event in events if event["ph"] == "X"}
+    failures.expect({"forward_on_0", "transfer_0_to_1", "update_on_3"} <= functions, f"--trace: has {functions}")
+
+
 def main():
     settings = arguments(__doc__, libraries="")
     failures = Failures("programs on GPUs")
@@ -187,6 +200,7 @@ def main():
             resume_elsewhere(failures, settings, name, program)
         if name == "chain":
             check_refusals(failures, settings, program)
+            check_trace(failures, settings, program)
     return failures.finish()
 
 
