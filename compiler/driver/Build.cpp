@@ -171,10 +171,6 @@ static bool compile(const std::string &text, const TemporaryFolder &folder, cons
     return false;
   llvm::SmallString<128> cudaLibrary(path::parent_path(installation.library));
   path::append(cudaLibrary, "libmpar_cuda.a");
-  if (options.cuda && !fs::exists(cudaLibrary)) {
-    fail("this mparc was built without CUDA: there is no " + std::string(cudaLibrary));
-    return false;
-  }
   std::vector<std::string> what = {"-std=c++17", "-O3"};
   llvm::append_range(what, includeFlags(options, installation));
   llvm::append_range(what, std::vector<std::string>{source, "-o", folder.file("program")});
@@ -185,6 +181,10 @@ static bool compile(const std::string &text, const TemporaryFolder &folder, cons
   if (!compiler) {
     fail(options.cuda ? "there is no CUDA compiler `" + command.front() + "`; NVCC may name another"
                       : "there is no C++ compiler `" + command.front() + "`; CXX may name another");
+    return false;
+  }
+  if (options.cuda && !fs::exists(cudaLibrary)) {
+    fail("this mparc was built without CUDA: there is no " + std::string(cudaLibrary));
     return false;
   }
   llvm::SmallVector<llvm::StringRef> arguments(command.begin(), command.end());
