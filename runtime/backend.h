@@ -85,6 +85,9 @@ public:
   virtual void begin_recording() = 0;
   virtual std::unique_ptr<Recording> end_recording() = 0;
 
+  /// Whether products of f32 may from now on round their operands to TF32: 10 bits of mantissa.
+  virtual void use_tf32(bool may) = 0;
+
   // The step at hand.
   /// Issues, on the compute lane, what kernels are to know of the step: its number, which counts
   /// from 1, what the optimiser makes of that number of updates, and the scale of the loss.

@@ -47,6 +47,7 @@ public:
   void synchronize() override;
   void begin_recording() override;
   std::unique_ptr<Recording> end_recording() override;
+  void use_tf32(bool may) override { queue_.tf32 = may; }
   void begin_step(const OptimizerSettings &settings, int64_t step, int64_t updates,
                   const LossScaling &scaling) override;
   LossScaling loss_scaling() override;

@@ -323,6 +323,9 @@ std::optional<int> parse_command_line(int argc, char **argv, const ModelDescript
     app.add_flag("--no-graph", options.no_graph,
                  "On GPUs, issue each step's work anew instead of replaying it")
         ->group("Running");
+    app.add_flag("--tf32", options.tf32,
+                 "On GPUs, let products of f32 round their operands to TF32: faster, less exact")
+        ->group("Running");
     app.add_flag("--quiet", options.quiet, "Print nothing but errors")->group("Running");
     app.parse(argc, argv);
     check_together(model, options, launch.size);

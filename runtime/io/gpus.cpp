@@ -57,6 +57,9 @@ Readers readers_of(const PortDescription &port, const Machine &machine) {
 Model::~Model() = default;
 
 void Model::start_streams(const Settings &settings) {
+  for (int number = 0; number < count_of_all(); ++number)
+    if (Backend *backend = device_of_all(number).backend())
+      backend->use_tf32(settings.tf32);
   if (description_.schedule.turns.empty())
     return;
   if (description_.replicas > 1)

@@ -231,6 +231,7 @@ void make_model(const ModelDescription &description, ModelFactory make, const Op
   settings.threads = options.threads;
   settings.check = options.check;
   settings.graph = !options.no_graph;
+  settings.tf32 = options.tf32;
   settings.timeout = options.timeout;
   settings.batch = std::min(run.settings.batch, most_rows);
   settings.seed = run.settings.seed;

@@ -87,6 +87,27 @@ TEST(Product, IsZeroWhereItsGateIsClosed) {
   expect_near(c.read(), expected, 1e-5f);
 }
 
+TEST(Product, RoundsOperandsToTf32WhereItMay) {
+  Device cpu = test::cpu();
+  const int64_t n = 64; // tensor cores take whole tiles
+  const std::vector<float> a = random_values(n * n, 1), b = random_values(n * n, 2);
+  const OnGpu<float> a_on(a), b_on(b), c(n * n);
+  std::vector<float> expected(n * n);
+  matmul(cpu, 1, n, n, n, Transpose::no, Transpose::no, a.data(), b.data(), expected.data());
+  Backend &backend = test::Gpu::get().backend;
+  backend.use_tf32(true);
+  matmul(gpu(), 1, n, n, n, Transpose::no, Transpose::no, a_on, b_on, c);
+  backend.use_tf32(false);
+  const std::vector<float> rounded = c.read();
+  expect_near(rounded, expected, 2e-2f);
+  float worst = 0;
+  for (size_t i = 0; i < rounded.size(); ++i)
+    worst = std::max(worst, std::abs(rounded[i] - expected[i]));
+  EXPECT_GT(worst, 2e-4f);
+  matmul(gpu(), 1, n, n, n, Transpose::no, Transpose::no, a_on, b_on, c);
+  expect_near(c.read(), expected, 1e-5f);
+}
+
 TEST(Product, OfOperandsThatAreNotAlignedIsRight) {
   Device cpu = test::cpu();
   const std::vector<float> a = random_values(36, 1), b = random_values(28, 2);

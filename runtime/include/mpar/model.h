@@ -167,6 +167,7 @@ struct Settings {
   double timeout = default_timeout;             // seconds a worker waits for another; see Workers
   bool check = false; // turns are held to what the schedule claims; see TurnChecker
   bool graph = true;  // on GPUs alone a step is recorded and then carried out as a whole
+  bool tf32 = false;  // on GPUs products of f32 may round their operands to TF32
   /// The processes that share out the devices; null: there is one. Must outlive the model. All
   /// ranks make the same models and call the same functions of them in the same order.
   World *world = nullptr;

@@ -36,6 +36,7 @@ struct Options {
   int64_t benchmark_steps = 0;
   bool check = false;
   bool no_graph = false;
+  bool tf32 = false;
   bool quiet = false;
 };
 

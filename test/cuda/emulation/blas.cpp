@@ -98,6 +98,16 @@ float read(const void *from, cudaDataType_t type, size_t index) {
   return (bits & 0x8000) != 0 ? -magnitude : magnitude;
 }
 
+/// To 10 bits of mantissa, ties to even.
+float to_tf32(float x) {
+  uint32_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  bits = (bits + 0xfffu + ((bits >> 13) & 1u)) & ~0x1fffu;
+  float rounded;
+  std::memcpy(&rounded, &bits, sizeof rounded);
+  return std::isfinite(x) ? rounded : x;
+}
+
 std::vector<float> widen(const void *from, const Layout &layout, int32_t matrix, bool transposed) {
   // Column after column of what is multiplied: [k, columns], k together.
   std::vector<float> wide(layout.rows * layout.columns);
@@ -115,9 +125,14 @@ void multiply(const Product &product, const Layout &a_layout, const void *a, con
               float *d) {
   const bool ta = product.transpose_a == CUBLAS_OP_T, tb = product.transpose_b == CUBLAS_OP_T;
   const uint64_t k = ta ? a_layout.rows : a_layout.columns;
+  const bool rounds = product.compute == CUBLAS_COMPUTE_32F_FAST_TF32;
   for (int32_t matrix = 0; matrix < d_layout.batch; ++matrix) {
-    const std::vector<float> left = widen(a, a_layout, matrix, !ta);
-    const std::vector<float> right = widen(b, b_layout, matrix, tb);
+    std::vector<float> left = widen(a, a_layout, matrix, !ta);
+    std::vector<float> right = widen(b, b_layout, matrix, tb);
+    if (rounds) {
+      std::transform(left.begin(), left.end(), left.begin(), to_tf32);
+      std::transform(right.begin(), right.end(), right.begin(), to_tf32);
+    }
     for (uint64_t column = 0; column < d_layout.columns; ++column)
       for (uint64_t row = 0; row < d_layout.rows; ++row) {
         float sum = 0;

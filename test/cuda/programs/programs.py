@@ -189,6 +189,17 @@ def check_trace(failures, settings, program):
     failures.expect({"forward_on_0", "transfer_0_to_1", "update_on_3"} <= functions, f"--trace: has {functions}")
 
 
+def check_tf32(failures, settings, program):
+    """Products round their operands where they may, and only there."""
+    losses = []
+    for flags in ([], ["--tf32"]):
+        done = train(program, settings.work, ["--devices", "cuda", "--quiet", "--dump-losses", "losses", *flags])
+        failures.expect(done.returncode == 0, f"{flags}: {done.stderr.strip()}")
+        losses.append(losses_of(settings.work))
+    worst = max(abs(a - b) / abs(a) for a, b in zip(*losses))
+    failures.expect(1e-6 < worst < 1e-2, f"--tf32: losses differ by {worst:.2g}")
+
+
 def main():
     settings = arguments(__doc__, libraries="")
     failures = Failures("programs on GPUs")
@@ -201,6 +212,7 @@ def main():
         if name == "chain":
             check_refusals(failures, settings, program)
             check_trace(failures, settings, program)
+            check_tf32(failures, settings, program)
     return failures.finish()
 
 
