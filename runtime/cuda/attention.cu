@@ -308,13 +308,16 @@ __global__ void differentiate_keys(GradientProblem of, Heads<float> dk, Heads<fl
   }
 }
 
-/// The bytes of so many floats, which must fit in what blocks can share.
-size_t shared_bytes(const AttentionSizes &sizes, int64_t floats) {
-  constexpr int64_t most = 227 << 10; // of sm_90 and sm_100; sm_80 has 163 KiB, and says so itself
+/// The bytes of so many floats, which must fit in what a block of this GPU can share.
+size_t shared_bytes(const Queue &queue, const AttentionSizes &sizes, int64_t floats) {
+  int most = 0;
+  check(cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, queue.device),
+        "cudaDeviceGetAttribute");
   const int64_t bytes = floats * static_cast<int64_t>(sizeof(float));
   if (bytes > most)
     fail("attention: heads " + std::to_string(sizes.depth) + " deep and " +
-         std::to_string(sizes.width) + " wide are too large for a GPU");
+         std::to_string(sizes.width) + " wide take " + std::to_string(bytes) +
+         " bytes of a GPU's shared memory, which has " + std::to_string(most));
   return static_cast<size_t>(bytes);
 }
 
@@ -344,7 +347,7 @@ void attention(Device &device, const AttentionSizes &sizes, const Heads<const fl
                const Heads<const float> &k, const Heads<const float> &v, const Heads<float> &y,
                float *log_sums) {
   const Queue &queue = queue_of(device);
-  const size_t bytes = shared_bytes(sizes, forward_floats(sizes));
+  const size_t bytes = shared_bytes(queue, sizes, forward_floats(sizes));
   allow(attend, bytes);
   launch("attention", attend, grid_of(sizes, sizes.queries, sizes.heads), threads, bytes,
          queue.stream, problem_of(sizes, q, k, v), y, log_sums);
@@ -357,8 +360,8 @@ void attention_gradient(Device &device, const AttentionSizes &sizes,
                         const Heads<float> &dk, const Heads<float> &dv) {
   const Queue &queue = queue_of(device);
   const Problem problem = problem_of(sizes, q, k, v);
-  const size_t of_queries = shared_bytes(sizes, query_floats(sizes));
-  const size_t of_keys = shared_bytes(sizes, key_floats(sizes));
+  const size_t of_queries = shared_bytes(queue, sizes, query_floats(sizes));
+  const size_t of_keys = shared_bytes(queue, sizes, key_floats(sizes));
   Scratch scratch(queue, "the gradient of attention");
   const int64_t rows = sizes.batch * sizes.heads * sizes.queries;
   auto *means = scratch.take<float>(rows);
