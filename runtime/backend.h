@@ -32,8 +32,9 @@ public:
   virtual void launch() = 0;
 };
 
-/// The two orders in which a GPU carries out what is issued: computation, and transfers to it.
-enum class Lane { compute, copies };
+/// The orders in which a GPU carries out what is issued: computation, transfers to it, and marks of
+/// what is done.
+enum class Lane { compute, copies, marks };
 
 /// One physical GPU. All functions are called by one thread; those that issue work return before it
 /// is done. Every failure of the library beneath is reported (see errors.h) with the call, its
@@ -76,6 +77,9 @@ public:
   virtual void wait(const Event &event, Lane lane) = 0;
   /// Whether what the event stands for is done.
   virtual bool is_done(const Event &event) = 0;
+  /// Issues setting a number in pinned memory to 1 on the lane of marks, where the host can look at
+  /// it whether or not what comes before is being replayed.
+  virtual void mark(int32_t *pinned) = 0;
   /// Waits for all that has been issued, and fails with what kernels have found wrong.
   virtual void synchronize() = 0;
 

@@ -89,6 +89,8 @@ template <typename T> void launch_add(const Queue &queue, int64_t count, const T
          queue.stream, count, more, sum);
 }
 
+__global__ void set_mark(int32_t *mark) { *mark = 1; }
+
 size_t size(int64_t bytes) { return static_cast<size_t>(bytes); }
 
 } // namespace
@@ -105,10 +107,8 @@ CudaBackend::CudaBackend(int number) {
   try {
     use();
     open_to_peers(number);
-    check(cudaStreamCreateWithFlags(&queue_.stream, cudaStreamNonBlocking),
-          "cudaStreamCreateWithFlags");
-    check(cudaStreamCreateWithFlags(&queue_.copies, cudaStreamNonBlocking),
-          "cudaStreamCreateWithFlags");
+    for (cudaStream_t *stream : {&queue_.stream, &queue_.copies, &marks_})
+      check(cudaStreamCreateWithFlags(stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
     check(cublasLtCreate(&queue_.blas), "cublasLtCreate");
     queue_.workspace = allocate(static_cast<int64_t>(workspace_size));
     queue_.workspace_bytes = workspace_size;
@@ -138,7 +138,7 @@ void CudaBackend::close() noexcept {
   release_pinned(queue_.finding);
   if (queue_.blas)
     static_cast<void>(cublasLtDestroy(queue_.blas));
-  for (cudaStream_t stream : {queue_.stream, queue_.copies})
+  for (cudaStream_t stream : {queue_.stream, queue_.copies, marks_})
     if (stream)
       static_cast<void>(cudaStreamDestroy(stream));
 }
@@ -260,6 +260,11 @@ bool CudaBackend::is_done(const Event &event) {
     return false;
   check(status, "cudaEventQuery");
   return true;
+}
+
+void CudaBackend::mark(int32_t *pinned) {
+  use();
+  launch("set_mark", set_mark, dim3(1), dim3(1), 0, marks_, pinned);
 }
 
 void CudaBackend::synchronize() {

@@ -44,6 +44,7 @@ public:
   void record(Event &event, Lane lane) override;
   void wait(const Event &event, Lane lane) override;
   bool is_done(const Event &event) override;
+  void mark(int32_t *pinned) override;
   void synchronize() override;
   void begin_recording() override;
   std::unique_ptr<Recording> end_recording() override;
@@ -169,13 +170,14 @@ public:
 
 private:
   cudaStream_t stream_of(Lane lane) const {
-    return lane == Lane::compute ? queue_.stream : queue_.copies;
+    return lane == Lane::compute ? queue_.stream : lane == Lane::copies ? queue_.copies : marks_;
   }
   /// Fails with what kernels have found, where that is something.
   void look_for_findings();
   void close() noexcept;
 
   Queue queue_;
+  cudaStream_t marks_ = nullptr;
   StepBlock *block_ = nullptr; // on the GPU
   StepBlock *told_ = nullptr;  // pinned: what was copied there last
   bool has_told_ = false;

@@ -2,8 +2,10 @@
 #include "emulation.h"
 
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <map>
+#include <thread>
 
 namespace emulation {
 namespace {
@@ -113,6 +115,13 @@ cudaError_t add_operation(Stream *stream, std::function<void()> work) {
   return cudaSuccess;
 }
 
+/// Whether nothing is carried out any more.
+static bool hangs() {
+  static const char *const after = std::getenv("MPAR_EMULATED_HANG");
+  static long left = after ? std::atol(after) : 0;
+  return after && left-- <= 0;
+}
+
 void carry_out(const std::function<bool()> &done) {
   static bool running = false;
   if (running)
@@ -132,6 +141,10 @@ void carry_out(const std::function<bool()> &done) {
       if (left)
         give_up("streams wait for one another for ever");
       break;
+    }
+    if (hangs()) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      continue;
     }
     Stream *stream = ready[random_numbers()() % ready.size()];
     if (stream->operations.front().step())

@@ -8,6 +8,7 @@
 //
 // `MPAR_EMULATED_GPUS`: how many there are (1). `MPAR_EMULATED_GPU_BYTES`: the memory of each (4
 // GiB). `MPAR_EMULATED_FAILURE`: "cudaMalloc:3:2" lets the third call of cudaMalloc return error 2.
+// `MPAR_EMULATED_HANG`: after so many operations nothing is carried out any more.
 #pragma once
 
 #define MPAR_CUDA_EMULATION 1

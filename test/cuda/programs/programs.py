@@ -8,6 +8,7 @@ by hand: test/cuda/programs/programs.py --libraries build/test/cuda/libmpar_cuda
 import json
 import os
 import random
+import re
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "end-to-end"))
@@ -177,6 +178,16 @@ def check_refusals(failures, settings, program):
     expect("are left on cuda:0", ["--devices", "cuda:0"], MPAR_EMULATED_GPU_BYTES=str((64 << 20) + (1 << 17)))
 
 
+def check_watchdog(failures, settings, program):
+    """A GPU that hangs is given up on, and the line says where its step stands, replayed or not."""
+    for flags in [[], ["--no-graph"]]:
+        done = train(program, settings.work, ["--devices", "cuda", "--quiet", "--timeout", "0.5", *flags],
+                     MPAR_EMULATED_HANG="300")
+        failures.expect(done.returncode == 1 and re.search(
+            r"^error: the step has waited 0.5 s for its GPUs; cuda:\d has not finished \w+_\d.* \(chain.mp:\d\)$",
+            done.stderr.strip()), f"a hang {flags}: {done.stderr.strip()}")
+
+
 def check_trace(failures, settings, program):
     """The turns on GPUs are recorded, each by the GPU's name."""
     done = train(program, settings.work, ["--devices", "cuda", "--quiet", "--epochs", "1", "--trace", "trace.json"])
@@ -213,6 +224,7 @@ def main():
             check_refusals(failures, settings, program)
             check_trace(failures, settings, program)
             check_tf32(failures, settings, program)
+            check_watchdog(failures, settings, program)
     return failures.finish()
 
 
