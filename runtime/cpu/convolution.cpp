@@ -8,6 +8,7 @@
 
 #include "convolution_step.h"
 #include "mpar/errors.h"
+#include "mpar/reduce.h"
 #include "parallel.h"
 
 #include <atomic>
@@ -39,6 +40,8 @@ constexpr int64_t smallest_shared = int64_t(1) << 20;
 template <typename Body>
 void for_each_part(const Device &device, Direction direction, int64_t rows,
                    const Convolution &convolution, const Body &body) {
+  if (rows == 0)
+    return;
   const int64_t grain = std::max(convolution_steps::rows_of_a_step(convolution),
                                  smallest_shared / convolution_steps::work_of(convolution));
   try {
@@ -82,6 +85,13 @@ void conv_input_gradient(Device &device, int64_t rows, const Convolution &convol
 
 void conv_weight_gradient(Device &device, int64_t rows, const Convolution &convolution,
                           const float *gradient, const float *x, float *dweight, Store store) {
+  if (rows == 0) { // a sum over none
+    if (store == Store::overwrite)
+      fill(device,
+           convolution.out * (convolution.in / convolution.groups) * convolution.kernel.count(),
+           0.0f, dweight);
+    return;
+  }
   if (Backend *const backend = device.backend())
     return backend->conv_weight_gradient(device, rows, convolution, gradient, x, dweight, store);
   const int64_t x_row = convolution.in * convolution.extents.count();

@@ -15,6 +15,7 @@
 #include "parallel.h"
 
 #include <cmath>
+#include <cstring>
 #include <string>
 
 namespace mpar {
@@ -24,7 +25,7 @@ constexpr int64_t grain = 8192; // elements that are worth a second thread
 constexpr int64_t lanes = 32;
 constexpr int64_t block = 1024;
 
-void check_targets(int64_t count, int64_t classes, const int32_t *target) {
+void require_targets(int64_t count, int64_t classes, const int32_t *target) {
   for (int64_t i = 0; i < count; ++i)
     if (target[i] < 0 || target[i] >= classes)
       fail("cross_entropy: the target " + std::to_string(target[i]) +
@@ -97,11 +98,19 @@ MPAR_MULTIVERSION void run_gradients(int64_t begin, int64_t end, int64_t classes
 
 } // namespace
 
+void check_targets(Device &device, int64_t classes, int64_t count, const int32_t *target,
+                   int32_t *y) {
+  if (Backend *const backend = device.backend())
+    return backend->check_targets(device, classes, count, target, y);
+  require_targets(count, classes, target);
+  std::memcpy(y, target, count * sizeof(int32_t));
+}
+
 void cross_entropy(Device &device, int64_t count, int64_t classes, const float *x,
                    const int32_t *target, float *y) {
   if (Backend *const backend = device.backend())
     return backend->cross_entropy(device, count, classes, x, target, y);
-  check_targets(count, classes, target);
+  require_targets(count, classes, target);
   parallel_parts(
       device, count, std::max<int64_t>(1, grain / classes),
       [&](int64_t begin, int64_t end) { run_losses(begin, end, classes, x, target, y); });
@@ -111,7 +120,7 @@ void cross_entropy_gradient(Device &device, int64_t count, int64_t classes, cons
                             const int32_t *target, const float *g, float *dx) {
   if (Backend *const backend = device.backend())
     return backend->cross_entropy_gradient(device, count, classes, x, target, g, dx);
-  check_targets(count, classes, target);
+  require_targets(count, classes, target);
   parallel_parts(
       device, count, std::max<int64_t>(1, grain / classes),
       [&](int64_t begin, int64_t end) { run_gradients(begin, end, classes, x, target, g, dx); });

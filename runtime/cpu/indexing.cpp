@@ -25,7 +25,7 @@ MPAR_MULTIVERSION bool all_in_table(int64_t count, const int32_t *ids, uint32_t 
   return outside == 0;
 }
 
-void check_ids(int64_t rows, int64_t count, const char *name, const int32_t *ids) {
+void require_ids(int64_t rows, int64_t count, const char *name, const int32_t *ids) {
   // An i32 counts no further than 2³¹ rows.
   const auto known = static_cast<uint32_t>(std::min<int64_t>(rows, int64_t(1) << 31));
   if (all_in_table(count, ids, known))
@@ -56,7 +56,7 @@ void gather(Device &device, int64_t table_rows, int64_t width, int64_t count, co
             const T *table, const int32_t *ids, T *y) {
   if (Backend *const backend = device.backend())
     return backend->gather(device, table_rows, width, count, name, table, ids, y);
-  check_ids(table_rows, count, name, ids);
+  require_ids(table_rows, count, name, ids);
   parallel_parts(device, count, std::max<int64_t>(1, grain / width),
                  [&](int64_t begin, int64_t end) {
                    for (int64_t i = begin; i < end; ++i)
@@ -75,11 +75,19 @@ template void gather(Device &, int64_t, int64_t, int64_t, const char *, const bf
 template void gather(Device &, int64_t, int64_t, int64_t, const char *, const float16 *,
                      const int32_t *, float16 *);
 
+void check_ids(Device &device, int64_t table_rows, int64_t count, const char *name,
+               const int32_t *ids, int32_t *y) {
+  if (Backend *const backend = device.backend())
+    return backend->check_ids(device, table_rows, count, name, ids, y);
+  require_ids(table_rows, count, name, ids);
+  std::memcpy(y, ids, count * sizeof(int32_t));
+}
+
 void scatter_add(Device &device, int64_t table_rows, int64_t width, int64_t count, const char *name,
                  const int32_t *ids, const float *rows, float *table, Store store) {
   if (Backend *const backend = device.backend())
     return backend->scatter_add(device, table_rows, width, count, name, ids, rows, table, store);
-  check_ids(table_rows, count, name, ids);
+  require_ids(table_rows, count, name, ids);
   if (store == Store::overwrite)
     parallel_parts(device, table_rows * width, grain, [&](int64_t begin, int64_t end) {
       std::fill(table + begin, table + end, 0.0f);

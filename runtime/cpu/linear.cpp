@@ -4,6 +4,7 @@
 #include "backend.h"
 
 #include "mpar/errors.h"
+#include "mpar/reduce.h"
 #include "mpar/scalar.h"
 #include "multiversion.h"
 #include "parallel.h"
@@ -12,6 +13,7 @@
 
 #include <oneapi/dnnl/dnnl.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -121,8 +123,18 @@ void add_product(const Device &device, int64_t m, int64_t n, int64_t k, Transpos
 
 } // namespace
 
+bool finish_empty_product(Device &device, int64_t count, int64_t k, float *c, Store store) {
+  if (count > 0 && k > 0)
+    return false;
+  if (count > 0 && store == Store::overwrite)
+    fill(device, count, 0.0f, c);
+  return true;
+}
+
 void linear(Device &device, int64_t rows, int64_t in, int64_t out, const float *x,
             const float *weight, const float *bias, Activation activation, float *y) {
+  if (finish_empty_product(device, rows * out, in, y, Store::overwrite))
+    return;
   if (Backend *const backend = device.backend())
     return backend->linear(device, rows, in, out, x, weight, bias, activation, y);
   product(device, rows, out, in, Transpose::no, Transpose::yes, x, weight, y,
@@ -132,6 +144,8 @@ void linear(Device &device, int64_t rows, int64_t in, int64_t out, const float *
 void matmul(Device &device, int64_t batch, int64_t m, int64_t n, int64_t k, Transpose transpose_a,
             Transpose transpose_b, const float *a, const float *b, float *c, Store store,
             const float *gate) {
+  if (finish_empty_product(device, batch * m * n, k, c, store))
+    return;
   if (Backend *const backend = device.backend())
     return backend->matmul(device, batch, m, n, k, transpose_a, transpose_b, a, b, c, store, gate);
   // Threads share out the matrices where these are many and small, else each of them.

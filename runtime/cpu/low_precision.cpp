@@ -6,6 +6,7 @@
 #include "mpar/errors.h"
 #include "multiversion.h"
 #include "parallel.h"
+#include "product.h"
 
 #include <oneapi/dnnl/dnnl.hpp>
 
@@ -138,6 +139,8 @@ void multiply_widened(Device &device, int64_t batch, int64_t m, int64_t n, int64
 
 void linear(Device &device, int64_t rows, int64_t in, int64_t out, const bfloat16 *x,
             const bfloat16 *weight, const float *bias, Activation activation, float *y) {
+  if (finish_empty_product(device, rows * out, in, y, Store::overwrite))
+    return;
   if (Backend *const backend = device.backend())
     return backend->linear(device, rows, in, out, x, weight, bias, activation, y);
   if (has_bfloat16_products())
@@ -149,6 +152,8 @@ void linear(Device &device, int64_t rows, int64_t in, int64_t out, const bfloat1
 
 void linear(Device &device, int64_t rows, int64_t in, int64_t out, const float16 *x,
             const float16 *weight, const float *bias, Activation activation, float *y) {
+  if (finish_empty_product(device, rows * out, in, y, Store::overwrite))
+    return;
   if (Backend *const backend = device.backend())
     return backend->linear(device, rows, in, out, x, weight, bias, activation, y);
   const auto [wide_x, wide_weight] = widened(rows * in, x, out * in, weight);
@@ -157,6 +162,8 @@ void linear(Device &device, int64_t rows, int64_t in, int64_t out, const float16
 
 void matmul(Device &device, int64_t batch, int64_t m, int64_t n, int64_t k, Transpose transpose_a,
             Transpose transpose_b, const bfloat16 *a, const bfloat16 *b, float *c, Store store) {
+  if (finish_empty_product(device, batch * m * n, k, c, store))
+    return;
   if (Backend *const backend = device.backend())
     return backend->matmul(device, batch, m, n, k, transpose_a, transpose_b, a, b, c, store);
   if (!has_bfloat16_products())
@@ -167,6 +174,8 @@ void matmul(Device &device, int64_t batch, int64_t m, int64_t n, int64_t k, Tran
 
 void matmul(Device &device, int64_t batch, int64_t m, int64_t n, int64_t k, Transpose transpose_a,
             Transpose transpose_b, const float16 *a, const float16 *b, float *c, Store store) {
+  if (finish_empty_product(device, batch * m * n, k, c, store))
+    return;
   if (Backend *const backend = device.backend())
     return backend->matmul(device, batch, m, n, k, transpose_a, transpose_b, a, b, c, store);
   multiply_widened(device, batch, m, n, k, transpose_a, transpose_b, a, b, c, store);

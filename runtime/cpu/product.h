@@ -5,6 +5,10 @@
 
 namespace mpar {
 
+/// Products of no rows, or sums over none, which are 0: what a device of a group has of fewer rows
+/// than there are devices. Does what there is to do, and says that it has.
+bool finish_empty_product(Device &device, int64_t count, int64_t k, float *c, Store store);
+
 /// c[m, n] = epilogue(a · b): a's element (i, p) lies at i · a_row + p · a_depth, b's (p, j) at p ·
 /// b_depth + j · b_column, c's (i, j) at i · c_row + j.
 ///

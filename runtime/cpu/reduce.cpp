@@ -184,6 +184,17 @@ void reduce_middle(Device &device, Reduction reduction, int64_t outer, int64_t e
 
 void reduce(Device &device, Reduction reduction, const Shape &shape, uint32_t dimensions,
             const float *x, float *y, Store store) {
+  if (shape.count() == 0) { // no rows
+    int64_t kept = 1;
+    for (int dimension = 0; dimension < shape.rank; ++dimension)
+      kept *= dimensions >> dimension & 1 ? 1 : shape[dimension];
+    const float none = reduction == Reduction::maximum   ? first_value<Reduction::maximum>()
+                       : reduction == Reduction::minimum ? first_value<Reduction::minimum>()
+                                                         : 0;
+    if (store == Store::overwrite)
+      fill(device, kept, none, y);
+    return;
+  }
   if (Backend *const backend = device.backend())
     return backend->reduce(device, reduction, shape, dimensions, x, y, store);
   // Neighbouring dimensions that are both reduced or both kept become one.

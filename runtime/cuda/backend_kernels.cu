@@ -106,6 +106,14 @@ void CudaBackend::gather(Device &device, int64_t table_rows, int64_t width, int6
                          const char *name, const float16 *table, const int32_t *ids, float16 *y) {
   cuda::gather(device, table_rows, width, count, name, table, ids, y);
 }
+void CudaBackend::check_ids(Device &device, int64_t table_rows, int64_t count, const char *name,
+                            const int32_t *ids, int32_t *y) {
+  cuda::check_ids(device, table_rows, count, name, ids, y);
+}
+void CudaBackend::check_targets(Device &device, int64_t classes, int64_t count,
+                                const int32_t *target, int32_t *y) {
+  cuda::check_targets(device, classes, count, target, y);
+}
 void CudaBackend::scatter_add(Device &device, int64_t table_rows, int64_t width, int64_t count,
                               const char *name, const int32_t *ids, const float *rows, float *table,
                               Store store) {

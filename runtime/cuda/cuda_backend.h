@@ -107,6 +107,10 @@ public:
               const bfloat16 *table, const int32_t *ids, bfloat16 *y) override;
   void gather(Device &device, int64_t table_rows, int64_t width, int64_t count, const char *name,
               const float16 *table, const int32_t *ids, float16 *y) override;
+  void check_ids(Device &device, int64_t table_rows, int64_t count, const char *name,
+                 const int32_t *ids, int32_t *y) override;
+  void check_targets(Device &device, int64_t classes, int64_t count, const int32_t *target,
+                     int32_t *y) override;
   void scatter_add(Device &device, int64_t table_rows, int64_t width, int64_t count,
                    const char *name, const int32_t *ids, const float *rows, float *table,
                    Store store) override;

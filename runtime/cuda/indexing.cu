@@ -28,6 +28,17 @@ __global__ void gather_rows(int64_t rows, int64_t units, int64_t count, const ch
   }
 }
 
+/// y[i] = ids[i], each of which is to be in [0, limit).
+__global__ void check_numbers(int64_t limit, int64_t count, Finding::Kind kind, const char *name,
+                              const int32_t *ids, Finding *finding, int32_t *y) {
+  for (int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x; i < count;
+       i += int64_t(gridDim.x) * blockDim.x) {
+    if (!is_row(ids[i], limit))
+      find(finding, kind, ids[i], limit, name);
+    y[i] = ids[i];
+  }
+}
+
 template <typename Unit>
 void run_gather(const Queue &queue, int64_t rows, int64_t bytes, int64_t count, const char *name,
                 const void *table, const int32_t *ids, void *y) {
@@ -133,6 +144,21 @@ template void gather(Device &, int64_t, int64_t, int64_t, const char *, const bf
                      const int32_t *, bfloat16 *);
 template void gather(Device &, int64_t, int64_t, int64_t, const char *, const float16 *,
                      const int32_t *, float16 *);
+
+void check_ids(Device &device, int64_t table_rows, int64_t count, const char *name,
+               const int32_t *ids, int32_t *y) {
+  const Queue &queue = queue_of(device);
+  launch("check_ids", check_numbers, blocks_for(queue, count, threads), threads, 0, queue.stream,
+         table_rows, count, Finding::Kind::id, name, ids, queue.finding, y);
+}
+
+void check_targets(Device &device, int64_t classes, int64_t count, const int32_t *target,
+                   int32_t *y) {
+  const Queue &queue = queue_of(device);
+  launch("check_targets", check_numbers, blocks_for(queue, count, threads), threads, 0,
+         queue.stream, classes, count, Finding::Kind::target, static_cast<const char *>(nullptr),
+         target, queue.finding, y);
+}
 
 void scatter_add(Device &device, int64_t table_rows, int64_t width, int64_t count, const char *name,
                  const int32_t *ids, const float *rows, float *table, Store store) {

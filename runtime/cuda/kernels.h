@@ -64,6 +64,10 @@ template <typename T> void fill(Device &device, int64_t count, T value, T *y);
 template <typename T>
 void gather(Device &device, int64_t table_rows, int64_t width, int64_t count, const char *name,
             const T *table, const int32_t *ids, T *y);
+void check_ids(Device &device, int64_t table_rows, int64_t count, const char *name,
+               const int32_t *ids, int32_t *y);
+void check_targets(Device &device, int64_t classes, int64_t count, const int32_t *target,
+                   int32_t *y);
 void scatter_add(Device &device, int64_t table_rows, int64_t width, int64_t count, const char *name,
                  const int32_t *ids, const float *rows, float *table, Store store);
 void cross_entropy(Device &device, int64_t count, int64_t classes, const float *x,

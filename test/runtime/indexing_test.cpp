@@ -178,3 +178,29 @@ TEST(CrossEntropy, RefusesWhatIsNoClass) {
     EXPECT_EQ(message_of([&] { cross_entropy_gradient(device, 2, 2, x, target, g, dx); }), message);
   }
 }
+
+TEST(CheckIndex, CopiesWhatCounts) {
+  Device device = plain_device();
+  const int32_t ids[] = {0, 9, 4};
+  int32_t y[4] = {-1, -1, -1, -1};
+  check_ids(device, 10, 3, "table", ids, y);
+  for (int i = 0; i < 3; ++i)
+    EXPECT_EQ(y[i], ids[i]);
+  EXPECT_EQ(y[3], -1);
+  check_targets(device, 10, 2, ids + 1, y);
+  EXPECT_EQ(y[0], 9);
+  EXPECT_EQ(y[1], 4);
+}
+
+TEST(CheckIndex, NamesWhatDoesNot) {
+  Device device = plain_device();
+  const int32_t ids[] = {0, 10, -4};
+  int32_t y[3] = {-1, -1, -1};
+  EXPECT_EQ(message_of([&] { check_ids(device, 10, 3, "words.weight", ids, y); }),
+            "words.weight: id 10 is not in a table of 10 rows");
+  EXPECT_EQ(message_of([&] { check_targets(device, 10, 2, ids + 1, y); }),
+            "cross_entropy: the target 10 is no class; expected 0 to 9");
+  EXPECT_EQ(message_of([&] { check_targets(device, 11, 2, ids + 1, y); }),
+            "cross_entropy: the target -4 is no class; expected 0 to 10");
+  EXPECT_EQ(y[0], -1);
+}

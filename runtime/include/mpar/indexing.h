@@ -22,6 +22,15 @@ void scatter_add(Device &device, int64_t table_rows, int64_t width, int64_t coun
                  const int32_t *ids, const float *rows, float *table,
                  Store store = Store::overwrite);
 
+/// y[i] = ids[i] for `count` ids, after it has been checked that each is a row of a table of
+/// `table_rows` rows, of which no device has all.
+void check_ids(Device &device, int64_t table_rows, int64_t count, const char *name,
+               const int32_t *ids, int32_t *y);
+
+/// y[i] = target[i] for `count` targets, after it has been checked that each is one of `classes`.
+void check_targets(Device &device, int64_t classes, int64_t count, const int32_t *target,
+                   int32_t *y);
+
 /// y[i] = log Σ exp(x[i]) − x[i][target[i]] of x [count, classes].
 void cross_entropy(Device &device, int64_t count, int64_t classes, const float *x,
                    const int32_t *target, float *y);

@@ -83,6 +83,12 @@ const T *target_rows(const BatchPart &part, const Batch &batch, int64_t width) {
   return static_cast<const T *>(find_target(part, batch, bytes));
 }
 
+/// Of `rows` that the devices of a group divide into contiguous pieces, one: the first few are a
+/// row longer, and where there are fewer rows than pieces the last are empty.
+inline RowRange rows_of_piece(int64_t rows, int piece, int pieces) {
+  return rows_of_microbatch(rows, piece, pieces);
+}
+
 /// Of `rows` in contiguous shares of nearly equal size, one.
 inline RowRange rows_of_share(int64_t rows, int share, int shares) {
   return {rows * share / shares, rows * (share + 1) / shares - rows * share / shares};
