@@ -16,17 +16,27 @@ struct OwnLayer {
   bool isPair = false;              // it gives two results of m features
 };
 
-/// Puts `@device(k)` on some statements, on few `@recompute` and `@precision`.
+/// A name that `@split` may say of a statement, and how many pieces it can be cut into; 0: any.
+struct Cuttable {
+  std::string name;
+  int64_t size;
+};
+
+/// Puts `@device(k)` on some statements, on few `@recompute` and `@precision`; groups of devices,
+/// and `@split`, where a program has them.
 class Annotator {
 public:
-  /// `precisions`: those that a program has beside f32; empty, it says none.
+  /// `precisions`: those that a program has beside f32; empty, it says none. `grouped`: the part of
+  /// the placed statements that are placed on groups, drawn from `groups`.
   Annotator(Random &random, int64_t devices, double density, double recomputed,
-            std::vector<std::string> precisions)
+            std::vector<std::string> precisions, Random groups, double grouped)
       : random_(random), devices_(devices), density_(density), recomputed_(recomputed),
-        precisions_(std::move(precisions)) {}
+        precisions_(std::move(precisions)), groups_(groups), grouped_(grouped) {}
 
-  /// A device, or none. In the body of a loop over `i` it may depend on it.
-  void annotate(Statement &statement, bool inLoop = false) {
+  /// A device, or none. In the body of a loop over `i` it may depend on it. A group may be split by
+  /// one of the names that are given, or form a grid of two.
+  void annotate(Statement &statement, bool inLoop = false,
+                const std::vector<Cuttable> &names = {}) {
     statement.recompute = random_.chance(recomputed_);
     if (!precisions_.empty() && random_.chance(0.2))
       statement.precision = random_.pick(precisions_);
@@ -37,14 +47,20 @@ public:
           "(i + " + std::to_string(random_.below(3)) + ") % " + std::to_string(devices_);
     else
       statement.device = std::to_string(random_.below(devices_));
+    if (!inLoop && grouped_ > 0 && groups_.chance(grouped_))
+      group(statement, names);
   }
 
 private:
+  void group(Statement &statement, const std::vector<Cuttable> &names);
+
   Random &random_;
   int64_t devices_;
   double density_;
   double recomputed_;
   std::vector<std::string> precisions_;
+  Random groups_;
+  double grouped_;
 };
 
 /// A value that a statement may bind.

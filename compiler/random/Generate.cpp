@@ -176,8 +176,12 @@ Program generate(uint64_t seed, bool foreign) {
   const int64_t devices = random.between(2, 8);
   static const std::vector<double> densities = {0.1, 0.3, 0.6, 0.9};
   const double recomputed = random.chance(0.5) ? 0 : random.pick(densities) / 3;
-  Annotator annotator(random, devices, random.pick(densities), recomputed,
-                      choosePrecisions(random));
+  // Drawn apart, so that programs without groups are what they were.
+  Random groups(seed + 0x517cc1b727220a95ULL);
+  const double grouped = foreign || groups.chance(0.6) ? 0 : groups.chance(0.5) ? 0.3 : 0.7;
+  std::vector<std::string> precisions = choosePrecisions(random);
+  const double density = random.pick(densities);
+  Annotator annotator(random, devices, density, recomputed, std::move(precisions), groups, grouped);
   std::vector<Statement> file;
   if (foreign)
     for (const std::string &declaration : foreignDeclarations())

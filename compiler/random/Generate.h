@@ -30,6 +30,7 @@ struct Program {
 ///
 /// `foreign`: it may call C++ functions of the header `foreignHeader`; such a program is compiled,
 /// not interpreted.
+/// Otherwise some programs have groups of devices and splits, which may regroup sums.
 Program generate(uint64_t seed, bool foreign = false);
 
 } // namespace mparc::random

@@ -61,7 +61,12 @@ const ForwardWriter::Member &ForwardWriter::addMember(int64_t in, int64_t out) {
     member.bound = 4;
   }
   Statement statement(member.name + " = " + text);
-  annotator_.annotate(statement);
+  std::vector<Cuttable> names{{"batch", 0}};
+  if (member.isLinear && text.find("weight") == std::string::npos) {
+    names.push_back({"in", in});
+    names.push_back({"out", out});
+  }
+  annotator_.annotate(statement, false, names);
   members_.push_back(std::move(statement));
   instances_.push_back(member);
   return instances_.back();
@@ -71,7 +76,8 @@ void ForwardWriter::addWords(const std::string &ids, Shape shape, int64_t rows) 
   const int64_t columns = random_.between(1, 4);
   Statement member("words = Embedding(" + std::to_string(rows) + ", " + std::to_string(columns) +
                    ")");
-  annotator_.annotate(member);
+  annotator_.annotate(member, false,
+                      {{"batch", 0}, {"num_embeddings", rows}, {"embedding_dim", columns}});
   members_.push_back(std::move(member));
   shape.push_back({columns, false});
   append({"words(" + ids + ")", shape, 4, ""});

@@ -60,11 +60,13 @@ private:
         statement.device = device;
       changed |= kept;
     }
-    for (auto leaveOut : {+[](Statement &each) { each.precision.clear(); },
+    for (auto leaveOut : {+[](Statement &each) { each.split.clear(); },
+                          +[](Statement &each) { each.precision.clear(); },
                           +[](Statement &each) { each.recompute = false; }}) {
       const Statement annotated = statement;
       leaveOut(statement);
-      if (annotated.precision == statement.precision && annotated.recompute == statement.recompute)
+      if (annotated.split == statement.split && annotated.precision == statement.precision &&
+          annotated.recompute == statement.recompute)
         continue;
       const bool fails = stillFails();
       if (!fails)

@@ -13,6 +13,8 @@ static std::string annotations(const Statement &statement, Form form) {
   std::string out;
   if (!statement.device.empty())
     out += "@device(" + (form.oneDevice ? "0" : statement.device) + ") ";
+  if (!statement.device.empty() && !statement.split.empty() && !form.oneDevice)
+    out += "@split(" + statement.split + ") ";
   if (!statement.precision.empty() && !form.exact)
     out += "@precision(" + statement.precision + ") ";
   if (statement.recompute && !form.keepsAll)

@@ -13,6 +13,7 @@ struct Statement {
   std::vector<Statement> body;  // what it holds in braces
   std::vector<Statement> other; // of an if: what follows `else`
   std::string device;           // what stands in `@device(…)`; empty: no annotation
+  std::string split;            // what stands in `@split(…)`, of a group of devices
   std::string precision;        // what stands in `@precision(…)`, the same
   bool recompute = false;       // whether `@recompute` stands before it
   std::string simpler;          // a statement that may stand for it when a failure is reduced
