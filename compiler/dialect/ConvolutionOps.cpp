@@ -15,7 +15,8 @@ static bool isSize(DimensionAttr dimension, int64_t size) {
 static bool haveSameSizes(ArrayRef<DimensionAttr> a, ArrayRef<DimensionAttr> b) {
   return a.size() == b.size() && llvm::all_of(llvm::zip(a, b), [](auto pair) {
            auto [x, y] = pair;
-           return x.hasBatch() == y.hasBatch() && x.getStaticSize() == y.getStaticSize();
+           return x.hasBatch() == y.hasBatch() && x.getStaticSize() == y.getStaticSize() &&
+                  x.getRowPiece() == y.getRowPiece();
          });
 }
 

@@ -44,10 +44,13 @@ DictionaryAttr Group::toAttribute(MLIRContext *context) const {
     names.push_back(builder.getStringAttr(axis.name));
     sizes.push_back(axis.size);
   }
-  return builder.getDictionaryAttr(
-      {builder.getNamedAttr("devices", builder.getDenseI64ArrayAttr(devices)),
-       builder.getNamedAttr("names", builder.getArrayAttr(names)),
-       builder.getNamedAttr("sizes", builder.getDenseI64ArrayAttr(sizes))});
+  SmallVector<NamedAttribute> entries{
+      builder.getNamedAttr("devices", builder.getDenseI64ArrayAttr(devices)),
+      builder.getNamedAttr("names", builder.getArrayAttr(names)),
+      builder.getNamedAttr("sizes", builder.getDenseI64ArrayAttr(sizes))};
+  if (isOfStatement)
+    entries.push_back(builder.getNamedAttr("of_statement", builder.getUnitAttr()));
+  return builder.getDictionaryAttr(entries);
 }
 
 Group readGroup(DictionaryAttr attribute) {
@@ -57,6 +60,7 @@ Group readGroup(DictionaryAttr attribute) {
        llvm::zip(attribute.getAs<ArrayAttr>("names").getAsValueRange<StringAttr>(),
                  attribute.getAs<DenseI64ArrayAttr>("sizes").asArrayRef()))
     group.axes.push_back({name.str(), size});
+  group.isOfStatement = attribute.contains("of_statement");
   return group;
 }
 
@@ -64,6 +68,17 @@ std::optional<Group> getGroup(Operation *op) {
   if (auto attribute = op->getAttrOfType<DictionaryAttr>(kGroup))
     return readGroup(attribute);
   return std::nullopt;
+}
+
+bool regroupsSums(ModelOp model) {
+  for (auto program : model.getBody().getOps<ProgramOp>())
+    if (auto collectives = program->getAttrOfType<ArrayAttr>(kCollectives))
+      for (auto each : collectives.getAsRange<DictionaryAttr>()) {
+        StringRef kind = each.getAs<StringAttr>("kind").getValue();
+        if (kind == "all_reduce" || kind == "reduce_scatter" || kind == "reduce")
+          return true;
+      }
+  return false;
 }
 
 bool isOn(LayerOp layer, int64_t device) {
@@ -88,8 +103,14 @@ Positions getPiece(int64_t size, int64_t count, int64_t number) {
   return {from, from + size / count + (number < size % count)};
 }
 
-/// Whether `inside` lies within the inner part of `cut`.
+Positions getPiece(const Cut &cut, int64_t count, int64_t number) {
+  return cut.isOfBatch() ? Positions{0, 0} : getPiece(cut.size, count, number);
+}
+
+/// Whether `inside` lies within the inner part of `cut`: all else does within the batch.
 static bool isWithin(const Cut &inside, const Cut &cut) {
+  if (inside.isOfBatch() || cut.isOfBatch())
+    return !inside.isOfBatch();
   return cut.inner % (inside.size * inside.inner) == 0;
 }
 
@@ -100,7 +121,7 @@ bool canNest(const Cut &a, const Cut &b) {
 Cut localize(Cut cut, const Others &others) {
   Cut local = cut;
   for (const auto &[other, positions] : others) {
-    if (other.dimension != cut.dimension)
+    if (other.dimension != cut.dimension || other.isOfBatch())
       continue;
     int64_t &part = isWithin(other, cut) ? local.inner : local.outer;
     part = part / other.size * positions;
@@ -112,14 +133,17 @@ Others getOthers(const Group &group, const Layout &layout, int64_t index, int64_
   Others others;
   for (auto [axis, state] : llvm::enumerate(layout))
     if (state.isCut() && static_cast<int64_t>(axis) != exceptAxis) {
-      Positions piece =
-          getPiece(state.cut.size, group.axes[axis].size, group.coordinate(index, axis));
+      Positions piece = getPiece(state.cut, group.axes[axis].size, group.coordinate(index, axis));
       others.push_back({state.cut, piece.to - piece.from});
     }
   return others;
 }
 
-DimensionAttr cutDimension(DimensionAttr dimension, const Cut &cut, int64_t positions) {
+DimensionAttr cutDimension(DimensionAttr dimension, const Cut &cut, int64_t count, int64_t number) {
+  if (cut.isOfBatch())
+    return takeRowPiece(dimension, {number, count});
+  Positions piece = getPiece(cut.size, count, number);
+  const int64_t positions = piece.to - piece.from;
   MLIRContext *context = dimension.getContext();
   SmallVector<FactorAttr> factors(dimension.getFactors());
   int64_t inner = 1;
@@ -148,10 +172,10 @@ RankedTensorType getLocalType(RankedTensorType type, const Group &group, const L
   for (auto [axis, state] : llvm::enumerate(layout)) {
     if (!state.isCut())
       continue;
-    Positions piece =
-        getPiece(state.cut.size, group.axes[axis].size, group.coordinate(index, axis));
+    const int64_t count = group.axes[axis].size, number = group.coordinate(index, axis);
+    Positions piece = getPiece(state.cut, count, number);
     DimensionAttr &dimension = dimensions[state.cut.dimension];
-    dimension = cutDimension(dimension, localize(state.cut, before), piece.to - piece.from);
+    dimension = cutDimension(dimension, localize(state.cut, before), count, number);
     before.push_back({state.cut, piece.to - piece.from});
   }
   return getTensorType(type.getContext(), dimensions, type.getElementType());

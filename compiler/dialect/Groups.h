@@ -9,7 +9,8 @@ namespace mparc::mp {
 
 /// Of an operation, from the front end to mp-split: the group that it is spread over. A dictionary
 /// of `devices`, and for each axis of the grid that these form, the last varying fastest, of
-/// `names`, the factor that it cuts, empty where it only repeats, and `sizes`.
+/// `names`, the factor that it cuts, empty where it only repeats, and `sizes`; `of_statement` where
+/// a statement says so rather than a layer.
 inline constexpr llvm::StringLiteral kGroup = "mp.group";
 /// Of a parameter that mp-split made: what it is a piece of. A dictionary of the whole's name `of`
 /// and `type`, and the box that it is: the whole seen as a tensor of `sizes`, in each of these the
@@ -28,8 +29,10 @@ struct Group {
   };
   llvm::SmallVector<int64_t, 4> devices;
   llvm::SmallVector<Axis, 2> axes;
+  /// Whether it is of a statement's own: then what has no parameters is cut by name too.
+  bool isOfStatement = false;
 
-  static Group single(int64_t device) { return {{device}, {}}; }
+  static Group single(int64_t device) { return {{device}, {}, false}; }
   int64_t size() const { return static_cast<int64_t>(devices.size()); }
   /// Where the device number `index` of the group stands on an axis.
   int64_t coordinate(int64_t index, unsigned axis) const;
@@ -47,6 +50,9 @@ struct Group {
 std::optional<Group> getGroup(mlir::Operation *op);
 Group readGroup(mlir::DictionaryAttr attribute);
 
+/// Whether the devices of groups add up terms of a sum that the unsplit program adds up in another
+/// order.
+bool regroupsSums(ModelOp model);
 /// Whether a layer is on a device: by itself, or spread over a group.
 bool isOn(LayerOp layer, int64_t device);
 /// The elements of a parameter that no parameter before it has: those of the whole where it is the
@@ -54,9 +60,11 @@ bool isOn(LayerOp layer, int64_t device);
 int64_t countOnce(ParameterOp parameter);
 
 /// A cut of a dimension: its elements seen as [outer, size, inner], where the batch, if the
-/// dimension has it, is outermost; `size` is cut into as many contiguous pieces as an axis has.
+/// dimension has it, is outermost; `size` is cut into as many contiguous pieces as an axis has. It
+/// may be the batch itself: then `outer` is 1 and `size` kDynamic.
 struct Cut {
   int64_t dimension, outer, size, inner;
+  bool isOfBatch() const { return mlir::ShapedType::isDynamic(size); }
   bool operator==(const Cut &other) const {
     return dimension == other.dimension && outer == other.outer && size == other.size &&
            inner == other.inner;
@@ -93,6 +101,8 @@ struct Positions {
   int64_t from, to;
 };
 Positions getPiece(int64_t size, int64_t count, int64_t number);
+/// The same of what a cut divides; of the batch, whose rows are not known, none.
+Positions getPiece(const Cut &cut, int64_t count, int64_t number);
 
 /// A cut as it is seen in a tensor that other axes have cut: by `others`, each to so many of its
 /// positions.
@@ -105,8 +115,8 @@ Others getOthers(const Group &group, const Layout &layout, int64_t index, int64_
 /// The type of what one of the group's devices has of a tensor.
 mlir::RankedTensorType getLocalType(mlir::RankedTensorType type, const Group &group,
                                     const Layout &layout, int64_t index);
-/// A dimension of which a cut, seen as in it, leaves so many positions.
-DimensionAttr cutDimension(DimensionAttr dimension, const Cut &cut, int64_t positions);
+/// Of a dimension, piece `number` of `count` by a cut that is seen as in it.
+DimensionAttr cutDimension(DimensionAttr dimension, const Cut &cut, int64_t count, int64_t number);
 
 /// The factor of a tensor that a name of `@split` means: a factor of that name, else of the
 /// dimension of that name the first that `pieces` divides, else its largest. All that it could

@@ -31,6 +31,13 @@ bool DimensionAttr::hasBatch() const {
                       [](FactorAttr factor) { return ShapedType::isDynamic(factor.getSize()); });
 }
 
+RowPiece DimensionAttr::getRowPiece() const {
+  for (FactorAttr factor : getFactors())
+    if (ShapedType::isDynamic(factor.getSize()))
+      return {factor.getPiece(), factor.getPieces()};
+  return {};
+}
+
 int64_t DimensionAttr::getSize() const {
   return hasBatch() ? ShapedType::kDynamic : getStaticSize();
 }
@@ -45,7 +52,8 @@ std::string DimensionAttr::str() const {
   return text.empty() ? "1" : text;
 }
 
-// factor ::= integer | name `=` integer | name          (a bare name is the batch)
+// factor ::= integer | name `=` integer | name piece?          (a bare name is the batch)
+// piece ::= `[` integer `of` integer `]`
 static FailureOr<FactorAttr> parseFactor(AsmParser &parser) {
   int64_t size;
   auto number = parser.parseOptionalInteger(size);
@@ -55,6 +63,13 @@ static FailureOr<FactorAttr> parseFactor(AsmParser &parser) {
   std::string name;
   if (parser.parseKeywordOrString(&name))
     return failure();
+  if (succeeded(parser.parseOptionalLSquare())) {
+    int64_t piece, pieces;
+    if (parser.parseInteger(piece) || parser.parseKeyword("of") || parser.parseInteger(pieces) ||
+        parser.parseRSquare())
+      return failure();
+    return FactorAttr::get(parser.getContext(), name, ShapedType::kDynamic, piece, pieces);
+  }
   if (failed(parser.parseOptionalEqual()))
     return FactorAttr::get(parser.getContext(), name, ShapedType::kDynamic);
   if (parser.parseInteger(size))
@@ -125,6 +140,8 @@ void DimensionsAttr::print(AsmPrinter &printer) const {
             printer << '=';
           if (!ShapedType::isDynamic(factor.getSize()))
             printer << factor.getSize();
+          if (factor.getPieces() != 1)
+            printer << '[' << factor.getPiece() << " of " << factor.getPieces() << ']';
         },
         "*");
   });

@@ -42,12 +42,17 @@ class Mp_Attr<string name, string attrMnemonic, list<Trait> traits = []> : AttrD
 def Mp_FactorAttr : Mp_Attr<"Factor", "factor"> {
   let summary = "one named factor of a dimension";
   let description = [{
-    A name, which may be empty, and a size; the size of the batch is `ShapedType::kDynamic`.
+    A name, which may be empty, and a size; the size of the batch is `ShapedType::kDynamic`. Of the batch it may be a piece:
+    its rows are divided into `pieces` contiguous parts, the first of which may be a row longer, and this is number `piece`.
 
-    Example: `#mp.factor<"heads", 4>`
+    Example: `#mp.factor<"heads", 4, 0, 1>`
   }];
-  let parameters = (ins StringRefParameter<"empty for a plain integer">:$name, "int64_t":$size);
-  let assemblyFormat = "`<` $name `,` $size `>`";
+  let parameters = (ins StringRefParameter<"empty for a plain integer">:$name, "int64_t":$size,
+                        "int64_t":$piece, "int64_t":$pieces);
+  let builders = [AttrBuilder<(ins "llvm::StringRef":$name, "int64_t":$size), [{
+    return $_get($_ctxt, name, size, int64_t(0), int64_t(1));
+  }]>];
+  let assemblyFormat = "`<` $name `,` $size `,` $piece `,` $pieces `>`";
 }
 
 def Mp_DimensionAttr : Mp_Attr<"Dimension", "dimension"> {
@@ -56,7 +61,7 @@ def Mp_DimensionAttr : Mp_Attr<"Dimension", "dimension"> {
     The size is the product of the factors, in order. The label is empty where the layer wrote an expression or a
     number.
 
-    Example: `#mp.dimension<"out", <"", 3>, <"heads", 4>>`
+    Example: `#mp.dimension<"out", <"", 3, 0, 1>, <"heads", 4, 0, 1>>`
   }];
   let parameters = (ins StringRefParameter<"what the layer called it">:$label,
                         ArrayRefParameter<"FactorAttr">:$factors);
@@ -68,6 +73,8 @@ def Mp_DimensionAttr : Mp_Attr<"Dimension", "dimension"> {
     int64_t getStaticSize() const;
     /// Whether the batch is a factor.
     bool hasBatch() const;
+    /// Which piece of the batch: the whole, where it is not cut or not a factor.
+    RowPiece getRowPiece() const;
     /// As a diagnostic writes it: `out`, `heads*dim`, `12`.
     std::string str() const;
   }];
@@ -78,9 +85,9 @@ def Mp_DimensionsAttr : Mp_Attr<"Dimensions", "dims", [
   let summary = "the dimensions of a tensor: the encoding of every tensor type";
   let description = [{
     Written as a person would: factors with `*`, sizes after `=`, the batch as a bare name; a label before `:` where it
-    is not the name of the only factor.
+    is not the name of the only factor. Of a batch that is cut, behind it the number of the piece and how many there are.
 
-    Example: `tensor<?x192xf32, #mp.dims<batch, qkv: 3*heads=4*dim=16>>`
+    Example: `tensor<?x192xf32, #mp.dims<batch, qkv: 3*heads=4*dim=16>>`, `tensor<?x8xf32, #mp.dims<batch[0 of 2], 8>>`
   }];
   let parameters = (ins ArrayRefParameter<"DimensionAttr">:$dimensions);
   let hasCustomAssemblyFormat = 1;

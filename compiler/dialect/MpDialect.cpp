@@ -84,18 +84,25 @@ bool haveSameShape(Type a, Type b) {
     return false;
   // Two dimensions with the batch are equal where the rest of their factors multiply to the same.
   for (auto [x, y] : llvm::zip(getDimensions(a), getDimensions(b)))
-    if (x.getStaticSize() != y.getStaticSize())
+    if (x.getStaticSize() != y.getStaticSize() || !(x.getRowPiece() == y.getRowPiece()))
       return false;
   return true;
 }
 
 ElementCount getElementCount(Type tensor) {
   ElementCount elements{1, false};
-  for (DimensionAttr dimension : getDimensions(tensor)) {
-    elements.count *= dimension.getStaticSize();
-    elements.perRow |= dimension.hasBatch();
-  }
+  for (DimensionAttr dimension : getDimensions(tensor))
+    elements = elements.times(dimension);
   return elements;
+}
+
+DimensionAttr takeRowPiece(DimensionAttr dimension, RowPiece piece) {
+  SmallVector<FactorAttr> factors(dimension.getFactors());
+  for (FactorAttr &factor : factors)
+    if (ShapedType::isDynamic(factor.getSize()))
+      factor = FactorAttr::get(dimension.getContext(), factor.getName(), factor.getSize(),
+                               piece.number, piece.count);
+  return DimensionAttr::get(dimension.getContext(), dimension.getLabel(), factors);
 }
 
 int64_t getElementBytes(Type element) {

@@ -13,12 +13,33 @@
 #include "mlir/IR/TypeUtilities.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 
 #include "dialect/MpDialect.h.inc"
 #include "dialect/MpEnums.h.inc"
 #include "dialect/MpInterfaces.h.inc"
+
+namespace mparc::mp {
+
+/// One of `count` contiguous parts of the rows of a batch: with R rows the first R mod `count` are
+/// a row longer. Parts may be empty.
+struct RowPiece {
+  int64_t number = 0, count = 1;
+
+  bool isWhole() const { return count == 1; }
+  bool operator==(const RowPiece &other) const {
+    return number == other.number && count == other.count;
+  }
+  /// The first row of it, of so many, and how many it has.
+  int64_t first(int64_t rows) const {
+    return number * (rows / count) + std::min(number, rows % count);
+  }
+  int64_t size(int64_t rows) const { return rows / count + (number < rows % count ? 1 : 0); }
+};
+
+} // namespace mparc::mp
 
 #define GET_ATTRDEF_CLASSES
 #include "dialect/MpAttributes.h.inc"
@@ -91,8 +112,17 @@ bool haveSameShape(mlir::Type a, mlir::Type b);
 struct ElementCount {
   int64_t count;
   bool perRow;
+  RowPiece piece = {}; // of the rows that it counts by
+
+  /// So many along a further dimension.
+  ElementCount times(DimensionAttr dimension) const {
+    return {count * dimension.getStaticSize(), perRow || dimension.hasBatch(),
+            dimension.hasBatch() ? dimension.getRowPiece() : piece};
+  }
 };
 ElementCount getElementCount(mlir::Type tensor);
+/// The dimension with the batch cut: of its rows, that piece.
+DimensionAttr takeRowPiece(DimensionAttr dimension, RowPiece piece);
 /// The bytes of one element: f32 and i32 4, bf16 and f16 2, bool 1.
 int64_t getElementBytes(mlir::Type element);
 

@@ -73,4 +73,25 @@ def Mp_CrossEntropyGradientOp : Mp_Op<"cross_entropy_gradient", [Pure]> {
   let hasVerifier = 1;
 }
 
+def Mp_CheckIndexOp : Mp_Op<"check_index", [Pure, AllTypesMatch<["ids", "result"]>]> {
+  let summary = "indices, each of which is in [0, limit)";
+  let description = [{
+    One that is not is an error of the run, as with gather and cross_entropy. What takes tables or classes apart checks
+    here what its parts, which see pieces, could not. `table` is the parameter that the indices are rows of; without it
+    they are classes. (C1) `ids` are i32; the result is the same.
+
+    ```mlir
+    %t = mp.check_index %target below 10 : tensor<?xi32, #mp.dims<batch>>
+    ```
+
+    ```mlir
+    %i = mp.check_index %ids below 256 of "words.weight" : tensor<?x4xi32, #mp.dims<batch, 4>>
+    ```
+  }];
+  let arguments = (ins Mp_Tensor:$ids, I64Attr:$limit, OptionalAttr<StrAttr>:$table);
+  let results = (outs Mp_Tensor:$result);
+  let assemblyFormat = "$ids `below` $limit (`of` $table^)? attr-dict `:` type($ids)";
+  let hasVerifier = 1;
+}
+
 #endif

@@ -67,7 +67,8 @@ static DimensionAttr dimension(Value value, int64_t index) {
   return getDimensions(value.getType())[index];
 }
 static bool sameSize(DimensionAttr a, DimensionAttr b) {
-  return a.hasBatch() == b.hasBatch() && a.getStaticSize() == b.getStaticSize();
+  return a.hasBatch() == b.hasBatch() && a.getStaticSize() == b.getStaticSize() &&
+         a.getRowPiece() == b.getRowPiece();
 }
 
 OpFoldResult ConstantOp::fold(FoldAdaptor) { return getValue(); }
@@ -102,7 +103,7 @@ LogicalResult BroadcastOp::verify() {
 LogicalResult ReshapeOp::verify() {
   ElementCount from = getElementCount(getInput().getType()),
                to = getElementCount(getResult().getType());
-  if (from.count != to.count || from.perRow != to.perRow)
+  if (from.count != to.count || from.perRow != to.perRow || !(from.piece == to.piece))
     return emitOpError("expected as many elements in ")
            << getResult().getType() << " as in " << getInput().getType();
   return success();
@@ -130,13 +131,38 @@ static LogicalResult verifyOthers(Operation *op, Value a, Value b, int64_t excep
   for (int64_t index = 0; index < rank(a); ++index)
     if (index != except && !sameSize(dimension(a, index), dimension(b, index)))
       return op->emitOpError("expected equal sizes in dimension ") << index;
+  return success();
+}
+
+/// A piece of the rows of a batch and what it is a piece of: of their dimension, all else is alike.
+static LogicalResult verifyPiece(Operation *op, DimensionAttr piece, DimensionAttr whole,
+                                 std::optional<RowPiece> expected) {
+  RowPiece own = piece.getRowPiece();
+  bool isOne =
+      expected ? own == *expected : !own.isWhole() && own.number >= 0 && own.number < own.count;
+  if (!piece.hasBatch() || !whole.hasBatch() || piece.getStaticSize() != whole.getStaticSize() ||
+      !whole.getRowPiece().isWhole() || !isOne)
+    return op->emitOpError("expected a piece of the batch, got number ")
+           << own.number << " of " << own.count;
+  return success();
+}
+
+static LogicalResult verifyNoBatch(Operation *op, Value a, Value b, int64_t except) {
   if (dimension(a, except).hasBatch() || dimension(b, except).hasBatch())
     return op->emitOpError("dimension ") << except << " contains the batch";
   return success();
 }
 
+bool SliceOp::takesRows() { return dimension(getResult(), getDimension()).hasBatch(); }
+bool ConcatOp::joinsRows() { return dimension(getResult(), getDimension()).hasBatch(); }
+
 LogicalResult SliceOp::verify() {
   if (failed(verifyOthers(*this, getInput(), getResult(), getDimension())))
+    return failure();
+  if (takesRows())
+    return verifyPiece(*this, dimension(getResult(), getDimension()),
+                       dimension(getInput(), getDimension()), std::nullopt);
+  if (failed(verifyNoBatch(*this, getInput(), getResult(), getDimension())))
     return failure();
   int64_t from = getFrom(), to = getTo(), size = dimension(getInput(), getDimension()).getSize();
   if (from < 0 || from >= to || to > size ||
@@ -147,7 +173,8 @@ LogicalResult SliceOp::verify() {
 }
 
 LogicalResult PadOp::verify() {
-  if (failed(verifyOthers(*this, getInput(), getResult(), getDimension())))
+  if (failed(verifyOthers(*this, getInput(), getResult(), getDimension())) ||
+      failed(verifyNoBatch(*this, getInput(), getResult(), getDimension())))
     return failure();
   int64_t size =
       dimension(getInput(), getDimension()).getSize() + int64_t(getBefore()) + int64_t(getAfter());
@@ -157,13 +184,22 @@ LogicalResult PadOp::verify() {
 }
 
 LogicalResult ConcatOp::verify() {
-  int64_t size = 0;
+  int64_t size = 0, number = 0;
+  const auto count = static_cast<int64_t>(getInputs().size());
   for (Value input : getInputs()) {
     if (failed(verifyOthers(*this, input, getResult(), getDimension())))
       return failure();
+    if (joinsRows()) {
+      if (failed(verifyPiece(*this, dimension(input, getDimension()),
+                             dimension(getResult(), getDimension()), RowPiece{number++, count})))
+        return failure();
+      continue;
+    }
+    if (failed(verifyNoBatch(*this, input, getResult(), getDimension())))
+      return failure();
     size += dimension(input, getDimension()).getSize();
   }
-  if (dimension(getResult(), getDimension()).getSize() != size)
+  if (!joinsRows() && dimension(getResult(), getDimension()).getSize() != size)
     return emitOpError("expected a result of size ") << size;
   return success();
 }

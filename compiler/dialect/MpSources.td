@@ -47,15 +47,21 @@ def Mp_DropoutMaskOp : Mp_Op<"dropout_mask", [Pure]> {
   let summary = "0 with probability p, else 1 / (1 - p)";
   let description = [{
     Keyed by the seed, the step, the layer's path, the number of the call in it and the element's index in the whole batch:
-    neither placement nor the cutting of batches changes it.
+    neither placement nor the cutting of batches changes it. Of a piece of a tensor, elements are numbered as in the whole:
+    in a tensor of the dimensions `whole`, of which it begins at the positions `from`.
 
     ```mlir
     %m = mp.dropout_mask 5.0e-1 of "drop" call 0 : tensor<?x4xf32, #mp.dims<batch, 4>>
     ```
+
+    ```mlir
+    %k = mp.dropout_mask 5.0e-1 of "drop" call 0 in <batch, 4> from [0, 2] : tensor<?x2xf32, #mp.dims<batch, 2>>
+    ```
   }];
-  let arguments = (ins F64Attr:$p, StrAttr:$path, I64Attr:$call);
+  let arguments = (ins F64Attr:$p, StrAttr:$path, I64Attr:$call, OptionalAttr<Mp_DimensionsAttr>:$whole,
+                       OptionalAttr<DenseI64ArrayAttr>:$from);
   let results = (outs AnyType:$result);
-  let assemblyFormat = "$p `of` $path `call` $call attr-dict `:` type($result)";
+  let assemblyFormat = "$p `of` $path `call` $call (`in` $whole^ `from` $from)? attr-dict `:` type($result)";
 }
 
 def Mp_IotaOp : Mp_Op<"iota", [Pure]> {

@@ -8,7 +8,8 @@ using namespace mparc::mp;
 static bool sameSizes(ArrayRef<DimensionAttr> a, ArrayRef<DimensionAttr> b) {
   return a.size() == b.size() && llvm::all_of(llvm::zip(a, b), [](auto pair) {
            auto [x, y] = pair;
-           return x.hasBatch() == y.hasBatch() && x.getStaticSize() == y.getStaticSize();
+           return x.hasBatch() == y.hasBatch() && x.getStaticSize() == y.getStaticSize() &&
+                  x.getRowPiece() == y.getRowPiece();
          });
 }
 
@@ -35,6 +36,12 @@ LogicalResult ScatterAddOp::verify() {
   if (!elementOf(getRows()).isF32())
     return emitOpError("expected rows of f32, got ") << elementOf(getRows());
   return verifyRows(*this, getResult(), getIds(), getRows());
+}
+
+LogicalResult CheckIndexOp::verify() {
+  if (!elementOf(getIds()).isInteger(32))
+    return emitOpError("expected indices of i32, got ") << elementOf(getIds());
+  return success();
 }
 
 /// (X1) and (X2), and that `losses` has the target's dimensions.

@@ -102,13 +102,8 @@ LogicalResult Comparison::runAll(StringRef where, const RunOptions &options, boo
 /// a sum that the unsplit program adds up in another order; 0 where none do.
 static double toleranceOfSplit(ModuleOp module) {
   bool regroups = false;
-  module.walk([&](mp::ProgramOp program) {
-    if (auto collectives = program->getAttrOfType<ArrayAttr>(mp::kCollectives))
-      for (auto each : collectives.getAsRange<DictionaryAttr>()) {
-        StringRef kind = each.getAs<StringAttr>("kind").getValue();
-        regroups |= kind == "all_reduce" || kind == "reduce_scatter" || kind == "reduce";
-      }
-  });
+  for (auto model : module.getOps<mp::ModelOp>())
+    regroups |= mp::regroupsSums(model);
   return regroups ? 1e-4 : 0;
 }
 

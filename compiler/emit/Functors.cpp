@@ -34,6 +34,16 @@ template <typename T> static size_t indexIn(std::vector<T> &list, const T &item)
   return place - list.begin();
 }
 
+/// Which of the numberings is a mask's.
+static size_t findNumbering(const FunctorNeeds &needs, DropoutMaskOp mask) {
+  return llvm::find_if(needs.numberings,
+                       [&](DropoutMaskOp known) {
+                         return known.getWholeAttr() == mask.getWholeAttr() &&
+                                known.getFromAttr() == mask.getFromAttr();
+                       }) -
+         needs.numberings.begin();
+}
+
 FunctorNeeds getFunctorNeeds(MapOp map) {
   FunctorNeeds needs;
   for (Operation &op : map.getBody().front()) {
@@ -44,6 +54,11 @@ FunctorNeeds getFunctorNeeds(MapOp map) {
       indexIn(needs.positions, int64_t(index.getDimension()));
     else if (auto mask = dyn_cast<DropoutMaskOp>(op))
       needs.masks.push_back(mask);
+    else
+      continue;
+    if (auto mask = dyn_cast<DropoutMaskOp>(op))
+      if (findNumbering(needs, mask) == needs.numberings.size())
+        needs.numberings.push_back(mask);
   }
   return needs;
 }
@@ -190,7 +205,8 @@ Expression BodyPrinter::evaluate(Operation *op) {
     return {numbered("i", indexIn(needs.positions, int64_t(index.getDimension()))), leaf};
   auto mask = cast<DropoutMaskOp>(op);
   std::string key = numbered("key", llvm::find(needs.masks, mask) - needs.masks.begin());
-  return {"mpar::dropout_scale<float>(seed, step, " + key + ", element, " +
+  return {"mpar::dropout_scale<float>(seed, step, " + key + ", " +
+              numbered("element", findNumbering(needs, mask)) + ", " +
               floatLiteral(mask.getP().convertToDouble()) + ")",
           leaf};
 }
@@ -202,8 +218,8 @@ std::string BodyPrinter::arguments() {
                    argumentName(argument.getArgNumber()));
   for (size_t index = 0; index < needs.positions.size(); ++index)
     list.push_back("int32_t " + numbered("i", index));
-  if (!needs.masks.empty())
-    list.push_back("int64_t element");
+  for (size_t index = 0; index < needs.numberings.size(); ++index)
+    list.push_back("int64_t " + numbered("element", index));
   return llvm::join(list, ", ");
 }
 

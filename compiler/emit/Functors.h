@@ -23,6 +23,8 @@ struct FunctorNeeds {
   std::vector<Extent> extents; // each once
   std::vector<mp::DropoutMaskOp> masks;
   std::vector<int64_t> positions; // dimensions, each once
+  /// For each way in which masks number their elements, the first mask that does.
+  std::vector<mp::DropoutMaskOp> numberings;
 };
 FunctorNeeds getFunctorNeeds(mp::MapOp map);
 

@@ -112,19 +112,19 @@ static constexpr const char *kRuntimeNames[] = {
     "ModelDescription", "ModelFactory", "LearningRateSchedule", "NonFinite", "OptimizerSettings",
     "ParameterDescription", "Part", "PortDescription", "Reduction", "Settings", "Shape", "Strided",
     "Strides", "TrainingDefaults", "Transpose", "abs", "adagrad", "add_gradients", "adam", "adamw",
-    "arena_bytes", "argmax", "batch", "batch_rows", "binary_cross_entropy", "check", "clamp",
-    "clip_scale", "copy", "cos", "cross_entropy", "cross_entropy_gradient", "describe",
-    "description", "device", "dropout_scale", "evaluate", "enter", "exp", "fail", "fill",
-    "first_row", "for_each_part", "forward", "gather", "gelu", "gradient", "hyperparameters",
-    "find_input", "find_target", "initialize", "input_rows", "int32_t", "int64_t", "largest_batch",
-    "learning_rate", "linear", "load", "log", "log_softmax", "loss_scale", "loss_scaling",
-    "machine", "main", "make", "map", "matmul", "maximum", "minimum", "most_rows", "mpar",
-    "optimizer", "optimizer_slots", "output", "parameter", "part", "pow", "predict", "reduce",
-    "relu", "remainder", "rmsprop", "rows", "rsqrt", "run_program", "run_steps", "save",
-    "scatter_add", "schedule", "schedule_name", "seed", "settings", "sgd", "sharing_threads",
-    "sigmoid", "sign", "silu", "sin", "softmax", "sqrt", "squared_norm", "std", "step", "store",
-    "strided", "sum_over_threads", "tanh", "train_step", "target_rows", "transfer", "uint32_t",
-    "uint64_t", "unscale", "updates", "whole",
+    "arena_bytes", "argmax", "batch", "check_ids", "check_targets", "RowRange", "rows_of_piece",
+    "batch_rows", "binary_cross_entropy", "check", "clamp", "clip_scale", "copy", "cos",
+    "cross_entropy", "cross_entropy_gradient", "describe", "description", "device", "dropout_scale",
+    "evaluate", "enter", "exp", "fail", "fill", "first_row", "for_each_part", "forward", "gather",
+    "gelu", "gradient", "hyperparameters", "find_input", "find_target", "initialize", "input_rows",
+    "int32_t", "int64_t", "largest_batch", "learning_rate", "linear", "load", "log", "log_softmax",
+    "loss_scale", "loss_scaling", "machine", "main", "make", "map", "matmul", "maximum", "minimum",
+    "most_rows", "mpar", "optimizer", "optimizer_slots", "output", "parameter", "part", "pow",
+    "predict", "reduce", "relu", "remainder", "rmsprop", "rows", "rsqrt", "run_program",
+    "run_steps", "save", "scatter_add", "schedule", "schedule_name", "seed", "settings", "sgd",
+    "sharing_threads", "sigmoid", "sign", "silu", "sin", "softmax", "sqrt", "squared_norm", "std",
+    "step", "store", "strided", "sum_over_threads", "tanh", "train_step", "target_rows", "transfer",
+    "uint32_t", "uint64_t", "unscale", "updates", "whole",
     // lower-case macros of the C library and of GNU dialects
     "alloca", "assert", "errno", "i386", "isfinite", "isinf", "isnan", "isnormal", "linux",
     "offsetof", "setjmp", "signbit", "stderr", "stdin", "stdout", "unix",
@@ -163,7 +163,9 @@ bool isReserved(StringRef name) {
   // `d0`, `d1`, …: the devices.
   bool device =
       name.size() > 1 && name.front() == 'd' && llvm::all_of(name.drop_front(), llvm::isDigit);
-  return device || reserved.contains(name);
+  // `rows_0_of_2`: pieces of the rows.
+  bool piece = name.starts_with("rows_") && name.contains("_of_");
+  return device || piece || reserved.contains(name);
 }
 
 std::string makeIdentifier(StringRef name) {

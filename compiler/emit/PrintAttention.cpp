@@ -11,7 +11,7 @@ namespace mparc::emit {
 static ElementCount countOf(ArrayRef<DimensionAttr> dimensions) {
   ElementCount all{1, false};
   for (DimensionAttr dimension : dimensions)
-    all = {all.count * dimension.getStaticSize(), all.perRow || dimension.hasBatch()};
+    all = all.times(dimension);
   return all;
 }
 

@@ -47,7 +47,10 @@ std::string CallPrinter::device(Operation *op) {
 }
 
 std::string CallPrinter::size(ElementCount count) {
-  usesRows |= count.perRow;
+  if (count.perRow && !count.piece.isWhole())
+    pieces.insert({count.piece.number, count.piece.count});
+  else
+    usesRows |= count.perRow;
   return sizeText(count);
 }
 
@@ -93,11 +96,15 @@ std::string CallPrinter::shape(Type tensor) {
 }
 
 SmallVector<ElementCount> CallPrinter::strides(Type tensor) {
+  return strides(getDimensions(tensor));
+}
+
+SmallVector<ElementCount> CallPrinter::strides(ArrayRef<DimensionAttr> dimensions) {
   SmallVector<ElementCount> steps;
   ElementCount step{1, false};
-  for (DimensionAttr dimension : llvm::reverse(getDimensions(tensor))) {
+  for (DimensionAttr dimension : llvm::reverse(dimensions)) {
     steps.push_back(step);
-    step = {step.count * dimension.getStaticSize(), step.perRow || dimension.hasBatch()};
+    step = step.times(dimension);
   }
   return {steps.rbegin(), steps.rend()};
 }
@@ -126,28 +133,51 @@ std::string CallPrinter::store(Operation *op) {
   return op->hasAttr(kAccumulate) ? ", part.store" : "";
 }
 
-std::string CallPrinter::elementNumbers(Type tensor) {
-  if (!inParts)
-    return "Index64{" + list(strides(tensor)) + "}";
-  // As in a tensor of all rows, of which these are some.
+std::string CallPrinter::elementNumbers(DropoutMaskOp mask, Type tensor) {
+  // As in a tensor of all rows, of which these are some, and of all positions.
+  ArrayRef<DimensionAttr> own = getDimensions(tensor),
+                          whole = mask.getWhole() ? mask.getWhole()->getDimensions() : own;
   std::string steps, first;
-  for (auto [step, dimension] : llvm::zip(strides(tensor), getDimensions(tensor))) {
-    std::string text = step.perRow ? "part.batch_rows * " + std::to_string(step.count) : size(step);
+  auto begin = [&](const std::string &text) { first += (first.empty() ? ", " : " + ") + text; };
+  for (auto [number, step] : llvm::enumerate(strides(whole))) {
+    std::string text =
+        step.perRow && inParts ? "part.batch_rows * " + std::to_string(step.count) : size(step);
     steps += (steps.empty() ? "" : ", ") + text;
-    if (dimension.hasBatch()) // the factors after the batch are positions within a row
-      first = "part.first_row * " + std::to_string(innerFactors(dimension)) + " * " + text;
+    DimensionAttr dimension = own[number];
+    if (mask.getFrom() && (*mask.getFrom())[number] != 0)
+      begin(std::to_string((*mask.getFrom())[number]) + " * " + text);
+    if (!dimension.hasBatch())
+      continue;
+    // The factors after the batch are positions within a row.
+    std::string row = std::to_string(innerFactors(dimension)) + " * " + text;
+    if (inParts)
+      begin("part.first_row * " + row);
+    if (!dimension.getRowPiece().isWhole()) {
+      size(sizeOf(dimension));
+      begin(rowsName(dimension.getRowPiece()) + ".first * " + row);
+    }
   }
-  return "Index64{{" + steps + "}" + (first.empty() ? "" : ", " + first) + "}";
+  return "Index64{{" + steps + "}" + first + "}";
 }
 
 static ElementCount times(ElementCount step, int64_t positions) {
-  return {step.count * positions, step.perRow};
+  return {step.count * positions, step.perRow, step.piece};
+}
+
+std::string CallPrinter::offset(ElementCount step, int64_t from) {
+  return from == 0 ? "" : " + " + size(times(step, from));
+}
+
+std::string CallPrinter::offset(ElementCount step, DimensionAttr piece) {
+  size(sizeOf(piece));
+  return " + " + rowsName(piece.getRowPiece()) + ".first * " +
+         size(times(step, piece.getStaticSize()));
 }
 
 static ElementCount product(ArrayRef<DimensionAttr> dimensions) {
   ElementCount all{1, false};
   for (DimensionAttr dimension : dimensions)
-    all = {all.count * dimension.getStaticSize(), all.perRow || dimension.hasBatch()};
+    all = all.times(dimension);
   return all;
 }
 
@@ -233,36 +263,34 @@ void CallPrinter::call(MapOp op) {
     steps[position].count = 1;
     out << ", Index{" << list(steps) << "}";
   }
-  if (!needs.masks.empty())
-    out << ", " << elementNumbers(op.getType());
+  for (DropoutMaskOp mask : needs.numberings)
+    out << ", " << elementNumbers(mask, op.getType());
   out << ");\n";
 }
 
-void CallPrinter::copy(Operation *op, Type extents, Value x, StringRef xStrides, ElementCount from,
-                       StringRef yStrides, ElementCount to) {
-  auto pointer = [&](const std::string &base, ElementCount offset) {
-    return offset.count == 0 ? base : base + " + " + size(offset);
-  };
-  out << "copy(" << device(op) << ", " << shape(extents) << ", " << pointer(name(x), from) << ", "
-      << xStrides << ", " << pointer(name(op->getResult(0)), to) << ", " << yStrides << ");\n";
+void CallPrinter::copy(Operation *op, Type extents, Value x, StringRef xStrides,
+                       const std::string &from, StringRef yStrides, const std::string &to) {
+  out << "copy(" << device(op) << ", " << shape(extents) << ", " << name(x) << from << ", "
+      << xStrides << ", " << name(op->getResult(0)) << to << ", " << yStrides << ");\n";
 }
 
-static constexpr ElementCount kNone{0, false};
-
 void CallPrinter::call(BroadcastOp op) {
-  copy(op, op.getType(), op.getInput(), mappedStrides(op.getInput(), op.getDimensions()), kNone,
-       list(strides(op.getType())), kNone);
+  copy(op, op.getType(), op.getInput(), mappedStrides(op.getInput(), op.getDimensions()), "",
+       list(strides(op.getType())), "");
 }
 
 void CallPrinter::call(PermuteOp op) {
-  copy(op, op.getType(), op.getInput(), mappedStrides(op.getInput(), op.getPermutation()), kNone,
-       list(strides(op.getType())), kNone);
+  copy(op, op.getType(), op.getInput(), mappedStrides(op.getInput(), op.getPermutation()), "",
+       list(strides(op.getType())), "");
 }
 
 void CallPrinter::call(SliceOp op) {
   auto steps = strides(op.getInput().getType());
+  ElementCount step = steps[op.getDimension()];
   copy(op, op.getType(), op.getInput(), list(steps),
-       times(steps[op.getDimension()], int64_t(op.getFrom())), list(strides(op.getType())), kNone);
+       op.takesRows() ? offset(step, getDimensions(op.getType())[op.getDimension()])
+                      : offset(step, int64_t(op.getFrom())),
+       list(strides(op.getType())), "");
 }
 
 void CallPrinter::call(PadOp op) {
@@ -270,17 +298,19 @@ void CallPrinter::call(PadOp op) {
   out << "fill(" << device(op) << ", " << size(getElementCount(op.getType())) << ", "
       << elementTypeName(op.getType().getElementType()) << "(0), " << name(op.getResult())
       << ");\n";
-  copy(op, op.getInput().getType(), op.getInput(), list(strides(op.getInput().getType())), kNone,
-       list(steps), times(steps[op.getDimension()], int64_t(op.getBefore())));
+  copy(op, op.getInput().getType(), op.getInput(), list(strides(op.getInput().getType())), "",
+       list(steps), offset(steps[op.getDimension()], int64_t(op.getBefore())));
 }
 
 void CallPrinter::call(ConcatOp op) {
   auto steps = strides(op.getType());
   int64_t position = 0;
   for (Value input : op.getInputs()) {
-    copy(op, input.getType(), input, list(strides(input.getType())), kNone, list(steps),
-         times(steps[op.getDimension()], position));
-    position += getDimensions(input.getType())[op.getDimension()].getSize();
+    DimensionAttr own = getDimensions(input.getType())[op.getDimension()];
+    ElementCount step = steps[op.getDimension()];
+    copy(op, input.getType(), input, list(strides(input.getType())), "", list(steps),
+         op.joinsRows() ? offset(step, own) : offset(step, position));
+    position += own.getStaticSize();
   }
 }
 
@@ -349,8 +379,8 @@ void CallPrinter::print(Operation *op) {
   llvm::TypeSwitch<Operation *>(op)
       .Case<LinearOp, MatmulOp, ReduceOp, SoftmaxOp, LogSoftmaxOp, ArgmaxOp, MapOp, BroadcastOp,
             PermuteOp, SliceOp, PadOp, ConcatOp, ConstantOp, ExtentOp, SquaredNormOp, ClipScaleOp,
-            LossScaleOp, UnscaleOp, UpdateOp, AssignOp, GatherOp, ScatterAddOp, CrossEntropyOp,
-            CrossEntropyGradientOp, AttentionOp, AttentionGradientOp, LayerNormOp,
+            LossScaleOp, UnscaleOp, UpdateOp, AssignOp, GatherOp, ScatterAddOp, CheckIndexOp,
+            CrossEntropyOp, CrossEntropyGradientOp, AttentionOp, AttentionGradientOp, LayerNormOp,
             LayerNormGradientOp, RmsNormOp, RmsNormGradientOp, CallTensorOp, ConvOp,
             ConvInputGradientOp, ConvWeightGradientOp, MaxPoolOp, MaxPoolGradientOp, AvgPoolOp,
             AvgPoolGradientOp, ReduceScatterOp, AllGatherOp>([&](auto concrete) { call(concrete); })

@@ -26,6 +26,7 @@ public:
   /// Logical devices referred to as `d0`, `d1`, ….
   std::set<int64_t> devices;
   bool usesRows = false;
+  std::set<std::pair<int64_t, int64_t>> pieces; // of the rows, by number and count
 
 private:
   /// Whether the operation at hand works on a part of the batch's rows.
@@ -62,6 +63,7 @@ private:
   void call(mp::AssignOp op);
   void call(mp::GatherOp op);
   void call(mp::ScatterAddOp op);
+  void call(mp::CheckIndexOp op);
   void call(mp::CrossEntropyOp op);
   void call(mp::CrossEntropyGradientOp op);
   void call(mp::CallTensorOp op);
@@ -99,7 +101,11 @@ private:
                       int64_t dimension);
   /// A copy of `shape` between strides, from `x + from` to `y + to`.
   void copy(mlir::Operation *op, mlir::Type shape, mlir::Value x, llvm::StringRef xStrides,
-            mp::ElementCount from, llvm::StringRef yStrides, mp::ElementCount to);
+            const std::string &from, llvm::StringRef yStrides, const std::string &to);
+  /// Where position `from` of a dimension with such a step begins: ` + rows * 4`; empty at 0.
+  std::string offset(mp::ElementCount step, int64_t from);
+  /// Where a piece of the rows begins in the dimension that has the batch.
+  std::string offset(mp::ElementCount step, mp::DimensionAttr piece);
 
   /// Declares what functions name each for themselves, where this one has not.
   void declarePlace(mlir::Value value);
@@ -109,13 +115,14 @@ private:
   /// An extent as a float.
   std::string extent(const Extent &wanted);
   /// A mask's operand: each element's number in the whole batch.
-  std::string elementNumbers(mlir::Type tensor);
+  std::string elementNumbers(mp::DropoutMaskOp mask, mlir::Type tensor);
   /// `, part.store` where a call adds up what the parts of a batch give.
   static std::string store(mlir::Operation *op);
   /// `{rows, 4}`: the extents of a tensor.
   std::string shape(mlir::Type tensor);
   /// The step in elements along each dimension of a contiguous tensor.
   llvm::SmallVector<mp::ElementCount> strides(mlir::Type tensor);
+  llvm::SmallVector<mp::ElementCount> strides(llvm::ArrayRef<mp::DimensionAttr> dimensions);
   std::string list(llvm::ArrayRef<mp::ElementCount> sizes);
   /// Steps through `operand` along the dimensions of a result that `map` lays it over.
   std::string mappedStrides(mlir::Value operand, llvm::ArrayRef<int64_t> map);

@@ -25,7 +25,7 @@ static std::string lastSizes(Value value, size_t count) {
 std::string CallPrinter::countBeforeLast(Value value, size_t count) {
   ElementCount all{1, false};
   for (DimensionAttr dimension : getDimensions(value.getType()).drop_back(count))
-    all = {all.count * dimension.getStaticSize(), all.perRow || dimension.hasBatch()};
+    all = all.times(dimension);
   return size(all);
 }
 

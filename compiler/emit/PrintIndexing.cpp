@@ -24,7 +24,7 @@ static std::string tableName(Operation *op, Value table) {
 static ElementCount rowOf(Type table) {
   ElementCount row{1, false};
   for (DimensionAttr dimension : getDimensions(table).drop_front())
-    row = {row.count * dimension.getStaticSize(), row.perRow || dimension.hasBatch()};
+    row = row.times(dimension);
   return row;
 }
 
@@ -48,6 +48,14 @@ void CallPrinter::call(ScatterAddOp op) {
       table = gradient.getParameter().str();
   out << quote(table) << ", " << name(op.getIds()) << ", " << name(op.getRows()) << ", "
       << name(op.getResult()) << store(op) << ");\n";
+}
+
+void CallPrinter::call(CheckIndexOp op) {
+  out << (op.getTable() ? "check_ids(" : "check_targets(") << device(op) << ", " << op.getLimit()
+      << ", " << size(getElementCount(op.getType())) << ", ";
+  if (op.getTable())
+    out << quote(*op.getTable()) << ", ";
+  out << name(op.getIds()) << ", " << name(op.getResult()) << ");\n";
 }
 
 void CallPrinter::call(CrossEntropyOp op) {

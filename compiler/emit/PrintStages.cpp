@@ -113,6 +113,9 @@ std::vector<Function> FilePrinter::makeFunctions(ProgramOp program) {
                  ");\n";
     if (calls->usesRows)
       devices += "const int64_t rows = part.rows;\n";
+    for (auto [number, count] : calls->pieces)
+      devices += "const RowRange " + rowsName({number, count}) + " = rows_of_piece(part.rows, " +
+                 std::to_string(number) + ", " + std::to_string(count) + ");\n";
     Function function{current, devices + body, llvm::join(layers, ", ")};
     function.device = getDevice(first).value_or(0);
     if (auto transfer = dyn_cast<TransferOp>(first))

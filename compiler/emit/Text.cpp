@@ -75,19 +75,25 @@ std::string grouped(int64_t value) {
 }
 
 ElementCount sizeOf(DimensionAttr dimension) {
-  return {dimension.getStaticSize(), dimension.hasBatch()};
+  return {dimension.getStaticSize(), dimension.hasBatch(), dimension.getRowPiece()};
 }
 
 ElementCount bytesOf(Type tensor) {
   ElementCount size = getElementCount(tensor);
   size.count *= getElementBytes(getElementTypeOrSelf(tensor));
+  size.count = (size.count + size.piece.count - 1) / size.piece.count;
   return size;
 }
 
 std::string sizeText(ElementCount size) {
   if (!size.perRow)
     return std::to_string(size.count);
-  return size.count == 1 ? "rows" : "rows * " + std::to_string(size.count);
+  std::string rows = size.piece.isWhole() ? "rows" : rowsName(size.piece) + ".count";
+  return size.count == 1 ? rows : rows + " * " + std::to_string(size.count);
+}
+
+std::string rowsName(RowPiece piece) {
+  return "rows_" + std::to_string(piece.number) + "_of_" + std::to_string(piece.count);
 }
 
 static std::string dimensionComment(DimensionAttr dimension) {

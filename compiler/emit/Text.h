@@ -30,6 +30,9 @@ std::string number(double value);
 std::string grouped(int64_t value);
 /// `count`, or `rows * count`.
 std::string sizeText(mp::ElementCount size);
+/// What a function calls a piece of its rows: `rows_0_of_2`, with the first of them and their
+/// count.
+std::string rowsName(mp::RowPiece piece);
 /// The size of one dimension.
 mp::ElementCount sizeOf(mp::DimensionAttr dimension);
 /// `[rows, out 256]`: the dimensions for a reader, with their names.
@@ -43,7 +46,8 @@ std::string alsoComment(mp::ParameterOp parameter);
 std::string bytesComment(mlir::Type tensor);
 /// `autoencoder.mp:3`, or empty where the location has no place in a file.
 std::string placeComment(mlir::Location location);
-/// The bytes of one element times the number of elements, a row or altogether.
+/// The bytes of one element times the number of elements, a row or altogether; of a piece of the
+/// rows, shared out over all of them.
 mp::ElementCount bytesOf(mlir::Type tensor);
 
 } // namespace mparc::emit

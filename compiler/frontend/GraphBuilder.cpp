@@ -65,16 +65,16 @@ void GraphBuilder::annotate(Operation *op) {
   if (isa<mp::ConstantOp, mp::IotaOp, mp::ExtentOp>(op))
     return;
   if (device)
-    place(op, *device, split);
+    place(op, *device, split, /*isOfStatement=*/true);
   else if (std::optional<Devices> own = instance ? instance->placement() : std::nullopt)
     place(op, *own, split ? split : instance->split);
 }
 
 void GraphBuilder::place(Operation *op, const Devices &devices,
-                         const std::optional<SplitMark> &mark) {
+                         const std::optional<SplitMark> &mark, bool isOfStatement) {
   mp::setDevice(op, devices.front());
   op->removeAttr(mp::kGroup);
-  if (Attribute group = session.splits.groupOf(session, devices, mark)) {
+  if (Attribute group = session.splits.groupOf(session, devices, mark, isOfStatement)) {
     op->setAttr(mp::kGroup, group);
     if (mark)
       session.splits.check(session, op, *mark, range);

@@ -116,7 +116,8 @@ public:
 
 private:
   void annotate(mlir::Operation *op);
-  void place(mlir::Operation *op, const Devices &devices, const std::optional<SplitMark> &split);
+  void place(mlir::Operation *op, const Devices &devices, const std::optional<SplitMark> &split,
+             bool isOfStatement = false);
   /// Puts an operation where a parameter lives: a statement's annotation does not move it.
   void placeWith(mlir::Operation *op, const ParameterInfo &parameter);
 

@@ -138,8 +138,9 @@ static Value buildDropout(FunctionCall &call) {
     return *x;
   if (*p == 1)
     return graph.binary<mp::MulOp>(*x, graph.constant(0.0, x->dims));
-  Tensor mask = graph.create<mp::DropoutMaskOp>(x->dims, x->element(), APFloat(*p),
-                                                graph.instance->path, number);
+  Tensor mask =
+      graph.create<mp::DropoutMaskOp>(x->dims, x->element(), APFloat(*p), graph.instance->path,
+                                      number, mp::DimensionsAttr(), DenseI64ArrayAttr());
   return graph.binary<mp::MulOp>(*x, mask);
 }
 

@@ -10,14 +10,15 @@ using namespace mlir;
 namespace mparc {
 
 Attribute Splits::groupOf(Session &session, const Devices &devices,
-                          const std::optional<SplitMark> &mark) {
+                          const std::optional<SplitMark> &mark, bool isOfStatement) {
   auto count = static_cast<int64_t>(devices.size());
   if (!mark) {
     if (count == 1)
       return {};
-    return mp::Group{{devices.begin(), devices.end()}, {{"", count}}}.toAttribute(&session.context);
+    return mp::Group{{devices.begin(), devices.end()}, {{"", count}}, false}.toAttribute(
+        &session.context);
   }
-  mp::Group group{{devices.begin(), devices.end()}, {}};
+  mp::Group group{{devices.begin(), devices.end()}, {}, isOfStatement};
   int64_t product = 1;
   for (const auto &[name, pieces] : mark->axes) {
     group.axes.push_back({name, pieces ? pieces : count});
@@ -61,10 +62,7 @@ void Splits::check(Session &session, Operation *op, const SplitMark &mark, Sourc
         auto of = [&](const mp::Cut &cut) { return "dimension " + std::to_string(cut.dimension); };
         report = &session.error(mark.where, "`" + axis.name + "` is in " + tensor + " twice: in " +
                                                 of(cuts[0]) + " and in " + of(cuts[1]));
-      } else if (ShapedType::isDynamic(cuts.front().size)) {
-        report = &session.unsupported(mark.where,
-                                      "cutting the batch, `" + axis.name + "`, by `@split` is");
-      } else if (cuts.front().size < axis.size) {
+      } else if (!cuts.front().isOfBatch() && cuts.front().size < axis.size) {
         report =
             &session.error(mark.where, "`" + axis.name + "` is " + llvm::Twine(cuts.front().size) +
                                            " in " + tensor + " which cannot be cut into " +

@@ -16,8 +16,9 @@ class Splits {
 public:
   /// The attribute of operations that are spread over `devices`; null where that is one, or after
   /// an error.
+  /// `isOfStatement`: a statement says so, not a layer.
   mlir::Attribute groupOf(Session &session, const Devices &devices,
-                          const std::optional<SplitMark> &mark);
+                          const std::optional<SplitMark> &mark, bool isOfStatement);
   /// Checks that what is named can be cut in what the operation, made at `where`, gives.
   void check(Session &session, mlir::Operation *op, const SplitMark &mark, SourceRange where);
   /// Reports the names that none of the tensors had.

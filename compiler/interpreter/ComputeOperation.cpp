@@ -67,8 +67,14 @@ LogicalResult compute(Operation *op, OperandView get, ArrayRef<View> results,
         return success();
       })
       .Case([&](SliceOp slice) {
-        interpreter::slice<Scalar>(get(slice.getInput()), slice.getDimension(), slice.getFrom(),
-                                   result);
+        const View &from = get(slice.getInput());
+        DimensionAttr own = getDimensions(slice.getType())[slice.getDimension()];
+        int64_t first = slice.getFrom();
+        if (slice.takesRows())
+          first =
+              own.getRowPiece().first(from.extents[slice.getDimension()] / own.getStaticSize()) *
+              own.getStaticSize();
+        interpreter::slice<Scalar>(from, slice.getDimension(), first, result);
         return success();
       })
       .Case([&](PadOp pad) {
@@ -137,10 +143,12 @@ LogicalResult compute(Operation *op, OperandView get, ArrayRef<View> results,
                                     surroundings);
         return success();
       })
-      .template Case<GatherOp, ScatterAddOp, CrossEntropyOp, CrossEntropyGradientOp>([&](auto) {
-        auto views = llvm::map_to_vector(op->getOperands(), [&](Value each) { return get(each); });
-        return computeIndexed<Scalar>(op, views, result);
-      })
+      .template Case<GatherOp, ScatterAddOp, CheckIndexOp, CrossEntropyOp, CrossEntropyGradientOp>(
+          [&](auto) {
+            auto views =
+                llvm::map_to_vector(op->getOperands(), [&](Value each) { return get(each); });
+            return computeIndexed<Scalar>(op, views, result);
+          })
       .template Case<ConvOp, ConvInputGradientOp, ConvWeightGradientOp, MaxPoolOp,
                      MaxPoolGradientOp, AvgPoolOp, AvgPoolGradientOp>([&](auto) {
         auto views = llvm::map_to_vector(op->getOperands(), [&](Value each) { return get(each); });

@@ -95,6 +95,7 @@ FailureOr<int> ElementProgram::append(Operation *op, function_ref<int(Value)> ce
       .Case([&](DropoutMaskOp mask) {
         instruction.numbers[0] = mask.getP().convertToDouble();
         instruction.key = getDropoutKey(mask);
+        instruction.integers[0] = masks_++;
       })
       .Case<IotaOp, IndexOp>(
           [&](auto position) { instruction.integers[0] = position.getDimension(); });

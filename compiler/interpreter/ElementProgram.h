@@ -13,16 +13,21 @@ template <typename Scalar> union Cell {
   uint8_t boolean;
 };
 
+/// The number of an element in the whole tensor of the whole batch: first + Σ position · stride.
+struct Numbering {
+  int64_t first = 0;
+  Extents strides;
+};
+
 /// What a run knows and an operation may ask for.
 struct Surroundings {
   int64_t rows = 1; // of the whole batch
   uint64_t seed = 0;
   uint64_t step = 1;
-  int64_t first = 0;      // the result's first element's number in the whole batch
-  Trace *trace = nullptr; // notes decisions at kinks where given
-  Extents strides = {};   // of the numbers of elements in the whole batch; none: they are in order
-  double lossScale = 1;   // what a loss whose gradients are in f16 is multiplied by
-  int64_t partRows = 0;   // of the part of the batch at hand; 0: of the whole
+  Trace *trace = nullptr;                 // notes decisions at kinks where given
+  double lossScale = 1;                   // what a loss whose gradients are in f16 is multiplied by
+  int64_t partRows = 0;                   // of the part of the batch at hand; 0: of the whole
+  std::vector<Numbering> numberings = {}; // of the dropout masks of the operation at hand
 };
 
 enum class Opcode {
@@ -74,7 +79,7 @@ struct Instruction {
   ElementKind resultKind = ElementKind::real;
   int operands[3] = {0, 0, 0};  // cells
   double numbers[2] = {0, 0};   // attributes: slope, bounds, a constant, p
-  int64_t integers[2] = {0, 0}; // a dimension, scale and offset, a comparison
+  int64_t integers[2] = {0, 0}; // a dimension, scale and offset, a comparison, which mask
   uint64_t key = 0;             // of a dropout mask
 };
 
@@ -88,10 +93,9 @@ public:
   int cells() const { return operands_ + static_cast<int>(instructions_.size()); }
   int resultCell() const { return result_; }
 
-  /// Computes all cells. `position`: of the element in the result, a number a dimension; `linear`
-  /// its number among all elements.
+  /// Computes all cells. `position`: of the element in the result, a number a dimension.
   template <typename Scalar>
-  void evaluate(Cell<Scalar> *cells, llvm::ArrayRef<int64_t> position, int64_t linear,
+  void evaluate(Cell<Scalar> *cells, llvm::ArrayRef<int64_t> position,
                 const Surroundings &surroundings) const;
 
 private:
@@ -99,6 +103,7 @@ private:
 
   int operands_ = 0;
   int result_ = 0;
+  int masks_ = 0;
   std::vector<Instruction> instructions_;
 };
 

@@ -190,7 +190,7 @@ template <typename Scalar, typename T> static Cell<Scalar> convert(T value, Elem
 
 template <typename Scalar>
 static Cell<Scalar> evaluateInstruction(const Instruction &instruction, const Cell<Scalar> *cells,
-                                        llvm::ArrayRef<int64_t> position, int64_t linear,
+                                        llvm::ArrayRef<int64_t> position,
                                         const Surroundings &surroundings) {
   Cell<Scalar> result{};
   const Cell<Scalar> a = cells[instruction.operands[0]], b = cells[instruction.operands[1]];
@@ -208,14 +208,17 @@ static Cell<Scalar> evaluateInstruction(const Instruction &instruction, const Ce
                            instruction.resultKind);
   case Opcode::index:
     return convert<Scalar>(position[instruction.integers[0]], instruction.resultKind);
-  case Opcode::dropoutMask:
+  case Opcode::dropoutMask: {
+    const Numbering &numbering = surroundings.numberings[instruction.integers[0]];
     // The draw is that of floats whatever the scalar: both interpret the same function.
-    result.real = mpar::dropout_scale<float>(surroundings.seed, surroundings.step, instruction.key,
-                                             surroundings.first + linear,
-                                             static_cast<float>(instruction.numbers[0])) == 0
-                      ? Scalar(0)
-                      : Scalar(1) / (Scalar(1) - static_cast<Scalar>(instruction.numbers[0]));
+    result.real =
+        mpar::dropout_scale<float>(surroundings.seed, surroundings.step, instruction.key,
+                                   numbering.first + offsetAt(position, numbering.strides),
+                                   static_cast<float>(instruction.numbers[0])) == 0
+            ? Scalar(0)
+            : Scalar(1) / (Scalar(1) - static_cast<Scalar>(instruction.numbers[0]));
     return result;
+  }
   case Opcode::select:
     return cells[a.boolean ? instruction.operands[1] : instruction.operands[2]];
   case Opcode::logicalNot:
@@ -252,16 +255,16 @@ static Cell<Scalar> evaluateInstruction(const Instruction &instruction, const Ce
 }
 
 template <typename Scalar>
-void ElementProgram::evaluate(Cell<Scalar> *cells, llvm::ArrayRef<int64_t> position, int64_t linear,
+void ElementProgram::evaluate(Cell<Scalar> *cells, llvm::ArrayRef<int64_t> position,
                               const Surroundings &surroundings) const {
   Cell<Scalar> *next = cells + operands_;
   for (const Instruction &instruction : instructions_)
-    *next++ = evaluateInstruction(instruction, cells, position, linear, surroundings);
+    *next++ = evaluateInstruction(instruction, cells, position, surroundings);
 }
 
-template void ElementProgram::evaluate(Cell<float> *, llvm::ArrayRef<int64_t>, int64_t,
+template void ElementProgram::evaluate(Cell<float> *, llvm::ArrayRef<int64_t>,
                                        const Surroundings &) const;
-template void ElementProgram::evaluate(Cell<double> *, llvm::ArrayRef<int64_t>, int64_t,
+template void ElementProgram::evaluate(Cell<double> *, llvm::ArrayRef<int64_t>,
                                        const Surroundings &) const;
 
 } // namespace mparc::interpreter

@@ -103,10 +103,24 @@ static LogicalResult crossEntropyGradient(Operation *op, const View &x, const Vi
   return success();
 }
 
+static LogicalResult checkIndex(CheckIndexOp op, const View &ids, const View &result) {
+  const auto limit = static_cast<int64_t>(op.getLimit());
+  if (const int64_t outside = findOutside(ids, limit); outside >= 0) {
+    const int32_t number = ids.as<int32_t>()[outside];
+    if (op.getTable())
+      return op.emitError("id ") << number << " is not in a table of " << limit << " rows";
+    return op.emitError("the target ") << number << " is no class of " << limit;
+  }
+  std::memcpy(result.data, ids.data, ids.count() * sizeof(int32_t));
+  return success();
+}
+
 template <typename Scalar>
 LogicalResult computeIndexed(Operation *op, ArrayRef<View> operands, const View &result) {
   if (isa<GatherOp>(op))
     return gather<Scalar>(op, operands[0], operands[1], result);
+  if (auto check = dyn_cast<CheckIndexOp>(op))
+    return checkIndex(check, operands[0], result);
   if (isa<ScatterAddOp>(op))
     return scatterAdd<Scalar>(op, operands[0], operands[1], result);
   if (isa<CrossEntropyOp>(op))

@@ -47,6 +47,8 @@ static std::optional<int64_t> findLimit(Value integers) {
       here = getDimensions(gather.getTable().getType()).front().getSize();
     else if (isa<CrossEntropyOp, CrossEntropyGradientOp>(user))
       here = getDimensions(user->getOperand(0).getType()).back().getSize();
+    else if (auto check = dyn_cast<CheckIndexOp>(user))
+      here = static_cast<int64_t>(check.getLimit());
     else if (isa<GatherOp, ReshapeOp, PermuteOp, BroadcastOp, SliceOp, ConcatOp, TransferOp>(user))
       here = findLimit(user->getResult(0));
     if (here)

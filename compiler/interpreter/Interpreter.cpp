@@ -113,7 +113,7 @@ template <typename Scalar> LogicalResult Run<Scalar>::execute(Operation *op) {
     if (!inPlace)
       storage_->poison(result);
   }
-  numberElements(op->getResult(0).getType());
+  numberElements(op);
   auto operand = [&](Value value) -> const View & { return get(value); };
   if (failed(compute<Scalar>(op, operand, results, surroundings_)))
     return failure();
@@ -128,16 +128,28 @@ template <typename Scalar> LogicalResult Run<Scalar>::execute(Operation *op) {
   return success();
 }
 
-/// Elements are numbered as in a tensor of all rows, of which a part has some.
-template <typename Scalar> void Run<Scalar>::numberElements(Type type) {
-  surroundings_.first = 0;
-  surroundings_.strides.clear();
-  if (!partRows_)
-    return;
-  surroundings_.strides = getStrides(getExtents(type, options_.rows));
-  for (auto [stride, dimension] : llvm::zip(surroundings_.strides, getDimensions(type)))
-    if (dimension.hasBatch())
-      surroundings_.first = firstRow_ * dimension.getStaticSize() * stride;
+/// What a mask is keyed by: elements are numbered as in a tensor of all rows, of which a part has
+/// some, and of all positions, of which a piece has some.
+template <typename Scalar> void Run<Scalar>::numberElements(Operation *op) {
+  surroundings_.numberings.clear();
+  op->walk([&](DropoutMaskOp mask) {
+    Type type = op->getResult(0).getType();
+    ArrayRef<DimensionAttr> whole =
+        mask.getWhole() ? mask.getWhole()->getDimensions() : getDimensions(type);
+    Numbering numbering;
+    for (DimensionAttr dimension : whole)
+      numbering.strides.push_back(dimension.getStaticSize() *
+                                  (dimension.hasBatch() ? options_.rows : 1));
+    numbering.strides = getStrides(numbering.strides);
+    for (auto [number, dimension] : llvm::enumerate(getDimensions(type))) {
+      int64_t from = mask.getFrom() ? (*mask.getFrom())[number] : 0;
+      if (dimension.hasBatch())
+        from += (firstRow_ + dimension.getRowPiece().first(partRows_ ? partRows_ : options_.rows)) *
+                dimension.getStaticSize();
+      numbering.first += from * numbering.strides[number];
+    }
+    surroundings_.numberings.push_back(std::move(numbering));
+  });
 }
 
 /// A copy of what a view shows.

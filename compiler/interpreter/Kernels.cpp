@@ -20,13 +20,6 @@ static void advance(Extents &position, ArrayRef<int64_t> extents) {
   }
 }
 
-static int64_t offsetAt(ArrayRef<int64_t> position, ArrayRef<int64_t> strides) {
-  int64_t offset = 0;
-  for (size_t index = 0; index < position.size(); ++index)
-    offset += position[index] * strides[index];
-  return offset;
-}
-
 /// Calls body with a null pointer to the type that an element of `kind` has.
 template <typename Scalar, typename Body> static void dispatch(ElementKind kind, Body body) {
   switch (kind) {
@@ -95,9 +88,7 @@ void map(const ElementProgram &program, ArrayRef<StridedView> operands, const Vi
     for (size_t operand = 0; operand < operands.size(); ++operand)
       cells[operand] =
           load<Scalar>(operands[operand].view, offsetAt(position, operands[operand].strides));
-    const int64_t number =
-        surroundings.strides.empty() ? index : offsetAt(position, surroundings.strides);
-    program.evaluate(cells.data(), position, number, surroundings);
+    program.evaluate(cells.data(), position, surroundings);
     store(result, index, cells[program.resultCell()]);
     advance(position, result.extents);
   }

@@ -14,8 +14,7 @@ template <typename Scalar> class Run {
 public:
   Run(mp::ModelOp model, mp::ProgramOp program, const Inputs &inputs, const RunOptions &options)
       : model_(model), program_(program), inputs_(inputs), options_(options),
-        surroundings_{options.rows,  options.seed, options.step,     0,
-                      options.trace, {},           options.lossScale} {}
+        surroundings_{options.rows, options.seed, options.step, options.trace, options.lossScale} {}
 
   mlir::FailureOr<Outcome> run();
 
@@ -23,7 +22,7 @@ private:
   mlir::LogicalResult execute(mlir::Operation *op);
   mlir::LogicalResult runWhole();
   void releaseAfter(mlir::Operation *op);
-  void numberElements(mlir::Type type);
+  void numberElements(mlir::Operation *op);
   mlir::LogicalResult noteScale(mp::UpdateOp op);
 
   mlir::FailureOr<Outcome> collect();

@@ -23,7 +23,8 @@ ElementKind getElementKind(Type type) {
 Extents getExtents(Type tensor, int64_t rows) {
   Extents extents;
   for (mp::DimensionAttr dimension : mp::getDimensions(tensor))
-    extents.push_back(dimension.getStaticSize() * (dimension.hasBatch() ? rows : 1));
+    extents.push_back(dimension.getStaticSize() *
+                      (dimension.hasBatch() ? dimension.getRowPiece().size(rows) : 1));
   return extents;
 }
 
@@ -42,6 +43,13 @@ Extents getStrides(ArrayRef<int64_t> extents) {
     step *= extents[index];
   }
   return strides;
+}
+
+int64_t offsetAt(ArrayRef<int64_t> position, ArrayRef<int64_t> strides) {
+  int64_t offset = 0;
+  for (size_t index = 0; index < position.size(); ++index)
+    offset += position[index] * strides[index];
+  return offset;
 }
 
 double Tensor::get(int64_t index) const {

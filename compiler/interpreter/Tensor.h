@@ -41,6 +41,9 @@ int64_t getCount(llvm::ArrayRef<int64_t> extents);
 /// Steps in elements along each dimension of a contiguous tensor.
 Extents getStrides(llvm::ArrayRef<int64_t> extents);
 
+/// Σ position · stride.
+int64_t offsetAt(llvm::ArrayRef<int64_t> position, llvm::ArrayRef<int64_t> strides);
+
 /// Elements that someone else owns.
 struct View {
   ElementKind kind = ElementKind::real;

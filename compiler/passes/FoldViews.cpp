@@ -119,6 +119,8 @@ static Seen lookThrough(Value operand, bool throughSlices) {
     if (!isa<PermuteOp, SliceOp, ReshapeOp>(op) || getDevice(op) != device ||
         (seen.tensor != operand && !op->hasOneUse()))
       break;
+    if (auto slice = dyn_cast<SliceOp>(op); slice && slice.takesRows())
+      break; // where it begins is known only as the program runs
     Value source = op->getOperand(0);
     bool copies = !isa<ReshapeOp>(op);
     if (copies) {
@@ -232,7 +234,7 @@ static void joinGradients(MutableArrayRef<Seen> gradients) {
     concats.push_back(concatOf(gradient.tensor, part));
   for (ConcatOp concat : llvm::SmallSetVector<ConcatOp, 3>(concats.begin(), concats.end())) {
     std::optional<SmallVector<int64_t>> steps;
-    if (concat && getDevice(concat) == getDevice(gradients.front().tensor.getDefiningOp()))
+    if (concat && !concat.joinsRows() && getDevice(concat) == getDevice(gradients.front().tensor.getDefiningOp()))
       steps = getSteps(getDimensions(concat.getType()));
     if (!steps)
       continue;

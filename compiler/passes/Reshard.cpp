@@ -3,6 +3,7 @@
 #include "passes/Reshard.h"
 
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/SaveAndRestore.h"
 
 using namespace mlir;
 using namespace mparc::mp;
@@ -27,6 +28,12 @@ void Resharder::finish(Operation *op, int64_t device) {
   setDevice(op, device);
   if (Attribute layer = reader->getAttr(kLayer))
     op->setAttr(kLayer, layer);
+  // What each part of the batch has for itself stays so on its way.
+  if (reader->hasAttr(kEachPart) || llvm::any_of(op->getOperands(), [](Value operand) {
+        Operation *source = operand.getDefiningOp();
+        return source && source->hasAttr(kEachPart);
+      }))
+    op->setAttr(kEachPart, UnitAttr::get(op->getContext()));
 }
 
 Spread Resharder::single(Value value, int64_t device) {
@@ -57,6 +64,8 @@ Value Resharder::slice(Value value, const Cut &cut, Positions positions, RankedT
   auto whole = cast<RankedTensorType>(value.getType());
   ArrayRef<DimensionAttr> dimensions = getDimensions(whole);
   int64_t from = positions.from * cut.inner, to = positions.to * cut.inner;
+  if (cut.isOfBatch())
+    return make<SliceOp>(device, "piece", type, value, cut.dimension, int64_t(0), int64_t(0));
   if (cut.outer == 1 && !dimensions[cut.dimension].hasBatch())
     return make<SliceOp>(device, "piece", type, value, cut.dimension, from, to);
   Type element = whole.getElementType();
@@ -74,7 +83,7 @@ Value Resharder::concat(ArrayRef<Value> pieces, const Cut &cut, RankedTensorType
   if (pieces.size() == 1)
     return pieces.front();
   ArrayRef<DimensionAttr> dimensions = getDimensions(type);
-  if (cut.outer == 1 && !dimensions[cut.dimension].hasBatch())
+  if (cut.isOfBatch() || (cut.outer == 1 && !dimensions[cut.dimension].hasBatch()))
     return make<ConcatOp>(device, "whole", type, pieces, cut.dimension);
   MLIRContext *context = type.getContext();
   SmallVector<Value> apart;
@@ -107,6 +116,8 @@ Value Resharder::combine(ArrayRef<Value> terms, ReductionKind kind, RankedTensor
 }
 
 void Resharder::note(StringRef kind, const Spread &spread, unsigned axis) {
+  if (isPartOfAnother)
+    return;
   for (int64_t index = 0; index < spread.group.size(); ++index) {
     if (spread.group.coordinate(index, axis) != 0)
       continue;
@@ -134,11 +145,47 @@ void Resharder::record(StringRef kind, ArrayRef<int64_t> devices, RankedTensorTy
   collectives.push_back(builder.getDictionaryAttr(entries));
 }
 
+/// A sum of less than that is sent whole: in pieces it would be more messages, and hardly fewer
+/// bytes. Rows count as one part of them.
+static constexpr int64_t kLeastBytesInPieces = 4096;
+
+/// How a sum over more than two devices is cut, so that each adds up a piece and sends it to the
+/// others: 2 (n - 1) / n of its size a device, where whole terms would be n - 1. None where no
+/// dimension has so many positions. Between two it is the same.
+static std::optional<Cut> findPieces(const Spread &spread, unsigned axis) {
+  const int64_t count = spread.group.axes[axis].size;
+  ElementCount elements = getElementCount(spread.type);
+  const int64_t rows = elements.perRow ? 64 : 1;
+  if (count <= 2 ||
+      elements.count * rows * getElementBytes(spread.type.getElementType()) < kLeastBytesInPieces)
+    return std::nullopt;
+  std::optional<Cut> best;
+  for (auto [number, dimension] : llvm::enumerate(getDimensions(spread.type))) {
+    const auto position = static_cast<int64_t>(number);
+    const int64_t size = dimension.getStaticSize();
+    bool isCut = llvm::any_of(spread.layout, [&](const State &state) {
+      return state.isCut() && state.cut.dimension == position;
+    });
+    if (isCut || dimension.hasBatch() || size < count)
+      continue;
+    bool isEven = size % count == 0;
+    if (!best || (isEven && best->size % count != 0))
+      best = Cut{position, 1, size, 1};
+  }
+  return best;
+}
+
 Spread Resharder::changeAxis(const Spread &spread, unsigned axis, const State &to) {
   const State &from = spread.layout[axis];
   const Group &group = spread.group;
   if (from == to)
     return spread;
+  if (from.isPartial() && to.isWhole())
+    if (std::optional<Cut> pieces = findPieces(spread, axis)) {
+      note("all_reduce", spread, axis);
+      llvm::SaveAndRestore inside(isPartOfAnother, true);
+      return changeAxis(changeAxis(spread, axis, State::of(*pieces)), axis, to);
+    }
   Spread changed{group, spread.layout, spread.type, {}};
   changed.layout[axis] = to;
   if (from.isPartial())
@@ -153,8 +200,8 @@ Spread Resharder::changeAxis(const Spread &spread, unsigned axis, const State &t
     if (from.isWhole()) {
       Cut cut = localize(to.cut, getOthers(group, spread.layout, index, axis));
       changed.pieces.push_back(slice(spread.pieces[index], cut,
-                                     getPiece(to.cut.size, count, group.coordinate(index, axis)),
-                                     type, device));
+                                     getPiece(to.cut, count, group.coordinate(index, axis)), type,
+                                     device));
       continue;
     }
     // What each of the line has of what this one is to have.
@@ -168,13 +215,12 @@ Spread Resharder::changeAxis(const Spread &spread, unsigned axis, const State &t
           // Both cuts: of the member's piece, those positions that are to be this one's.
           auto pieceType = cast<RankedTensorType>(part.getType());
           SmallVector<DimensionAttr> dimensions(getDimensions(pieceType));
-          Positions positions = getPiece(to.cut.size, count, group.coordinate(index, axis));
           dimensions[cut.dimension] =
-              cutDimension(dimensions[cut.dimension], cut, positions.to - positions.from);
+              cutDimension(dimensions[cut.dimension], cut, count, group.coordinate(index, axis));
           partType = getTensorType(type.getContext(), dimensions, type.getElementType());
         }
-        part = slice(part, cut, getPiece(to.cut.size, count, group.coordinate(index, axis)),
-                     partType, group.devices[member]);
+        part = slice(part, cut, getPiece(to.cut, count, group.coordinate(index, axis)), partType,
+                     group.devices[member]);
       }
       parts.push_back(part);
     }
@@ -266,7 +312,7 @@ Spread Resharder::move(const Spread &spread, const Group &group, const Layout &t
       Others others = getOthers(group, so, number, -1);
       so[axis] = state;
       value = slice(value, localize(state.cut, others),
-                    getPiece(state.cut.size, group.axes[axis].size, group.coordinate(number, axis)),
+                    getPiece(state.cut, group.axes[axis].size, group.coordinate(number, axis)),
                     getLocalType(spread.type, group, so, number), spread.group.devices[from]);
     }
     moved.pieces.push_back(value);
@@ -308,12 +354,93 @@ Spread Resharder::place(Value value, const Group &group, const Layout &to) {
       return whole;
     }
   }
-  if (isa_and_nonnull<DropoutMaskOp, IotaOp>(op) &&
+  if (auto mask = dyn_cast_or_null<DropoutMaskOp>(op))
+    if (llvm::any_of(to, [](const State &state) { return state.isCut(); })) {
+      whole.layout = to;
+      for (int64_t index = 0; index < group.size(); ++index)
+        whole.pieces[index] = maskPiece(mask, group, to, index);
+      return whole;
+    }
+  if (isa_and_nonnull<IotaOp>(op) &&
       llvm::any_of(to, [](const State &state) { return state.isCut(); }))
     // Made whole where it is used, so that elements are numbered as in the whole.
     for (auto [piece, device] : llvm::zip(whole.pieces, group.devices)) {
       Value again = builder.clone(*op)->getResult(0);
-      piece = make<DetachOp>(device, "mask", type, again);
+      piece = make<DetachOp>(device, "numbers", type, again);
     }
   return change(std::move(whole), to, value);
+}
+
+/// The piece of a mask that one of the group's devices has: its elements keep their numbers. The
+/// dimensions of the whole are divided at every cut, so that of each the piece has positions that
+/// follow one another.
+Value Resharder::maskPiece(DropoutMaskOp mask, const Group &group, const Layout &layout,
+                           int64_t index) {
+  auto type = cast<RankedTensorType>(mask.getType());
+  MLIRContext *context = type.getContext();
+  SmallVector<DimensionAttr> whole, piece;
+  SmallVector<int64_t> from;
+  bool isDivided = false;
+  for (auto [number, dimension] : llvm::enumerate(getDimensions(type))) {
+    SmallVector<std::pair<Cut, unsigned>> cuts;
+    for (auto [axis, state] : llvm::enumerate(layout))
+      if (state.isCut() && state.cut.dimension == static_cast<int64_t>(number))
+        cuts.push_back({state.cut, static_cast<unsigned>(axis)});
+    // The batch is outermost; of the others, the inner ones come later.
+    llvm::sort(cuts, [](auto &a, auto &b) {
+      return a.first.isOfBatch() != b.first.isOfBatch() ? a.first.isOfBatch()
+                                                        : a.first.inner > b.first.inner;
+    });
+    auto add = [&](DimensionAttr all, DimensionAttr own, int64_t first) {
+      whole.push_back(all);
+      piece.push_back(own);
+      from.push_back(first);
+    };
+    DimensionAttr rows = dimension;
+    int64_t rest = dimension.getStaticSize();
+    size_t parts = 0;
+    for (auto [cut, axis] : cuts) {
+      const int64_t count = group.axes[axis].size, coordinate = group.coordinate(index, axis);
+      if (cut.isOfBatch()) {
+        rows = takeRowPiece(dimension, {coordinate, count});
+        continue;
+      }
+      // What is outside of the cut has the batch, if the dimension does.
+      const int64_t outside = rest / (cut.size * cut.inner);
+      if (outside > 1 || (parts == 0 && dimension.hasBatch())) {
+        auto withRows = [&](DimensionAttr each) {
+          SmallVector<FactorAttr> factors;
+          for (FactorAttr factor : each.getFactors())
+            if (parts == 0 && ShapedType::isDynamic(factor.getSize()))
+              factors.push_back(factor);
+          factors.push_back(FactorAttr::get(context, "", outside));
+          return DimensionAttr::get(context, "", factors);
+        };
+        add(withRows(dimension), withRows(rows), 0);
+        ++parts;
+      }
+      Positions positions = getPiece(cut, count, coordinate);
+      rest = cut.inner;
+      // The positions that are taken, and all within them, follow one another.
+      const bool isLast = axis == cuts.back().second;
+      const int64_t inner = isLast ? cut.inner : 1;
+      add(getDimension(context, "", cut.size * inner),
+          getDimension(context, "", (positions.to - positions.from) * inner),
+          positions.from * inner);
+      ++parts;
+      if (isLast)
+        rest = 1;
+    }
+    if (parts == 0)
+      add(dimension, rows, 0);
+    else if (rest > 1)
+      add(getDimension(context, "", rest), getDimension(context, "", rest), 0);
+    isDivided |= whole.size() != number + 1;
+  }
+  auto apart = getTensorType(context, piece, type.getElementType());
+  RankedTensorType own = getLocalType(type, group, layout, index);
+  Value made = builder.create<DropoutMaskOp>(
+      mask.getLoc(), isDivided ? apart : own, mask.getP(), mask.getPath(), mask.getCall(),
+      DimensionsAttr::get(context, whole), builder.getDenseI64ArrayAttr(from));
+  return isDivided ? make<ReshapeOp>(group.devices[index], "mask", own, made) : made;
 }

@@ -53,6 +53,8 @@ private:
                      mlir::RankedTensorType type, int64_t device);
   mlir::Value combine(llvm::ArrayRef<mlir::Value> terms, ReductionKind kind,
                       mlir::RankedTensorType type, int64_t device);
+  mlir::Value maskPiece(DropoutMaskOp mask, const Group &group, const Layout &layout,
+                        int64_t index);
   mlir::Value gather(const Spread &spread, int64_t device, unsigned axis, int64_t index);
   void note(llvm::StringRef kind, const Spread &spread, unsigned axis);
   void record(llvm::StringRef kind, llvm::ArrayRef<int64_t> devices, mlir::RankedTensorType type);
@@ -62,7 +64,8 @@ private:
   mlir::OpBuilder builder;
   mlir::Operation *reader = nullptr;
   bool isBackward = false;
-  std::string name; // of the value at hand
+  bool isPartOfAnother = false; // what is made is a step of a collective that is noted already
+  std::string name;             // of the value at hand
   llvm::SmallVector<mlir::Attribute> collectives;
 };
 

@@ -103,6 +103,12 @@ void Splitter::cluster() {
   flush(block.getTerminator());
 }
 
+void Splitter::eraseDead() {
+  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(program.getBlock())))
+    if (isOpTriviallyDead(&op))
+      op.erase();
+}
+
 LogicalResult Splitter::run() {
   forEachDirection(program, [&](Operation *op, bool isBackward) {
     if (isBackward)
@@ -119,9 +125,9 @@ LogicalResult Splitter::run() {
       op.dropAllUses();
       op.erase();
     }
-  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(program.getBlock())))
-    if (isOpTriviallyDead(&op))
-      op.erase();
+  eraseDead();
+  shareCopies();
+  eraseDead();
   cluster();
   if (ArrayAttr collectives = resharder.getCollectives(); !collectives.empty())
     program->setAttr(kCollectives, collectives);

@@ -48,10 +48,10 @@ std::optional<State> Splitter::findWanted(Value value, const Group &group, unsig
   return std::nullopt;
 }
 
-/// Bytes of a value, of 64 rows where it has some.
-static double bytesOf(Value value) {
+double countBytesOf(Value value) {
   ElementCount count = getElementCount(value.getType());
-  return static_cast<double>(count.count) * (count.perRow ? 64 : 1) *
+  return static_cast<double>(count.count) * (count.perRow ? 64 : 1) /
+         static_cast<double>(count.piece.count) *
          static_cast<double>(getElementBytes(getElementTypeOrSelf(value.getType())));
 }
 
@@ -60,7 +60,7 @@ static double costOf(Value value, const State &from, const State &to, int64_t de
                      bool isParameter) {
   if (from == to)
     return 0;
-  double bytes = bytesOf(value), count = static_cast<double>(devices);
+  double bytes = countBytesOf(value), count = static_cast<double>(devices);
   double part = bytes * (count - 1) / count;
   if (from.isWhole())
     return bytes * 1e-4;
@@ -68,6 +68,33 @@ static double costOf(Value value, const State &from, const State &to, int64_t de
     return to.isCut() ? part : 2 * part;
   // What the user has cut stays cut.
   return (to.isCut() ? part / count : part) * (isParameter ? 1e6 : 1);
+}
+
+/// The batch of a tensor, where an axis is called after it.
+static std::optional<Cut> findRows(Type tensor, const Group::Axis &axis) {
+  if (axis.name.empty())
+    return std::nullopt;
+  for (const Cut &cut : findNamed(tensor, axis.name, axis.size))
+    if (cut.isOfBatch())
+      return cut;
+  return std::nullopt;
+}
+
+/// What the name of an axis, not the batch's, means in an operation's operands and its result.
+static void followNamed(Operation *op, const Group::Axis &axis, std::vector<Strategy> &strategies) {
+  auto named = [&](Type tensor) -> std::optional<Cut> {
+    SmallVector<Cut, 2> cuts = findNamed(tensor, axis.name, axis.size);
+    bool isOne = !axis.name.empty() && cuts.size() == 1 && !cuts.front().isOfBatch();
+    return isOne ? std::optional(cuts.front()) : std::nullopt;
+  };
+  for (auto [index, operand] : llvm::enumerate(op->getOperands()))
+    if (std::optional<Cut> cut = named(operand.getType()))
+      if (auto followed = followCut(op, static_cast<unsigned>(index), *cut))
+        strategies.push_back(*followed);
+  if (op->getNumResults() == 1)
+    if (std::optional<Cut> cut = named(op->getResult(0).getType()))
+      if (auto led = leadToCut(op, *cut))
+        strategies.push_back(*led);
 }
 
 void Splitter::choose(Operation *op, const Group &group, SmallVector<Layout> &operands,
@@ -98,6 +125,14 @@ void Splitter::choose(Operation *op, const Group &group, SmallVector<Layout> &op
       if (state.isCut())
         if (auto followed = followCut(op, static_cast<unsigned>(index), state.cut))
           strategies.push_back(*followed);
+    // Rows are cut where the user says so, be they whole before.
+    for (auto [index, operand] : llvm::enumerate(op->getOperands()))
+      if (std::optional<Cut> rows = findRows(operand.getType(), group.axes[axis]))
+        if (auto followed = followCut(op, static_cast<unsigned>(index), *rows))
+          strategies.push_back(*followed);
+    // So is what a statement names, though no parameter begins it.
+    if (group.isOfStatement)
+      followNamed(op, group.axes[axis], strategies);
     if (op->getNumResults() == 1)
       if (auto wanted = findWanted(op->getResult(0), group, axis); wanted && wanted->isCut())
         if (auto led = leadToCut(op, wanted->cut))
@@ -114,7 +149,7 @@ void Splitter::choose(Operation *op, const Group &group, SmallVector<Layout> &op
         for (auto [state, layout] : llvm::zip(states, before)) {
           if (!state.isCut())
             continue;
-          if (state.cut.size < count)
+          if (!state.cut.isOfBatch() && state.cut.size < count)
             return false;
           for (const State &other : layout)
             if (other.isCut() && !canNest(other.cut, state.cut))
@@ -129,7 +164,7 @@ void Splitter::choose(Operation *op, const Group &group, SmallVector<Layout> &op
         cost += costOf(operand, from, to, count, isParameter(operand));
       // What every device computes whole, all compute.
       for (auto [result, to] : llvm::zip(op->getResults(), strategy.results))
-        cost += bytesOf(result) * (to.isCut() ? 0 : to.isWhole() ? 1e-2 : 2e-2);
+        cost += countBytesOf(result) * (to.isCut() ? 0 : to.isWhole() ? 1e-2 : 2e-2);
       if (!best || cost < least) {
         best = &strategy;
         least = cost;

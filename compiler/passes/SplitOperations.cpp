@@ -1,6 +1,7 @@
 // The operation on each device, and operations taken apart where a dimension is cut that they see
 // whole.
 #include "passes/SplitOperations.h"
+#include "passes/SplitMaker.h"
 
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -37,7 +38,8 @@ Layout mparc::mp::unbroadcast(BroadcastOp broadcast, const Layout &result) {
     if (!state.isCut())
       continue;
     int64_t source = broadcast.getDimensions()[state.cut.dimension];
-    if (source < 0 || from[source].getStaticSize() != to[state.cut.dimension].getStaticSize())
+    if (source < 0 || from[source].hasBatch() != to[state.cut.dimension].hasBatch() ||
+        from[source].getStaticSize() != to[state.cut.dimension].getStaticSize())
       continue;
     input.back() = state;
     input.back().cut.dimension = source;
@@ -47,50 +49,12 @@ Layout mparc::mp::unbroadcast(BroadcastOp broadcast, const Layout &result) {
 
 namespace {
 
-/// Makes what an operation becomes, with its place in the source, its layer and its name.
-class Maker {
-public:
-  Maker(Operation *op, OpBuilder &builder, std::optional<int64_t> device)
-      : op(op), builder(builder), device(device) {}
-
-  template <typename Op, typename... Arguments> Value make(Type type, Arguments &&...arguments) {
-    auto made = builder.create<Op>(op->getLoc(), type, std::forward<Arguments>(arguments)...);
-    parts.push_back(made);
-    for (StringRef name : {StringRef(kLayer), StringRef(kDevice), StringRef(kGroup)})
-      if (Attribute attribute = op->getAttr(name))
-        made->setAttr(name, attribute);
-    if (device) {
-      setDevice(made, *device);
-      made->removeAttr(kGroup);
-    }
-    return made->getResult(0);
-  }
-  Value integer(int64_t value, Type type) {
-    return builder.create<ConstantOp>(op->getLoc(), type, builder.getI64IntegerAttr(value));
-  }
-  Value real(double value, Type type) {
-    return builder.create<ConstantOp>(op->getLoc(), type, builder.getF64FloatAttr(value));
-  }
-  Type withElement(Type type, Type element) {
-    return getTensorType(op->getContext(), getDimensions(type), element);
-  }
-  Type truth(Type type) { return withElement(type, builder.getI1Type()); }
-
-  SmallVector<Operation *> parts;
-
-private:
-  Operation *op;
-  OpBuilder &builder;
-  std::optional<int64_t> device;
-};
-
-/// Ids as positions of a piece of a table, and which lie in it. An id outside of the whole table
-/// stays outside of the first piece, or of the last, which reports it.
+/// Ids as positions of a piece of a table, and which lie in it.
 struct LocalIds {
   Value ids, isHere;
 };
 
-LocalIds localizeIds(Maker &maker, Value ids, Positions piece, int64_t size) {
+LocalIds localizeIds(Maker &maker, Value ids, Positions piece) {
   Type type = ids.getType(), truth = maker.truth(type);
   int64_t count = piece.to - piece.from;
   Value local =
@@ -98,11 +62,17 @@ LocalIds localizeIds(Maker &maker, Value ids, Positions piece, int64_t size) {
   Value above = maker.make<CompareOp>(truth, ComparisonKind::ge, local, maker.integer(0, type));
   Value below = maker.make<CompareOp>(truth, ComparisonKind::lt, local, maker.integer(count, type));
   Value isHere = maker.make<AndOp>(truth, above, below);
-  if (piece.to < size)
-    local = maker.make<MinimumOp>(type, local, maker.integer(count - 1, type));
-  if (piece.from > 0)
-    local = maker.make<MaximumOp>(type, local, maker.integer(0, type));
+  local = maker.make<MinimumOp>(type, local, maker.integer(count - 1, type));
+  local = maker.make<MaximumOp>(type, local, maker.integer(0, type));
   return {local, isHere};
+}
+
+/// What messages call the table that is looked up.
+std::string tableOf(GatherOp gather) {
+  if (auto read = gather.getTable().getDefiningOp<ReadOp>())
+    return read.getParameter().str();
+  auto layer = gather->getAttrOfType<StringAttr>(kLayer);
+  return layer && !layer.getValue().empty() ? layer.str() : "embedding";
 }
 
 /// Rows where their ids lie in the piece, else zero.
@@ -141,7 +111,8 @@ Value expandMean(Maker &maker, ReduceOp mean, Value input, Type type) {
   if (!hasRows)
     return maker.make<DivOp>(type, sum, maker.real(static_cast<double>(count), type));
   Type scalar = getScalarType(mean.getContext(), getElementTypeOrSelf(type));
-  Value divisor = maker.make<ExtentOp>(scalar, count, 0);
+  // Of the batch, or of what each part of it has for itself.
+  Value divisor = maker.make<ExtentOp>(scalar, count, 0, mean->hasAttr(kEachPart));
   divisor.getDefiningOp()->removeAttr(kDevice);
   int64_t rank = cast<RankedTensorType>(type).getRank();
   if (rank > 0)
@@ -167,15 +138,19 @@ SmallVector<Value> mparc::mp::expandPiece(Operation *op, ArrayRef<Value> inputs,
     return {expandMean(maker, reduce, inputs[0], types[0])};
   if (auto gather = dyn_cast<GatherOp>(op))
     if (auto rows = findRows(context, context.operands[0])) {
-      int64_t size = getDimensions(gather.getTable().getType()).front().getSize();
-      LocalIds ids = localizeIds(maker, inputs[1], *rows, size);
+      // Who has the first rows checks the ids against the whole table.
+      Value given = inputs[1];
+      if (rows->from == 0)
+        given = maker.make<CheckIndexOp>(
+            given.getType(), given, getDimensions(gather.getTable().getType()).front().getSize(),
+            builder.getStringAttr(tableOf(gather)));
+      LocalIds ids = localizeIds(maker, given, *rows);
       Value found = maker.make<GatherOp>(types[0], inputs[0], ids.ids);
       return {maskRows(maker, found, ids)};
     }
   if (auto scatter = dyn_cast<ScatterAddOp>(op))
     if (auto rows = findRows(context, context.results[0])) {
-      int64_t size = getDimensions(scatter.getResult().getType()).front().getSize();
-      LocalIds ids = localizeIds(maker, inputs[0], *rows, size);
+      LocalIds ids = localizeIds(maker, inputs[0], *rows);
       return {maker.make<ScatterAddOp>(types[0], ids.ids, maskRows(maker, inputs[1], ids))};
     }
   Operation *copy = builder.clone(*op);
@@ -229,7 +204,10 @@ public:
     Value classes = builder.create<IotaOp>(x.getLoc(), goal.getType(), dimension);
     return maker.make<CompareOp>(maker.truth(x.getType()), ComparisonKind::eq, classes, goal);
   }
-  Value crossEntropy(Value target, OpBuilder &builder) {
+  Value crossEntropy(Value given, OpBuilder &builder) {
+    // No piece of the classes shows whether a target is any of them.
+    Value target = maker.make<CheckIndexOp>(given.getType(), given,
+                                            getDimensions(x.getType()).back().getSize(), nullptr);
     Value picked =
         maker.make<SelectOp>(x.getType(), isTarget(target, builder), x, maker.real(0, x.getType()));
     Value own =
@@ -257,6 +235,8 @@ private:
 
 SmallVector<Operation *> mparc::mp::decompose(Operation *op, unsigned operand, const Cut &cut,
                                               Statistics &statistics) {
+  if (SmallVector<Operation *> parts = decomposeNorm(op, operand, cut); !parts.empty())
+    return parts;
   OpBuilder builder(op);
   Maker maker(op, builder, std::nullopt);
   int64_t last = cast<RankedTensorType>(op->getOperand(operand).getType()).getRank() - 1;

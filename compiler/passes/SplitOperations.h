@@ -40,6 +40,12 @@ using Statistics =
 llvm::SmallVector<mlir::Operation *> decompose(mlir::Operation *op, unsigned operand,
                                                const Cut &cut, Statistics &statistics);
 
+/// The same of normalizations along a dimension that is cut: means over all of it, of few numbers a
+/// row, instead of gathering what is normalized. None where that would move more bytes, as where
+/// rows are short.
+llvm::SmallVector<mlir::Operation *> decomposeNorm(mlir::Operation *op, unsigned operand,
+                                                   const Cut &cut);
+
 /// Replaces a parameter by its pieces.
 void splitParameter(ParameterOp parameter, const Group &group, const Layout &layout);
 

@@ -20,6 +20,11 @@ struct Loops {
 using Numbers = Loops::Numbers;
 
 int64_t rankOf(Value value) { return cast<RankedTensorType>(value.getType()).getRank(); }
+/// Whether two dimensions are of one size, the batch included.
+bool areAlike(Value a, int64_t i, Value b, int64_t j) {
+  DimensionAttr x = getDimensions(a.getType())[i], y = getDimensions(b.getType())[j];
+  return x.hasBatch() == y.hasBatch() && x.getStaticSize() == y.getStaticSize();
+}
 int64_t sizeOf(Value value, int64_t dimension) {
   return getDimensions(value.getType())[dimension].getStaticSize();
 }
@@ -67,8 +72,8 @@ Loops loopsOf(BroadcastOp broadcast) {
   Numbers result = leading(rankOf(broadcast.getResult()), rankOf(broadcast.getResult()));
   Numbers input(rankOf(broadcast.getInput()), Loops::kWhole);
   for (auto [number, source] : llvm::enumerate(broadcast.getDimensions()))
-    if (source >= 0 && sizeOf(broadcast.getInput(), source) ==
-                           sizeOf(broadcast.getResult(), static_cast<int64_t>(number)))
+    if (source >= 0 &&
+        areAlike(broadcast.getInput(), source, broadcast.getResult(), static_cast<int64_t>(number)))
       input[source] = static_cast<int>(number);
   return {{input}, {result}};
 }
@@ -126,6 +131,7 @@ std::optional<Loops> findLoops(Operation *op) {
       .Case([](ArgmaxOp argmax) { return alongDimension(argmax, argmax.getDimension(), true); })
       .Case<CrossEntropyOp, CrossEntropyGradientOp>(
           [](auto each) { return rowsOf(each, rankOf(each.getX()) - 1); })
+      .Case([](CheckIndexOp check) { return rowsOf(check, rankOf(check.getIds())); })
       .Case([](GatherOp gather) {
         Value table = gather.getTable(), ids = gather.getIds();
         return Loops{{tableNumbers(table), leading(rankOf(ids), rankOf(ids))},
@@ -216,6 +222,11 @@ int64_t batchDimension(ArrayRef<DimensionAttr> dimensions) {
 /// The same elements in the same order under other dimensions.
 std::optional<Cut> findReshaped(ArrayRef<DimensionAttr> from, ArrayRef<DimensionAttr> to,
                                 const Cut &cut) {
+  // What comes before the batch, and what after, stays there: rows are of any number.
+  if (cut.isOfBatch()) {
+    const int64_t number = batchDimension(to);
+    return Cut{number, 1, cut.size, to[number].getStaticSize()};
+  }
   if (batchDimension(from) > cut.dimension)
     return std::nullopt;
   int64_t inner = cut.inner, after = 1;
@@ -238,8 +249,9 @@ std::optional<Strategy> followSlices(Operation *op, unsigned operand, const Cut 
   auto one = [](const Cut &input, const Cut &result) {
     return Strategy{{State::of(input)}, {State::of(result)}};
   };
-  // Along the dimension itself blocks of whole cuts may be taken, or set.
-  const int64_t block = cut.size * cut.inner;
+  // Along the dimension itself blocks of whole cuts may be taken, or set. The batch is none that
+  // these change.
+  const int64_t block = cut.isOfBatch() ? 0 : cut.size * cut.inner;
   if (auto slice = dyn_cast<SliceOp>(op)) {
     if (static_cast<int64_t>(slice.getDimension()) != cut.dimension)
       return one(cut, cut);
@@ -289,7 +301,7 @@ std::optional<Strategy> followHeads(Operation *op, unsigned operand, const Cut &
     return std::nullopt;
   Strategy strategy;
   auto stateOf = [&](Value value) -> std::optional<State> {
-    if (cut.dimension < heads)
+    if (cut.dimension < heads || cut.isOfBatch())
       return State::of(cut);
     int64_t outer = cut.outer * cut.size, size = sizeOf(value, heads);
     if (size % outer != 0)

@@ -17,6 +17,9 @@ struct SpreadParameter {
 };
 using SpreadParameters = llvm::DenseMap<mlir::Attribute, SpreadParameter>; // by symbol
 
+/// Bytes of a value, of 64 rows where it has some: what moving it costs.
+double countBytesOf(mlir::Value value);
+
 /// Spreads the operations of groups over their devices, in program order.
 class Splitter {
 public:
@@ -40,6 +43,8 @@ private:
   State stateOf(mlir::Value value, const Group &group, unsigned axis) const;
   bool isParameter(mlir::Value value) const;
   const Spread &convert(mlir::Value value, const Group &group, const Layout &layout);
+  void shareCopies();
+  void eraseDead();
   void cluster();
 
   ProgramOp program;

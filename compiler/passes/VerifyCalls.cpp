@@ -1,6 +1,7 @@
 // mp-verify-calls: the last border. Whatever order the streams allow, a value is not overwritten
 // between its writing and its last reading, and everything lies inside its device's arena.
 #include "passes/Passes.h"
+#include "planner/MemoryPlan.h"
 #include "planner/Streams.h"
 
 #include <map>
@@ -65,9 +66,8 @@ static bool countsFloats(RegionKind region) {
 }
 
 static Span spanOf(Operation *op, Value value, Type type, BufferAttr place) {
-  ElementCount elements = getElementCount(type);
-  int64_t each = countsFloats(place.getRegion()) ? 1 : getElementBytes(getElementTypeOrSelf(type));
-  return {place.getOffset(), place.getOffset() + elements.count * each, value, op, {op}};
+  int64_t size = countsFloats(place.getRegion()) ? getElementCount(type).count : getHeldBytes(type);
+  return {place.getOffset(), place.getOffset() + size, value, op, {op}};
 }
 
 static Span spanOf(Value value) {

@@ -16,15 +16,19 @@ static int64_t roundUp(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
+int64_t getHeldBytes(Type tensor) {
+  ElementCount elements = getElementCount(tensor);
+  int64_t bytes = elements.count * getElementBytes(getElementTypeOrSelf(tensor));
+  return roundUp(bytes * roundUp(64, elements.piece.count) / elements.piece.count, 64) / 64;
+}
+
 /// Bytes of a value: a row or altogether, with what alignment adds. Rows are rounded up to 64 at
 /// run time, so 4 bytes a row are 256 bytes: every value of every region begins at a multiple of
 /// 256. What a part has without rows lies among its rows, as if each had as much: it is small
 /// beside them, and no part is empty.
 static std::pair<int64_t, bool> sizeOf(Value value) {
-  ElementCount elements = getElementCount(value.getType());
-  int64_t bytes = elements.count * getElementBytes(getElementTypeOrSelf(value.getType()));
   bool perRow = isOfPart(value);
-  return {roundUp(bytes, perRow ? 4 : 256), perRow};
+  return {roundUp(getHeldBytes(value.getType()), perRow ? 4 : 256), perRow};
 }
 
 namespace {

@@ -20,6 +20,10 @@ struct Allocation {
   int64_t offset = -1;
 };
 
+/// The bytes that hold a value, a row or altogether. Of a piece of the rows, what holds the largest
+/// one, as the rows that an arena is laid out for are a multiple of 64.
+int64_t getHeldBytes(mlir::Type tensor);
+
 /// The plan of one program.
 struct MemoryPlan {
   std::vector<Allocation> allocations;

@@ -1,5 +1,6 @@
 // Collects the places of what a stage's operations read and write.
 #include "planner/StageMemory.h"
+#include "planner/MemoryPlan.h"
 #include "planner/Stages.h"
 #include "planner/Streams.h"
 
@@ -24,6 +25,8 @@ static MemoryRange rangeOf(int64_t device, BufferAttr place, Type element, int64
 static MemoryRange rangeOf(int64_t device, BufferAttr place, Type type) {
   ElementCount elements = getElementCount(type);
   MemoryRange range = rangeOf(device, place, getElementTypeOrSelf(type), elements.count);
+  if (place.getRegion() == RegionKind::rows)
+    range.end = range.begin + getHeldBytes(type);
   range.once = place.getRegion() == RegionKind::rows && !elements.perRow;
   return range;
 }

@@ -77,7 +77,9 @@ std::vector<std::vector<Operation *>> groupByStage(ProgramOp program) {
 int64_t getRowMultiplications(Operation *op) {
   auto product = [](Value left, Value right, int64_t times) -> int64_t {
     ElementCount count = getElementCount(left.getType());
-    return count.perRow || getElementCount(right.getType()).perRow ? count.count * times : 0;
+    return count.perRow || getElementCount(right.getType()).perRow
+               ? count.count * times / count.piece.count
+               : 0;
   };
   auto last = [](Value value) { return getDimensions(value.getType()).back().getStaticSize(); };
   // A product of queries and keys for each element of what is seen of the queries.

@@ -5,6 +5,9 @@
 
 namespace mpar {
 
+class Device;
+enum class Store;
+
 /// Products of no rows, or sums over none, which are 0: what a device of a group has of fewer rows
 /// than there are devices. Does what there is to do, and says that it has.
 bool finish_empty_product(Device &device, int64_t count, int64_t k, float *c, Store store);

@@ -14,6 +14,8 @@
 // CHECK: mp.slice %{{.*}} dimension 1 from 4 to 8 : tensor<?x12xf32
 // CHECK: mp.pad %{{.*}} dimension 1 before 4 after 4 : tensor<?x4xf32
 // CHECK: mp.concat %{{.*}}, %{{.*}}, %{{.*}} dimension 1 : (tensor<?x4xf32
+// CHECK: mp.slice %{{.*}} dimension 0 from 0 to 0 : {{.*}} -> tensor<?x12xf32, #mp.dims<batch[1 of 2], 12>>
+// CHECK: mp.concat {{.*}} dimension 0 : (tensor<?x12xf32, #mp.dims<batch[0 of 2], 12>>, tensor<?x12xf32, #mp.dims<batch[1 of 2], 12>>)
 mp.model @shapes {
   mp.program @predict ["x", "b"] {
   ^bb0(%x: !row, %b: !bias):
@@ -23,6 +25,9 @@ mp.model @shapes {
     %slice = mp.slice %x dimension 1 from 4 to 8 : !row -> !part
     %pad = mp.pad %slice dimension 1 before 4 after 4 : !part -> !row
     %concat = mp.concat %slice, %slice, %slice dimension 1 : (!part, !part, !part) -> !row
-    mp.return %concat : !row
+    %first = mp.slice %concat dimension 0 from 0 to 0 : !row -> tensor<?x12xf32, #mp.dims<batch[0 of 2], 12>>
+    %second = mp.slice %concat dimension 0 from 0 to 0 : !row -> tensor<?x12xf32, #mp.dims<batch[1 of 2], 12>>
+    %rows = mp.concat %first, %second dimension 0 : (tensor<?x12xf32, #mp.dims<batch[0 of 2], 12>>, tensor<?x12xf32, #mp.dims<batch[1 of 2], 12>>) -> !row
+    mp.return %rows : !row
   }
 }

@@ -1,9 +1,23 @@
 // RUN: mp-opt %s --allow-unregistered-dialect --split-input-file --verify-diagnostics
 
-// Tests that (S1) refuses to cut the batch.
+// Tests that (S1) refuses to cut the batch at positions.
 %x = "test.value"() : () -> tensor<?x4xf32, #mp.dims<batch, 4>>
 // expected-error @below {{'mp.slice' op dimension 0 contains the batch}}
-%y = mp.slice %x dimension 0 from 0 to 1 : tensor<?x4xf32, #mp.dims<batch, 4>> -> tensor<?x4xf32, #mp.dims<batch, 4>>
+%y = mp.slice %x dimension 0 from 0 to 1 : tensor<?x4xf32, #mp.dims<batch, 4>> -> tensor<1x4xf32, #mp.dims<1, 4>>
+
+// -----
+
+// Tests that (S3) refuses all rows as a piece of them.
+%x = "test.value"() : () -> tensor<?x4xf32, #mp.dims<batch, 4>>
+// expected-error @below {{'mp.slice' op expected a piece of the batch, got number 0 of 1}}
+%y = mp.slice %x dimension 0 from 0 to 0 : tensor<?x4xf32, #mp.dims<batch, 4>> -> tensor<?x4xf32, #mp.dims<batch, 4>>
+
+// -----
+
+// Tests that (S3) refuses a piece of a piece.
+%x = "test.value"() : () -> tensor<?x4xf32, #mp.dims<batch[1 of 2], 4>>
+// expected-error @below {{'mp.slice' op expected a piece of the batch, got number 1 of 2}}
+%y = mp.slice %x dimension 0 from 0 to 0 : tensor<?x4xf32, #mp.dims<batch[1 of 2], 4>> -> tensor<?x4xf32, #mp.dims<batch[1 of 2], 4>>
 
 // -----
 
@@ -57,9 +71,17 @@
 
 // -----
 
-// Tests that (K2) refuses to join along the batch.
+// Tests that (K3) refuses pieces of the batch that are out of order.
+%x = "test.value"() : () -> tensor<?x4xf32, #mp.dims<batch[0 of 2], 4>>
+%y = "test.value"() : () -> tensor<?x4xf32, #mp.dims<batch[1 of 2], 4>>
+// expected-error @below {{'mp.concat' op expected a piece of the batch, got number 1 of 2}}
+%z = mp.concat %y, %x dimension 0 : (tensor<?x4xf32, #mp.dims<batch[1 of 2], 4>>, tensor<?x4xf32, #mp.dims<batch[0 of 2], 4>>) -> tensor<?x4xf32, #mp.dims<batch, 4>>
+
+// -----
+
+// Tests that (K2) refuses to join all rows with all rows.
 %x = "test.value"() : () -> tensor<?x4xf32, #mp.dims<batch, 4>>
-// expected-error @below {{'mp.concat' op dimension 0 contains the batch}}
+// expected-error @below {{'mp.concat' op expected a piece of the batch, got number 0 of 1}}
 %z = mp.concat %x, %x dimension 0 : (tensor<?x4xf32, #mp.dims<batch, 4>>, tensor<?x4xf32, #mp.dims<batch, 4>>) -> tensor<?x4xf32, #mp.dims<batch, 4>>
 
 // -----

@@ -11,14 +11,32 @@ between them, into pieces of unlike sizes too. --full tries all, with more numbe
 
 import os
 import re
+import subprocess
 
 import harness
 import processes
 
 MODELS = os.path.join(harness.ROOT, "test", "interpreter", "Inputs", "splits")
-FEW = ["columns", "rows", "pipeline", "heads", "tied", "channels", "dropout"]
+FEW = ["columns", "rows", "pipeline", "heads", "tied", "channels", "dropout", "batch", "batch-windows", "norms", "three"]
 COMPOSED = {"heads": 'replicas = 2;\n  shard_optimizer = true;\n  microbatches = 2;\n  schedule = "1f1b";',
             "pipeline": "replicas = 2;\n  clip_norm = 0.3;"}
+# Programs that read a number outside of what it counts, and what they say of it.
+OUTSIDE = {"words": "words.weight: id 200 is not in a table of 16 rows",
+           "classes": "cross_entropy: the target 9 is no class; expected 0 to 6"}
+CLASSES = """model Split {
+  @device(0..3) @split(out) head = Linear(12, 7);
+
+  forward(x: f32[batch, 12]) -> f32[batch, 7] { return head(x); }
+}
+
+train Split {
+  data      = csv("classes.csv");
+  loss      = cross_entropy;
+  optimizer = adam(lr: 1e-2);
+  epochs    = 1;
+  batch     = 20;
+}
+"""
 # No sum is regrouped where only columns are cut, and kernels of such sizes add in one order.
 EXACT = ["copies"]
 
@@ -97,6 +115,17 @@ def test():
             _, resumed = harness.train(settings, second, "again", "--resume", checkpoint, "--epochs", "2")
             failures.expect(resumed and close(resumed[-1:], others[-1:]),
                             f"{name}: {kind} gives {resumed} from the other's checkpoint, not {others}")
+    # Numbers outside of a table, or of the classes, that no device has whole are reported as they are in the data.
+    with open(os.path.join(work, "outside.txt"), "wb") as file:
+        file.write(bytes(200 if number == 170 else number % 13 for number in range(430)))
+    with open(os.path.join(work, "classes.csv"), "w") as file:
+        for row in range(40):
+            file.write(",".join(str(column * 0.25 - row % 3) for column in range(12)) + f",{9 if row == 30 else row % 7}\n")
+    vocabulary = harness.read(os.path.join(MODELS, "vocabulary.mp"), "r").replace("words.txt", "outside.txt")
+    outside = harness.build_all(settings, [("words", vocabulary), ("classes", CLASSES)])
+    for name, expected in OUTSIDE.items():
+        run = subprocess.run([outside[name], "--quiet"], cwd=work, capture_output=True, text=True)
+        failures.expect(run.returncode == 1 and expected in run.stderr, f"{name}: {run.returncode} {run.stderr!r}, not {expected!r}")
     return failures.finish()
 
 
