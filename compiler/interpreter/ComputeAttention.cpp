@@ -48,7 +48,11 @@ private:
     int64_t rows = whole.count() / getElementCount(tensor.getType()).count;
     Type seen = getTensorType(op->getContext(), getView(index).getDimensions().getDimensions(),
                               getElementTypeOrSelf(tensor.getType()));
-    return tensors[index] = Tensor(whole.kind, getExtents(seen, rows), sizeof(Scalar));
+    // So many of its own, be it a piece or not.
+    Extents extents;
+    for (DimensionAttr dimension : getDimensions(seen))
+      extents.push_back(dimension.getStaticSize() * (dimension.hasBatch() ? rows : 1));
+    return tensors[index] = Tensor(whole.kind, extents, sizeof(Scalar));
   }
 
   Operation *op;

@@ -54,7 +54,7 @@ const Spread &Splitter::convert(Value value, const Group &group, const Layout &l
     auto whole = conversions.find(keyOf(value, own, Layout(own.axes.size())));
     spread = resharder.move(whole != conversions.end() ? whole->second : Spread(known->second),
                             group, layout, value);
-  } else if (std::optional<int64_t> device = op ? getDevice(op) : std::nullopt)
+  } else if (std::optional<int64_t> device = op && !isPlaceless(op) ? getDevice(op) : std::nullopt)
     spread = resharder.move(Resharder::single(value, *device), group, layout, value);
   else
     spread = resharder.place(value, group, layout);
@@ -105,8 +105,9 @@ void Splitter::expandAssign(AssignOp assign) {
   for (auto [piece, device] : llvm::zip(value.pieces, parameter.group.devices)) {
     auto own =
         builder.create<AssignOp>(assign.getLoc(), pieceName(assign.getParameter(), device), piece);
-    if (Attribute layer = assign->getAttr(kLayer))
-      own->setAttr(kLayer, layer);
+    for (StringRef name : {StringRef(kLayer), StringRef(kEachPart)})
+      if (Attribute attribute = assign->getAttr(name))
+        own->setAttr(name, attribute);
     setDevice(own, device);
   }
 }

@@ -90,10 +90,15 @@ const Variable &ForwardWriter::append(Expression expression, bool annotated) {
   }
   Variable variable{fresh("h"), expression.shape, expression.bound};
   Statement statement = bind(expression, variable.name);
+  // What only calls a member has no operation of its own.
+  const std::string called = expression.text.substr(0, expression.text.find('(')) + " = ";
+  const bool isCall = std::any_of(members_.begin(), members_.end(), [&](const Statement &member) {
+    return member.text.rfind(called, 0) == 0;
+  });
+  const bool rows = hasBatch(expression.shape) && !isCall;
   if (annotated)
     annotator_.annotate(statement, false,
-                        hasBatch(expression.shape) ? std::vector<Cuttable>{{"batch", 0}}
-                                                   : std::vector<Cuttable>{});
+                        rows ? std::vector<Cuttable>{{"batch", 0}} : std::vector<Cuttable>{});
   statements_.push_back(std::move(statement));
   variables_.push_back(std::move(variable));
   return variables_.back();
@@ -377,7 +382,7 @@ Variable ForwardWriter::finish(int64_t widest) {
                      ""});
   if (width > widest || width < 2) {
     const int64_t narrow = random_.between(2, widest);
-    const Member &layer = addMember(width, narrow);
+    const Member &layer = addMember(width, narrow, hasBatch(output.shape));
     output = append(
         {layer.name + "(" + output.name + ")", {{1, true}, {narrow, false}}, layer.bound, ""});
   }

@@ -144,7 +144,8 @@ private:
   void addUse(const std::vector<std::string> &uses, const std::string &name, const Shape &shape);
   std::string unaryText(const Variable &x, const std::string &argument, double &bound);
   const Member *findMember(const Variable &x);
-  const Member &addMember(int64_t in, int64_t out);
+  /// `rows`: whether what it is called on has the batch.
+  const Member &addMember(int64_t in, int64_t out, bool rows);
   /// A layer of others, or one that shares its weight, from `in` to `out` features.
   std::string makeComposite(Member &member);
   std::string sequence(const Member &member, int64_t inner);

@@ -233,7 +233,8 @@ std::optional<Expression> ForwardWriter::makeLayer(const Variable &x) {
   }
   // A layer used twice is one parameter with two gradients.
   const Member *known = random_.chance(0.4) ? findMember(x) : nullptr;
-  const Member &member = known ? *known : addMember(width, random_.between(1, 6));
+  const Member &member =
+      known ? *known : addMember(width, random_.between(1, 6), hasBatch(x.shape));
   Shape shape = x.shape;
   shape.back().size = member.out;
   return Expression{member.name + "(" + x.name + ")", shape, member.bound * x.bound, ""};
@@ -250,7 +251,7 @@ std::optional<Expression> ForwardWriter::makePipeline(const Variable &x) {
   for (int64_t each = random_.between(2, 4); each > 0; --each) {
     text += " |> ";
     if (random_.chance(0.3)) {
-      const Member &member = addMember(shape.back().size, random_.between(1, 5));
+      const Member &member = addMember(shape.back().size, random_.between(1, 5), hasBatch(shape));
       text += member.name + " |> tanh";
       shape.back().size = member.out;
     } else {

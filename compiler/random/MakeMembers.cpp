@@ -39,7 +39,7 @@ std::string ForwardWriter::makeComposite(Member &member) {
   return "Sequential(" + sequence(member, inner) + ")";
 }
 
-const ForwardWriter::Member &ForwardWriter::addMember(int64_t in, int64_t out) {
+const ForwardWriter::Member &ForwardWriter::addMember(int64_t in, int64_t out, bool rows) {
   const std::string sizes = std::to_string(in) + ", " + std::to_string(out);
   Member member{fresh("layer"), in, out, static_cast<double>(in) + 1};
   std::string text = "Linear(" + sizes + (random_.chance(0.25) ? ", bias: false)" : ")");
@@ -61,7 +61,9 @@ const ForwardWriter::Member &ForwardWriter::addMember(int64_t in, int64_t out) {
     member.bound = 4;
   }
   Statement statement(member.name + " = " + text);
-  std::vector<Cuttable> names{{"batch", 0}};
+  std::vector<Cuttable> names;
+  if (rows && text.rfind("Mix", 0) != 0) // whose operations may all be placed within
+    names.push_back({"batch", 0});
   if (member.isLinear && text.find("weight") == std::string::npos) {
     names.push_back({"in", in});
     names.push_back({"out", out});

@@ -159,6 +159,8 @@ MPAR_MULTIVERSION void log_softmax_tiles(const Lines &lines, int64_t begin, int6
 template <typename OfLines, typename OfTiles>
 void run(Device &device, int64_t outer, const Lines &lines, const OfLines &of_lines,
          const OfTiles &of_tiles) {
+  if (outer * lines.inner == 0) // no rows
+    return;
   if (lines.inner == 1) {
     parallel_parts(device, outer, std::max<int64_t>(1, grain / lines.extent),
                    [&](int64_t begin, int64_t end) { of_lines(lines, begin, end); });
