@@ -234,7 +234,8 @@ static void joinGradients(MutableArrayRef<Seen> gradients) {
     concats.push_back(concatOf(gradient.tensor, part));
   for (ConcatOp concat : llvm::SmallSetVector<ConcatOp, 3>(concats.begin(), concats.end())) {
     std::optional<SmallVector<int64_t>> steps;
-    if (concat && !concat.joinsRows() && getDevice(concat) == getDevice(gradients.front().tensor.getDefiningOp()))
+    if (concat && !concat.joinsRows() &&
+        getDevice(concat) == getDevice(gradients.front().tensor.getDefiningOp()))
       steps = getSteps(getDimensions(concat.getType()));
     if (!steps)
       continue;

@@ -88,7 +88,8 @@ TEST(NoRows, Reductions) {
   reduce(device, Reduction::mean, Shape{0, 4}, 2, x.data(), y.data());
   softmax(device, 0, 4, 1, x.data(), y.data());
   softmax(device, 3, 4, 0, x.data(), y.data());
-  map(device, Shape{0, 4}, [](float a) { return a + 1; }, y.data(),
+  map(
+      device, Shape{0, 4}, [](float a) { return a + 1; }, y.data(),
       strided(x.data(), Strides{4, 1}));
   copy(device, Shape{0, 4}, x.data(), Strides{4, 1}, y.data(), Strides{4, 1});
   fill(device, 0, 3.0f, y.data());
