@@ -143,17 +143,8 @@ static int64_t roundUp(int64_t value, int64_t multiple) {
 }
 
 LogicalResult ArenaStorage::allocate(ModelOp model) {
-  // With no more rows than there are, whatever overlaps in the plan overlaps in fact. Pieces of
-  // rows fit into their part of 64.
-  bool hasPieces = false;
-  model.walk([&](Operation *op) {
-    for (Type type : op->getResultTypes())
-      hasPieces |= isa<RankedTensorType>(type) && op->getParentOfType<ProgramOp>() &&
-                   !isa<MapOp>(op->getParentOp()) && !getElementCount(type).piece.isWhole();
-  });
-  roundedRows_ = options_.largestBatch ? roundUp(options_.largestBatch, 64)
-                 : hasPieces           ? roundUp(options_.rows, 64)
-                                       : options_.rows;
+  // With no more rows than there are, whatever overlaps in the plan overlaps in fact.
+  roundedRows_ = options_.largestBatch ? roundUp(options_.largestBatch, 64) : options_.rows;
   const int64_t scale = realBytes_ / 4;
   for (Attribute each : model->getAttrOfType<ArrayAttr>(kDevices)) {
     auto device = cast<DictionaryAttr>(each);

@@ -17,9 +17,7 @@ static int64_t roundUp(int64_t value, int64_t multiple) {
 }
 
 int64_t getHeldBytes(Type tensor) {
-  ElementCount elements = getElementCount(tensor);
-  int64_t bytes = elements.count * getElementBytes(getElementTypeOrSelf(tensor));
-  return roundUp(bytes * roundUp(64, elements.piece.count) / elements.piece.count, 64) / 64;
+  return getElementCount(tensor).count * getElementBytes(getElementTypeOrSelf(tensor));
 }
 
 /// Bytes of a value: a row or altogether, with what alignment adds. Rows are rounded up to 64 at

@@ -20,8 +20,8 @@ struct Allocation {
   int64_t offset = -1;
 };
 
-/// The bytes that hold a value, a row or altogether. Of a piece of the rows, what holds the largest
-/// one, as the rows that an arena is laid out for are a multiple of 64.
+/// The bytes that hold a value, a row or altogether. A piece of the rows is held as if it were all:
+/// parts of a batch may have any number of rows, of which the largest piece is no fixed share.
 int64_t getHeldBytes(mlir::Type tensor);
 
 /// The plan of one program.

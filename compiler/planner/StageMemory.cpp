@@ -28,13 +28,14 @@ static MemoryRange rangeOf(int64_t device, BufferAttr place, Type type) {
   if (place.getRegion() == RegionKind::rows)
     range.end = range.begin + getHeldBytes(type);
   range.once = place.getRegion() == RegionKind::rows && !elements.perRow;
+  range.partly = !elements.piece.isWhole();
   return range;
 }
 
 /// Sorts ranges and joins those that touch.
 static void join(std::vector<MemoryRange> &ranges) {
   auto key = [](const MemoryRange &range) {
-    return std::tuple(range.device, range.region, range.begin, range.end, range.once);
+    return std::tuple(range.device, range.region, range.begin, range.end, range.once, range.partly);
   };
   llvm::sort(ranges, [&](const auto &a, const auto &b) { return key(a) < key(b); });
   std::vector<MemoryRange> joined;
@@ -42,7 +43,8 @@ static void join(std::vector<MemoryRange> &ranges) {
     if (range.begin == range.end)
       continue;
     if (!joined.empty() && joined.back().device == range.device && !joined.back().once &&
-        !range.once && joined.back().region == range.region && range.begin <= joined.back().end)
+        !range.once && joined.back().region == range.region &&
+        joined.back().partly == range.partly && range.begin <= joined.back().end)
       joined.back().end = std::max(joined.back().end, range.end);
     else
       joined.push_back(range);

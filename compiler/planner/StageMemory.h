@@ -16,6 +16,7 @@ struct MemoryRange {
   RegionKind region;
   int64_t begin, end;
   bool once = false;
+  bool partly = false; // only a piece of the rows lies there
 };
 
 /// Of which every replica adds up a share over all of them, or fetches the others' shares.
