@@ -96,12 +96,9 @@ static void printAccesses(StringRef list, ArrayRef<StageMemory> stages, bool wri
   llvm::ListSeparator separator;
   for (auto [number, stage] : llvm::enumerate(stages))
     for (const MemoryRange &range : writes ? stage.writes : stage.reads) {
-      // Who reads is held to what others have written there, which is not all of it.
-      if (range.partly && !writes)
-        continue;
       out << separator;
       printRange(number, range, out);
-      out << (range.once ? ", true}" : "}");
+      out << (range.once ? ", true}" : range.partly ? ", false, true}" : "}");
     }
   out << "};\n";
 }

@@ -289,7 +289,7 @@ void TurnChecker::begin(size_t number) {
   if (schedule_.stages[stage].when != When::during)
     return;
   for (const MemoryAccess &access : schedule_.reads) {
-    if (access.stage != stage || access.region != Region::rows)
+    if (access.stage != stage || access.region != Region::rows || access.partly)
       continue;
     for (int64_t part = 0; part < machine.parts_a_microbatch(); ++part) {
       const Device &view = machine.slot(access.device, microbatch, part);

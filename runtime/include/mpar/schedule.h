@@ -30,8 +30,9 @@ struct MemoryAccess {
   int stage;
   int device;
   Region region;
-  int64_t begin, end; // bytes into the region; of `rows`, a row
-  bool once = false;  // of what a microbatch has without rows: only so many bytes, once
+  int64_t begin, end;  // bytes into the region; of `rows`, a row
+  bool once = false;   // of what a microbatch has without rows: only so many bytes, once
+  bool partly = false; // only a piece of the rows lies there: not all of it is written
 };
 
 /// Bytes of which each replica adds up a share over all replicas, or fetches the others' shares; of
