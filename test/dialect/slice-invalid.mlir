@@ -90,3 +90,10 @@
 %x = "test.value"() : () -> tensor<?x4xf32, #mp.dims<batch, 4>>
 // expected-error @below {{'mp.concat' op expected a result of size 8}}
 %z = mp.concat %x, %x dimension 1 : (tensor<?x4xf32, #mp.dims<batch, 4>>, tensor<?x4xf32, #mp.dims<batch, 4>>) -> tensor<?x4xf32, #mp.dims<batch, 4>>
+
+// -----
+
+// Tests that (C1) refuses to check what are no indices.
+%x = "test.value"() : () -> tensor<?x4xf32, #mp.dims<batch, 4>>
+// expected-error @below {{'mp.check_index' op expected indices of i32, got 'f32'}}
+%y = mp.check_index %x below 4 : tensor<?x4xf32, #mp.dims<batch, 4>>
