@@ -61,17 +61,23 @@ const Spread &Splitter::convert(Value value, const Group &group, const Layout &l
   return conversions[key] = std::move(spread);
 }
 
-void Splitter::expandRead(ReadOp read, const Group &group) {
-  auto type = cast<RankedTensorType>(read.getType());
-  auto [known, isNew] =
-      parameters.try_emplace(read.getParameterAttr().getAttr(), SpreadParameter{group, {}});
+/// Where a parameter lies that a group reads or, as one may be set that is not read before, sets:
+/// decided where it is first met.
+SpreadParameter Splitter::place(Attribute parameter, RankedTensorType type, const Group &group) {
+  auto [known, isNew] = parameters.try_emplace(parameter, SpreadParameter{group, {}});
   if (isNew)
     for (const Group::Axis &axis : group.axes) {
       SmallVector<Cut, 2> cuts = findNamed(type, axis.name, axis.size);
       known->second.layout.push_back(
           !axis.name.empty() && cuts.size() == 1 ? State::of(cuts.front()) : State::whole());
     }
-  Spread spread{known->second.group, known->second.layout, type, {}};
+  return known->second;
+}
+
+void Splitter::expandRead(ReadOp read, const Group &group) {
+  auto type = cast<RankedTensorType>(read.getType());
+  const SpreadParameter place = this->place(read.getParameterAttr().getAttr(), type, group);
+  Spread spread{place.group, place.layout, type, {}};
   OpBuilder builder(read);
   for (auto [index, device] : llvm::enumerate(spread.group.devices)) {
     auto piece = builder.create<ReadOp>(
@@ -98,8 +104,10 @@ void Splitter::expandGradient(GradientOp gradient) {
   }
 }
 
-void Splitter::expandAssign(AssignOp assign) {
-  const SpreadParameter &parameter = parameters.at(assign.getParameterAttr().getAttr());
+void Splitter::expandAssign(AssignOp assign, const Group &group) {
+  const SpreadParameter parameter =
+      place(assign.getParameterAttr().getAttr(),
+            cast<RankedTensorType>(assign.getValue().getType()), group);
   const Spread &value = convert(assign.getValue(), parameter.group, parameter.layout);
   OpBuilder builder(assign);
   for (auto [piece, device] : llvm::zip(value.pieces, parameter.group.devices)) {
@@ -176,7 +184,7 @@ LogicalResult Splitter::expand(Operation *op, const Group &group) {
     return success();
   }
   if (auto assign = dyn_cast<AssignOp>(op)) {
-    expandAssign(assign);
+    expandAssign(assign, group);
     return success();
   }
   if (auto norm = dyn_cast<SquaredNormOp>(op)) {

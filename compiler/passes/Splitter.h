@@ -31,9 +31,10 @@ private:
   mlir::LogicalResult visit(mlir::Operation *op);
   void keep(mlir::Operation *op);
   mlir::LogicalResult expand(mlir::Operation *op, const Group &group);
+  SpreadParameter place(mlir::Attribute parameter, mlir::RankedTensorType type, const Group &group);
   void expandRead(ReadOp read, const Group &group);
   void expandGradient(GradientOp gradient);
-  void expandAssign(AssignOp assign);
+  void expandAssign(AssignOp assign, const Group &group);
   void expandSquaredNorm(SquaredNormOp norm, const Group &group);
   void expandPieces(mlir::Operation *op, const Group &group, llvm::ArrayRef<Layout> operands,
                     llvm::ArrayRef<Layout> results);
