@@ -255,9 +255,12 @@ def test_killed_under_mpirun(settings, failures, programs):
     """mpirun ends all ranks when one is killed; each says why it ends."""
     if not MPIRUN:
         return
-    run = subprocess.Popen([MPIRUN, "--oversubscribe", "-n", "3", "sh", "-c", f"echo $$ >&2; exec {programs['chain-1']} --epochs 100000 --quiet"],
+    run = subprocess.Popen([MPIRUN, "--oversubscribe", "-n", "3", "sh", "-c", f"echo pid $$ >&2; exec {programs['chain-1']} --epochs 100000 --quiet"],
                            cwd=settings.work, env=MPI_ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    ranks = [int(run.stderr.readline()) for _ in range(3)]
+    ranks = []
+    while len(ranks) < 3 and (line := run.stderr.readline()):  # beside what mpirun has to say of the machine
+        if line.startswith("pid "):
+            ranks.append(int(line.split()[1]))
     time.sleep(1)
     os.kill(ranks[1], signal.SIGKILL)
     _, text = run.communicate(timeout=30)
