@@ -103,6 +103,7 @@ std::vector<std::vector<size_t>> find_conflicts(const Schedule &schedule,
                                                 const std::vector<int> &orders) {
   Finder finder(schedule, devices, orders);
   std::vector<std::vector<size_t>> conflicts;
+  conflicts.reserve(schedule.turns.size());
   for (size_t number = 0; number < schedule.turns.size(); ++number)
     conflicts.push_back(finder.find(number));
   return conflicts;

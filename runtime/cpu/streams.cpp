@@ -127,6 +127,7 @@ void Streams::choose_queues() {
 void Streams::find_waits() {
   std::map<Queue, int> numbers;
   std::vector<int> orders;
+  orders.reserve(issues_.size());
   for (const Issue &issue : issues_)
     orders.push_back(
         numbers.try_emplace(issue.queue, static_cast<int>(numbers.size())).first->second);
@@ -212,6 +213,17 @@ void Streams::join() {
     }
 }
 
+/// Ends what is being recorded after something has gone wrong, so that the lanes are as they were.
+/// False where that goes wrong too, as it may: what did first is what is said.
+static bool drop_recording(Backend &backend) {
+  try {
+    backend.end_recording();
+    return true;
+  } catch (const Error &) {
+    return false;
+  }
+}
+
 void Streams::record(Workers::Work work, void *context, Recorded &step) {
   Backend &first = *gpus_.front();
   first.begin_recording();
@@ -222,10 +234,7 @@ void Streams::record(Workers::Work work, void *context, Recorded &step) {
     join();
   } catch (...) {
     marking_ = false;
-    try {
-      first.end_recording();  // so that the lanes are as they were
-    } catch (const Error &) { // what went wrong first is what is said
-    }
+    drop_recording(first);
     throw;
   }
   marking_ = false;

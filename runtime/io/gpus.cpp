@@ -65,6 +65,7 @@ void Model::start_streams(const Settings &settings) {
   if (description_.replicas > 1)
     all_turns_ = replicate(description_.schedule, description_.replicas, machine_.count());
   std::vector<const Device *> devices;
+  devices.reserve(count_of_all());
   for (int number = 0; number < count_of_all(); ++number)
     devices.push_back(&device_of_all(number));
   workers_ = std::make_unique<Workers>(devices, schedule_of_all(), settings.graph);
