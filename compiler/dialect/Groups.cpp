@@ -210,4 +210,10 @@ SmallVector<Cut, 2> findNamed(Type tensor, StringRef name, int64_t pieces) {
   return byFactor.empty() ? byLabel : byFactor;
 }
 
+SmallVector<Cut, 2> findCuttable(Type tensor, StringRef name, int64_t pieces) {
+  SmallVector<Cut, 2> cuts = findNamed(tensor, name, pieces);
+  llvm::erase_if(cuts, [&](const Cut &cut) { return !cut.isOfBatch() && cut.size < pieces; });
+  return cuts;
+}
+
 } // namespace mparc::mp

@@ -122,5 +122,8 @@ DimensionAttr cutDimension(DimensionAttr dimension, const Cut &cut, int64_t coun
 /// dimension of that name the first that `pieces` divides, else its largest. All that it could
 /// mean, where it is several; none where the tensor has no such name.
 llvm::SmallVector<Cut, 2> findNamed(mlir::Type tensor, llvm::StringRef name, int64_t pieces);
+/// Of these those that have a number for each piece: a dimension of 1 that a value has from
+/// elsewhere, under the name of what a layer cuts, stays whole.
+llvm::SmallVector<Cut, 2> findCuttable(mlir::Type tensor, llvm::StringRef name, int64_t pieces);
 
 } // namespace mparc::mp

@@ -40,33 +40,47 @@ Attribute Splits::groupOf(Session &session, const Devices &devices,
   return count == 1 ? Attribute() : group.toAttribute(&session.context);
 }
 
+/// That a tensor is too small for its pieces.
+static std::string describeTooSmall(const mp::Group::Axis &axis, const mp::Cut &cut,
+                                    llvm::StringRef tensor) {
+  return ("`" + axis.name + "` is " + llvm::Twine(cut.size) + " in " + tensor +
+          " which cannot be cut into " + llvm::Twine(axis.size) + " pieces")
+      .str();
+}
+
 void Splits::check(Session &session, Operation *op, const SplitMark &mark, SourceRange where) {
-  Use &use = uses.try_emplace({mark.where.buffer, mark.where.begin.offset}, Use{mark, {}, false})
-                 .first->second;
+  Use &use =
+      uses.try_emplace({mark.where.buffer, mark.where.begin.offset}, Use{mark, {}, {}, false})
+          .first->second;
   auto group = mp::readGroup(cast<DictionaryAttr>(op->getAttr(mp::kGroup)));
   for (const mp::Group::Axis &axis : group.axes)
     for (Type type : op->getResultTypes()) {
       auto cuts = mp::findNamed(type, axis.name, axis.size);
       if (cuts.empty())
         continue;
-      use.found.insert(axis.name);
-      if (use.isRefused)
-        continue;
-      ArrayRef<mp::DimensionAttr> dimensions = mp::getDimensions(type);
-      std::string tensor = describe(getElementTypeOrSelf(type), dimensions);
+      std::string tensor = describe(getElementTypeOrSelf(type), mp::getDimensions(type));
       auto read = dyn_cast<mp::ReadOp>(op);
       if (read)
         tensor = "`" + read.getParameter().str() + "`, " + tensor + ",";
+      // A parameter has the name from its own declaration. A value may have it from elsewhere, for
+      // a dimension of 1, say, and stays whole along that; unless nothing else has it.
+      if (auto cuttable = mp::findCuttable(type, axis.name, axis.size); !read) {
+        if (cuttable.empty()) {
+          use.tooSmall.try_emplace(axis.name, describeTooSmall(axis, cuts.front(), tensor));
+          continue;
+        }
+        cuts = cuttable;
+      }
+      use.found.insert(axis.name);
+      if (use.isRefused)
+        continue;
       Report *report = nullptr;
       if (cuts.size() > 1) {
         auto of = [&](const mp::Cut &cut) { return "dimension " + std::to_string(cut.dimension); };
         report = &session.error(mark.where, "`" + axis.name + "` is in " + tensor + " twice: in " +
                                                 of(cuts[0]) + " and in " + of(cuts[1]));
       } else if (!cuts.front().isOfBatch() && cuts.front().size < axis.size) {
-        report =
-            &session.error(mark.where, "`" + axis.name + "` is " + llvm::Twine(cuts.front().size) +
-                                           " in " + tensor + " which cannot be cut into " +
-                                           llvm::Twine(axis.size) + " pieces");
+        report = &session.error(mark.where, describeTooSmall(axis, cuts.front(), tensor));
       }
       if (!report)
         continue;
@@ -78,10 +92,15 @@ void Splits::check(Session &session, Operation *op, const SplitMark &mark, Sourc
 
 void Splits::reportUnused(Session &session) {
   for (const auto &[place, use] : uses)
-    for (const auto &[name, pieces] : use.mark.axes)
-      if (!use.found.count(name) && !use.isRefused)
-        session.error(use.mark.where,
-                      "no tensor of what stands here has a dimension or factor `" + name + "`");
+    for (const auto &[name, pieces] : use.mark.axes) {
+      if (use.found.count(name) || use.isRefused)
+        continue;
+      auto tooSmall = use.tooSmall.find(name);
+      session.error(use.mark.where,
+                    tooSmall != use.tooSmall.end()
+                        ? tooSmall->second
+                        : "no tensor of what stands here has a dimension or factor `" + name + "`");
+    }
 }
 
 } // namespace mparc

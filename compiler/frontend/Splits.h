@@ -5,7 +5,9 @@
 
 #include "frontend/Values.h"
 
+#include <map>
 #include <set>
+#include <string>
 
 namespace mparc {
 
@@ -21,7 +23,7 @@ public:
                           const std::optional<SplitMark> &mark, bool isOfStatement);
   /// Checks that what is named can be cut in what the operation, made at `where`, gives.
   void check(Session &session, mlir::Operation *op, const SplitMark &mark, SourceRange where);
-  /// Reports the names that none of the tensors had.
+  /// Reports the names by which none of the tensors could be cut.
   void reportUnused(Session &session);
 
 private:
@@ -29,6 +31,8 @@ private:
   struct Use {
     SplitMark mark;
     std::set<std::string> found;
+    /// Of a name that only values have for which it is too small: the message that says so.
+    std::map<std::string, std::string> tooSmall;
     bool isRefused;
   };
   std::map<Place, Use> uses;

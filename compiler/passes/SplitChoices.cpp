@@ -83,7 +83,7 @@ static std::optional<Cut> findRows(Type tensor, const Group::Axis &axis) {
 /// What the name of an axis, not the batch's, means in an operation's operands and its result.
 static void followNamed(Operation *op, const Group::Axis &axis, std::vector<Strategy> &strategies) {
   auto named = [&](Type tensor) -> std::optional<Cut> {
-    SmallVector<Cut, 2> cuts = findNamed(tensor, axis.name, axis.size);
+    SmallVector<Cut, 2> cuts = findCuttable(tensor, axis.name, axis.size);
     bool isOne = !axis.name.empty() && cuts.size() == 1 && !cuts.front().isOfBatch();
     return isOne ? std::optional(cuts.front()) : std::nullopt;
   };

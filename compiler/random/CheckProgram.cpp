@@ -33,6 +33,10 @@ public:
   Verdict run();
   /// Whether @train is worked through in parts.
   bool cutsRows();
+  /// Whether a tensor has the name twice by which it is to be cut, which the language refuses.
+  bool namesTwice() {
+    return !build({}) && message_.find(" twice: in dimension ") != std::string::npos;
+  }
 
 private:
   OwningOpRef<ModuleOp> build(Form form);
@@ -253,6 +257,20 @@ void dropMicrobatches(std::vector<Statement> &file, const CheckOptions &options)
   entries.erase(counts);
   if (Check(file, options).cutsRows())
     entries.push_back(std::move(count));
+}
+
+static void clearNamedSplits(std::vector<Statement> &statements) {
+  for (Statement &statement : statements) {
+    if (statement.split != "batch")
+      statement.split.clear();
+    clearNamedSplits(statement.body);
+    clearNamedSplits(statement.other);
+  }
+}
+
+void dropSplits(std::vector<Statement> &file, const CheckOptions &options) {
+  if (Check(file, options).namesTwice())
+    clearNamedSplits(file);
 }
 
 Verdict check(const std::vector<Statement> &file, const CheckOptions &options) {

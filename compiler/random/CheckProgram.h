@@ -50,6 +50,10 @@ Verdict check(const std::vector<Statement> &file, const CheckOptions &options);
 /// another before the loss.
 void dropMicrobatches(std::vector<Statement> &file, const CheckOptions &options);
 
+/// Takes `@split(in)` and the like from a program in which a layer is called with what has such a
+/// name from elsewhere too, `[batch, out, in]`: the layers are spread over their groups whole.
+void dropSplits(std::vector<Statement> &file, const CheckOptions &options);
+
 /// The smallest program, by leaving out statements or putting simpler ones in their place, that
 /// still fails.
 std::vector<Statement> reduce(std::vector<Statement> file, const CheckOptions &options);

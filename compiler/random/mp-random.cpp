@@ -92,8 +92,10 @@ int main(int argc, char **argv) {
     CheckOptions options;
     options.stdlibDirectory = stdlib;
     // What is written calls functions of a header that is not there yet.
-    if (writeTo.empty())
+    if (writeTo.empty()) {
+      dropSplits(file, options);
       dropMicrobatches(file, options);
+    }
     if (show) {
       llvm::outs() << "// program " << number << '\n' << print(file, {});
       continue;
