@@ -5,6 +5,7 @@
 #include "mpar/scalar.h"
 
 #include <cmath>
+#include <limits>
 
 using llvm::ArrayRef;
 using mparc::mp::ReductionKind;
@@ -173,6 +174,17 @@ template <typename T> static bool isBetter(T candidate, T best, bool maximum) {
   return candidate != candidate || (maximum ? candidate > best : candidate < best);
 }
 
+/// What a piece without rows gives to the extreme of all rows.
+template <typename T> static T extremeOfNone(bool isMaximum) {
+  using Limits = std::numeric_limits<T>;
+  if constexpr (std::is_same_v<T, uint8_t>)
+    return isMaximum ? 0 : 1;
+  else if constexpr (Limits::has_infinity)
+    return isMaximum ? -Limits::infinity() : Limits::infinity();
+  else
+    return isMaximum ? Limits::lowest() : Limits::max();
+}
+
 template <typename T>
 static void reduceElements(ReductionKind kind, const View &x, ArrayRef<int64_t> dimensions,
                            const View &y, Trace *trace) {
@@ -187,7 +199,7 @@ static void reduceElements(ReductionKind kind, const View &x, ArrayRef<int64_t> 
   Extents position(kept.size(), 0);
   for (int64_t index = 0; index < outer; ++index) {
     const T *base = x.as<T>() + offsetAt(position, keptStrides);
-    T result = adds ? T(0) : *base;
+    T result = adds ? T(0) : inner > 0 ? *base : extremeOfNone<T>(kind == ReductionKind::maximum);
     int64_t chosen = 0;
     Extents step(reduced.size(), 0);
     for (int64_t each = 0; each < inner; ++each) {

@@ -58,6 +58,7 @@ private:
   mlir::Value gather(const Spread &spread, int64_t device, unsigned axis, int64_t index);
   void note(llvm::StringRef kind, const Spread &spread, unsigned axis);
   void record(llvm::StringRef kind, llvm::ArrayRef<int64_t> devices, mlir::RankedTensorType type);
+  static std::string nameOf(mlir::Value value);
   mlir::Location locate(llvm::StringRef name, int64_t device);
   void finish(mlir::Operation *op, int64_t device);
 

@@ -2,18 +2,15 @@
 #include "mpar/device.h"
 
 #include "backend.h"
+#include "memory.h"
 #include "mpar/errors.h"
 #include "mpar/world.h"
 
 #include <omp.h>
-#include <sys/mman.h>
 
 #include <algorithm>
 #include <cstring>
-#include <fstream>
-#include <limits>
 #include <map>
-#include <sstream>
 #include <utility>
 
 #if defined(__SSE2__)
@@ -32,32 +29,12 @@ constexpr int64_t floats_of_a_line = 16; // in a cache line
 /// models are worth being shared out one by one.
 constexpr int64_t most_copied_floats = int64_t(4) << 20;
 
-[[noreturn]] void fail_too_large() { fail("an arena does not fit in 64-bit sizes"); }
-
-int64_t add(int64_t a, int64_t b) {
-  int64_t sum;
-  if (__builtin_add_overflow(a, b, &sum))
-    fail_too_large();
-  return sum;
-}
-
-int64_t multiply(int64_t a, int64_t b) {
-  int64_t product;
-  if (__builtin_mul_overflow(a, b, &product))
-    fail_too_large();
-  return product;
-}
-
-int64_t round_up(int64_t value, int64_t multiple) {
-  return add(value, multiple - 1) / multiple * multiple;
-}
-
 /// The rows that the arena of a device has.
 int64_t arena_rows(const DeviceDescription &description, int64_t largest_batch) {
-  return std::max(
-      largest_batch,
-      multiply(description.slots,
-               largest_microbatch(largest_batch, static_cast<int>(description.microbatches))));
+  return std::max(largest_batch,
+                  multiply_sizes(description.slots,
+                                 largest_microbatch(largest_batch,
+                                                    static_cast<int>(description.microbatches))));
 }
 
 /// The three regions of an arena, in bytes.
@@ -65,7 +42,7 @@ struct Regions {
   int64_t parameters; // and gradients, and the optimiser's state
   int64_t fixed;
   int64_t rows;
-  int64_t total() const { return add(add(parameters, fixed), rows); }
+  int64_t total() const { return add_sizes(add_sizes(parameters, fixed), rows); }
 };
 
 /// The floats of a slot of the optimiser's state. Of shares all devices have room for the largest,
@@ -78,108 +55,20 @@ int64_t floats_of_state(const DeviceDescription &description) {
 }
 
 Regions regions(const DeviceDescription &description, int optimizer_slots, int64_t largest_batch) {
-  const int64_t floats = add(multiply(2, description.parameter_floats),
-                             multiply(optimizer_slots, floats_of_state(description)));
-  return {round_up(multiply(floats, sizeof(float)), alignment),
-          round_up(description.fixed_bytes, alignment),
-          round_up(multiply(description.row_bytes,
-                            round_up(arena_rows(description, largest_batch), rows_rounded_to)),
-                   alignment)};
-}
-
-/// The value in bytes of a line `name: 123 kB` of /proc/meminfo; -1 where there is none.
-int64_t meminfo(const std::string &name) {
-  std::ifstream file("/proc/meminfo");
-  std::string line;
-  while (std::getline(file, line)) {
-    if (line.compare(0, name.size(), name) == 0) {
-      std::istringstream words(line.substr(name.size()));
-      int64_t kibibytes = -1;
-      words >> kibibytes;
-      return kibibytes < 0 ? -1 : kibibytes * 1024;
-    }
-  }
-  return -1;
-}
-
-int64_t number_in(const std::string &path) {
-  std::ifstream file(path);
-  int64_t value = -1;
-  file >> value; // "max", or no such file: no limit
-  return file ? value : -1;
-}
-
-/// The memory that this process may still take, in bytes. A kernel that overcommits grants any
-/// request and kills the process when it writes; so the request is held against this first.
-int64_t available_memory() {
-  int64_t available = std::numeric_limits<int64_t>::max();
-  const int64_t free = meminfo("MemAvailable:");
-  if (free >= 0)
-    available = free + std::max<int64_t>(0, meminfo("SwapFree:"));
-  // The control group's own limit, as containers set it (version 2, then 1).
-  const char *const groups[][2] = {{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"},
-                                   {"/sys/fs/cgroup/memory/memory.limit_in_bytes",
-                                    "/sys/fs/cgroup/memory/memory.usage_in_bytes"}};
-  for (const auto &group : groups) {
-    const int64_t limit = number_in(group[0]);
-    const int64_t used = number_in(group[1]);
-    if (limit >= 0 && used >= 0)
-      available = std::min(available, std::max<int64_t>(0, limit - used));
-  }
-  return available;
+  const int64_t floats = add_sizes(multiply_sizes(2, description.parameter_floats),
+                                   multiply_sizes(optimizer_slots, floats_of_state(description)));
+  return {
+      round_up(multiply_sizes(floats, sizeof(float)), alignment),
+      round_up(description.fixed_bytes, alignment),
+      round_up(multiply_sizes(description.row_bytes,
+                              round_up(arena_rows(description, largest_batch), rows_rounded_to)),
+               alignment)};
 }
 
 [[noreturn]] void fail_to_allocate(int index, int64_t bytes, int64_t available,
                                    const Backend *gpu = nullptr) {
   fail("device " + std::to_string(index) + ": its arena takes " + std::to_string(bytes) +
        " bytes, " + std::to_string(available) + " are left" + (gpu ? " on " + gpu->name() : ""));
-}
-
-/// Zeroed memory, aligned to a page; what is worth it on huge pages where the system has them, for
-/// a step of an optimiser walks four streams at once, which miss in the translation buffer and
-/// collide in the cache otherwise.
-struct Mapping {
-  std::byte *begin = nullptr;
-  size_t size = 0;
-};
-
-[[noreturn]] void fail_to_map(int index, int64_t bytes) {
-  fail("device " + std::to_string(index) + ": cannot allocate " + std::to_string(bytes) +
-       " bytes: " + std::strerror(errno));
-}
-
-/// Addresses without memory behind them.
-Mapping reserve_addresses(int index, int64_t bytes) {
-  if (bytes == 0)
-    return {};
-  void *memory =
-      mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (memory == MAP_FAILED)
-    fail_to_map(index, bytes);
-  return {static_cast<std::byte *>(memory), static_cast<size_t>(bytes)};
-}
-
-Mapping map_zeroed(int index, int64_t bytes) {
-  if (bytes == 0)
-    return {};
-  constexpr size_t huge_page = size_t(2) << 20;
-  constexpr size_t worth_it = size_t(256) << 10;
-  const bool huge = static_cast<size_t>(bytes) >= worth_it;
-  const size_t wanted = huge ? round_up(bytes, huge_page) : bytes;
-  const size_t size = huge ? add(wanted, huge_page) : wanted;
-  void *memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED)
-    fail_to_map(index, bytes);
-  std::byte *begin = static_cast<std::byte *>(memory);
-  if (!huge)
-    return {begin, size};
-  // Aligned within what was mapped; the ends are given back.
-  const size_t before = (huge_page - reinterpret_cast<uintptr_t>(begin) % huge_page) % huge_page;
-  if (before > 0)
-    munmap(begin, before);
-  munmap(begin + before + wanted, huge_page - before);
-  madvise(begin + before, wanted, MADV_HUGEPAGE); // a wish: without it all is well but slower
-  return {begin + before, wanted};
 }
 
 } // namespace
@@ -235,7 +124,7 @@ Device::Device(const Device &whole, std::byte *memory, int64_t first_row, int64_
 
 Device::~Device() {
   if (mapped_bytes_ > 0)
-    munmap(parameters_, mapped_bytes_);
+    unmap({reinterpret_cast<std::byte *>(parameters_), static_cast<size_t>(mapped_bytes_)});
   if (backend_ && !is_view_)
     backend_->release(parameters_);
 }
@@ -278,8 +167,9 @@ Range Device::share_of(Range group) const {
 }
 
 int64_t Device::thread_bytes() const {
-  return add(round_up(description_.fixed_bytes, alignment),
-             round_up(multiply(description_.parameter_floats, sizeof(float)), alignment));
+  return add_sizes(
+      round_up(description_.fixed_bytes, alignment),
+      round_up(multiply_sizes(description_.parameter_floats, sizeof(float)), alignment));
 }
 
 Machine::Machine(const std::string &devices, int threads,
@@ -352,7 +242,7 @@ Machine::Memory::Memory(Memory &&other) noexcept
 
 Machine::Memory::~Memory() {
   if (begin_)
-    munmap(begin_, size_);
+    unmap({begin_, static_cast<size_t>(size_)});
 }
 
 void Machine::make_slots(const Schedule &schedule, int64_t largest_batch) {
