@@ -78,17 +78,19 @@ static Peak findPeak(mp::ModelOp model, int64_t device, int64_t batch) {
 }
 
 /// What would fit: a smaller batch, unless the rest alone is too much.
-static std::string whatFits(DictionaryAttr device, int slots, int64_t limit) {
+static std::string whatFits(DictionaryAttr device, int slots, int64_t batch, int64_t limit) {
   int64_t rest = emit::arenaBytes(device, slots, 0);
-  int64_t perRow = device.getAs<IntegerAttr>("row_bytes").getInt();
   if (rest > limit)
     return "parameters, gradients and the optimiser's state alone take " + emit::grouped(rest) +
            " B";
-  int64_t rows = perRow ? (limit - rest) / perRow / 64 * 64 : 0;
-  if (rows == 0)
+  int64_t fits = 0, tooMany = batch; // arenas grow with the batch
+  while (tooMany - fits > 1) {
+    int64_t between = fits + (tooMany - fits) / 2;
+    (emit::arenaBytes(device, slots, between) <= limit ? fits : tooMany) = between;
+  }
+  if (fits == 0)
     return "no batch would fit";
-  auto replicas = device.getAs<IntegerAttr>("replicas");
-  return "a batch of " + emit::grouped(rows * (replicas ? replicas.getInt() : 1)) + " would fit";
+  return "a batch of " + emit::grouped(fits) + " would fit";
 }
 
 bool Compilation::checkMemory() {
@@ -108,8 +110,8 @@ bool Compilation::checkMemory() {
     InFlightDiagnostic error = model().emitError();
     error << "device " << number << " needs " << emit::grouped(needed) << " B at batch " << batch
           << ", --memory gives " << emit::grouped(*options.memory) << " B; "
-          << whatFits(device, slots, *options.memory);
-    Peak peak = findPeak(model(), number, emit::rowsOfReplica(device, batch));
+          << whatFits(device, slots, batch, *options.memory);
+    Peak peak = findPeak(model(), number, emit::rowsAtOnce(device, batch));
     for (const LiveValue &value : llvm::ArrayRef(peak.values).take_front(kMostNamed)) {
       StringRef name = mp::getSourceName(value.location);
       error.attachNote(value.location)

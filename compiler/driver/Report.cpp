@@ -42,7 +42,6 @@ private:
 } // namespace
 
 void Reporter::printDevice(int64_t number, DictionaryAttr device) {
-  auto entry = [&](StringRef name) { return device.getAs<IntegerAttr>(name).getInt(); };
   std::string layers;
   for (auto layer : model.getOps<LayerOp>())
     if (isOn(layer, number))
@@ -56,8 +55,7 @@ void Reporter::printDevice(int64_t number, DictionaryAttr device) {
       << "  parameters   " << emit::grouped(parameters) << "; with gradients"
       << (slots ? " and optimiser's state" : "") << " "
       << emit::grouped(emit::trainingBytes(device, slots)) << " B\n"
-      << "  activations  " << emit::grouped(entry("fixed_bytes")) << " B + "
-      << emit::grouped(entry("row_bytes")) << " B a row\n";
+      << "  activations  " << emit::activationsText(device) << "\n";
   if (kept)
     printSaving(number, device);
   out << "  arena        " << emit::grouped(emit::arenaBytes(device, slots, batch))

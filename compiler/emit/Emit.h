@@ -68,6 +68,11 @@ EmittedText printCpp(mp::ModelOp model, const EmitOptions &options);
 int64_t leastRows(mp::ProgramOp train, bool ofPart = false);
 /// The floats of state the optimiser keeps for a parameter: as the runtime's `optimizer_slots`.
 int optimizerSlots(mp::TrainingOp training);
+/// The rows of a batch that a device has values of at once, at most: those of as many microbatches
+/// as are under way there.
+int64_t rowsAtOnce(mlir::DictionaryAttr device, int64_t batch);
+/// What a device needs for activations: "512 B + 96 B a row, of 2 of 8 microbatches at once".
+std::string activationsText(mlir::DictionaryAttr device);
 /// The bytes of a device's arena at this batch: the formula of the runtime's `arena_bytes`.
 int64_t arenaBytes(mlir::DictionaryAttr device, int slots, int64_t batch);
 /// Of these the bytes of parameters, gradients and the optimiser's state.

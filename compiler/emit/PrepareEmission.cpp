@@ -109,9 +109,12 @@ static std::string stageName(Operation *op) {
 /// be of two processes.
 static std::string functionName(StringRef program, Operation *op) {
   std::string device = std::to_string(getDevice(op).value_or(0));
+  // Of a batch that is cut, what stands before or after its parts.
+  auto when = op->getAttrOfType<StringAttr>(kWhen);
+  StringRef stands = !when ? "" : when.getValue() == "before" ? "prepare_" : "finish_";
   if (auto transfer = dyn_cast<TransferOp>(op))
-    return (program + "_" + Twine(transfer.getFrom()) + "_to_" + device).str();
-  return (program + "_on_" + device).str();
+    return (stands + program + "_" + Twine(transfer.getFrom()) + "_to_" + device).str();
+  return (stands + program + "_on_" + device).str();
 }
 
 /// A function is a stage of @train; of other programs, a run on one device of a length that is read

@@ -99,6 +99,10 @@ static void printDevices(const ModelIndex &index, llvm::raw_ostream &out) {
           << "].slots = " << device.getAs<IntegerAttr>("slots").getInt()
           << "; // microbatches that have values there at once\ndescription.devices[" << number
           << "].microbatches = " << count.getInt() << ";\n";
+    if (device.contains("evaluates_whole"))
+      out << "description.devices[" << number << "].evaluates_whole = true;\n";
+    if (auto bytes = device.getAs<IntegerAttr>("output_row_bytes"))
+      out << "description.devices[" << number << "].output_row_bytes = " << bytes.getInt() << ";\n";
   }
 }
 
@@ -169,11 +173,15 @@ static void printParameters(const ModelIndex &index, llvm::raw_ostream &out) {
   }
 }
 
-/// Whether the loss is a sum over the rows, not a mean: by the last reduction of what has rows.
+/// Whether the loss is a sum over the rows, not a mean: by the last reduction of what has rows. Of
+/// a batch that is cut, a mean is a sum that is divided after the parts.
 static bool sumsLoss(ProgramOp evaluate) {
   SmallVector<Value> left{evaluate.getBlock().getTerminator()->getOperands().back()};
   while (!left.empty()) {
     Operation *op = left.pop_back_val().getDefiningOp();
+    if (isa_and_nonnull<MapOp>(op) && op->hasAttr(kWhen) &&
+        op->walk([](ExtentOp) { return WalkResult::interrupt(); }).wasInterrupted())
+      return false;
     if (auto reduce = dyn_cast_or_null<ReduceOp>(op);
         reduce && getElementCount(reduce.getInput().getType()).perRow)
       return reduce.getKind() == ReductionKind::sum;

@@ -61,15 +61,13 @@ static void printDevice(const ModelIndex &index, int64_t number, DictionaryAttr 
   for (auto layer : ModelOp(index.model).getOps<LayerOp>())
     if (isOn(layer, number))
       layers.push_back(inComment(layer.getPath()));
-  auto bytes = [&](StringRef name) { return device.getAs<IntegerAttr>(name).getInt(); };
   paragraph(out, "device " + std::to_string(number) + ": " +
                      (layers.empty() ? "no layers" : listShort(layers)));
   paragraph(out,
             "  arena " + grouped(arenaBytes(device, slots, batch)) + " B at batch " +
                 grouped(batch) + ": " + plural(parametersOn(index, number), "parameter") +
                 " with gradients and optimiser's state " + grouped(trainingBytes(device, slots)) +
-                " B, activations " + grouped(bytes("fixed_bytes")) + " B + " +
-                grouped(bytes("row_bytes")) + " B a row",
+                " B, activations " + activationsText(device),
             "    ");
 }
 

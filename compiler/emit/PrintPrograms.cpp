@@ -65,12 +65,27 @@ void FilePrinter::printTurns(ProgramOp program, llvm::raw_ostream &out) {
   out << "}\n";
 }
 
+/// The device that has a result of a program.
+static std::string deviceOf(Value result) {
+  Operation *op = result.getDefiningOp();
+  while (auto reshape = dyn_cast_or_null<ReshapeOp>(op))
+    op = reshape.getInput().getDefiningOp();
+  return std::to_string(op ? getDevice(op).value_or(0) : 0);
+}
+
 /// A batch that is worked through a few rows at a time.
 void FilePrinter::printParts(ProgramOp program, llvm::raw_ostream &out) {
   const std::vector<Function> &stages = functions[program];
   int64_t rows = program->getAttrOfType<IntegerAttr>(kRowsAPart).getInt();
   printStages(stages, "before", "whole", out);
-  if (rows > 0)
+  bool trains = program.getSymName() == "train";
+  if (!trains)
+    out << "\n// " << rows
+        << " rows of a microbatch at a time go through all layers, in the memory of one; the "
+           "output "
+           "is kept.\n"
+        << "for_each_part(whole, " << rows << ", [&](Part &part) {\n";
+  else if (rows > 0)
     out << "\n// " << rows
         << " rows at a time go through all layers and back: what one leaves in the cache the next "
            "finds\n"
@@ -86,6 +101,11 @@ void FilePrinter::printParts(ProgramOp program, llvm::raw_ostream &out) {
     printArguments(program, "part", out);
   out << "\n";
   printStages(stages, "", "part", out);
+  if (!trains) {
+    Value output = program.getBlock().getTerminator()->getOperand(0);
+    out << "keep_output(part, " << deviceOf(output) << ", "
+        << CallPrinter(index, out, "part").name(output) << ");\n";
+  }
   out << "});\n";
   // Threads share out microbatches only where rows are the same whoever takes them.
   if (rows > 0)
@@ -118,15 +138,12 @@ void FilePrinter::printReturn(ProgramOp program, llvm::raw_ostream &out) {
           << getDevice(result.getDefiningOp()).value_or(0) << ").fixed<"
           << elementTypeName(getElementTypeOrSelf(result.getType())) << ">("
           << getPlace(result).getOffset() << ");\n";
-  auto device = [](Value result) {
-    Operation *op = result.getDefiningOp();
-    while (auto reshape = dyn_cast_or_null<ReshapeOp>(op))
-      op = reshape.getInput().getDefiningOp();
-    return std::to_string(op ? getDevice(op).value_or(0) : 0);
-  };
   // The device that a result lies on may be a GPU, or another process's.
   auto output = [&](Value result, StringRef move) {
-    return (move + "(").str() + device(result) + ", " + names.name(result) + ", batch.rows)";
+    std::string device = deviceOf(result);
+    return (move + "(").str() + device + ", " +
+           (program->hasAttr(kRowsAPart) ? "kept_output(" + device + ")" : names.name(result)) +
+           ", batch.rows)";
   };
   Value last = results.back();
   if (results.size() == 2)
@@ -138,7 +155,7 @@ void FilePrinter::printReturn(ProgramOp program, llvm::raw_ostream &out) {
   for (Operation &op : program.getBlock())
     if (isa<UnscaleOp>(op))
       out << "share_loss_scaling(" << getDevice(&op).value_or(0) << ");\n";
-  out << "return value_from(" << device(last) << ", " << names.name(last) << ");\n";
+  out << "return value_from(" << deviceOf(last) << ", " << names.name(last) << ");\n";
 }
 
 int64_t leastRows(ProgramOp train, bool ofPart) {

@@ -195,14 +195,40 @@ int64_t trainingBytes(DictionaryAttr device, int slots) {
   return (2 * floats + slots * state) * 4;
 }
 
-int64_t arenaBytes(DictionaryAttr device, int slots, int64_t batch) {
+int64_t rowsAtOnce(DictionaryAttr device, int64_t batch) {
   batch = rowsOfReplica(device, batch);
-  if (int64_t microbatches = entryOf(device, "microbatches")) {
+  int64_t microbatches = entryOf(device, "microbatches", 1);
+  int64_t largest = (batch + microbatches - 1) / microbatches;
+  return std::max(device.contains("evaluates_whole") ? batch : 0,
+                  entryOf(device, "slots", 1) * largest);
+}
+
+int64_t arenaBytes(DictionaryAttr device, int slots, int64_t batch) {
+  int64_t rows = entryOf(device, "row_bytes") * roundUp(rowsAtOnce(device, batch), 64);
+  if (int64_t output = entryOf(device, "output_row_bytes")) {
+    batch = rowsOfReplica(device, batch);
+    int64_t microbatches = entryOf(device, "microbatches", 1);
     int64_t largest = (batch + microbatches - 1) / microbatches;
-    batch = std::max(batch, entryOf(device, "slots", 1) * largest);
+    rows = std::max(rows, entryOf(device, "row_bytes") * roundUp(largest, 64) +
+                              output * roundUp(batch, 64));
   }
   return roundUp(trainingBytes(device, slots), 256) + roundUp(entryOf(device, "fixed_bytes"), 256) +
-         roundUp(entryOf(device, "row_bytes") * roundUp(batch, 64), 256);
+         roundUp(rows, 256);
+}
+
+std::string activationsText(DictionaryAttr device) {
+  std::string text = grouped(entryOf(device, "fixed_bytes")) + " B + " +
+                     grouped(entryOf(device, "row_bytes")) + " B a row";
+  int64_t microbatches = entryOf(device, "microbatches", 1);
+  if (microbatches == 1)
+    return text;
+  text += ", of " + grouped(entryOf(device, "slots", 1)) + " of " + grouped(microbatches) +
+          " microbatches at once";
+  if (device.contains("evaluates_whole"))
+    text += ", or of a whole batch in evaluation, which cannot be cut";
+  else if (int64_t output = entryOf(device, "output_row_bytes"))
+    text += ", or of 1 and " + grouped(output) + " B a row of output";
+  return text;
 }
 
 } // namespace mparc::emit

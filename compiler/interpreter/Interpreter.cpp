@@ -174,8 +174,11 @@ template <typename Scalar> FailureOr<Outcome> Run<Scalar>::collect() {
   Outcome outcome;
   outcome.scale = std::move(scale_);
   auto last = cast<ReturnOp>(program_.getBlock().back());
-  for (Value value : last.getResults())
-    outcome.returned.push_back(take<Scalar>(get(value)));
+  for (Value value : last.getResults()) {
+    auto kept = returned_.find(value);
+    outcome.returned.push_back(kept != returned_.end() ? std::move(kept->second)
+                                                       : take<Scalar>(get(value)));
+  }
   llvm::StringMap<Value> values;
   for (auto [name, value] : gradients_)
     if (!values.try_emplace(name, value).second)

@@ -44,6 +44,7 @@ private:
                                llvm::ArrayRef<mlir::Operation *> during);
   mlir::LogicalResult assignBuffers(const llvm::StringMap<Tensor> &values);
   void enterRows(Part part);
+  void keepReturned(Part part);
   /// Binds the program's arguments to rows of the inputs.
   void bindArguments(Part part);
 
@@ -57,8 +58,9 @@ private:
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<mlir::Value, 2>> dying_; // after an operation
   llvm::DenseSet<mlir::Operation *> skipped_;
   std::vector<std::pair<llvm::StringRef, mlir::Value>> gradients_;
-  std::optional<Tensor> scale_; // of the gradients
-  llvm::StringSet<> assigned_;  // names of buffers
+  llvm::DenseMap<mlir::Value, Tensor> returned_; // what is returned of all parts
+  std::optional<Tensor> scale_;                  // of the gradients
+  llvm::StringSet<> assigned_;                   // names of buffers
   bool inParts_ = false;
   bool isScaled_ = false; // the loss
   llvm::StringMap<mp::ParameterOp> buffers_;

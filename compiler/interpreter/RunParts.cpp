@@ -53,7 +53,7 @@ template <typename Scalar> LogicalResult Run<Scalar>::runInParts(const Parts &pa
   for (ArrayRef<Part> replica : parts) {
     if (!buffers.empty() && failed(assignBuffers(cut_.empty() ? inputs_.parameters : cut_)))
       return failure();
-    if (options_.order == RunOptions::Order::turns) {
+    if (options_.order == RunOptions::Order::turns && program_.getSymName() == "train") {
       if (failed(runTurns(replica, during)))
         return failure();
     } else {
@@ -62,6 +62,7 @@ template <typename Scalar> LogicalResult Run<Scalar>::runInParts(const Parts &pa
         bindArguments(part);
         if (failed(runAll(during)))
           return failure();
+        keepReturned(part);
       }
     }
     if (parts.size() == 1 || !buffers.empty())
@@ -80,6 +81,24 @@ template <typename Scalar> LogicalResult Run<Scalar>::runInParts(const Parts &pa
     return failure();
   enterRows({0, 0});
   return runAll(after);
+}
+
+/// Puts a part's rows of what is returned where those of all parts lie together.
+template <typename Scalar> void Run<Scalar>::keepReturned(Part part) {
+  for (Value value : program_.getBlock().getTerminator()->getOperands()) {
+    if (!getElementCount(value.getType()).perRow)
+      continue;
+    const View &own = get(value);
+    auto kept = returned_.find(value);
+    if (kept == returned_.end())
+      kept = returned_
+                 .try_emplace(value, Tensor(own.kind, getExtents(value.getType(), options_.rows),
+                                            sizeof(Scalar)))
+                 .first;
+    const int64_t row = static_cast<int64_t>(kept->second.bytes().size()) / options_.rows;
+    auto *const whole = kept->second.view().template as<std::byte>();
+    std::memcpy(whole + part.first * row, own.data, part.second * row);
+  }
 }
 
 /// Sets what is set in each part to what `values` say.
@@ -170,6 +189,7 @@ template <typename Scalar> typename Run<Scalar>::Parts Run<Scalar>::findParts() 
     return {};
   int64_t microbatches = 1, replicas = 1;
   ModelOp model = model_;
+  ProgramOp program = program_;
   for (TrainingOp training : model.getBody().getOps<TrainingOp>()) {
     microbatches = training.getMicrobatches();
     replicas = training.getReplicas();
@@ -178,7 +198,8 @@ template <typename Scalar> typename Run<Scalar>::Parts Run<Scalar>::findParts() 
   if (rowsOfPart.getInt() == 0) {
     for (auto [first, rows] : divide(0, options_.rows, replicas))
       parts.push_back(divide(first, rows, microbatches));
-  } else if (options_.order != RunOptions::Order::parts && program_->hasAttr(kMicrobatches)) {
+  } else if (options_.order != RunOptions::Order::parts &&
+             (program->hasAttr(kMicrobatches) || program.getSymName() != "train")) {
     parts.push_back(divide(0, options_.rows, microbatches));
   } else if (rowsOfPart.getInt() < options_.rows) {
     parts.resize(1);

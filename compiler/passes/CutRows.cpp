@@ -13,14 +13,17 @@
 // model takes two thirds of the time. Sums over the batch are sums over its parts, in ascending
 // order, whatever the placement.
 //
+// Where a batch has microbatches, @evaluate and @predict are cut as well, so that they take no more
+// memory than one of them does. What a part has of the output is kept as it is made.
+//
 // needs    the phase fused.
 // gives    on the program `mp.rows_a_part`, on its operations `mp.when` = "before" (does not depend
 // on rows) or "after" (on
 //          sums over all of them), in this order, and `mp.accumulate` on the sums.
 // does not cut a program in which a row's values depend on other rows before the loss; it stays as
-// it is. Where it has to be cut, into microbatches or for replicas, what layers combine that do so
-// for each part by itself is the parts' own (passes/EachPart.h), and the parts are the
-// microbatches: `mp.rows_a_part` is 0.
+// it is: of @evaluate and @predict both, if one has to. Where it has to be cut, into microbatches
+// or for replicas, what layers combine that do so for each part by itself is the parts' own
+// (passes/EachPart.h), and the parts are the microbatches: `mp.rows_a_part` is 0.
 #include "passes/EachPart.h"
 #include "passes/Passes.h"
 #include "planner/Streams.h"
@@ -46,6 +49,7 @@ constexpr int64_t kRowsOfOnePart = 64;
 
 class CutRows : public mparc::mp::impl::CutRowsBase<CutRows> {
   void runOnOperation() override;
+  void cutEvaluation();
 };
 
 /// Where each operation of a program stands towards its rows.
@@ -57,6 +61,8 @@ public:
   /// Fails where a row's value depends on other rows, saying why to whoever debugs or, where the
   /// program must be cut, to the user.
   LogicalResult sort(ProgramOp program);
+  /// The same of a program that does not train, and changes nothing of it.
+  LogicalResult sortEvaluation(ProgramOp program);
   /// Writes the answer into the program.
   void apply(ProgramOp program);
 
@@ -155,6 +161,25 @@ LogicalResult Sorter::sort(ProgramOp program) {
   return success(!sums.empty());
 }
 
+/// Whether a value that is returned is computed row by row and lies so: then its parts, one behind
+/// the other, are the whole.
+static bool hasRowsInOrder(Value value) {
+  ElementCount count = getElementCount(value.getType());
+  if (!getProducer(value) || !count.perRow || !count.piece.isWhole())
+    return false;
+  DimensionAttr first = getDimensions(value.getType()).front();
+  return first.hasBatch() && ShapedType::isDynamic(first.getFactors().front().getSize());
+}
+
+LogicalResult Sorter::sortEvaluation(ProgramOp program) {
+  if (isOfEachPart(program) || !hasRowsInOrder(program.getBlock().getTerminator()->getOperand(0)))
+    return failure();
+  for (Operation &op : program.getBlock().without_terminator())
+    if (failed(visit(&op)))
+      return failure();
+  return success();
+}
+
 /// Turns a mean over the batch into a sum, and the division by the whole batch's count that comes
 /// after all parts.
 static MapOp divideAfterwards(ReduceOp mean) {
@@ -204,7 +229,24 @@ void Sorter::apply(ProgramOp program) {
   program->setAttr(kRowsAPart, builder.getI64IntegerAttr(rows));
 }
 
+/// Both or neither: what the memory has to hold of a batch is one answer.
+void CutRows::cutEvaluation() {
+  SmallVector<std::pair<ProgramOp, Sorter>, 2> programs;
+  for (ProgramOp program : getOperation().getBody().getOps<ProgramOp>()) {
+    if (program.getSymName() == "train")
+      continue;
+    programs.emplace_back(program, Sorter(""));
+    if (failed(programs.back().second.sortEvaluation(program)))
+      return;
+  }
+  for (auto &[program, sorter] : programs)
+    sorter.apply(program);
+}
+
 void CutRows::runOnOperation() {
+  for (TrainingOp training : getOperation().getBody().getOps<TrainingOp>())
+    if (training.getMicrobatches() > 1)
+      cutEvaluation();
   for (ProgramOp program : getOperation().getBody().getOps<ProgramOp>()) {
     if (program.getSymName() != "train")
       continue;

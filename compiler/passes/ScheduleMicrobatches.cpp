@@ -10,12 +10,14 @@
 //
 // needs    the phase calls.
 // gives    `mp.stage` on the instructions of @train, `mp.row_multiplications` on it; where there
-// are several devices or microbatches, `mp.turns` and `mp.microbatches` on it, and `slots` and
-// `microbatches` in `mp.devices`: the microbatches that have values on a device at once, of how
-// many.
+// are several devices or microbatches, `mp.turns` and `mp.microbatches` on it. Where there are
+// microbatches, `slots` and `microbatches` in `mp.devices`: how many have values on a device at
+// once, of how many; and `output_row_bytes`, the bytes of a row of the output where it lies, or
+// `evaluates_whole`, where evaluation is not cut into microbatches.
 #include "passes/Passes.h"
 #include "planner/Replicas.h"
 #include "planner/Stages.h"
+#include "planner/Streams.h"
 
 namespace mparc::mp {
 #define GEN_PASS_DEF_SCHEDULEMICROBATCHES
@@ -41,14 +43,45 @@ static ProgramOp findTrain(ModelOp model) {
   return {};
 }
 
+namespace {
+
+/// What the programs that do not train need: whether one of them has all rows of a batch at once,
+/// or else which device keeps their output, and the bytes of a row.
+struct Evaluation {
+  bool whole = false;
+  int64_t device = -1, rowBytes = 0;
+};
+
+} // namespace
+
+static Evaluation findEvaluation(ModelOp model) {
+  Evaluation found;
+  for (ProgramOp program : model.getBody().getOps<ProgramOp>()) {
+    if (program.getSymName() == "train")
+      continue;
+    if (!program->hasAttr(kRowsAPart))
+      return {true};
+    Value output = program.getBlock().getTerminator()->getOperand(0);
+    found.device = getDevice(getProducer(output)).value_or(0);
+    found.rowBytes = getElementCount(output.getType()).count *
+                     getElementBytes(getElementTypeOrSelf(output.getType()));
+  }
+  return found;
+}
+
 static void writeSlots(ModelOp model, ArrayRef<int64_t> slots, int64_t microbatches) {
   Builder builder(model.getContext());
   SmallVector<Attribute> devices;
+  Evaluation evaluation = findEvaluation(model);
   for (auto [device, count] :
        llvm::zip(model->getAttrOfType<ArrayAttr>("mp.devices").getValue(), slots)) {
     NamedAttrList entries(cast<DictionaryAttr>(device));
     entries.set("slots", builder.getI64IntegerAttr(count));
     entries.set("microbatches", builder.getI64IntegerAttr(microbatches));
+    if (evaluation.whole)
+      entries.set("evaluates_whole", builder.getUnitAttr());
+    else if (evaluation.device == static_cast<int64_t>(devices.size()))
+      entries.set("output_row_bytes", builder.getI64IntegerAttr(evaluation.rowBytes));
     devices.push_back(entries.getDictionary(model.getContext()));
   }
   model->setAttr("mp.devices", builder.getArrayAttr(devices));

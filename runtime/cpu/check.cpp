@@ -269,7 +269,7 @@ void TurnChecker::begin_step(int64_t rows) {
     finished_[static_cast<size_t>(device)] = 0;
     const Device &whole =
         machines_[static_cast<size_t>(device / devices_each())]->device(device % devices_each());
-    fill(whole.rows<std::byte>(0), whole.rows<std::byte>(whole.description().row_bytes));
+    fill(whole.rows<std::byte>(0), whole.end_of_rows());
   }
 }
 

@@ -29,12 +29,18 @@ constexpr int64_t floats_of_a_line = 16; // in a cache line
 /// models are worth being shared out one by one.
 constexpr int64_t most_copied_floats = int64_t(4) << 20;
 
-/// The rows that the arena of a device has.
-int64_t arena_rows(const DeviceDescription &description, int64_t largest_batch) {
-  return std::max(largest_batch,
-                  multiply_sizes(description.slots,
-                                 largest_microbatch(largest_batch,
-                                                    static_cast<int>(description.microbatches))));
+/// The bytes of activations that grow with the batch: as many microbatches as are there at once, or
+/// one and the output of all.
+int64_t bytes_of_rows(const DeviceDescription &description, int64_t largest_batch) {
+  const int64_t each =
+      largest_microbatch(largest_batch, static_cast<int>(description.microbatches));
+  const int64_t slots = multiply_sizes(
+      description.row_bytes, round_up(multiply_sizes(description.slots, each), rows_rounded_to));
+  const int64_t one = multiply_sizes(
+      description.row_bytes, round_up(rows_at_once(description, largest_batch), rows_rounded_to));
+  const int64_t output =
+      multiply_sizes(description.output_row_bytes, round_up(largest_batch, rows_rounded_to));
+  return std::max(slots, add_sizes(one, output));
 }
 
 /// The three regions of an arena, in bytes.
@@ -57,12 +63,9 @@ int64_t floats_of_state(const DeviceDescription &description) {
 Regions regions(const DeviceDescription &description, int optimizer_slots, int64_t largest_batch) {
   const int64_t floats = add_sizes(multiply_sizes(2, description.parameter_floats),
                                    multiply_sizes(optimizer_slots, floats_of_state(description)));
-  return {
-      round_up(multiply_sizes(floats, sizeof(float)), alignment),
-      round_up(description.fixed_bytes, alignment),
-      round_up(multiply_sizes(description.row_bytes,
-                              round_up(arena_rows(description, largest_batch), rows_rounded_to)),
-               alignment)};
+  return {round_up(multiply_sizes(floats, sizeof(float)), alignment),
+          round_up(description.fixed_bytes, alignment),
+          round_up(bytes_of_rows(description, largest_batch), alignment)};
 }
 
 [[noreturn]] void fail_to_allocate(int index, int64_t bytes, int64_t available,
@@ -72,6 +75,12 @@ Regions regions(const DeviceDescription &description, int optimizer_slots, int64
 }
 
 } // namespace
+
+int64_t rows_at_once(const DeviceDescription &description, int64_t largest_batch) {
+  return description.evaluates_whole
+             ? largest_batch
+             : largest_microbatch(largest_batch, static_cast<int>(description.microbatches));
+}
 
 int64_t arena_bytes(const DeviceDescription &description, int optimizer_slots,
                     int64_t largest_batch) {
@@ -83,7 +92,7 @@ Device::Device(int index, int physical, const DeviceDescription &description, in
     : index_(index), physical_(physical), threads_(threads), seat_(seat), backend_(backend),
       stream_(backend ? backend->stream() : nullptr),
       here_(!seat.world || seat.rank == seat.world->rank()), description_(description),
-      rounded_rows_(round_up(arena_rows(description, largest_batch), rows_rounded_to)),
+      rounded_rows_(round_up(rows_at_once(description, largest_batch), rows_rounded_to)),
       arena_bytes_(mpar::arena_bytes(description, optimizer_slots, largest_batch)),
       state_floats_(floats_of_state(description)) {
   const Regions region = regions(description, optimizer_slots, largest_batch);
@@ -105,6 +114,7 @@ Device::Device(int index, int physical, const DeviceDescription &description, in
   own_gradients_ = whole_gradients_ = gradients_ = parameters_ + description.parameter_floats;
   fixed_ = arena + region.parameters;
   rows_ = fixed_ + region.fixed;
+  end_of_rows_ = rows_ + region.rows;
 }
 
 Device::Device(const Device &whole, std::byte *memory, int64_t first_row, int64_t rows)
@@ -273,7 +283,9 @@ void Machine::make_shares(int64_t largest_batch) {
   int64_t floats = 0;
   for (const std::unique_ptr<Device> &device : devices_)
     floats += device->description().parameter_floats;
-  const int64_t room = round_up(largest_batch, rows_rounded_to);
+  // The same on all, whatever the schedule.
+  const int64_t room =
+      round_up(rows_at_once(devices_.front()->description(), largest_batch), rows_rounded_to);
   if (floats > most_copied_floats || largest_batch < 2 || room < threads_)
     return;
   rows_of_a_share_ = room / threads_;

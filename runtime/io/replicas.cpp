@@ -208,9 +208,24 @@ const void *Model::fetch_output(int device, const void *output, int64_t bytes) {
   return received_.data();
 }
 
+int64_t Model::output_row_bytes() const {
+  return element_count(description_.output.shape) * element_bytes(description_.output.type);
+}
+
+void Model::keep_output(const BatchPart &part, int device, const void *output) {
+  const Device &from = machine_.device(device);
+  if (!from.here())
+    return;
+  std::byte *const to = from.output() + part.first_row * output_row_bytes();
+  const int64_t bytes = part.rows * output_row_bytes();
+  if (Backend *const gpu = from.backend())
+    gpu->copy(to, *gpu, output, bytes, Lane::compute);
+  else
+    std::memcpy(to, output, static_cast<size_t>(bytes));
+}
+
 const void *Model::output_from(int device, const void *output, int64_t rows) {
-  const int64_t bytes =
-      rows * element_count(description_.output.shape) * element_bytes(description_.output.type);
+  const int64_t bytes = rows * output_row_bytes();
   output_device_ = device;
   if (!world_)
     return fetch_output(device, output, bytes);
@@ -230,8 +245,7 @@ int Model::rank_of(const PortDescription &port) const {
 
 const void *Model::output_for_target(int device, const void *output, int64_t rows) {
   const int from = machine_.device(device).seat().rank, to = rank_of(description_.target);
-  const int64_t bytes =
-      rows * element_count(description_.output.shape) * element_bytes(description_.output.type);
+  const int64_t bytes = rows * output_row_bytes();
   output_device_ = device;
   if (!world_)
     return fetch_output(device, output, bytes);
@@ -342,8 +356,7 @@ void Model::run_aside(std::vector<Share> &shares, void (*work)(Share &share)) {
 }
 
 const void *Model::join_outputs(const Batch &batch, const std::vector<Share> &shares) {
-  const int64_t row_bytes =
-      element_count(description_.output.shape) * element_bytes(description_.output.type);
+  const int64_t row_bytes = output_row_bytes();
   output_.resize(batch.rows * row_bytes);
   for (const Share &share : shares)
     if (share.output)

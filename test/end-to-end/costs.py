@@ -27,12 +27,15 @@ int main(int argc, char **argv) {{
 """
 
 
-def compile_part(settings, folder):
+def compile_part(settings, folder, batch, flags):
     """The model without a main, its class in a header, and a main that prints the bytes of its arenas."""
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)
-    command = [settings.mparc, os.path.join(EXAMPLE, "autoencoder.mp"), "-o", os.path.join(folder, "model.cpp"), "--header",
-               os.path.join(folder, "model.h"), "--no-main"]
+    model = os.path.join(folder, "autoencoder.mp")
+    with open(model, "w") as file:
+        file.write(re.sub(r"(\bbatch\s*=) 32;", rf"\1 {batch};", harness.read(os.path.join(EXAMPLE, "autoencoder.mp"), "r")))
+    command = [settings.mparc, model, "-o", os.path.join(folder, "model.cpp"), "--header", os.path.join(folder, "model.h"),
+               "--no-main", *flags]
     done = harness.run(command, folder)
     if done.returncode != 0:
         raise SystemExit(f"costs: {' '.join(command)} gives {done.returncode}: {done.stderr.strip()}")
@@ -49,14 +52,16 @@ def compile_part(settings, folder):
     return os.path.join(folder, "arenas"), harness.read(os.path.join(folder, "model.cpp"), "r")
 
 
-def check_arenas(settings, failures):
-    program, source = compile_part(settings, os.path.join(settings.work, "costs"))
+def check_arenas(settings, failures, batch, *flags):
+    """The bytes of the arenas, which are what the head says."""
+    program, source = compile_part(settings, os.path.join(settings.work, "costs"), batch, flags)
     stated = [int(number.replace(",", "").replace("'", "").replace(" ", ""))
-              for number in re.findall(r"^// +arena ([\d,' ]+) B at batch 32", source, re.M)]
+              for number in re.findall(rf"^// +arena ([\d,' ]+) B at batch {batch:,}:", source, re.M)]
     allocated = [int(line) for line in harness.run([program], settings.work).stdout.split()]
     failures.expect(len(allocated) == 4, f"the article's program has {len(allocated)} devices")
-    failures.expect(stated == allocated, f"arenas: the head states {stated} bytes, the run allocates {allocated}")
-    print(f"arenas: {allocated} bytes")
+    failures.expect(stated == allocated, f"arenas {flags}: the head states {stated} bytes, the run allocates {allocated}")
+    print(f"arenas: {' '.join([f'batch {batch}', *flags])}: {allocated} bytes")
+    return allocated
 
 
 def start(program, work):
@@ -75,7 +80,14 @@ def start(program, work):
 def test():
     settings = harness.arguments(__doc__)
     failures = harness.Failures("costs")
-    check_arenas(settings, failures)
+    check_arenas(settings, failures, 32)
+    whole = check_arenas(settings, failures, 4096)
+    for replicas in ([], ["--replicas", "2"]):
+        gpipe = check_arenas(settings, failures, 4096, "--microbatches", "8", *replicas)
+        early = check_arenas(settings, failures, 4096, "--microbatches", "8", "--schedule", "1f1b", *replicas)
+        failures.expect(all(one < all_of_them for one, all_of_them in zip(early, gpipe)),
+                        f"1f1b takes {early} bytes, gpipe {gpipe}, which keeps all microbatches")
+        failures.expect(all(one <= other for one, other in zip(gpipe, whole)), f"gpipe takes {gpipe} bytes, no microbatches {whole}")
     program = harness.build(settings, "autoencoder", harness.read(os.path.join(EXAMPLE, "autoencoder.mp"), "r"))
     seconds, mebibytes = start(program, EXAMPLE)
     print(f"start: {seconds * 1e3:.1f} ms (bound: 20), {mebibytes:.1f} MiB (bound: 30)")

@@ -111,6 +111,44 @@ TEST(Machine, KeepsDevicesOfOneCoreTogether) {
             std::vector<int>({2, 2}));
 }
 
+TEST(Device, HasMemoryForTheMicrobatchesUnderWay) {
+  // 800 rows in 8 microbatches of 100, 3 of which have values at once.
+  DeviceDescription description{16, 16, 0, 8};
+  description.slots = 3;
+  description.microbatches = 8;
+  const int64_t parameters = 256;
+  EXPECT_EQ(arena_bytes(description, 0, 800), parameters + 8 * 320);
+  {
+    Device device(0, 0, description, 0, 800);
+    EXPECT_EQ(rows_at_once(description, 800), 100);
+    EXPECT_EQ(device.rows<std::byte>(8), device.rows<std::byte>(0) + 8 * 128);
+    EXPECT_EQ(device.end_of_rows(), device.rows<std::byte>(0) + 8 * 320);
+  }
+  // The output of a batch lies behind one microbatch: it needs no more than the others do, or does.
+  description.output_row_bytes = 1;
+  EXPECT_EQ(arena_bytes(description, 0, 800), parameters + 8 * 320);
+  description.output_row_bytes = 4;
+  EXPECT_EQ(arena_bytes(description, 0, 800), parameters + 8 * 128 + 4 * 832);
+  {
+    Device device(0, 0, description, 0, 800);
+    EXPECT_EQ(device.output(), device.rows<std::byte>(0) + 8 * 128);
+    EXPECT_EQ(device.end_of_rows(), device.output() + 4 * 832);
+  }
+  // What evaluates all rows at once has room for them.
+  description.output_row_bytes = 0;
+  description.evaluates_whole = true;
+  EXPECT_EQ(arena_bytes(description, 0, 800), parameters + 8 * 832);
+  EXPECT_EQ(rows_at_once(description, 800), 800);
+}
+
+TEST(Machine, SharesOutTheRowsOfOneMicrobatch) {
+  DeviceDescription description{16, 16, 0, 8};
+  description.microbatches = 8;
+  Machine machine("cpu", 2, {description}, 0, 800);
+  EXPECT_EQ(machine.rows_of_a_share(), 64);
+  EXPECT_LE(machine.share(1, 0).rows<std::byte>(8), machine.device(0).end_of_rows());
+}
+
 TEST(Machine, GivesEveryPartOfAMicrobatchMemoryOfItsOwn) {
   // 100 rows in 2 microbatches of 50, these in parts of 20; both have values at once.
   DeviceDescription description{16, 16, 0, 8};

@@ -18,8 +18,10 @@ class World;
 ///
 /// Its arena is, in this order: parameters, gradients, `optimizer_slots` times the optimiser's
 /// state, each of `parameter_floats` floats and contiguous, so that a step of the optimiser is one
-/// pass; then the activations: `fixed_bytes`, and `row_bytes` for each row of the largest batch,
-/// the rows rounded up to a multiple of 64. Each of the three regions is padded to 256 bytes.
+/// pass; then the activations: `fixed_bytes`, and `row_bytes` for each row of the microbatches that
+/// are there at once, at least one of them; the output of a batch that is evaluated microbatch by
+/// microbatch lies behind the first, where training has others. Rows are rounded up to a multiple
+/// of 64, and each of the three regions is padded to 256 bytes.
 struct DeviceDescription {
   int64_t parameter_floats; // all parameters of the device, each padded to 16 floats
   int64_t trained_floats;   // a prefix: those that the loss depends on, which the optimiser updates
@@ -28,9 +30,14 @@ struct DeviceDescription {
   /// Of the trained parameters, a suffix: those that weight decay leaves alone.
   int64_t undecayed_floats = 0;
   /// Microbatches that have values there at once where workers carry out a step, and how many a
-  /// batch has: where their rows together are more than the largest batch's, the arena has as many.
+  /// batch has.
   int64_t slots = 1;
   int64_t microbatches = 1;
+  /// Whether evaluation and prediction work on all rows of a batch at once although training does
+  /// not: then the arena has room for them.
+  bool evaluates_whole = false;
+  /// Where they do not: the bytes of a row of the output, if it is this device that has it.
+  int64_t output_row_bytes = 0;
   /// Where replicas share out the optimiser's state: how many do, and which of them this one is.
   int shards = 1;
   int shard = 0;
@@ -141,6 +148,11 @@ public:
   template <typename T> T *rows(int64_t offset) const {
     return reinterpret_cast<T *>(rows_ + offset * rounded_rows_);
   }
+  /// Where the region that grows with the batch ends, of a device as a whole.
+  std::byte *end_of_rows() const { return end_of_rows_; }
+  /// Where the output of a batch lies that is evaluated microbatch by microbatch: behind the values
+  /// of one. Of a device as a whole.
+  std::byte *output() const { return rows<std::byte>(description_.row_bytes); }
 
 private:
   int index_;
@@ -164,7 +176,12 @@ private:
   float *whole_gradients_ = nullptr;
   std::byte *fixed_ = nullptr;
   std::byte *rows_ = nullptr;
+  std::byte *end_of_rows_ = nullptr;
 };
+
+/// The most rows of a batch of at most so many that a device works on at once, but for those of
+/// several microbatches that workers carry out: what its values lie side by side for.
+int64_t rows_at_once(const DeviceDescription &description, int64_t largest_batch);
 
 /// The bytes `Device` allocates for this description: what the head of an emitted file states.
 /// Fails where they do not fit in 64 bits.

@@ -294,6 +294,11 @@ protected:
   const void *output_from(int device, const void *output, int64_t rows);
   /// The same in the process that has the target, for what needs both; elsewhere null.
   const void *output_for_target(int device, const void *output, int64_t rows);
+  /// Of a batch that is evaluated in parts: keeps a part's rows of the output, which lie on a
+  /// device, in the process that has it.
+  void keep_output(const BatchPart &part, int device, const void *output);
+  /// Where they lie together until the next call.
+  const void *kept_output(int device) const { return machine_.device(device).output(); }
   /// The scale of the loss and its counters as a device has left them, in all processes.
   void share_loss_scaling(int device);
   /// To be called first by each of the three functions: refuses a batch of fewer rows than `least`
@@ -314,6 +319,7 @@ protected:
 
 private:
   void write_own_parameter(size_t index, const void *values);
+  int64_t output_row_bytes() const;
   void start_workers(const Settings &settings);
   /// The same where there are GPUs, once there are all replicas.
   void start_streams(const Settings &settings);
