@@ -108,11 +108,12 @@ def FoldViews : Pass<"mp-fold-views", "::mparc::mp::ModelOp"> {
 }
 
 def CutRows : Pass<"mp-cut-rows", "::mparc::mp::ModelOp"> {
-  let summary = "work through a training batch a few rows at a time";
+  let summary = "work through a batch a few rows at a time";
   let description = [{
     Every row goes from the first layer to the last gradient before the next rows begin, so that values stay in the cache.
     Sums over the batch (gradients of parameters, the loss) become sums over its parts in ascending order. A program in
-    which a row's values depend on other rows is left whole.
+    which a row's values depend on other rows is left whole. Evaluation and prediction are cut where a batch has
+    microbatches, so that they take no more memory than one of these.
 
     Example: test/passes/cut-rows.mlir
   }];

@@ -47,7 +47,7 @@ mp.model @rows_of_a_sum devices 1 {
   }
 }
 
-// Tests that evaluation and prediction stay whole.
+// Tests that without microbatches evaluation and prediction stay whole.
 // CHECK-LABEL: mp.model @evaluation
 // CHECK-NOT: mp.rows_a_part
 mp.model @evaluation devices 1 {
