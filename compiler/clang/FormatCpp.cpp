@@ -16,7 +16,10 @@ namespace mparc::clang_tools {
 static std::string formatPart(llvm::StringRef text) {
   clang::format::FormatStyle style = clang::format::getLLVMStyle();
   style.ColumnLimit = 100;
-  style.SortIncludes = clang::format::FormatStyle::SI_Never; // they are sorted as they are printed
+  // What is printed in order already: each of these would read all of the text once more.
+  style.SortIncludes = clang::format::FormatStyle::SI_Never;
+  style.SortUsingDeclarations = clang::format::FormatStyle::SUD_Never;
+  style.FixNamespaceComments = false;
   auto changes = clang::format::reformat(style, text, clang::tooling::Range(0, text.size()));
   auto formatted = clang::tooling::applyAllReplacements(text, changes);
   if (formatted)
@@ -28,21 +31,101 @@ static std::string formatPart(llvm::StringRef text) {
 /// Below this many bytes a part is not worth a thread.
 static constexpr size_t kPart = 128 << 10;
 
-/// Cuts text between functions: nothing that libFormat lines up goes past the end of one.
+/// How many braces of the text are still open at its end. A brace in a comment or a string is none.
+static int countOpenBraces(llvm::StringRef text) {
+  int open = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '"') {
+      for (++i; i < text.size() && text[i] != '"'; ++i)
+        i += text[i] == '\\';
+    } else if (text.substr(i).starts_with("//")) {
+      i = std::min(text.find('\n', i), text.size());
+    } else {
+      open += (text[i] == '{') - (text[i] == '}');
+    }
+  }
+  return open;
+}
+
+/// Cuts text between functions: nothing that libFormat lines up goes past the end of one. What is
+/// not formatted yet has no indentation by which to tell that end from one of a block within.
 static llvm::SmallVector<llvm::StringRef> cut(llvm::StringRef text) {
+  static constexpr llvm::StringLiteral kEnd = "\n}\n\n";
   llvm::SmallVector<llvm::StringRef> parts;
   while (text.size() > kPart) {
-    size_t end = text.find("\n}\n\n", kPart);
+    size_t end = 0, counted = 0;
+    int open = 0;
+    for (end = text.find(kEnd, kPart); end != llvm::StringRef::npos;
+         end = text.find(kEnd, end + 1)) {
+      end += kEnd.size();
+      open += countOpenBraces(text.slice(counted, end));
+      counted = end;
+      if (open == 0)
+        break;
+    }
     if (end == llvm::StringRef::npos)
       break;
-    parts.push_back(text.take_front(end + 4));
-    text = text.drop_front(end + 4);
+    parts.push_back(text.take_front(end));
+    text = text.drop_front(end);
   }
   parts.push_back(text);
   return parts;
 }
 
-std::string formatCpp(llvm::StringRef text) {
+// Of rows under a comment, these are formatted, and one that stands for the others.
+static constexpr size_t kFirstRows = 2, kLastRows = 2;
+static constexpr size_t kRowColumns = 80;
+static constexpr const char *kRowsTaken = "{mparc_rows_taken},";
+
+static bool isRow(llvm::StringRef line) {
+  return line.starts_with("{") && line.ends_with("},") && line.size() <= kRowColumns;
+}
+
+/// Takes rows out of lists whose rows are lines of their own, each ending in a comma, under
+/// comments: libFormat would search for the best layout of the whole list, longer than for
+/// everything around it, to find that they stay lines, as between comments they must. What it
+/// decides is their indentation, that of any other row. Appends to `taken` what each row that
+/// stands for others stands for.
+static std::string takeRowsOut(llvm::ArrayRef<llvm::StringRef> lines,
+                               std::vector<llvm::ArrayRef<llvm::StringRef>> &taken) {
+  std::string rest;
+  auto keep = [&rest](llvm::ArrayRef<llvm::StringRef> kept) {
+    for (llvm::StringRef line : kept)
+      (rest += line) += '\n';
+  };
+  while (!lines.empty()) {
+    bool isUnderComment = lines.front().starts_with("//");
+    keep(lines.take_front());
+    lines = lines.drop_front();
+    llvm::ArrayRef<llvm::StringRef> rows = lines.take_while(isRow);
+    if (!isUnderComment || rows.size() <= kFirstRows + kLastRows + 1)
+      continue;
+    keep(rows.take_front(kFirstRows));
+    (rest += kRowsTaken) += '\n';
+    keep(rows.take_back(kLastRows));
+    taken.push_back(rows.drop_front(kFirstRows).drop_back(kLastRows));
+    lines = lines.drop_front(rows.size());
+  }
+  return rest;
+}
+
+static std::string putRowsBack(llvm::StringRef text,
+                               llvm::ArrayRef<llvm::ArrayRef<llvm::StringRef>> taken) {
+  std::string whole;
+  for (llvm::ArrayRef<llvm::StringRef> rows : taken) {
+    size_t place = text.find(kRowsTaken);
+    size_t begin = text.rfind('\n', place) + 1;
+    llvm::StringRef indentation = text.slice(begin, place);
+    whole += text.take_front(begin);
+    for (llvm::StringRef row : rows)
+      ((whole += indentation) += row) += '\n';
+    text = text.drop_front(text.find('\n', place) + 1);
+  }
+  return whole += text;
+}
+
+/// Formats text of any length, the parts of a long one at once.
+static std::string formatParts(llvm::StringRef text) {
   llvm::SmallVector<llvm::StringRef> parts = cut(text);
   if (parts.size() == 1)
     return formatPart(text);
@@ -67,6 +150,16 @@ std::string formatCpp(llvm::StringRef text) {
       whole += '\n';
   }
   return whole;
+}
+
+std::string formatCpp(llvm::StringRef text) {
+  llvm::SmallVector<llvm::StringRef> lines;
+  text.split(lines, '\n');
+  if (lines.back().empty())
+    lines.pop_back();
+  std::vector<llvm::ArrayRef<llvm::StringRef>> taken;
+  std::string rest = takeRowsOut(lines, taken);
+  return putRowsBack(formatParts(rest), taken);
 }
 
 } // namespace mparc::clang_tools

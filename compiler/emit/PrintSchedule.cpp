@@ -69,13 +69,13 @@ std::vector<StageFacts> describeStages(const ModelIndex &index) {
   return stages;
 }
 
-static void printStages(const ModelIndex &index, llvm::raw_ostream &out) {
+static void printStages(ArrayRef<StageFacts> stages, llvm::raw_ostream &out) {
   out << "// Stages, in the order of train_step: device, how they stand towards the microbatches, "
          "function,\n"
          "// and where their first layer is declared; of transfers the sender, bytes a row, and "
          "bytes besides.\n"
          "using When = StageDescription::When;\nschedule.stages = {\n";
-  for (const StageFacts &stage : describeStages(index)) {
+  for (const StageFacts &stage : stages) {
     out << "{" << stage.device << ", When::" << stage.when << ", " << quote(stage.function) << ", "
         << quote(stage.place);
     if (stage.from >= 0)
@@ -90,16 +90,20 @@ static void printRange(size_t stage, const MemoryRange &range, llvm::raw_ostream
       << ", " << range.begin << ", " << range.end;
 }
 
-static void printAccesses(StringRef list, ArrayRef<StageMemory> stages, bool writes,
-                          llvm::raw_ostream &out) {
-  out << "schedule." << list << " = {";
-  llvm::ListSeparator separator;
-  for (auto [number, stage] : llvm::enumerate(stages))
-    for (const MemoryRange &range : writes ? stage.writes : stage.reads) {
-      out << separator;
+/// A line a range, under the names of their stages: with comments between them libFormat lays such
+/// lists out in no other way.
+static void printAccesses(StringRef list, ArrayRef<StageFacts> facts, ArrayRef<StageMemory> stages,
+                          bool writes, llvm::raw_ostream &out) {
+  out << "schedule." << list << " = {\n";
+  for (auto [number, stage] : llvm::enumerate(stages)) {
+    ArrayRef<MemoryRange> ranges = writes ? stage.writes : stage.reads;
+    if (!ranges.empty())
+      out << "// " << facts[number].function << '\n';
+    for (const MemoryRange &range : ranges) {
       printRange(number, range, out);
-      out << (range.once ? ", true}" : range.partly ? ", false, true}" : "}");
+      out << (range.once ? ", true},\n" : range.partly ? ", false, true},\n" : "},\n");
     }
+  }
   out << "};\n";
 }
 
@@ -126,7 +130,8 @@ void printSchedule(const ModelIndex &index, llvm::raw_ostream &out) {
       << train->getAttrOfType<IntegerAttr>(kMicrobatches).getInt() << ";\n";
   if (auto rows = train->getAttrOfType<IntegerAttr>(kRowsAPart); rows && rows.getInt() > 0)
     out << "schedule.part_rows = " << rows.getInt() << ";\n";
-  printStages(index, out);
+  const std::vector<StageFacts> facts = describeStages(index);
+  printStages(facts, out);
   out << "// Their turns where devices have workers: stage, microbatch, and a device of which "
          "so "
          "many turns\n// must have finished first.\n"
@@ -149,8 +154,8 @@ void printSchedule(const ModelIndex &index, llvm::raw_ostream &out) {
          "// device, the first byte of a region, and the one after the last; of rows, a row.\n"
          "using Region = MemoryAccess::Region;\n";
   const std::vector<StageMemory> memory = findStageMemory(train);
-  printAccesses("reads", memory, false, out);
-  printAccesses("writes", memory, true, out);
+  printAccesses("reads", facts, memory, false, out);
+  printAccesses("writes", facts, memory, true, out);
   auto peers = train->getAttrOfType<ArrayAttr>(kPeerWaits);
   if (!peers)
     return;

@@ -280,64 +280,128 @@ ModelDescription Autoencoder::describe() {
   // What stages read that others wrote, and what they write, which --check holds the turns to:
   // stage, device, the first byte of a region, and the one after the last; of rows, a row.
   using Region = MemoryAccess::Region;
-  schedule.reads = {{0, 0, Region::parameters, 0, 144896},
-                    {1, 0, Region::rows, 2048, 2560},
-                    {2, 1, Region::parameters, 0, 35104},
-                    {2, 1, Region::rows, 0, 512},
-                    {3, 1, Region::rows, 1536, 1568},
-                    {4, 2, Region::parameters, 0, 35584},
-                    {4, 2, Region::rows, 1792, 1824},
-                    {5, 2, Region::rows, 0, 512},
-                    {6, 3, Region::parameters, 0, 144432},
-                    {6, 3, Region::rows, 2048, 2560},
-                    {7, 3, Region::parameters, 0, 131072},
-                    {7, 3, Region::parameters, 132096, 144384},
-                    {7, 3, Region::rows, 0, 1024},
-                    {7, 3, Region::rows, 3072, 3120},
-                    {8, 3, Region::rows, 2560, 3072},
-                    {9, 3, Region::rows, 0, 2560},
-                    {9, 3, Region::rows, 3072, 3120},
-                    {10, 2, Region::parameters, 0, 2048},
-                    {10, 2, Region::parameters, 2304, 35072},
-                    {10, 2, Region::rows, 0, 1024},
-                    {10, 2, Region::rows, 1536, 1792},
-                    {11, 2, Region::rows, 768, 800},
-                    {12, 2, Region::rows, 512, 768},
-                    {12, 2, Region::rows, 1024, 1824},
-                    {13, 1, Region::parameters, 0, 32768},
-                    {13, 1, Region::parameters, 33024, 35072},
-                    {13, 1, Region::rows, 512, 544},
-                    {13, 1, Region::rows, 1024, 1280},
-                    {13, 1, Region::rows, 1536, 1568},
-                    {14, 1, Region::rows, 512, 1024},
-                    {15, 1, Region::rows, 0, 512},
-                    {15, 1, Region::rows, 1024, 1536},
-                    {15, 1, Region::rows, 1568, 1600},
-                    {16, 0, Region::parameters, 13312, 144384},
-                    {16, 0, Region::rows, 0, 1536},
-                    {16, 0, Region::rows, 2048, 2560},
-                    {17, 3, Region::fixed, 0, 4},
-                    {18, 0, Region::gradients, 0, 144896},
-                    {19, 1, Region::gradients, 0, 35136},
-                    {20, 2, Region::gradients, 0, 35584},
-                    {21, 3, Region::gradients, 0, 144448}};
-  schedule.writes = {{0, 0, Region::rows, 0, 1024},         {0, 0, Region::rows, 2048, 2560},
-                     {1, 1, Region::rows, 0, 512},          {2, 1, Region::rows, 1024, 1280},
-                     {2, 1, Region::rows, 1536, 1568},      {3, 2, Region::rows, 1792, 1824},
-                     {4, 2, Region::rows, 0, 512},          {4, 2, Region::rows, 1536, 1792},
-                     {5, 3, Region::rows, 2048, 2560},      {6, 3, Region::fixed, 0, 4},
-                     {6, 3, Region::rows, 0, 1072},         {6, 3, Region::rows, 3072, 3120},
-                     {7, 3, Region::rows, 1024, 2048},      {7, 3, Region::rows, 2560, 3120},
-                     {8, 2, Region::rows, 512, 1024},       {9, 3, Region::gradients, 0, 144432},
-                     {10, 2, Region::rows, 512, 800},       {10, 2, Region::rows, 1024, 1536},
-                     {11, 1, Region::rows, 512, 544},       {12, 2, Region::gradients, 0, 35584},
-                     {13, 1, Region::rows, 512, 1024},      {13, 1, Region::rows, 1280, 1536},
-                     {13, 1, Region::rows, 1568, 1600},     {14, 0, Region::rows, 1024, 1536},
-                     {15, 1, Region::gradients, 0, 35104},  {16, 0, Region::gradients, 0, 144896},
-                     {16, 0, Region::rows, 0, 2048},        {16, 0, Region::rows, 2560, 3072},
-                     {17, 3, Region::fixed, 0, 4},          {18, 0, Region::parameters, 0, 144896},
-                     {19, 1, Region::parameters, 0, 35136}, {20, 2, Region::parameters, 0, 35584},
-                     {21, 3, Region::parameters, 0, 144448}};
+  schedule.reads = {
+      // forward_on_0
+      {0, 0, Region::parameters, 0, 144896},
+      // transfer_0_to_1
+      {1, 0, Region::rows, 2048, 2560},
+      // forward_on_1
+      {2, 1, Region::parameters, 0, 35104},
+      {2, 1, Region::rows, 0, 512},
+      // transfer_1_to_2
+      {3, 1, Region::rows, 1536, 1568},
+      // forward_on_2
+      {4, 2, Region::parameters, 0, 35584},
+      {4, 2, Region::rows, 1792, 1824},
+      // transfer_2_to_3
+      {5, 2, Region::rows, 0, 512},
+      // forward_on_3
+      {6, 3, Region::parameters, 0, 144432},
+      {6, 3, Region::rows, 2048, 2560},
+      // backward_on_3
+      {7, 3, Region::parameters, 0, 131072},
+      {7, 3, Region::parameters, 132096, 144384},
+      {7, 3, Region::rows, 0, 1024},
+      {7, 3, Region::rows, 3072, 3120},
+      // transfer_3_to_2
+      {8, 3, Region::rows, 2560, 3072},
+      // weights_on_3
+      {9, 3, Region::rows, 0, 2560},
+      {9, 3, Region::rows, 3072, 3120},
+      // backward_on_2
+      {10, 2, Region::parameters, 0, 2048},
+      {10, 2, Region::parameters, 2304, 35072},
+      {10, 2, Region::rows, 0, 1024},
+      {10, 2, Region::rows, 1536, 1792},
+      // transfer_2_to_1
+      {11, 2, Region::rows, 768, 800},
+      // weights_on_2
+      {12, 2, Region::rows, 512, 768},
+      {12, 2, Region::rows, 1024, 1824},
+      // backward_on_1
+      {13, 1, Region::parameters, 0, 32768},
+      {13, 1, Region::parameters, 33024, 35072},
+      {13, 1, Region::rows, 512, 544},
+      {13, 1, Region::rows, 1024, 1280},
+      {13, 1, Region::rows, 1536, 1568},
+      // transfer_1_to_0
+      {14, 1, Region::rows, 512, 1024},
+      // weights_on_1
+      {15, 1, Region::rows, 0, 512},
+      {15, 1, Region::rows, 1024, 1536},
+      {15, 1, Region::rows, 1568, 1600},
+      // weights_on_0
+      {16, 0, Region::parameters, 13312, 144384},
+      {16, 0, Region::rows, 0, 1536},
+      {16, 0, Region::rows, 2048, 2560},
+      // finish_on_3
+      {17, 3, Region::fixed, 0, 4},
+      // update_on_0
+      {18, 0, Region::gradients, 0, 144896},
+      // update_on_1
+      {19, 1, Region::gradients, 0, 35136},
+      // update_on_2
+      {20, 2, Region::gradients, 0, 35584},
+      // update_on_3
+      {21, 3, Region::gradients, 0, 144448},
+  };
+  schedule.writes = {
+      // forward_on_0
+      {0, 0, Region::rows, 0, 1024},
+      {0, 0, Region::rows, 2048, 2560},
+      // transfer_0_to_1
+      {1, 1, Region::rows, 0, 512},
+      // forward_on_1
+      {2, 1, Region::rows, 1024, 1280},
+      {2, 1, Region::rows, 1536, 1568},
+      // transfer_1_to_2
+      {3, 2, Region::rows, 1792, 1824},
+      // forward_on_2
+      {4, 2, Region::rows, 0, 512},
+      {4, 2, Region::rows, 1536, 1792},
+      // transfer_2_to_3
+      {5, 3, Region::rows, 2048, 2560},
+      // forward_on_3
+      {6, 3, Region::fixed, 0, 4},
+      {6, 3, Region::rows, 0, 1072},
+      {6, 3, Region::rows, 3072, 3120},
+      // backward_on_3
+      {7, 3, Region::rows, 1024, 2048},
+      {7, 3, Region::rows, 2560, 3120},
+      // transfer_3_to_2
+      {8, 2, Region::rows, 512, 1024},
+      // weights_on_3
+      {9, 3, Region::gradients, 0, 144432},
+      // backward_on_2
+      {10, 2, Region::rows, 512, 800},
+      {10, 2, Region::rows, 1024, 1536},
+      // transfer_2_to_1
+      {11, 1, Region::rows, 512, 544},
+      // weights_on_2
+      {12, 2, Region::gradients, 0, 35584},
+      // backward_on_1
+      {13, 1, Region::rows, 512, 1024},
+      {13, 1, Region::rows, 1280, 1536},
+      {13, 1, Region::rows, 1568, 1600},
+      // transfer_1_to_0
+      {14, 0, Region::rows, 1024, 1536},
+      // weights_on_1
+      {15, 1, Region::gradients, 0, 35104},
+      // weights_on_0
+      {16, 0, Region::gradients, 0, 144896},
+      {16, 0, Region::rows, 0, 2048},
+      {16, 0, Region::rows, 2560, 3072},
+      // finish_on_3
+      {17, 3, Region::fixed, 0, 4},
+      // update_on_0
+      {18, 0, Region::parameters, 0, 144896},
+      // update_on_1
+      {19, 1, Region::parameters, 0, 35136},
+      // update_on_2
+      {20, 2, Region::parameters, 0, 35584},
+      // update_on_3
+      {21, 3, Region::parameters, 0, 144448},
+  };
   return description;
 }
 

@@ -207,28 +207,84 @@ ModelDescription Digits::describe() {
   // What stages read that others wrote, and what they write, which --check holds the turns to:
   // stage, device, the first byte of a region, and the one after the last; of rows, a row.
   using Region = MemoryAccess::Region;
-  schedule.reads = {{0, 0, Region::parameters, 0, 66560},  {1, 0, Region::rows, 0, 1024},
-                    {2, 1, Region::parameters, 0, 131584}, {2, 1, Region::rows, 0, 1024},
-                    {3, 1, Region::rows, 2048, 2560},      {4, 2, Region::parameters, 0, 5160},
-                    {4, 2, Region::rows, 0, 512},          {5, 2, Region::parameters, 0, 5120},
-                    {5, 2, Region::rows, 512, 552},        {6, 2, Region::rows, 512, 1024},
-                    {7, 2, Region::rows, 0, 512},          {7, 2, Region::rows, 1024, 1064},
-                    {8, 1, Region::parameters, 0, 131072}, {8, 1, Region::rows, 1024, 1536},
-                    {8, 1, Region::rows, 2048, 2560},      {9, 1, Region::rows, 1024, 2048},
-                    {10, 1, Region::rows, 0, 1024},        {10, 1, Region::rows, 2560, 3072},
-                    {11, 0, Region::rows, 0, 2048},        {12, 2, Region::fixed, 0, 4},
-                    {13, 0, Region::gradients, 0, 66560},  {14, 1, Region::gradients, 0, 131584},
-                    {15, 2, Region::gradients, 0, 5184}};
-  schedule.writes = {{0, 0, Region::rows, 0, 1024},         {1, 1, Region::rows, 0, 1024},
-                     {2, 1, Region::rows, 2048, 2560},      {3, 2, Region::rows, 0, 512},
-                     {4, 2, Region::fixed, 0, 4},           {4, 2, Region::rows, 512, 556},
-                     {5, 2, Region::rows, 512, 1064},       {6, 1, Region::rows, 1024, 1536},
-                     {7, 2, Region::gradients, 0, 5160},    {8, 1, Region::rows, 1024, 2048},
-                     {8, 1, Region::rows, 2560, 3072},      {9, 0, Region::rows, 1024, 2048},
-                     {10, 1, Region::gradients, 0, 131584}, {11, 0, Region::gradients, 0, 66560},
-                     {11, 0, Region::rows, 2048, 3072},     {12, 2, Region::fixed, 0, 4},
-                     {13, 0, Region::parameters, 0, 66560}, {14, 1, Region::parameters, 0, 131584},
-                     {15, 2, Region::parameters, 0, 5184}};
+  schedule.reads = {
+      // forward_on_0
+      {0, 0, Region::parameters, 0, 66560},
+      // transfer_0_to_1
+      {1, 0, Region::rows, 0, 1024},
+      // forward_on_1
+      {2, 1, Region::parameters, 0, 131584},
+      {2, 1, Region::rows, 0, 1024},
+      // transfer_1_to_2
+      {3, 1, Region::rows, 2048, 2560},
+      // forward_on_2
+      {4, 2, Region::parameters, 0, 5160},
+      {4, 2, Region::rows, 0, 512},
+      // backward_on_2
+      {5, 2, Region::parameters, 0, 5120},
+      {5, 2, Region::rows, 512, 552},
+      // transfer_2_to_1
+      {6, 2, Region::rows, 512, 1024},
+      // weights_on_2
+      {7, 2, Region::rows, 0, 512},
+      {7, 2, Region::rows, 1024, 1064},
+      // backward_on_1
+      {8, 1, Region::parameters, 0, 131072},
+      {8, 1, Region::rows, 1024, 1536},
+      {8, 1, Region::rows, 2048, 2560},
+      // transfer_1_to_0
+      {9, 1, Region::rows, 1024, 2048},
+      // weights_on_1
+      {10, 1, Region::rows, 0, 1024},
+      {10, 1, Region::rows, 2560, 3072},
+      // weights_on_0
+      {11, 0, Region::rows, 0, 2048},
+      // finish_on_2
+      {12, 2, Region::fixed, 0, 4},
+      // update_on_0
+      {13, 0, Region::gradients, 0, 66560},
+      // update_on_1
+      {14, 1, Region::gradients, 0, 131584},
+      // update_on_2
+      {15, 2, Region::gradients, 0, 5184},
+  };
+  schedule.writes = {
+      // forward_on_0
+      {0, 0, Region::rows, 0, 1024},
+      // transfer_0_to_1
+      {1, 1, Region::rows, 0, 1024},
+      // forward_on_1
+      {2, 1, Region::rows, 2048, 2560},
+      // transfer_1_to_2
+      {3, 2, Region::rows, 0, 512},
+      // forward_on_2
+      {4, 2, Region::fixed, 0, 4},
+      {4, 2, Region::rows, 512, 556},
+      // backward_on_2
+      {5, 2, Region::rows, 512, 1064},
+      // transfer_2_to_1
+      {6, 1, Region::rows, 1024, 1536},
+      // weights_on_2
+      {7, 2, Region::gradients, 0, 5160},
+      // backward_on_1
+      {8, 1, Region::rows, 1024, 2048},
+      {8, 1, Region::rows, 2560, 3072},
+      // transfer_1_to_0
+      {9, 0, Region::rows, 1024, 2048},
+      // weights_on_1
+      {10, 1, Region::gradients, 0, 131584},
+      // weights_on_0
+      {11, 0, Region::gradients, 0, 66560},
+      {11, 0, Region::rows, 2048, 3072},
+      // finish_on_2
+      {12, 2, Region::fixed, 0, 4},
+      // update_on_0
+      {13, 0, Region::parameters, 0, 66560},
+      // update_on_1
+      {14, 1, Region::parameters, 0, 131584},
+      // update_on_2
+      {15, 2, Region::parameters, 0, 5184},
+  };
   return description;
 }
 
