@@ -1,5 +1,6 @@
 // Building and running what is emitted, with the system's C++ compiler.
 #include "driver/Build.h"
+#include "driver/Files.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallString.h"
@@ -29,7 +30,8 @@ llvm::SmallString<128> folderToRemove; // what a signal leaves to clean up
 class TemporaryFolder {
 public:
   TemporaryFolder() {
-    if (fs::createUniqueDirectory("mparc", name)) {
+    if (std::error_code failed = fs::createUniqueDirectory("mparc", name)) {
+      why = failed.message();
       name.clear();
       return;
     }
@@ -56,8 +58,16 @@ public:
     return std::string(whole);
   }
 
+  /// Reports why there is none.
+  int refuse() const {
+    llvm::SmallString<128> where;
+    path::system_temp_directory(/*ErasedOnReboot=*/true, where);
+    return fail("cannot make a temporary folder in " + where + ": " + why);
+  }
+
 private:
   llvm::SmallString<128> name;
+  std::string why;
 };
 
 } // namespace
@@ -192,7 +202,7 @@ static bool compile(const std::string &text, const TemporaryFolder &folder, cons
   int status = llvm::sys::ExecuteAndWait(*compiler, arguments, std::nullopt, {}, 0, 0, &error);
   if (status == 0)
     return true;
-  fail("this command failed: " + llvm::join(command, " "));
+  fail("this command failed: " + llvm::join(llvm::map_range(command, quoteForShell), " "));
   return false;
 }
 
@@ -201,7 +211,7 @@ int buildProgram(const std::string &source, const Options &options,
   const std::string &program = options.output;
   TemporaryFolder folder;
   if (!folder)
-    return fail("cannot make a temporary folder");
+    return folder.refuse();
   if (!compile(source, folder, options, installation))
     return 1;
   auto built = llvm::MemoryBuffer::getFile(folder.file("program"), /*IsText=*/false,
@@ -221,7 +231,7 @@ int runProgram(const std::string &source, const Options &options,
   {
     TemporaryFolder folder;
     if (!folder)
-      return fail("cannot make a temporary folder");
+      return folder.refuse();
     if (!compile(source, folder, options, installation))
       return 1;
     program = ::open(folder.file("program").c_str(), O_RDONLY | O_CLOEXEC);

@@ -1,7 +1,9 @@
 // Writing files whole or not at all, and where the parts of an installation are.
 #include "driver/Files.h"
 
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallString.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/Twine.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
@@ -82,6 +84,18 @@ bool writeFile(const std::string &given, llvm::StringRef text) {
   ::unlink(temporary.c_str());
   errno = error;
   return refuse(given);
+}
+
+std::string quoteForShell(llvm::StringRef word) {
+  auto isPlain = [](char c) {
+    return llvm::isAlnum(c) || llvm::StringRef("_-+=.,:/@%^").contains(c);
+  };
+  if (!word.empty() && llvm::all_of(word, isPlain))
+    return word.str();
+  std::string quoted = "'";
+  for (char c : word)
+    quoted += c == '\'' ? "'\\''" : std::string(1, c);
+  return quoted + "'";
 }
 
 Installation findInstallation(const char *program) {

@@ -15,6 +15,9 @@ int fail(const llvm::Twine &message);
 /// standard output. False after an error, which is reported.
 bool writeFile(const std::string &path, llvm::StringRef text);
 
+/// A word of a command as a shell reads it: in single quotes where it has to be.
+std::string quoteForShell(llvm::StringRef word);
+
 /// The parts of mparc that are not in the program: where the program stands in an installed prefix,
 /// those of the prefix, else those of the build it comes from.
 struct Installation {

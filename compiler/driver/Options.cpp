@@ -1,8 +1,13 @@
 // The command line of mparc.
 #include "driver/Options.h"
 
+#include "driver/Files.h"
+
+#include "llvm/Support/FileSystem.h"
+
 #include <CLI/CLI.hpp>
 
+#include <filesystem>
 #include <iostream>
 
 namespace mparc {
@@ -32,6 +37,30 @@ int64_t readSize(const std::string &text) {
 /// Text that the user may leave unquoted, as an expression of the language.
 std::string quoted(const std::string &text) {
   return !text.empty() && text.front() == '"' ? text : '"' + text + '"';
+}
+
+/// Whether what is written to one would be in the other: not where it is a device, as /dev/null.
+bool isSameFile(const std::string &a, const std::string &b) {
+  namespace fs = llvm::sys::fs;
+  if (fs::exists(a) && fs::exists(b))
+    return fs::is_regular_file(a) && fs::equivalent(a, b);
+  return std::filesystem::absolute(a).lexically_normal() ==
+         std::filesystem::absolute(b).lexically_normal();
+}
+
+/// What is written is no other file that is, and not the model.
+void checkFiles(const Options &options) {
+  const std::pair<const char *, const std::string &> files[] = {{"the model", options.input},
+                                                                {"-o", options.output},
+                                                                {"--header", options.header},
+                                                                {"--trace", options.trace},
+                                                                {"--svg", options.drawing}};
+  for (size_t i = 1; i < std::size(files); ++i)
+    for (size_t k = 0; k < i; ++k)
+      if (!files[i].second.empty() && !files[k].second.empty() && files[i].second != "-" &&
+          isSameFile(files[i].second, files[k].second))
+        throw CLI::ValidationError(files[i].first,
+                                   files[i].second + " would be written over " + files[k].first);
 }
 
 class Reader {
@@ -112,7 +141,7 @@ void Reader::addCompile() {
   app.add_option("--header", options.header, "Write the declaration to this file");
   app.add_flag("--no-main", noMain, "Leave out `main`: part of another program");
   app.add_option("--emit", options.stage,
-                 "Print a stage: ast, graph, grad, placed, transferred, fused, schedule, calls")
+                 "Print this stage of the compiler instead: the syntax tree, or IR")
       ->check(CLI::IsMember(std::vector<std::string>(std::begin(kStages), std::end(kStages))));
   app.add_flag("--verify-diagnostics", options.verifyDiagnostics,
                "Compare diagnostics with expected-error comments")
@@ -161,6 +190,7 @@ std::optional<Options> Reader::read(int argc, char **argv, int &status) {
         throw CLI::ValidationError("--set", "`" + setting + "`: expected name=value");
       options.settings.emplace_back(setting.substr(0, equals), setting.substr(equals + 1));
     }
+    checkFiles(options);
   } catch (const CLI::Success &success) {
     status = app.exit(success);
     return std::nullopt;
@@ -178,7 +208,7 @@ std::optional<Options> Reader::read(int argc, char **argv, int &status) {
   options.command = "mparc";
   for (int i = 1; i < own; ++i)
     if (std::string(argv[i]) != "--verify-output") // decides nothing about what is written
-      options.command += ' ' + std::string(argv[i]);
+      options.command += ' ' + quoteForShell(argv[i]);
   return options;
 }
 

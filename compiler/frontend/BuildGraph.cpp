@@ -8,6 +8,7 @@
 #include "dialect/MpSchedule.h"
 #include "frontend/Frontend.h"
 #include "frontend/ModelBuilder.h"
+#include "frontend/Names.h"
 #include "frontend/ResolveNames.h"
 
 #include "mlir/IR/Verifier.h"
@@ -211,12 +212,14 @@ OwningOpRef<ModuleOp> ModelBuilder::build(unsigned mainBuffer) {
   buildProgram(Mode::Predict);
   session.splits.reportUnused(session);
   resolveUnexpanded();
+  SmallVector<StringRef> known;
+  for (const ast::Parameter &parameter : declaration->parameters)
+    known.push_back(parameter.name.text);
   for (const auto &setting : instantiator.freeNames)
     if (!setting.second.isUsed && !session.diagnostics.hasErrors())
-      session.error(setting.second.where, "`" + declaration->name.text +
-                                              "` has no parameter or free "
-                                              "dimension `" +
-                                              setting.first() + "`");
+      session.error(setting.second.where,
+                    "`" + declaration->name.text + "` has no parameter or free dimension `" +
+                        setting.first() + "`" + didYouMean(setting.first(), known));
   if (session.diagnostics.hasErrors())
     return {};
   if (training) {

@@ -142,7 +142,9 @@ const ast::Expr *Library::parseExpression(llvm::StringRef title, llvm::StringRef
   if (file.isBroken)
     return nullptr;
   if (file.trains.size() != 1 || file.trains.front()->entries.size() != 1 || !file.layers.empty()) {
-    SourceRange start{number, {0, 1, 1}, {0, 1, 1}};
+    // The place of the text itself, which begins the second line.
+    auto begin = static_cast<uint32_t>(llvm::StringRef(whole).find('\n') + 1);
+    SourceRange start{number, {begin, 2, 1}, {begin, 2, 1}};
     diagnostics.error(start, "expected one expression, got `" + text + "`");
     return nullptr;
   }

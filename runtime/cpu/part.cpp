@@ -1,6 +1,7 @@
 // How threads share out the rows of a batch.
 #include "mpar/part.h"
 
+#include "mpar/errors.h"
 #include "mpar/model.h"
 #include "multiversion.h"
 
@@ -97,8 +98,15 @@ void BatchPart::add_gradients() {
   for_each_share(*this, [](BatchPart &) {});
 }
 
+// Where there are several processes, a batch has rows of those ports alone that this one reads.
+static void check_values(const BatchPart &part, const void *values, const PortDescription &port) {
+  if (!values && !part.model().world())
+    fail("a batch has no rows of `" + port.name + "`: its pointer is null");
+}
+
 const void *find_input(const BatchPart &part, const Batch &batch, size_t input, int64_t row_bytes) {
   const void *const values = batch.inputs[input];
+  check_values(part, values, part.model().description().inputs[input]);
   const std::byte *rows = static_cast<const std::byte *>(values) + part.first_row * row_bytes;
   if (!part.model().has_gpus())
     return rows;
@@ -106,6 +114,7 @@ const void *find_input(const BatchPart &part, const Batch &batch, size_t input, 
 }
 
 const void *find_target(const BatchPart &part, const Batch &batch, int64_t row_bytes) {
+  check_values(part, batch.target, part.model().description().target);
   const std::byte *rows = static_cast<const std::byte *>(batch.target) + part.first_row * row_bytes;
   if (!part.model().has_gpus())
     return rows;

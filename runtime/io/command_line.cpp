@@ -10,6 +10,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 
 namespace mpar {
 
@@ -193,7 +194,7 @@ void add_file_flags(CLI::App &app, Options &options) {
        "Files");
   file("--output", options.output, "With --predict: where the predictions go (CSV)", "Files");
   app.add_option("--generate", options.generate, "A text that the model goes on with")
-      ->type_name("TEXT")
+      ->type_name("PROMPT")
       ->group("Text");
   app.add_option("--tokens", options.tokens, "With --generate: how many are added (256)")
       ->check(whole<int64_t>(1))
@@ -218,6 +219,51 @@ void add_file_flags(CLI::App &app, Options &options) {
                  "Train so many steps on the first batch and print the median time of one")
       ->check(whole<int64_t>(1))
       ->group("Looking inside");
+}
+
+// Whether what is written to one would be in the other: not where it is a device, as /dev/null.
+bool is_same_file(const std::string &a, const std::string &b) {
+  namespace fs = std::filesystem;
+  std::error_code failed;
+  if (fs::exists(a, failed) && fs::exists(b, failed))
+    return fs::is_regular_file(a, failed) && fs::equivalent(a, b, failed);
+  return fs::absolute(a, failed).lexically_normal() == fs::absolute(b, failed).lexically_normal();
+}
+
+// A file that is written is no other one, and none whose rows are read. One that is loaded or
+// resumed may be: it has been read by then.
+void check_files(const ModelDescription &model, const Options &options) {
+  const TrainingDefaults &program = model.training;
+  struct File {
+    const char *flag;
+    const std::string &path;
+  };
+  const File written[] = {{"--save", options.save},
+                          {"--checkpoint", options.checkpoint},
+                          {"--output", options.output},
+                          {"--history", options.history},
+                          {"--plot", options.plot},
+                          {"--trace", options.trace},
+                          {"--dump-losses", options.dump_losses},
+                          {"--dump-gradients", options.dump_gradients}};
+  const File read[] = {
+      {"--data", options.data.empty() ? program.data.path : options.data},
+      {"--targets", options.data.empty() ? program.data.targets : options.targets},
+      {"--test-data", options.test_data.empty() ? program.test_data.path : options.test_data},
+      {"--test-targets",
+       options.test_data.empty() ? program.test_data.targets : options.test_targets},
+      {"--predict", options.predict}};
+  const auto check = [](const File &file, const File &other) {
+    if (!file.path.empty() && !other.path.empty() && is_same_file(file.path, other.path))
+      throw WrongUse{std::string(file.flag) + " would write over the file of " + other.flag + ", " +
+                     other.path};
+  };
+  for (const File &file : written) {
+    for (const File &other : read)
+      check(file, other);
+    for (const File *other = written; other != &file; ++other)
+      check(file, *other);
+  }
 }
 
 void check_together(const ModelDescription &model, const Options &options, int ranks) {
@@ -267,6 +313,7 @@ void check_together(const ModelDescription &model, const Options &options, int r
   if (options.generate)
     if (std::string why = why_not_generate(model); !why.empty())
       throw WrongUse{"--generate: " + why};
+  check_files(model, options);
   bool has_data = !options.data.empty() || model.training.data.kind != DataSource::Kind::none;
   if (!has_data && !trains_nothing(options))
     throw WrongUse{"no data: give --data FILE"};
@@ -308,6 +355,7 @@ std::optional<int> parse_command_line(int argc, char **argv, const ModelDescript
                    "What the program's devices are: auto, cpu, cuda, or, one a device, cpu:K for a "
                    "worker on core K, cuda:K for a GPU, rank:R or rank:R/cpu:K of a process under "
                    "mpirun")
+        ->type_name("LIST")
         ->group("Running");
     app.add_option("--threads", options.threads, "Threads that work on a batch (1)")
         ->check(whole<int>(1))

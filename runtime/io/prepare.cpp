@@ -43,6 +43,9 @@ DataSource choose_source(const ModelDescription &model, const DataSource &progra
   bool npy =
       ends_in(path, ".npy") || (program.kind == DataSource::Kind::npy && !ends_in(path, ".csv"));
   source.kind = npy ? DataSource::Kind::npy : DataSource::Kind::csv;
+  if (!npy && !targets.empty())
+    fail(path + " is read as CSV, with the targets in its own columns: " + targets +
+         " would not be read");
   // A model of several inputs takes a NumPy file each: a.npy,b.npy.
   std::vector<std::string> paths = {path};
   if (npy && model.inputs.size() > 1)

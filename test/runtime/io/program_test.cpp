@@ -251,8 +251,30 @@ TEST_F(Program, SaysWrongUseInOneLine) {
   EXPECT_EQ(0u, run("adam --version").out.find("Line, compiled from line.mp by mparc "));
 }
 
+TEST_F(Program, WritesOverNothingThatItReadsOrWrites) {
+  const std::string rows = table(6);
+  directory.write("data.csv", rows);
+  directory.write("new.csv", table(3));
+  expect_error(2, "--save would write over the file of --data, data.csv", "adam --save data.csv");
+  expect_error(2, "--history would write over the file of --data, ./data.csv",
+               "adam --data ./data.csv --history data.csv");
+  expect_error(2, "--output would write over the file of --predict, new.csv",
+               "adam --predict new.csv --output ./new.csv");
+  expect_error(2, "--plot would write over the file of --test-data, new.csv",
+               "adam --test-data new.csv --plot new.csv");
+  expect_error(2, "--checkpoint would write over the file of --save, m",
+               "adam --save m --checkpoint x/../m");
+  EXPECT_EQ(rows, read("data.csv"));
+  EXPECT_EQ(0, run("adam --epochs 1 --save m --history /dev/null --plot /dev/null").status);
+  EXPECT_EQ(0, run("adam --epochs 1 --load m --save m").status);
+}
+
 TEST_F(Program, SaysFailuresInOneLine) {
   directory.write("data.csv", table(6));
+  expect_error(1,
+               "data.csv is read as CSV, with the targets in its own columns: t.npy would not be "
+               "read",
+               "adam --data data.csv --targets t.npy");
   expect_error(1, "cannot read none.csv: No such file or directory", "adam --data none.csv");
   expect_error(1, "cannot read .: it is a directory", "adam --data .");
   expect_error(1, "cannot write no/m: No such file or directory", "adam --save no/m");
