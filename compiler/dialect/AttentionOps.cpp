@@ -1,11 +1,12 @@
 // Verifiers of attention and normalization; the rules' letters are those of MpAttention.td.
 #include "dialect/MpDialect.h"
+#include "dialect/VerifyShapes.h"
 #include "dialect/Views.h"
 
 using namespace mlir;
 using namespace mparc::mp;
 
-static bool haveSameSizes(ArrayRef<DimensionAttr> a, ArrayRef<DimensionAttr> b) {
+bool mparc::mp::haveSameSizes(ArrayRef<DimensionAttr> a, ArrayRef<DimensionAttr> b) {
   return a.size() == b.size() && llvm::all_of(llvm::zip(a, b), [](auto pair) {
            auto [x, y] = pair;
            return x.hasBatch() == y.hasBatch() && x.getStaticSize() == y.getStaticSize() &&

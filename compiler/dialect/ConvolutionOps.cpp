@@ -1,5 +1,6 @@
 // Verifiers of convolution and pooling; the rules' letters are those of MpConvolution.td.
 #include "dialect/MpDialect.h"
+#include "dialect/VerifyShapes.h"
 
 using namespace mlir;
 using namespace mparc::mp;
@@ -10,14 +11,6 @@ static ArrayRef<DimensionAttr> dimensionsOf(Value value) { return getDimensions(
 
 static bool isSize(DimensionAttr dimension, int64_t size) {
   return !dimension.hasBatch() && dimension.getStaticSize() == size;
-}
-
-static bool haveSameSizes(ArrayRef<DimensionAttr> a, ArrayRef<DimensionAttr> b) {
-  return a.size() == b.size() && llvm::all_of(llvm::zip(a, b), [](auto pair) {
-           auto [x, y] = pair;
-           return x.hasBatch() == y.hasBatch() && x.getStaticSize() == y.getStaticSize() &&
-                  x.getRowPiece() == y.getRowPiece();
-         });
 }
 
 static bool hasBatch(ArrayRef<DimensionAttr> dimensions) {

@@ -89,9 +89,11 @@ bool haveSameShape(Type a, Type b) {
   return true;
 }
 
-ElementCount getElementCount(Type tensor) {
+ElementCount getElementCount(Type tensor) { return getElementCount(getDimensions(tensor)); }
+
+ElementCount getElementCount(ArrayRef<DimensionAttr> dimensions) {
   ElementCount elements{1, false};
-  for (DimensionAttr dimension : getDimensions(tensor))
+  for (DimensionAttr dimension : dimensions)
     elements = elements.times(dimension);
   return elements;
 }

@@ -121,6 +121,7 @@ struct ElementCount {
   }
 };
 ElementCount getElementCount(mlir::Type tensor);
+ElementCount getElementCount(llvm::ArrayRef<DimensionAttr> dimensions);
 /// The dimension with the batch cut: of its rows, that piece.
 DimensionAttr takeRowPiece(DimensionAttr dimension, RowPiece piece);
 /// The bytes of one element: f32 and i32 4, bf16 and f16 2, bool 1.

@@ -12,4 +12,7 @@ mlir::LogicalResult verifyDimensionsKnown(mlir::Operation *op);
 /// scalars. Says so at `op` where they are not.
 mlir::LogicalResult verifySameShape(mlir::Operation *op);
 
+/// Whether dimensions are of equal sizes, whatever they are called.
+bool haveSameSizes(llvm::ArrayRef<DimensionAttr> a, llvm::ArrayRef<DimensionAttr> b);
+
 } // namespace mparc::mp

@@ -8,13 +8,6 @@ using namespace mparc::mp;
 
 namespace mparc::emit {
 
-static ElementCount countOf(ArrayRef<DimensionAttr> dimensions) {
-  ElementCount all{1, false};
-  for (DimensionAttr dimension : dimensions)
-    all = all.times(dimension);
-  return all;
-}
-
 std::string CallPrinter::names(ValueRange values) {
   std::string text;
   for (Value value : values)
@@ -28,7 +21,7 @@ std::string CallPrinter::headSizes(Value q, Value k, Value v, bool causal) {
   size_t rank = queries.size();
   // As many heads on both sides are as good as more of what comes before.
   bool grouped = rank > 2 && queries[rank - 3].getStaticSize() != keys[rank - 3].getStaticSize();
-  std::string text = size(countOf(queries.drop_back(grouped ? 3 : 2)));
+  std::string text = size(getElementCount(queries.drop_back(grouped ? 3 : 2)));
   text += grouped ? ", " + size(sizeOf(queries[rank - 3])) + ", " + size(sizeOf(keys[rank - 3]))
                   : ", 1, 1";
   for (DimensionAttr dimension :
@@ -60,7 +53,7 @@ std::string CallPrinter::seenSizes(ArrayAttr views, unsigned query, bool causal)
   };
   auto q = dimensions(query), k = dimensions(query + 1), v = dimensions(query + 2);
   size_t rank = q.size();
-  std::string text = "{" + size(countOf(q.drop_back(std::min<size_t>(rank, 3))));
+  std::string text = "{" + size(getElementCount(q.drop_back(std::min<size_t>(rank, 3))));
   for (ArrayRef<DimensionAttr> each : {q, k})
     text += ", " + (rank > 2 ? size(sizeOf(each[rank - 3])) : "1");
   for (DimensionAttr dimension : {q[rank - 2], k[rank - 2], q[rank - 1], v[rank - 1]})
@@ -103,7 +96,8 @@ void CallPrinter::call(AttentionGradientOp op) {
 
 std::string CallPrinter::normSizes(Value x, int64_t dimensions) {
   auto all = getDimensions(x.getType());
-  return size(countOf(all.drop_back(dimensions))) + ", " + size(countOf(all.take_back(dimensions)));
+  return size(getElementCount(all.drop_back(dimensions))) + ", " +
+         size(getElementCount(all.take_back(dimensions)));
 }
 
 static std::string epsilon(const APFloat &eps) {

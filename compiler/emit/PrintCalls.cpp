@@ -174,13 +174,6 @@ std::string CallPrinter::offset(ElementCount step, DimensionAttr piece) {
          size(times(step, piece.getStaticSize()));
 }
 
-static ElementCount product(ArrayRef<DimensionAttr> dimensions) {
-  ElementCount all{1, false};
-  for (DimensionAttr dimension : dimensions)
-    all = all.times(dimension);
-  return all;
-}
-
 //===- Calls
 //----------------------------------------------------------------------------------------===//
 
@@ -197,7 +190,7 @@ void CallPrinter::call(MatmulOp op) {
   auto a = getDimensions(op.getA().getType()), c = getDimensions(op.getType());
   unsigned rank = c.size();
   auto transpose = [](bool yes) { return yes ? ", Transpose::yes" : ", Transpose::no"; };
-  out << "matmul(" << device(op) << ", " << size(product(c.drop_back(2))) << ", "
+  out << "matmul(" << device(op) << ", " << size(getElementCount(c.drop_back(2))) << ", "
       << size(sizeOf(c[rank - 2])) << ", " << size(sizeOf(c[rank - 1])) << ", "
       << size(sizeOf(a[rank - (op.getTransposeA() ? 2 : 1)])) << transpose(op.getTransposeA())
       << transpose(op.getTransposeB()) << ", " << name(op.getA()) << ", " << name(op.getB()) << ", "
@@ -216,9 +209,10 @@ void CallPrinter::call(ReduceOp op) {
 void CallPrinter::alongDimension(StringRef function, Operation *op, Value input,
                                  int64_t dimension) {
   auto dimensions = getDimensions(input.getType());
-  out << function << "(" << device(op) << ", " << size(product(dimensions.take_front(dimension)))
-      << ", " << size(sizeOf(dimensions[dimension])) << ", "
-      << size(product(dimensions.drop_front(dimension + 1))) << ", " << name(input) << ", "
+  out << function << "(" << device(op) << ", "
+      << size(getElementCount(dimensions.take_front(dimension))) << ", "
+      << size(sizeOf(dimensions[dimension])) << ", "
+      << size(getElementCount(dimensions.drop_front(dimension + 1))) << ", " << name(input) << ", "
       << name(op->getResult(0)) << ");\n";
 }
 

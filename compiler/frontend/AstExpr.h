@@ -137,6 +137,10 @@ enum class BinaryOperator {
   Remainder,
 };
 
+inline bool isComparison(BinaryOperator op) {
+  return op >= BinaryOperator::Equal && op <= BinaryOperator::GreaterEqual;
+}
+
 /// The operator as the user writes it: `<=`.
 llvm::StringRef spelling(UnaryOperator op);
 llvm::StringRef spelling(BinaryOperator op);

@@ -45,7 +45,7 @@ private:
   void print(const Parameter &parameter, llvm::StringRef label);
   void print(const Stmt &stmt);
   void printBody(const Stmt &stmt);
-  void print(const Block &block, llvm::StringRef label);
+  void print(const ast::Block &block, llvm::StringRef label);
   void print(const Forward &forward);
   void print(const LayerDecl &layer);
   void print(const TrainDecl &train);
@@ -168,7 +168,7 @@ void AstPrinter::print(const TypeExpr &type, const llvm::Twine &label) {
 // Statements
 //===----------------------------------------------------------------------===//
 
-void AstPrinter::print(const Block &block, llvm::StringRef label) {
+void AstPrinter::print(const ast::Block &block, llvm::StringRef label) {
   line(label);
   Indent indent(*this);
   for (const StmtPtr &stmt : block.statements)

@@ -200,7 +200,7 @@ OwningOpRef<ModuleOp> ModelBuilder::build(unsigned mainBuffer) {
   builder.setInsertionPointToEnd(module->getBody());
   modelOp = builder.create<mp::ModelOp>(location(declaration->name.range), declaration->name.text,
                                         IntegerAttr());
-  Block &body = modelOp.getBody().emplaceBlock();
+  mlir::Block &body = modelOp.getBody().emplaceBlock();
   builder.setInsertionPointToEnd(&body);
   declareLayers();
   Operation *last = body.empty() ? nullptr : &body.back();

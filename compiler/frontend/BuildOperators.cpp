@@ -68,10 +68,6 @@ ExprPtr AstBuilder::buildSuffix(Parser::SuffixContext *context, ExprPtr base) {
   return finish(std::move(expression), height);
 }
 
-static bool isComparison(BinaryOperator op) {
-  return op >= BinaryOperator::Equal && op <= BinaryOperator::GreaterEqual;
-}
-
 static BinaryOperator binaryOperator(size_t kind) {
   using Parser = grammar::MpParser;
   switch (kind) {

@@ -49,8 +49,8 @@ void AstBuilder::addStatement(Parser::StatementContext *context, std::vector<Stm
   statements.push_back(std::move(stmt));
 }
 
-Block AstBuilder::buildBlock(Parser::BlockContext *context, Place place) {
-  Block block;
+ast::Block AstBuilder::buildBlock(Parser::BlockContext *context, Place place) {
+  ast::Block block;
   if (!context) {
     isBroken = true;
     return block;

@@ -115,8 +115,8 @@ static std::optional<Dimensions> positionsOf(FunctionCall &call, const Tensor &x
 // Convolution
 //===----------------------------------------------------------------------===//
 
-static Value refuse(FunctionCall &call, const Tensor &x, const Tensor &weight,
-                    const llvm::Twine &why) {
+static Value refuseConvolution(FunctionCall &call, const Tensor &x, const Tensor &weight,
+                               const llvm::Twine &why) {
   Report &report = call.error("`" + call.function.name + "` of " + describe(x) +
                               " with a weight of " + describe(weight) + ": " + why);
   for (const Tensor &operand : {x, weight})
@@ -210,13 +210,13 @@ static Value buildConv(FunctionCall &call) {
   }
   int64_t in = x->dimensions()[x->rank() - spatial - 1].getSize(), out = kernel[0].getSize();
   if (*groups < 1 || in % *groups != 0 || out % *groups != 0)
-    return refuse(call, *x, *weight,
-                  llvm::Twine(in) + " channels to " + llvm::Twine(out) + " do not divide into " +
-                      llvm::Twine(*groups) + " groups");
+    return refuseConvolution(call, *x, *weight,
+                             llvm::Twine(in) + " channels to " + llvm::Twine(out) +
+                                 " do not divide into " + llvm::Twine(*groups) + " groups");
   if (kernel[1].getSize() != in / *groups)
-    return refuse(call, *x, *weight,
-                  "a kernel over " + kernel[1].str() + " channels, got " +
-                      llvm::Twine(in / *groups) + (*groups > 1 ? " a group" : ""));
+    return refuseConvolution(call, *x, *weight,
+                             "a kernel over " + kernel[1].str() + " channels, got " +
+                                 llvm::Twine(in / *groups) + (*groups > 1 ? " a group" : ""));
   Sizes window;
   for (mp::DimensionAttr dimension : kernel.drop_front(2))
     window.push_back(dimension.getSize());

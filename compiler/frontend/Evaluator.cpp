@@ -71,15 +71,13 @@ Value Evaluator::evaluate(const ast::Expr &expr) {
 // Names
 //===----------------------------------------------------------------------===//
 
-static bool isConstant(const Value &value) { return !std::holds_alternative<Tensor>(value); }
-
 std::optional<Value> Evaluator::lookup(llvm::StringRef text, SourceRange where) {
   const Frame::Local *local = nullptr;
   if (frame)
     if (auto found = frame->locals.find(text); found != frame->locals.end())
       local = &found->second;
   // A tensor is what a name means last where a constant is wanted, first elsewhere.
-  if (local && (!wantsConstants || isConstant(local->value)))
+  if (local && (!wantsConstants || !std::holds_alternative<Tensor>(local->value)))
     return local->value;
   ParameterInfo *parameter = nullptr;
   if (frame && graph)

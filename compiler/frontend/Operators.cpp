@@ -8,10 +8,6 @@ namespace mparc {
 
 using ast::BinaryOperator;
 
-static bool isComparison(BinaryOperator op) {
-  return op >= BinaryOperator::Equal && op <= BinaryOperator::GreaterEqual;
-}
-
 static bool isLogic(BinaryOperator op) {
   return op == BinaryOperator::And || op == BinaryOperator::Or;
 }

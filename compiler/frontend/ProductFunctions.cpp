@@ -35,7 +35,8 @@ static Operand lookThrough(Session &session, Tensor x) {
   return {{permute.getInput(), session.dims(dimensions), x.origin}, true};
 }
 
-static Value refuse(FunctionCall &call, const Tensor &a, const Tensor &b, const llvm::Twine &why) {
+static Value refuseProduct(FunctionCall &call, const Tensor &a, const Tensor &b,
+                           const llvm::Twine &why) {
   Report &report = call.error("cannot multiply " + describe(a) + " by " + describe(b) + why);
   for (const Tensor &operand : {a, b})
     if (operand.origin)
@@ -82,7 +83,7 @@ static Value buildMatmul(FunctionCall &call) {
   second = rounded(graph, *second, element);
   Session &session = call.session;
   if (first->rank() == 0 || second->rank() == 0)
-    return refuse(call, *first, *second, ": a scalar is no matrix");
+    return refuseProduct(call, *first, *second, ": a scalar is no matrix");
 
   // A vector is a row on the left and a column on the right; what it adds is dropped at the end.
   auto one = mp::getDimension(&session.context, "", 1);
@@ -93,8 +94,8 @@ static Value buildMatmul(FunctionCall &call) {
   if (isColumn)
     b = {graph.reshape(*second, session.dims({second->dimensions()[0], one}))};
   if (!haveSameSize(a.column(), b.row()))
-    return refuse(call, *first, *second,
-                  ": " + a.column().str() + " and " + b.row().str() + " do not agree");
+    return refuseProduct(call, *first, *second,
+                         ": " + a.column().str() + " and " + b.row().str() + " do not agree");
 
   // The dimensions of the result; leading ones broadcast.
   Dimensions result;

@@ -130,7 +130,7 @@ void ModelBuilder::buildProgram(Mode mode) {
   builder.setInsertionPointToEnd(&modelOp.getBody().front());
   auto program = builder.create<mp::ProgramOp>(location(forward.keyword.range), name,
                                                builder.getStrArrayAttr({}));
-  Block &block = program.getBody().emplaceBlock();
+  mlir::Block &block = program.getBody().emplaceBlock();
   GraphBuilder graph(session, &block);
   graph.at(forward.keyword.range);
   graph.training = mode == Mode::Train;

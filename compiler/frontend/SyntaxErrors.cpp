@@ -11,8 +11,6 @@ using MpParser = grammar::MpParser;
 
 namespace {
 
-bool has(const antlr4::misc::IntervalSet &set, size_t kind) { return set.contains(kind); }
-
 /// What ends in the missing `;`.
 llvm::StringRef statementName(size_t rule) {
   switch (rule) {

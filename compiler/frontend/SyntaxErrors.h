@@ -16,6 +16,9 @@
 
 namespace mparc {
 
+/// Tokens have kinds, of which ANTLR's own function would take the signed or the unsigned.
+inline bool has(const antlr4::misc::IntervalSet &set, size_t kind) { return set.contains(kind); }
+
 class SyntaxErrorStrategy final : public antlr4::DefaultErrorStrategy {
 public:
   /// `list` has the parser's tokens, index by index, and receives what is skipped as damaged;

@@ -11,8 +11,6 @@ using MpParser = grammar::MpParser;
 
 namespace {
 
-bool has(const antlr4::misc::IntervalSet &set, size_t kind) { return set.contains(kind); }
-
 bool isTopLevelKeyword(size_t kind) {
   switch (kind) {
   case MpParser::IMPORT:

@@ -264,3 +264,5 @@ void CutRows::runOnOperation() {
       op.removeAttr(kEachPart);
   }
 }
+
+#undef DEBUG_TYPE

@@ -15,6 +15,7 @@
 // gives    the phase grad: `mp.id` on forward operations, `mp.of` on adjoints, `mp.sum` on sums
 // over uses. does not name a primitive: rules are rows of the table in DifferentiationRules.cpp.
 #include "passes/DifferentiationRules.h"
+#include "passes/DropUnused.h"
 #include "passes/Passes.h"
 
 #include "llvm/ADT/DenseSet.h"
@@ -211,12 +212,6 @@ LogicalResult BackwardWalk::run(StringRef optimizer) {
 }
 
 /// Drops what nothing uses, last first.
-static void dropUnused(Block &block) {
-  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
-    if (isOpTriviallyDead(&op))
-      op.erase();
-}
-
 void Differentiate::runOnOperation() {
   auto training = llvm::to_vector(getOperation().getBody().getOps<TrainingOp>());
   llvm::DenseSet<Attribute> untrained;

@@ -360,3 +360,5 @@ void FoldViews::runOnOperation() {
         op.erase();
   }
 }
+
+#undef DEBUG_TYPE

@@ -12,6 +12,7 @@
 // outside `mp.map`. Only what leaves every bit as it is: the runtime's `linear` rounds the product,
 // the sum and the activation as apart, and a map's body rounds each of its operations to its type
 // as a loop of its own would.
+#include "passes/DropUnused.h"
 #include "passes/FuseMaps.h"
 #include "passes/Passes.h"
 
@@ -100,12 +101,6 @@ static void fuseLinear(Block &block) {
       relu.erase();
     add.erase();
   }
-}
-
-static void dropUnused(Block &block) {
-  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
-    if (isOpTriviallyDead(&op))
-      op.erase();
 }
 
 void Fuse::runOnOperation() {

@@ -8,6 +8,7 @@
 // and waits for what a reused stretch of memory was read by on another stream.
 // What a parameter's gradient is computed by writes it into the region of gradients at once, unless
 // it is a transfer (which may be no copy) or is shared: then a copy is made.
+#include "dialect/MpSchedule.h"
 #include "passes/Passes.h"
 #include "planner/MemoryPlan.h"
 #include "planner/Order.h"
@@ -39,9 +40,6 @@ class PlanMemory : public mparc::mp::impl::PlanMemoryBase<PlanMemory> {
 };
 
 } // namespace
-
-/// Parameters are padded to this many floats, so that each begins at a multiple of 64 bytes.
-static constexpr int64_t kParameterFloats = 16;
 
 /// Those with a gradient first, so that the optimiser passes over a prefix: others keep their value
 /// even under weight decay. Of the prefix, those that decay first, so that either kind is

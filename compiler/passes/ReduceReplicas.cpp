@@ -15,6 +15,7 @@
 // bucket, that waits for what completes it and so can come while the rest is computed; `replicas`
 // and, where the optimiser is shared out, `shards` in `mp.devices`. does not change a program of
 // one replica.
+#include "dialect/MpSchedule.h"
 #include "passes/Passes.h"
 #include "planner/Stages.h"
 #include "planner/Streams.h"
@@ -83,9 +84,6 @@ private:
 };
 
 } // namespace
-
-/// Parameters lie side by side, each rounded up to so many floats.
-static constexpr int64_t kParameterFloats = 16;
 
 static bool isAfter(Operation *op) {
   auto when = op->getAttrOfType<StringAttr>(kWhen);

@@ -87,7 +87,7 @@ Value maskRows(Maker &maker, Value rows, const LocalIds &ids) {
 }
 
 /// The piece of the table that the context's device has, where its first dimension is cut.
-std::optional<Positions> findRows(const PieceContext &context, const Layout &table) {
+std::optional<Positions> findTableRows(const PieceContext &context, const Layout &table) {
   for (auto [axis, state] : llvm::enumerate(table))
     if (state.isCut() && state.cut.dimension == 0 && state.cut.outer == 1) {
       Positions piece = getPiece(state.cut.size, context.group.axes[axis].size,
@@ -137,7 +137,7 @@ SmallVector<Value> mparc::mp::expandPiece(Operation *op, ArrayRef<Value> inputs,
       reduce && reduce.getKind() == ReductionKind::mean && hasPartial(context.results))
     return {expandMean(maker, reduce, inputs[0], types[0])};
   if (auto gather = dyn_cast<GatherOp>(op))
-    if (auto rows = findRows(context, context.operands[0])) {
+    if (auto rows = findTableRows(context, context.operands[0])) {
       // Who has the first rows checks the ids against the whole table.
       Value given = inputs[1];
       if (rows->from == 0)
@@ -149,7 +149,7 @@ SmallVector<Value> mparc::mp::expandPiece(Operation *op, ArrayRef<Value> inputs,
       return {maskRows(maker, found, ids)};
     }
   if (auto scatter = dyn_cast<ScatterAddOp>(op))
-    if (auto rows = findRows(context, context.results[0])) {
+    if (auto rows = findTableRows(context, context.results[0])) {
       LocalIds ids = localizeIds(maker, inputs[0], *rows);
       return {maker.make<ScatterAddOp>(types[0], ids.ids, maskRows(maker, inputs[1], ids))};
     }

@@ -48,6 +48,8 @@ struct Turn {
     return a.stage == b.stage && a.microbatch == b.microbatch;
   }
 };
+/// "stage 2 of microbatch 5".
+std::string describe(Turn turn);
 
 /// What may begin when, of what could (planner/Schedules.cpp):
 /// gpipe: all forward, then all backward (Y. Huang et al., "GPipe", 2019).

@@ -76,7 +76,7 @@ std::vector<PlannedTurn> planTurns(llvm::ArrayRef<Stage> stages, llvm::ArrayRef<
   return plan;
 }
 
-static std::string describe(Turn turn) {
+std::string describe(Turn turn) {
   return "stage " + std::to_string(turn.stage) + " of microbatch " +
          std::to_string(turn.microbatch);
 }

@@ -157,11 +157,6 @@ std::vector<Demand> MemoryChecker::findDemands() const {
   return demands;
 }
 
-static std::string describe(Turn turn) {
-  return "stage " + std::to_string(turn.stage) + " of microbatch " +
-         std::to_string(turn.microbatch);
-}
-
 std::optional<std::string> MemoryChecker::checkDemand(const Demand &demand) const {
   auto [earlier, later] = std::pair(demand.earlier.stage, demand.later.stage);
   int64_t apart = demand.later.microbatch - demand.earlier.microbatch;
