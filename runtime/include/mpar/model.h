@@ -297,8 +297,11 @@ protected:
   /// Of a batch that is evaluated in parts: keeps a part's rows of the output, which lie on a
   /// device, in the process that has it.
   void keep_output(const BatchPart &part, int device, const void *output);
-  /// Where they lie together until the next call.
-  const void *kept_output(int device) const { return machine_.device(device).output(); }
+  /// Where they lie together until the next call; null in a process that does not have the device.
+  const void *kept_output(int device) const {
+    const Device &from = machine_.device(device);
+    return from.here() ? from.output() : nullptr;
+  }
   /// The scale of the loss and its counters as a device has left them, in all processes.
   void share_loss_scaling(int device);
   /// To be called first by each of the three functions: refuses a batch of fewer rows than `least`
