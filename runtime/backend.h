@@ -1,6 +1,7 @@
 // What a kind of device that is not a processor can do: memory, order, and every kernel.
 #pragma once
 
+#include "communicator.h"
 #include "mpar/attention.h"
 #include "mpar/convolution.h"
 #include "mpar/device.h"
@@ -102,9 +103,20 @@ public:
   /// Room for what is issued next on the compute lane, `scratch_bytes` of it: for all the same.
   static constexpr int64_t scratch_bytes = int64_t(4) << 20;
   virtual void *scratch() = 0;
-  /// Issues sum[i] += more[i] on the compute lane.
-  virtual void add(int64_t count, const float *more, float *sum) = 0;
-  virtual void add(int64_t count, const int32_t *more, int32_t *sum) = 0;
+  /// The same of the lane of copies, for messages.
+  static constexpr int64_t message_bytes = int64_t(16) << 20;
+  virtual void *message_room() = 0;
+  /// Issues sum[i] += more[i].
+  virtual void add(int64_t count, const float *more, float *sum, Lane lane) = 0;
+  virtual void add(int64_t count, const int32_t *more, int32_t *sum, Lane lane) = 0;
+
+  // Messages between processes.
+  /// What one rank makes and tells the others, for all to join it. Fails where the program was
+  /// built without what carries messages, or that is not there.
+  virtual std::string make_meeting() = 0;
+  /// Joins the other ranks, which all call this; from now on waiting for the GPU ends where another
+  /// rank does (see World::wait_until). `world` must outlive it.
+  virtual std::unique_ptr<Communicator> join(World &world, const std::string &meeting) = 0;
 
   // The kernels: the functions of mpar/*.h.
   virtual void linear(Device &device, int64_t rows, int64_t in, int64_t out, const float *x,
@@ -239,6 +251,8 @@ struct GpuLibrary {
   int (*count)(std::string &why);
   /// The GPU of that number, below the count. Fails, in one line, where it cannot be used.
   std::unique_ptr<Backend> (*open)(int number);
+  /// What tells it from the other GPUs of the machine, whichever of them a process sees.
+  std::string (*identify)(int number);
 };
 
 /// The library that has registered itself; null: the program was built for processors alone.
@@ -253,5 +267,10 @@ void order(Backend &before, Backend &after);
 /// `Streams` carries out turns, which sees to the order itself.
 void copy_with_gpus(const Device &from, const void *source, const Device &to, void *buffer,
                     int64_t bytes);
+/// The part of this process in a transfer of which one side is a GPU of its own, the other one of
+/// another process: it sends or receives. Unless `Streams` carries out turns, what is issued on the
+/// compute lane comes before and after it.
+void send_between_gpus(const Device &from, const void *source, const Device &to, void *buffer,
+                       int64_t bytes);
 
 } // namespace mpar

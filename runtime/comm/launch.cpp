@@ -31,9 +31,12 @@ bool both(const char *rank, const char *size) {
   return !variable(rank).empty() && !variable(size).empty();
 }
 
-void read_rank(Launch &launch, const char *rank, const char *size) {
+void read_rank(Launch &launch, const char *rank, const char *size, const char *local_rank) {
   launch.size = number(size, 1, most_ranks);
   launch.rank = number(rank, 0, launch.size - 1);
+  // Where that is not said there is one machine.
+  launch.local_rank =
+      variable(local_rank).empty() ? launch.rank : number(local_rank, 0, launch.size - 1);
 }
 
 /// The first host of Slurm's list: "node[03-05,09],other" begins with "node03".
@@ -88,13 +91,13 @@ int port_of_job() {
 Launch find_launch() {
   Launch launch;
   if (both("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE")) {
-    read_rank(launch, "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE");
+    read_rank(launch, "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK");
     launch.kind = Launch::Kind::mpi;
   } else if (both("RANK", "WORLD_SIZE")) {
-    read_rank(launch, "RANK", "WORLD_SIZE");
+    read_rank(launch, "RANK", "WORLD_SIZE", "LOCAL_RANK");
     read_meeting(launch, "", 0);
   } else if (started_by_slurm()) {
-    read_rank(launch, "SLURM_PROCID", "SLURM_NTASKS");
+    read_rank(launch, "SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID");
     std::string nodes = variable("SLURM_STEP_NODELIST");
     if (nodes.empty())
       nodes = variable("SLURM_JOB_NODELIST");

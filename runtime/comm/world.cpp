@@ -2,6 +2,8 @@
 #include "mpar/world.h"
 
 #include "../cpu/patience.h"
+#include "communicator.h"
+#include "mpar/device.h"
 #include "mpar/errors.h"
 
 #include <atomic>
@@ -40,7 +42,7 @@ struct World::Stalled {
 
 World::World(std::unique_ptr<Transport> transport, double timeout)
     : transport_(std::move(transport)), rank_(transport_->rank()), size_(transport_->size()),
-      timeout_(timeout), control_(std::make_unique<Control>()) {
+      local_rank_(rank_), timeout_(timeout), control_(std::make_unique<Control>()) {
   control_->notices.resize(size_);
   control_->receives.resize(size_);
   for (int peer = 0; peer < size_; ++peer)
@@ -50,6 +52,12 @@ World::World(std::unique_ptr<Transport> transport, double timeout)
 }
 
 World::~World() = default;
+
+Process World::process() const { return {size_, rank_, local_rank_}; }
+
+void World::set_communicator(std::unique_ptr<Communicator> communicator) {
+  communicator_ = std::move(communicator);
+}
 
 Errand *&World::errand() {
   static thread_local Errand *current = nullptr;
@@ -73,18 +81,34 @@ void World::look_for_stops() {
   }
 }
 
-std::string World::waiting_for(int peer) const {
-  std::string text = "for rank " + std::to_string(peer);
+std::string World::place() const {
   if (const Errand *errand = World::errand())
-    return text + ", at " + describe_turn(*errand->schedule, *errand->turn) + ", device " +
+    return ", at " + describe_turn(*errand->schedule, *errand->turn) + ", device " +
            std::to_string(errand->schedule->stages[errand->turn->stage].device);
-  return text + " " + activity_;
+  return std::string(" ") + activity_;
 }
 
 void World::wait(Transport::Message &message, int peer) {
+  wait_until([&] { return transport_->test(message); },
+             [&] { return "for rank " + std::to_string(peer) + place(); });
+}
+
+void World::wait_until(const std::function<bool()> &done,
+                       const std::function<std::string()> &what) {
+  try {
+    wait_or_fail(done, what);
+  } catch (...) {
+    if (communicator_)
+      communicator_->abort();
+    throw;
+  }
+}
+
+void World::wait_or_fail(const std::function<bool()> &done,
+                         const std::function<std::string()> &what) {
   Patience patience(looks);
   try {
-    while (!transport_->test(message)) {
+    while (!done()) {
       const Errand *errand = World::errand();
       if (errand && errand->given_up && errand->given_up())
         throw Stopped();
@@ -92,23 +116,24 @@ void World::wait(Transport::Message &message, int peer) {
       if (patience.spinning())
         continue;
       look_for_stops();
+      if (communicator_)
+        communicator_->look();
       if (!patience.is_over(timeout_))
         continue;
       notify(Control::stalled, -1, /*seconds=*/1);
-      fail("has waited " + seconds_text(timeout_) + " s " + waiting_for(peer));
+      fail("has waited " + seconds_text(timeout_) + " s " + what());
     }
   } catch (const Stalled &stalled) {
     acknowledge();
-    fail("was waiting " + waiting_for(peer) + ", when rank " + std::to_string(stalled.rank) +
-         " gave up");
+    fail("was waiting " + what() + ", when rank " + std::to_string(stalled.rank) + " gave up");
   } catch (const PeerLost &lost) {
-    fail_without(lost.peer, peer);
+    fail_without(lost.peer, what());
   }
 }
 
-void World::fail_without(int lost, int peer) {
+void World::fail_without(int lost, const std::string &what) {
   stop_others(lost);
-  fail("rank " + std::to_string(lost) + " has ended; this rank was waiting " + waiting_for(peer));
+  fail("rank " + std::to_string(lost) + " has ended; this rank was waiting " + what);
 }
 
 std::unique_ptr<Transport::Message> World::begin(bool sends, int peer, int channel, void *data,
@@ -117,7 +142,7 @@ std::unique_ptr<Transport::Message> World::begin(bool sends, int peer, int chann
     return sends ? transport_->send(peer, channel, data, bytes)
                  : transport_->receive(peer, channel, data, bytes);
   } catch (const PeerLost &lost) {
-    fail_without(lost.peer, peer);
+    fail_without(lost.peer, "for rank " + std::to_string(peer) + place());
   }
 }
 
@@ -243,6 +268,9 @@ void World::acknowledge() {
 void World::close() {
   const Control::Notice notice{Control::leave, rank_};
   set_activity("at the end");
+  if (communicator_)
+    communicator_->close();
+  communicator_.reset();
   std::vector<std::unique_ptr<Transport::Message>> sent(size_);
   for (int peer = 0; peer < size_; ++peer)
     if (peer != rank_)
@@ -264,8 +292,10 @@ void World::close() {
 
 std::unique_ptr<World> open_world(const Launch &launch, double timeout) {
   try {
-    return std::make_unique<World>(
+    auto world = std::make_unique<World>(
         launch.kind == Launch::Kind::mpi ? open_mpi() : open_tcp(launch, timeout), timeout);
+    world->set_local_rank(launch.local_rank);
+    return world;
   } catch (const Error &) {
     throw;
   } catch (const std::runtime_error &error) {

@@ -60,14 +60,32 @@ public:
   /// Sends to the own device, as what `replica` has.
   void send(int replica, const void *data, int64_t bytes) const {
     const Seat &to = (*this)[own()].seat();
-    model_.world()->send(to.rank, channel(replica), data, bytes);
+    if (have_gpus())
+      communicator()->send(to.rank, data, bytes);
+    else
+      model_.world()->send(to.rank, channel(replica), data, bytes);
   }
   /// Receives on the own device what `replica` has.
   void receive(int replica, void *data, int64_t bytes) const {
-    model_.world()->receive((*this)[replica].seat().rank, channel(replica), data, bytes);
+    const Seat &from = (*this)[replica].seat();
+    if (have_gpus())
+      communicator()->receive(from.rank, data, bytes);
+    else
+      model_.world()->receive(from.rank, channel(replica), data, bytes);
+  }
+  /// Has what `body` receives on a GPU come at once.
+  template <typename Body> void together(const Body &body) const {
+    if (!communicator())
+      return body();
+    communicator()->begin_group();
+    body();
+    communicator()->end_group();
   }
 
 private:
+  Communicator *communicator() const {
+    return model_.world() ? model_.world()->communicator() : nullptr;
+  }
   int channel(int replica) const {
     const Seat &to = (*this)[own()].seat();
     return World::channel((*this)[replica].seat().number, to.number, to.devices);
@@ -77,6 +95,13 @@ private:
   int device_;
   int active_;
 };
+
+/// Where pieces for several replicas lie side by side, each begins with a line of 256 bytes.
+constexpr int64_t elements_of_a_line = 64;
+
+int64_t round_up_piece(int64_t count) {
+  return (count + elements_of_a_line - 1) / elements_of_a_line * elements_of_a_line;
+}
 
 template <typename T> void add(int64_t count, const T *more, T *sum) {
   if constexpr (std::is_same_v<T, float>)
@@ -115,6 +140,59 @@ void sum_over_ranks(const Peers &peers, Range range, const Place &place) {
   }
 }
 
+/// Sums `count` elements of all replicas from `at` on in place on the own device, a GPU, which
+/// first receives what other processes have. Issued on the lane of copies, beside computation.
+template <typename T, typename Place>
+void sum_received(const Peers &peers, int64_t at, int64_t count, const Place &place) {
+  const Device &own = peers[peers.own()];
+  Backend &gpu = *own.backend();
+  const int64_t bytes = count * static_cast<int64_t>(sizeof(T));
+  T *const room = static_cast<T *>(gpu.message_room());
+  std::vector<T *> values;
+  peers.together([&] {
+    for (int replica = 0; replica < peers.active(); ++replica) {
+      const Device &peer = peers[replica];
+      values.push_back(peer.here() ? place(peer) + at : room + replica * round_up_piece(count));
+      if (!peer.here())
+        peers.receive(replica, values.back(), bytes);
+    }
+  });
+  // Ascending, and nothing moved that need not be: the sum so far goes to the own values where
+  // these come, as a + b is b + a.
+  T *const target = place(own) + at;
+  T *sum = values.front();
+  if (sum != target && peers[0].here()) { // which is to stay as it is
+    gpu.copy(room, gpu, sum, bytes, Lane::copies);
+    sum = room;
+  }
+  for (int replica = 1; replica < peers.active(); ++replica) {
+    T *const more = values[static_cast<size_t>(replica)];
+    if (more == target) {
+      gpu.add(count, sum, target, Lane::copies);
+      sum = target;
+    } else {
+      gpu.add(count, more, sum, Lane::copies);
+    }
+  }
+  if (sum != target)
+    gpu.copy(target, gpu, sum, bytes, Lane::copies);
+}
+
+/// sum_over_ranks where devices are GPUs.
+template <typename T, typename Place>
+void sum_over_ranks_with_gpus(const Peers &peers, Range range, const Place &place) {
+  const int64_t piece = Backend::message_bytes / static_cast<int64_t>(sizeof(T)) / peers.active() /
+                        elements_of_a_line * elements_of_a_line;
+  for (int64_t at = range.begin; at < range.end; at += piece) {
+    const int64_t count = std::min(piece, range.end - at);
+    if (peers[peers.own()].here())
+      sum_received<T>(peers, at, count, place);
+    else if (peers.sender() < peers.active())
+      peers.send(peers.sender(), place(peers[peers.sender()]) + at,
+                 count * static_cast<int64_t>(sizeof(T)));
+  }
+}
+
 /// Sums `count` elements of all replicas from `at` on in memory of the own device, a GPU.
 template <typename T, typename Place>
 void sum_on_gpu(const Peers &peers, int64_t at, int64_t count, const Place &place) {
@@ -134,7 +212,7 @@ void sum_on_gpu(const Peers &peers, int64_t at, int64_t count, const Place &plac
       copy_with_gpus(peer, values, own, more, bytes);
       values = more;
     }
-    gpu.add(count, values, sum);
+    gpu.add(count, values, sum, Lane::compute);
   }
   copy_with_gpus(own, sum, own, place(own) + at, bytes);
 }
@@ -171,7 +249,8 @@ void sum_over_replicas(const Peers &peers, Range range, const Place &place) {
   if (range.begin >= range.end)
     return;
   if (!peers.all_here())
-    return sum_over_ranks<T>(peers, range, place);
+    return peers.have_gpus() ? sum_over_ranks_with_gpus<T>(peers, range, place)
+                             : sum_over_ranks<T>(peers, range, place);
   if (peers.have_gpus())
     return sum_with_gpus<T>(peers, range, place);
   parallel_parts(own, range.end - range.begin, grain, [&](int64_t first, int64_t last) {
@@ -193,14 +272,16 @@ void fetch(const Peers &peers, int replica, Range range, const Place &place) {
     return;
   const int64_t bytes = (range.end - range.begin) * static_cast<int64_t>(sizeof(T));
   const Device &own = peers[peers.own()], &peer = peers[replica];
-  if (own.backend() || peer.backend())
-    copy_with_gpus(peer, place(peer) + range.begin, own, place(own) + range.begin, bytes);
-  else if (own.here() && peer.here())
-    std::memcpy(place(own) + range.begin, place(peer) + range.begin, static_cast<size_t>(bytes));
-  else if (own.here())
+  if (!own.here()) {
+    if (replica == peers.sender())
+      peers.send(replica, place(peer) + range.begin, bytes);
+  } else if (!peer.here()) {
     peers.receive(replica, place(own) + range.begin, bytes);
-  else if (replica == peers.sender())
-    peers.send(replica, place(peer) + range.begin, bytes);
+  } else if (own.backend() || peer.backend()) {
+    copy_with_gpus(peer, place(peer) + range.begin, own, place(own) + range.begin, bytes);
+  } else {
+    std::memcpy(place(own) + range.begin, place(peer) + range.begin, static_cast<size_t>(bytes));
+  }
 }
 
 /// Of a range of the trained parameters, or their gradients, what a replica answers for.
@@ -212,9 +293,11 @@ Range trained_share(const Device &device, const Peers &peers, int replica, Range
 template <typename Place>
 void gather_trained(const BatchPart &part, Device &device, Range range, const Place &place) {
   const Peers peers(part, device);
-  for (int replica = 0; replica < peers.count(); ++replica)
-    if (replica != peers.own())
-      fetch<float>(peers, replica, trained_share(device, peers, replica, range), place);
+  peers.together([&] {
+    for (int replica = 0; replica < peers.count(); ++replica)
+      if (replica != peers.own())
+        fetch<float>(peers, replica, trained_share(device, peers, replica, range), place);
+  });
 }
 
 /// How far a value lies from where the region of constant size begins: as far on all replicas.
@@ -234,10 +317,12 @@ void reduce_scatter_fixed(const BatchPart &part, const Device &device, const T *
 template <typename T>
 void all_gather_fixed(const BatchPart &part, const Device &device, const T *values, int64_t count) {
   const Peers peers(part, device);
-  for (int replica = 0; replica < peers.count(); ++replica)
-    if (replica != peers.own())
-      fetch<T>(peers, replica, share_of_floats(count, replica, peers.count()),
-               at_place(device, values));
+  peers.together([&] {
+    for (int replica = 0; replica < peers.count(); ++replica)
+      if (replica != peers.own())
+        fetch<T>(peers, replica, share_of_floats(count, replica, peers.count()),
+                 at_place(device, values));
+  });
 }
 
 } // namespace

@@ -205,29 +205,34 @@ Machine::Machine(std::vector<int> cores, int threads,
   // left.
   int64_t available = available_memory();
   std::map<Backend *, int64_t> left; // by GPU
-  auto gpu_of = [&](size_t index) {
-    return gpus.empty() || gpus[index] == DeviceMap::no_gpu ? nullptr : &gpu(gpus[index]);
-  };
   auto seat_of = [&](size_t index) { return seats.empty() ? Seat{} : seats[index]; };
+  auto is_gpu = [&](size_t index) { return !gpus.empty() && gpus[index] != DeviceMap::no_gpu; };
+  auto is_here = [&](size_t index) {
+    const Seat seat = seat_of(index);
+    return !seat.world || seat.rank == seat.world->rank();
+  };
+  auto gpu_of = [&](size_t index) {
+    return is_gpu(index) && is_here(index) ? &gpu(gpus[index]) : nullptr;
+  };
   for (size_t index = 0; index < descriptions.size(); ++index) {
-    if (const Seat seat = seat_of(index); seat.world && seat.rank != seat.world->rank())
+    has_gpus_ |= is_gpu(index);
+    if (!is_here(index))
       continue;
     const int64_t bytes = mpar::arena_bytes(descriptions[index], optimizer_slots, largest_batch);
     Backend *const backend = gpu_of(index);
-    has_gpus_ |= backend != nullptr;
     int64_t &here =
         backend ? left.try_emplace(backend, backend->free_memory()).first->second : available;
     if (bytes > here)
       fail_to_allocate(static_cast<int>(index), bytes, here, backend);
     here -= bytes;
   }
-  // Those of one process and core share memory.
-  constexpr int most_cores = 1 << 16;
+  // Those of one process and core, or GPU, share memory.
+  constexpr int most_cores = 1 << 16, most_gpus = 1 << 10;
   constexpr int first_gpu = 1 << 30;
   for (size_t index = 0; index < descriptions.size(); ++index)
     devices_.push_back(std::make_unique<Device>(
         static_cast<int>(index),
-        gpu_of(index)    ? first_gpu + gpus[index]
+        is_gpu(index)    ? first_gpu + seat_of(index).rank * most_gpus + gpus[index]
         : apart          ? static_cast<int>(index)
         : cores_.empty() ? 0
                          : seat_of(index).rank * most_cores + cores_[index],
@@ -307,10 +312,12 @@ void Machine::make_shares(int64_t largest_batch) {
 
 void copy_between_devices(Device &from, const void *source, Device &to, void *buffer,
                           int64_t bytes) {
-  if (from.backend() || to.backend())
-    return copy_with_gpus(from, source, to, buffer, bytes);
   if (!from.here() && !to.here())
     return;
+  if (from.here() != to.here() && (from.backend() || to.backend()))
+    return send_between_gpus(from, source, to, buffer, bytes);
+  if (from.backend() || to.backend())
+    return copy_with_gpus(from, source, to, buffer, bytes);
   if (from.here() && to.here()) {
     std::memcpy(buffer, source, bytes);
     return;

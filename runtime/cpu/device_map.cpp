@@ -44,18 +44,16 @@ std::optional<int> number_after(const std::string &name, const std::string &pref
   return number;
 }
 
-/// One entry: `cpu`, `cpu:K`, `cuda:K`, `rank:R` or `rank:R/cpu:K`.
+/// One entry: `cpu`, `cpu:K`, `cuda:K`, `rank:R`, `rank:R/cpu:K` or `rank:R/cuda:K`.
 struct Entry {
+  std::string text;
   int core = DeviceMap::calling_thread;
   int gpu = DeviceMap::no_gpu;
   std::optional<int> rank;
 };
 
 /// Refuses a GPU that there is not.
-void check_gpu(const std::string &text, int number, int ranks) {
-  if (ranks > 1)
-    fail("`" + text + "`: this version has GPUs in runs of one process; this one has " +
-         std::to_string(ranks));
+void check_gpu(const std::string &text, int number) {
   std::string why;
   const int count = count_gpus(why);
   if (count == 0)
@@ -66,18 +64,21 @@ void check_gpu(const std::string &text, int number, int ranks) {
          ", numbered from 0");
 }
 
-/// The GPUs there are for so many devices, which they take in contiguous blocks.
-std::vector<Entry> gpus_in_blocks(int count) {
+/// The GPUs there are for so many devices, which they take in contiguous blocks; of several
+/// processes the one of this process, for all.
+std::vector<Entry> gpus_in_blocks(int count, const Process &process) {
   std::string why;
-  const int gpus = std::min(count_gpus(why), count);
+  const int there = count_gpus(why), gpus = std::min(there, count);
   std::vector<Entry> entries(static_cast<size_t>(count));
   for (int index = 0; index < count; ++index)
-    entries[index].gpu = static_cast<int>(int64_t(index) * gpus / count);
+    entries[index].gpu = process.ranks > 1 ? process.local_rank % std::max(1, there)
+                                           : static_cast<int>(int64_t(index) * gpus / count);
   return entries;
 }
 
 Entry parse_entry(const std::string &text, int ranks) {
   Entry entry;
+  entry.text = text;
   std::string name = text;
   if (text.compare(0, 5, "rank:") == 0) {
     const size_t slash = text.find('/');
@@ -97,13 +98,33 @@ Entry parse_entry(const std::string &text, int ranks) {
     return entry;
   }
   if (const std::optional<int> number = number_after(name, "cuda:", "GPU")) {
-    check_gpu(text, *number, ranks);
     entry.gpu = *number;
     return entry;
   }
   if (name == "cuda")
     fail("`" + text + "`: in a list each GPU has a number, as in `cuda:0`");
   fail("`" + text + "`: no such device; expected " + forms);
+}
+
+/// Refuses GPUs that this process has not, and what several processes cannot do with them.
+void check_gpus(const std::string &devices, const std::vector<Entry> &entries, const DeviceMap &map,
+                const Process &process) {
+  for (size_t index = 0; index < entries.size(); ++index)
+    if (map.gpus[index] != DeviceMap::no_gpu && map.ranks[index] == process.rank)
+      check_gpu(entries[index].text.empty() ? devices : entries[index].text, map.gpus[index]);
+  if (process.ranks == 1)
+    return;
+  std::vector<int> gpu_of(static_cast<size_t>(process.ranks), DeviceMap::no_gpu);
+  for (size_t index = 0; index < map.gpus.size(); ++index) {
+    int &own = gpu_of[map.ranks[index]];
+    if (map.gpus[index] == DeviceMap::no_gpu)
+      fail("`" + devices + "`: of several ranks either all devices are GPUs or none is");
+    if (own != DeviceMap::no_gpu && own != map.gpus[index])
+      fail("`" + devices + "`: rank " + std::to_string(map.ranks[index]) +
+           " has cuda:" + std::to_string(own) + " and cuda:" + std::to_string(map.gpus[index]) +
+           "; of several ranks each has one GPU");
+    own = map.gpus[index];
+  }
 }
 
 } // namespace
@@ -118,13 +139,12 @@ bool DeviceMap::is_plain() const {
          std::all_of(ranks.begin(), ranks.end(), [](int rank) { return rank == 0; });
 }
 
-DeviceMap map_devices(const std::string &devices, int count, int ranks) {
+DeviceMap map_devices(const std::string &devices, int count, const Process &process) {
+  const int ranks = process.ranks;
   std::vector<Entry> entries;
   std::string why;
-  if (devices == "cuda")
-    check_gpu(devices, 0, ranks);
   if (devices == "cuda" || (devices == "auto" && ranks == 1 && count_gpus(why) > 0))
-    entries = gpus_in_blocks(count);
+    entries = gpus_in_blocks(count, process);
   std::istringstream list(!entries.empty() ? "" : devices == "auto" ? "cpu" : devices);
   for (std::string text; std::getline(list, text, ',');)
     entries.push_back(parse_entry(text, ranks));
@@ -165,6 +185,8 @@ DeviceMap map_devices(const std::string &devices, int count, int ranks) {
     if (workers > 0 && workers < own)
       fail("`" + devices + "`: either all devices are `cpu` or all have workers, `cpu:K`");
   }
+  if (map.has_gpus())
+    check_gpus(devices, entries, map, process);
   return map;
 }
 

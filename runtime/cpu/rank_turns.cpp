@@ -9,8 +9,8 @@ namespace {
 /// By device: how many of its turns have surely finished.
 using Clock = std::vector<int64_t>;
 
-/// The devices that have what a turn of a stage reads, its own apart: of a transfer the sender, of
-/// a collective the same device of the other replicas.
+} // namespace
+
 std::vector<int> sources_of(const Schedule &schedule, int stage, int devices) {
   const StageDescription &description = schedule.stages[stage];
   if (description.from >= 0 && description.from != description.device)
@@ -26,8 +26,6 @@ std::vector<int> sources_of(const Schedule &schedule, int stage, int devices) {
       sources.push_back(device);
   return sources;
 }
-
-} // namespace
 
 std::vector<RankTurn> turns_of_rank(const Schedule &schedule, const std::vector<int> &ranks,
                                     int rank) {

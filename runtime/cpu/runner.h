@@ -41,6 +41,7 @@ protected:
 };
 
 std::unique_ptr<Workers::Runner> make_streams(const std::vector<const Device *> &devices,
-                                              const Schedule &schedule, bool recorded);
+                                              const Schedule &schedule, bool recorded,
+                                              World *world);
 
 } // namespace mpar

@@ -2,10 +2,11 @@
 // is. What it waits for elsewhere the GPU waits for, by an event; the calling thread waits only
 // where it has a processor's turn to carry out itself, and at the end of the step.
 #include "backend.h"
-#include "conflicts.h"
 #include "mpar/errors.h"
+#include "mpar/world.h"
 #include "patience.h"
 #include "runner.h"
+#include "stream_order.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -19,22 +20,10 @@ namespace {
 /// The lane of the turn that is being issued; null: none is.
 thread_local const Lane *lane_at_hand = nullptr;
 
-/// What one order of work is: a GPU's lane, or, without a GPU, the calling thread.
-struct Queue {
-  Backend *gpu;
-  Lane lane;
-  bool operator<(const Queue &other) const {
-    return std::pair(gpu, lane) < std::pair(other.gpu, other.lane);
-  }
-  bool operator==(const Queue &other) const { return gpu == other.gpu && lane == other.lane; }
-};
-
-/// By queue: how many of its turns are surely done.
-using Clock = std::map<Queue, int64_t>;
-
 class Streams final : public Workers::Runner {
 public:
-  Streams(const std::vector<const Device *> &devices, const Schedule &schedule, bool recorded);
+  Streams(const std::vector<const Device *> &devices, const Schedule &schedule, bool recorded,
+          World *world);
   Streams(const Streams &) = delete;
   Streams &operator=(const Streams &) = delete;
   ~Streams() override { gpus_.front()->release_pinned(marks_); }
@@ -42,21 +31,15 @@ public:
   void forget_recordings() override { recordings_.clear(); }
 
 private:
-  /// A turn where it is issued.
-  struct Issue {
-    Queue queue;
-    std::vector<size_t> waits;    // turns of other queues that come first, by their events
-    std::unique_ptr<Event> event; // of its end; null: the calling thread carries it out
-  };
   /// A step of so many rows.
   struct Recorded {
     bool was_issued = false; // once turn by turn, so that libraries have made their choices
     std::unique_ptr<Recording> recording;
   };
 
-  void choose_queues();
-  void find_waits();
   void issue(Workers::Work work, void *context);
+  /// Has this process's part in a turn issued where it belongs.
+  void issue_work(size_t number, Workers::Work work, void *context);
   void record(Workers::Work work, void *context, Recorded &step);
   /// Lets the other lanes of all GPUs begin after what has been issued on the first one's, or,
   /// where `apart`, on their own GPU's.
@@ -64,13 +47,18 @@ private:
   /// Lets the first GPU go on after all lanes.
   void join();
   void wait_for(const Event &event);
+  /// The same where other processes may keep this one waiting.
+  void wait_with_others(const Event &event);
+  /// The first turn, in the schedule's order, that is not done: "; cuda:0 has not finished …".
+  std::string where_it_stands() const;
   [[noreturn]] void stall();
 
   static constexpr size_t most_recordings = 16;
 
   const std::vector<const Device *> devices_;
   const Schedule &schedule_;
-  std::vector<Issue> issues_; // by turn
+  World *const world_;
+  const std::vector<Issue> issues_; // by turn
   std::vector<Backend *> gpus_;
   std::vector<std::pair<Queue, std::unique_ptr<Event>>> lanes_; // those in use, and their ends
   std::map<Backend *, std::unique_ptr<Event>> begins_;
@@ -84,10 +72,11 @@ private:
 };
 
 Streams::Streams(const std::vector<const Device *> &devices, const Schedule &schedule,
-                 bool recorded)
-    : devices_(devices), schedule_(schedule), recorded_(recorded) {
+                 bool recorded, World *world)
+    : devices_(devices), schedule_(schedule), world_(world),
+      issues_(order_turns(schedule, devices, world != nullptr)), recorded_(recorded) {
   for (const Device *device : devices_) {
-    recorded_ &= device->backend() != nullptr;
+    recorded_ &= device->backend() != nullptr || !device->here();
     Backend *const gpu = device->backend();
     if (!gpu || begins_.count(gpu) > 0)
       continue;
@@ -101,85 +90,47 @@ Streams::Streams(const std::vector<const Device *> &devices, const Schedule &sch
       gpus_.front()->allocate_pinned(turns * static_cast<int64_t>(sizeof(int32_t))));
   std::fill_n(marks_, turns, 0);
   end_ = gpus_.front()->make_event();
-  choose_queues();
-  find_waits();
-}
-
-/// Transfers between GPUs have the receiving GPU's lane for copies, so that it computes meanwhile.
-void Streams::choose_queues() {
-  for (const Turn &turn : schedule_.turns) {
-    const StageDescription &stage = schedule_.stages[turn.stage];
-    Backend *const gpu = devices_[stage.device]->backend();
-    Backend *const from = stage.from < 0 ? gpu : devices_[stage.from]->backend();
-    const bool copies = gpu && from && gpu != from;
-    Issue &issue = issues_.emplace_back();
-    issue.queue = {gpu, copies ? Lane::copies : Lane::compute};
+  for (const Issue &issue : issues_) {
     const auto same = [&](const auto &lane) { return lane.first == issue.queue; };
-    if (copies && std::none_of(lanes_.begin(), lanes_.end(), same))
-      lanes_.emplace_back(issue.queue, gpu->make_event());
+    if (issue.queue.gpu && std::none_of(lanes_.begin(), lanes_.end(), same))
+      lanes_.emplace_back(issue.queue, issue.queue.gpu->make_event());
   }
 }
 
-/// What must come before each turn: what the schedule has it wait for, which is some of a device's
-/// first turns; and, since turns of one device may lie on two lanes, whatever touches the same
-/// memory. Of these the fewest events: what has been waited for by an earlier turn of a queue need
-/// not be waited for again.
-void Streams::find_waits() {
-  std::map<Queue, int> numbers;
-  std::vector<int> orders;
-  orders.reserve(issues_.size());
-  for (const Issue &issue : issues_)
-    orders.push_back(
-        numbers.try_emplace(issue.queue, static_cast<int>(numbers.size())).first->second);
-  const std::vector<std::vector<size_t>> conflicts = find_conflicts(schedule_, devices_, orders);
-  std::vector<std::vector<size_t>> turns_of(devices_.size());
-  std::map<Queue, Clock> clocks;  // of each queue's last turn
-  std::vector<Clock> done;        // by turn: what is, once it is done
-  std::vector<int64_t> positions; // by turn, in its queue, from 1
-  for (size_t number = 0; number < schedule_.turns.size(); ++number) {
-    const Turn &turn = schedule_.turns[number];
-    std::vector<size_t> before = conflicts[number];
-    for (const Turn::Wait &wait : turn.waits) {
-      const std::vector<size_t> &all = turns_of[static_cast<size_t>(wait.device)];
-      before.insert(before.end(), all.begin(), all.begin() + wait.turns);
+void Streams::issue_work(size_t number, Workers::Work work, void *context) {
+  const Issue &issue = issues_[number];
+  const Turn &turn = schedule_.turns[number];
+  struct Current {
+    ~Current() {
+      lane_at_hand = nullptr;
+      World::errand() = nullptr;
     }
-    std::sort(before.rbegin(), before.rend()); // the last ones first, which others came before
-    Issue &issue = issues_[number];
-    Clock &clock = clocks[issue.queue];
-    for (const size_t other : before) {
-      const Queue &queue = issues_[other].queue;
-      if (queue == issue.queue || clock[queue] >= positions[other])
-        continue;
-      if (queue.gpu)
-        issue.waits.push_back(other);
-      for (const auto &[each, count] : done[other])
-        clock[each] = std::max(clock[each], count);
-    }
-    if (issue.queue.gpu)
-      issue.event = issue.queue.gpu->make_event();
-    positions.push_back(++clock[issue.queue]);
-    done.push_back(clock);
-    turns_of[static_cast<size_t>(schedule_.stages[turn.stage].device)].push_back(number);
+  } current;
+  lane_at_hand = &issue.queue.lane;
+  if (!world_)
+    return work(context, turn.stage, turn.microbatch);
+  const std::vector<int> own{schedule_.stages[turn.stage].device};
+  for (const int device : issue.senders.empty() ? own : issue.senders) {
+    Errand errand{&schedule_, &turn, device, {}, {}};
+    World::errand() = &errand;
+    work(context, turn.stage, turn.microbatch);
   }
 }
 
 void Streams::issue(Workers::Work work, void *context) {
-  struct Current {
-    ~Current() { lane_at_hand = nullptr; }
-  } current;
   for (size_t number = 0; number < issues_.size(); ++number) {
     const Issue &issue = issues_[number];
-    const Turn &turn = schedule_.turns[number];
+    if (!issue.is_here())
+      continue;
+    const bool observed = !observers_.empty() && issue.senders.empty();
     for (const size_t wait : issue.waits)
       if (issue.queue.gpu)
         issue.queue.gpu->wait(*issues_[wait].event, issue.queue.lane);
       else
         wait_for(*issues_[wait].event);
-    for (TurnObserver *observer : observers_)
-      observer->begin(number);
-    lane_at_hand = &issue.queue.lane;
-    work(context, turn.stage, turn.microbatch);
-    lane_at_hand = nullptr;
+    for (size_t each = 0; observed && each < observers_.size(); ++each)
+      observers_[each]->begin(number);
+    issue_work(number, work, context);
     if (issue.event)
       issue.queue.gpu->record(*issue.event, issue.queue.lane);
     if (issue.event && marking_) { // beside what follows, which it does not hold up
@@ -189,8 +140,8 @@ void Streams::issue(Workers::Work work, void *context) {
     // Who follows the turns sees how long each takes, one after the other.
     if (!observers_.empty() && issue.queue.gpu)
       issue.queue.gpu->synchronize();
-    for (TurnObserver *observer : observers_)
-      observer->end(number);
+    for (size_t each = 0; observed && each < observers_.size(); ++each)
+      observers_[each]->end(number);
   }
 }
 
@@ -280,6 +231,8 @@ void Streams::run(Workers::Work work, void *context, int64_t rows) {
 }
 
 void Streams::wait_for(const Event &event) {
+  if (world_)
+    return wait_with_others(event);
   Patience patience;
   while (!gpus_.front()->is_done(event)) {
     patience.wait();
@@ -288,19 +241,41 @@ void Streams::wait_for(const Event &event) {
   }
 }
 
-void Streams::stall() {
-  std::string line = "the step has waited " + seconds_text(timeout_) + " s for its GPUs";
+void Streams::wait_with_others(const Event &event) {
+  try {
+    world_->wait_until([&] { return gpus_.front()->is_done(event); },
+                       [&] { return "for its GPU" + where_it_stands(); });
+  } catch (const std::exception &failure) {
+    // Messages have been given up. Whatever else the GPU was given it carries out; one that does
+    // not, and its memory, can be waited for no more.
+    constexpr double long_enough = 2;
+    Patience patience;
+    while (!gpus_.front()->is_done(*end_) && !patience.is_over(long_enough))
+      patience.wait();
+    if (gpus_.front()->is_done(*end_))
+      throw;
+    std::fprintf(stderr, "error: rank %d: %s\n", world_->rank(), failure.what());
+    world_->stop_others();
+    std::_Exit(1);
+  }
+}
+
+std::string Streams::where_it_stands() const {
   for (size_t number = 0; number < issues_.size(); ++number) {
     const Issue &issue = issues_[number];
     const bool done =
         !issue.event || (replaying_ ? static_cast<const volatile int32_t *>(marks_)[number] != 0
                                     : issue.queue.gpu->is_done(*issue.event));
-    if (done)
-      continue;
-    line += "; " + issue.queue.gpu->name() + " has not finished " +
-            describe_turn(schedule_, schedule_.turns[number]);
-    break;
+    if (!done)
+      return "; " + issue.queue.gpu->name() + " has not finished " +
+             describe_turn(schedule_, schedule_.turns[number]);
   }
+  return "";
+}
+
+void Streams::stall() {
+  const std::string line =
+      "the step has waited " + seconds_text(timeout_) + " s for its GPUs" + where_it_stands();
   if (stalled_)
     stalled_(line);
   std::fprintf(stderr, "error: %s\n", line.c_str());
@@ -310,8 +285,9 @@ void Streams::stall() {
 } // namespace
 
 std::unique_ptr<Workers::Runner> make_streams(const std::vector<const Device *> &devices,
-                                              const Schedule &schedule, bool recorded) {
-  return std::make_unique<Streams>(devices, schedule, recorded);
+                                              const Schedule &schedule, bool recorded,
+                                              World *world) {
+  return std::make_unique<Streams>(devices, schedule, recorded, world);
 }
 
 void order(Backend &before, Backend &after) {
@@ -337,6 +313,30 @@ void copy_with_gpus(const Device &from, const void *source, const Device &to, vo
   order(*from.backend(), *to.backend());
   to.backend()->copy(buffer, *from.backend(), source, bytes, Lane::compute);
   order(*to.backend(), *from.backend());
+}
+
+void send_between_gpus(const Device &from, const void *source, const Device &to, void *buffer,
+                       int64_t bytes) {
+  const Device &own = from.here() ? from : to;
+  Communicator &communicator = *own.seat().world->communicator();
+  const auto issue = [&] {
+    if (from.here())
+      communicator.send(to.seat().rank, source, bytes);
+    else
+      communicator.receive(from.seat().rank, buffer, bytes);
+  };
+  if (lane_at_hand)
+    return issue();
+  static thread_local std::map<Backend *, std::unique_ptr<Event>> events;
+  Backend &gpu = *own.backend();
+  std::unique_ptr<Event> &event = events[&gpu];
+  if (!event)
+    event = gpu.make_event();
+  gpu.record(*event, Lane::compute);
+  gpu.wait(*event, Lane::copies);
+  issue();
+  gpu.record(*event, Lane::copies);
+  gpu.wait(*event, Lane::compute);
 }
 
 } // namespace mpar

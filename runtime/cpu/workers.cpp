@@ -252,8 +252,8 @@ Workers::Workers(const std::vector<int> &cores, const Schedule &schedule, World 
                  const std::vector<int> &ranks)
     : runner_(std::make_unique<Threads>(cores, schedule, false, &world, ranks)) {}
 Workers::Workers(const std::vector<const Device *> &devices, const Schedule &schedule,
-                 bool recorded)
-    : runner_(make_streams(devices, schedule, recorded)) {}
+                 bool recorded, World *world)
+    : runner_(make_streams(devices, schedule, recorded, world)) {}
 Workers::~Workers() = default;
 
 void Workers::run(Work work, void *context, int64_t rows) { runner_->run(work, context, rows); }

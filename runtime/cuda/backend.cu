@@ -83,10 +83,11 @@ template <typename T> __global__ void add_elements(int64_t count, const T *more,
     sum[i] += more[i];
 }
 
-template <typename T> void launch_add(const Queue &queue, int64_t count, const T *more, T *sum) {
+template <typename T>
+void launch_add(const Queue &queue, int64_t count, const T *more, T *sum, cudaStream_t stream) {
   constexpr int threads = 256;
-  launch("add", add_elements<T>, dim3(blocks_for(queue, count, threads)), dim3(threads), 0,
-         queue.stream, count, more, sum);
+  launch("add", add_elements<T>, dim3(blocks_for(queue, count, threads)), dim3(threads), 0, stream,
+         count, more, sum);
 }
 
 __global__ void set_mark(int32_t *mark) { *mark = 1; }
@@ -132,7 +133,7 @@ CudaBackend::~CudaBackend() { close(); }
 void CudaBackend::close() noexcept {
   told_event_.reset();
   queue_.plans.reset();
-  for (void *memory : {scratch_, queue_.workspace, static_cast<void *>(block_)})
+  for (void *memory : {scratch_, message_room_, queue_.workspace, static_cast<void *>(block_)})
     release(memory);
   release_pinned(told_);
   release_pinned(queue_.finding);
@@ -204,18 +205,18 @@ void CudaBackend::copy_from_pinned(void *to, const void *pinned, int64_t bytes) 
 
 void CudaBackend::write(void *to, const void *from, int64_t bytes) {
   use();
-  check(cudaStreamSynchronize(queue_.copies), "cudaStreamSynchronize");
+  wait_for(queue_.copies);
   check(cudaMemcpyAsync(to, from, size(bytes), cudaMemcpyHostToDevice, queue_.stream),
         "cudaMemcpyAsync");
-  check(cudaStreamSynchronize(queue_.stream), "cudaStreamSynchronize");
+  wait_for(queue_.stream);
 }
 
 void CudaBackend::read(void *to, const void *from, int64_t bytes) {
   use();
-  check(cudaStreamSynchronize(queue_.copies), "cudaStreamSynchronize");
+  wait_for(queue_.copies);
   check(cudaMemcpyAsync(to, from, size(bytes), cudaMemcpyDeviceToHost, queue_.stream),
         "cudaMemcpyAsync");
-  check(cudaStreamSynchronize(queue_.stream), "cudaStreamSynchronize");
+  wait_for(queue_.stream);
   look_for_findings();
 }
 
@@ -234,6 +235,14 @@ void *CudaBackend::scratch() {
   if (!scratch_)
     scratch_ = allocate(scratch_bytes);
   return scratch_;
+}
+
+void *CudaBackend::message_room() {
+  if (!message_room_) {
+    message_room_ = allocate(message_bytes);
+    wait_for(queue_.stream); // which zeroes it
+  }
+  return message_room_;
 }
 
 //===- Order
@@ -269,8 +278,8 @@ void CudaBackend::mark(int32_t *pinned) {
 
 void CudaBackend::synchronize() {
   use();
-  check(cudaStreamSynchronize(queue_.copies), "cudaStreamSynchronize");
-  check(cudaStreamSynchronize(queue_.stream), "cudaStreamSynchronize");
+  wait_for(queue_.copies);
+  wait_for(queue_.stream);
   look_for_findings();
 }
 
@@ -318,14 +327,14 @@ LossScaling CudaBackend::loss_scaling() {
   return scaling;
 }
 
-void CudaBackend::add(int64_t count, const float *more, float *sum) {
+void CudaBackend::add(int64_t count, const float *more, float *sum, Lane lane) {
   use();
-  launch_add(queue_, count, more, sum);
+  launch_add(queue_, count, more, sum, stream_of(lane));
 }
 
-void CudaBackend::add(int64_t count, const int32_t *more, int32_t *sum) {
+void CudaBackend::add(int64_t count, const int32_t *more, int32_t *sum, Lane lane) {
   use();
-  launch_add(queue_, count, more, sum);
+  launch_add(queue_, count, more, sum, stream_of(lane));
 }
 
 //===- The library
@@ -371,10 +380,16 @@ int count_devices(std::string &why) {
 
 std::unique_ptr<Backend> open(int number) { return std::make_unique<CudaBackend>(number); }
 
+std::string identify(int number) {
+  char bus[64] = {};
+  check(cudaDeviceGetPCIBusId(bus, sizeof bus, number), "cudaDeviceGetPCIBusId");
+  return bus;
+}
+
 } // namespace
 
 bool register_gpus() {
-  static const GpuLibrary library = {count_devices, open};
+  static const GpuLibrary library = {count_devices, open, identify};
   gpu_library() = &library;
   return true;
 }

@@ -10,6 +10,8 @@
 
 namespace mpar::cuda {
 
+class NcclCommunicator;
+
 /// What the host tells a GPU of a step, and, of its loss scaling, what comes back.
 struct StepBlock {
   StepState state;
@@ -53,8 +55,13 @@ public:
                   const LossScaling &scaling) override;
   LossScaling loss_scaling() override;
   void *scratch() override;
-  void add(int64_t count, const float *more, float *sum) override;
-  void add(int64_t count, const int32_t *more, int32_t *sum) override;
+  void *message_room() override;
+  void add(int64_t count, const float *more, float *sum, Lane lane) override;
+  void add(int64_t count, const int32_t *more, int32_t *sum, Lane lane) override;
+  std::string make_meeting() override;
+  std::unique_ptr<Communicator> join(World &world, const std::string &meeting) override;
+  /// Whom to wait with, as long as there is one: see wait_for.
+  void set_communicator(NcclCommunicator *communicator) { communicator_ = communicator; }
 
   // The kernels, in kernels.h.
   void linear(Device &device, int64_t rows, int64_t in, int64_t out, const float *x,
@@ -176,6 +183,9 @@ private:
   cudaStream_t stream_of(Lane lane) const {
     return lane == Lane::compute ? queue_.stream : lane == Lane::copies ? queue_.copies : marks_;
   }
+  /// Waits for all that a stream has been given; where there are other processes, as long as none
+  /// of them fails.
+  void wait_for(cudaStream_t stream);
   /// Fails with what kernels have found, where that is something.
   void look_for_findings();
   void close() noexcept;
@@ -187,6 +197,8 @@ private:
   bool has_told_ = false;
   std::unique_ptr<Event> told_event_;
   void *scratch_ = nullptr;
+  void *message_room_ = nullptr;
+  NcclCommunicator *communicator_ = nullptr;
 };
 
 } // namespace mpar::cuda

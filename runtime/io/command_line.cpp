@@ -266,7 +266,7 @@ void check_files(const ModelDescription &model, const Options &options) {
   }
 }
 
-void check_together(const ModelDescription &model, const Options &options, int ranks) {
+void check_together(const ModelDescription &model, const Options &options, const Process &process) {
   const OptimizerSettings &settings = model.training.optimizer;
   const Kind kind = settings.kind;
   auto refuse = [&](bool given, bool known, const char *flag) {
@@ -301,7 +301,7 @@ void check_together(const ModelDescription &model, const Options &options, int r
   if (!options.load.empty() && !options.resume.empty())
     throw WrongUse{"--load and --resume both say where to begin; give one"};
   try {
-    map_devices(options.devices, static_cast<int>(model.devices.size()) * model.replicas, ranks);
+    map_devices(options.devices, static_cast<int>(model.devices.size()) * model.replicas, process);
   } catch (const Error &error) {
     throw WrongUse{std::string("--devices: ") + error.what()};
   }
@@ -353,8 +353,8 @@ std::optional<int> parse_command_line(int argc, char **argv, const ModelDescript
     add_file_flags(app, options);
     app.add_option("--devices", options.devices,
                    "What the program's devices are: auto, cpu, cuda, or, one a device, cpu:K for a "
-                   "worker on core K, cuda:K for a GPU, rank:R or rank:R/cpu:K of a process under "
-                   "mpirun")
+                   "worker on core K, cuda:K for a GPU, rank:R, rank:R/cpu:K or rank:R/cuda:K of a "
+                   "process under mpirun, with one GPU each")
         ->type_name("LIST")
         ->group("Running");
     app.add_option("--threads", options.threads, "Threads that work on a batch (1)")
@@ -376,7 +376,7 @@ std::optional<int> parse_command_line(int argc, char **argv, const ModelDescript
         ->group("Running");
     app.add_flag("--quiet", options.quiet, "Print nothing but errors")->group("Running");
     app.parse(argc, argv);
-    check_together(model, options, launch.size);
+    check_together(model, options, {launch.size, launch.rank, launch.local_rank});
   } catch (const CLI::Success &success) {
     return launch.rank == 0 ? app.exit(success) : 0;
   } catch (const CLI::Error &error) {

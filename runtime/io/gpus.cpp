@@ -4,10 +4,13 @@
 
 #include "backend.h"
 #include "mpar/part.h"
+#include "mpar/world.h"
+#include "ranks.h"
 #include "staged_port.h"
 
 #include <algorithm>
 #include <cstring>
+#include <exception>
 #include <set>
 
 namespace mpar {
@@ -44,7 +47,8 @@ Readers readers_of(const PortDescription &port, const Machine &machine) {
   std::set<Backend *> all;
   const std::vector<int> none = {0};
   for (const int device : port.devices.empty() ? none : port.devices)
-    all.insert(machine.device(device).backend());
+    if (machine.device(device).here())
+      all.insert(machine.device(device).backend());
   Readers readers;
   for (Backend *gpu : all)
     readers.any = gpu ? gpu : readers.any;
@@ -54,7 +58,31 @@ Readers readers_of(const PortDescription &port, const Machine &machine) {
 
 } // namespace
 
-Model::~Model() = default;
+Model::~Model() {
+  Communicator *const communicator = world_ && lead_ == this ? world_->communicator() : nullptr;
+  if (!communicator || !has_joined_)
+    return;
+  // What GPUs have still to do may wait for other ranks, which are not to come, and memory is
+  // released after it.
+  if (std::uncaught_exceptions() > 0)
+    communicator->abort();
+  for (int number = 0; number < count_of_all(); ++number)
+    if (device_of_all(number).backend())
+      communicator->forget_memory(device_of_all(number).parameters());
+}
+
+void Model::join_gpus() {
+  Backend *gpu = nullptr;
+  for (int number = 0; number < count_of_all(); ++number)
+    if (device_of_all(number).backend())
+      gpu = device_of_all(number).backend();
+  if (!world_->communicator())
+    join_ranks(*world_, *gpu);
+  has_joined_ = true;
+  for (int number = 0; number < count_of_all(); ++number)
+    if (const Device &device = device_of_all(number); device.backend())
+      world_->communicator()->register_memory(device.parameters(), device.arena_bytes());
+}
 
 void Model::start_streams(const Settings &settings) {
   for (int number = 0; number < count_of_all(); ++number)
@@ -68,7 +96,7 @@ void Model::start_streams(const Settings &settings) {
   devices.reserve(count_of_all());
   for (int number = 0; number < count_of_all(); ++number)
     devices.push_back(&device_of_all(number));
-  workers_ = std::make_unique<Workers>(devices, schedule_of_all(), settings.graph);
+  workers_ = std::make_unique<Workers>(devices, schedule_of_all(), settings.graph, world_);
   workers_->set_timeout(settings.timeout);
 }
 
@@ -95,6 +123,8 @@ const void *Model::stage_rows(const BatchPart &part, size_t port, const void *ro
 void Model::tell_gpus() {
   if (!has_gpus_)
     return;
+  if (world_ && lead_ == this && !has_joined_)
+    join_gpus(); // here, where all ranks come by one after the other's failure has been said
   const OptimizerSettings settings = optimizer();
   OptimizerSettings before = told_, now = settings;
   before.lr = now.lr = 0;

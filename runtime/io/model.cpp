@@ -30,7 +30,7 @@ OptimizerSettings choose(const OptimizerSettings &asked, const OptimizerSettings
 DeviceMap map_of_all(const Settings &settings, const ModelDescription &description) {
   return map_devices(settings.devices,
                      static_cast<int>(description.devices.size()) * description.replicas,
-                     settings.world ? settings.world->size() : 1);
+                     settings.world ? settings.world->process() : Process());
 }
 
 // The description of one replica.
@@ -57,9 +57,12 @@ std::vector<int> gpus_of_replica(const Settings &settings, const ModelDescriptio
 std::vector<int> cores_of_replica(const Settings &settings, const ModelDescription &description,
                                   bool apart) {
   const auto count = static_cast<std::ptrdiff_t>(description.devices.size());
+  const DeviceMap map = map_of_all(settings, description);
+  if (map.has_gpus())
+    return {};
   std::vector<int> cores =
       settings.world
-          ? map_of_all(settings, description).cores
+          ? map.cores
           : choose_cores(settings.devices, static_cast<int>(count) * description.replicas, apart);
   if (cores.empty())
     return cores;

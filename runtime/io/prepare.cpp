@@ -135,8 +135,8 @@ std::string choose_devices(const ModelDescription &description, const Options &o
 Reads ports_of(const World *world, const ModelDescription &description, const Options &options) {
   std::set<int> devices;
   const auto each = static_cast<int>(description.devices.size());
-  const DeviceMap map =
-      map_devices(options.devices, each * description.replicas, world ? world->size() : 1);
+  const DeviceMap map = map_devices(options.devices, each * description.replicas,
+                                    world ? world->process() : Process());
   for (size_t device = 0; device < map.ranks.size(); ++device)
     if (!world || map.ranks[device] == world->rank())
       devices.insert(static_cast<int>(device) % each);

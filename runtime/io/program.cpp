@@ -221,6 +221,13 @@ void say_where(const Options &options) {
     std::fprintf(stderr, "note: no GPU: %s; the processor does the work\n", why.c_str());
 }
 
+void choose_for_ranks(World &world, Options &options) {
+  std::string why;
+  options.devices = choose_for_ranks(world, why);
+  if (is_lead(&world) && !why.empty())
+    std::fprintf(stderr, "note: %s; processors do the work\n", why.c_str());
+}
+
 void carry_out(const ModelDescription &description, ModelFactory make, const Options &options,
                World *world) {
   Run run;
@@ -267,6 +274,8 @@ int run_program(int argc, char **argv, const ModelDescription &description, Mode
     } else if (status) {
       throw WrongUse(wrong);
     }
+    if (world && options.devices == "auto")
+      choose_for_ranks(*world, options);
     if (world && world->rank() > 0) { // who speaks is rank 0
       options.quiet = true;
       for (std::string *path : {&options.history, &options.plot, &options.dump_losses})

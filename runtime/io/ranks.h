@@ -1,6 +1,7 @@
 // How the ranks of a program begin, and how they end when one fails.
 #pragma once
 
+#include "backend.h"
 #include "mpar/world.h"
 
 #include <stdexcept>
@@ -17,6 +18,15 @@ public:
 /// Holds the ranks to one another: the same program, started with the same words, and none of them
 /// wrong. Throws Error or, where `wrong` is not empty, WrongUse on one rank, Stopped on the others.
 void agree(World &world, const std::string &wrong, int argc, char **argv);
+
+/// What `--devices auto` is to be: "cuda" where every rank has a GPU of its own, else "cpu"; then
+/// `why` says why, in one line, where there are GPUs. All ranks call it.
+std::string choose_for_ranks(World &world, std::string &why);
+
+/// Gives the world a communicator, between one GPU of each rank, which all call this. Fails on one
+/// rank, with Stopped on the others, where two have the same GPU, and where there is nothing that
+/// carries messages.
+void join_ranks(World &world, Backend &gpu);
 
 /// Prints the line with which this process fails, and has the others end.
 void say(World *world, const std::string &message);

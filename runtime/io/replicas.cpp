@@ -232,8 +232,8 @@ const void *Model::output_from(int device, const void *output, int64_t rows) {
   if (aside_)
     return output;
   received_.resize(static_cast<size_t>(bytes));
-  if (has_device(device) && bytes > 0)
-    std::memcpy(received_.data(), output, received_.size());
+  if (has_device(device))
+    machine_.device(device).read(received_.data(), output, bytes);
   world_->set_activity("for the output");
   world_->broadcast(machine_.device(device).seat().rank, received_.data(), bytes);
   return received_.data();
@@ -252,12 +252,12 @@ const void *Model::output_for_target(int device, const void *output, int64_t row
   if (aside_)
     return output;
   if (from == to || description_.classes == 0)
-    return output;
+    return fetch_output(device, output, bytes);
   const Seat &seat = machine_.device(device).seat();
   const int channel = World::channel(seat.number, seat.number, seat.devices);
   world_->set_activity("for the output");
   if (world_->rank() == from)
-    world_->send(to, channel, output, bytes);
+    world_->send(to, channel, fetch_output(device, output, bytes), bytes);
   if (world_->rank() != to)
     return nullptr;
   received_.resize(static_cast<size_t>(bytes));

@@ -1,5 +1,6 @@
 // Messages between ranks, here threads of one process: over TCP, and over a transport that keeps no
 // message, where a send is over when it has been received.
+#include "backend.h"
 #include "mpar/device.h"
 #include "mpar/errors.h"
 #include "mpar/schedule.h"
@@ -21,6 +22,7 @@
 #include <string>
 #include <thread>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 using namespace mpar;
@@ -425,12 +427,47 @@ TEST(DeviceMap, SharesOutDevicesAmongRanks) {
   EXPECT_THROW(map_devices("auto", 2, 3), Error);
 }
 
+TEST(DeviceMap, GivesRanksOneGpuEach) {
+  const GpuLibrary two = {[](std::string &) { return 2; }, nullptr, nullptr};
+  const GpuLibrary *const before = std::exchange(gpu_library(), &two);
+  EXPECT_EQ(map_devices("cuda", 2, {2, 1, 1}).gpus, (std::vector<int>{1, 1}));
+  // On the second machine of two.
+  EXPECT_EQ(map_devices("cuda", 4, {4, 3, 1}).gpus[3], 1);
+  const DeviceMap map = map_devices("rank:1/cuda:0,rank:0/cuda:1,rank:1/cuda:0", 3, {2, 0, 0});
+  EXPECT_EQ(map.gpus, (std::vector<int>{0, 1, 0}));
+  EXPECT_EQ(map.ranks, (std::vector<int>{1, 0, 1}));
+  // What another machine has is not known here.
+  EXPECT_NO_THROW(map_devices("cuda:0,cuda:7", 2, {2, 0, 0}));
+  EXPECT_FALSE(map_devices("auto", 2, {2, 0, 0}).has_gpus());
+  for (const auto &[text, words] : std::map<std::string, std::string>{
+           {"cuda:0,cuda:7", "`cuda:7`: there are 2 GPUs, numbered from 0"},
+           {"cuda:0,cpu", "`cuda:0,cpu`: of several ranks either all devices are GPUs or none is"},
+           {"rank:0,rank:1/cuda:1",
+            "`rank:0,rank:1/cuda:1`: of several ranks either all devices are GPUs or none is"}})
+    try {
+      map_devices(text, 2, {2, 1, 1});
+      ADD_FAILURE() << text;
+    } catch (const Error &error) {
+      EXPECT_EQ(error.what(), words);
+    }
+  try {
+    map_devices("cuda:0,cuda:1,cuda:1", 3, {2, 1, 1});
+    ADD_FAILURE() << "two GPUs of one rank";
+  } catch (const Error &error) {
+    EXPECT_EQ(std::string(error.what()),
+              "`cuda:0,cuda:1,cuda:1`: rank 0 has cuda:0 and cuda:1; of several ranks each has "
+              "one GPU");
+  }
+  gpu_library() = before;
+}
+
 TEST(Launch, ReadsTheVariablesOfLaunchers) {
   const std::vector<const char *> all = {
       "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "RANK",
       "WORLD_SIZE",           "MASTER_ADDR",          "MASTER_PORT",
       "SLURM_PROCID",         "SLURM_NTASKS",         "SLURM_STEP_ID",
-      "SLURM_JOB_ID",         "SLURM_STEP_NODELIST",  "TORCHELASTIC_USE_AGENT_STORE"};
+      "SLURM_JOB_ID",         "SLURM_STEP_NODELIST",  "TORCHELASTIC_USE_AGENT_STORE",
+      "LOCAL_RANK",           "SLURM_LOCALID",        "OMPI_COMM_WORLD_LOCAL_RANK"};
   auto launch = [&](const std::map<std::string, std::string> &variables) {
     for (const char *name : all)
       unsetenv(name);
@@ -452,6 +489,19 @@ TEST(Launch, ReadsTheVariablesOfLaunchers) {
   EXPECT_EQ(found.kind, Launch::Kind::tcp);
   EXPECT_EQ(found.address, "a");
   EXPECT_EQ(found.port, 29500);
+  EXPECT_EQ(found.local_rank, 1); // as far as is known there is one machine
+  EXPECT_EQ(launch({{"RANK", "3"},
+                    {"WORLD_SIZE", "4"},
+                    {"LOCAL_RANK", "1"},
+                    {"MASTER_ADDR", "a"},
+                    {"MASTER_PORT", "29500"}})
+                .local_rank,
+            1);
+  EXPECT_EQ(launch({{"OMPI_COMM_WORLD_RANK", "2"},
+                    {"OMPI_COMM_WORLD_SIZE", "3"},
+                    {"OMPI_COMM_WORLD_LOCAL_RANK", "0"}})
+                .local_rank,
+            0);
   for (const auto &[list, first] :
        std::map<std::string, std::string>{{"node7", "node7"},
                                           {"a,b", "a"},

@@ -188,13 +188,23 @@ int64_t rows_at_once(const DeviceDescription &description, int64_t largest_batch
 int64_t arena_bytes(const DeviceDescription &description, int optimizer_slots,
                     int64_t largest_batch);
 
+/// Which process of a run this one is.
+struct Process {
+  Process(int ranks = 1, int rank = 0, int local_rank = 0)
+      : ranks(ranks), rank(rank), local_rank(local_rank) {}
+  int ranks;      // of the run
+  int rank;       // of these
+  int local_rank; // of those on the same machine
+};
+
 /// What `--devices` says of a program's logical devices.
 struct DeviceMap {
   static constexpr int calling_thread = -1;
   static constexpr int no_gpu = -1;
   std::vector<int> cores; // of each the core whose worker carries it out
   std::vector<int> ranks; // of each the process whose it is
-  std::vector<int> gpus;  // of each the GPU that it is, or no_gpu
+  /// Of each the GPU that it is, or no_gpu; of another process's only whether it is one is known.
+  std::vector<int> gpus;
 
   /// Whether there is one process, whose calling thread has all devices, and none is a GPU.
   bool is_plain() const;
@@ -206,11 +216,12 @@ bool is_built_for_gpus();
 /// The GPUs that it can use; `why` says why none, in one line.
 int count_gpus(std::string &why);
 
-/// Reads `devices` for `count` logical devices of a run of so many processes. Where it names no
-/// ranks, these take the devices in contiguous blocks; so do GPUs under `auto`, where there are
-/// some, and `cuda`. Refuses, by name, what it may not be: ranks that there are not, or without a
-/// device, and GPUs that there are not.
-DeviceMap map_devices(const std::string &devices, int count, int ranks = 1);
+/// Reads `devices` for `count` logical devices, as a process of a run. Where it names no ranks,
+/// these take the devices in contiguous blocks; so do GPUs under `auto`, where there are some, and
+/// `cuda`. Of several processes each has one GPU: under `cuda` that of its number on its machine;
+/// `auto` is processors. Refuses, by name, what it may not be: ranks that there are not, or without
+/// a device, GPUs that this process has not, and, of several, two GPUs or ranks without one.
+DeviceMap map_devices(const std::string &devices, int count, const Process &process = {});
 /// Of one process: the cores; empty: all devices are the calling thread. Where `apart`, calling
 /// threads too become workers, on the cores there are in turn.
 std::vector<int> choose_cores(const std::string &devices, int count, bool apart = false);

@@ -326,6 +326,8 @@ private:
   void start_workers(const Settings &settings);
   /// The same where there are GPUs, once there are all replicas.
   void start_streams(const Settings &settings);
+  /// Lets the GPUs of this process speak with those of the others; all call it.
+  void join_gpus();
   /// Has what lies on a device, of so many bytes, in `received_`; itself where it can be read.
   const void *fetch_output(int device, const void *output, int64_t bytes);
   /// Holds the turns of all replicas to what the schedule claims.
@@ -359,6 +361,7 @@ private:
   int64_t largest_share_;
   World *world_;
   bool has_gpus_;
+  bool has_joined_ = false; // see join_gpus
   Machine machine_;
   std::unique_ptr<TurnChecker> checker_;
   Schedule all_turns_; // of all replicas, where there are several

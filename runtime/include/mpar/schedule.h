@@ -145,6 +145,10 @@ struct RankTurn {
 std::vector<RankTurn> turns_of_rank(const Schedule &schedule, const std::vector<int> &ranks,
                                     int rank);
 
+/// The devices, of so many, that have what a turn of a stage reads, its own apart: of a transfer
+/// the sender, of a collective the same device of the other replicas.
+std::vector<int> sources_of(const Schedule &schedule, int stage, int devices);
+
 /// How long a worker waits, in seconds, before it is taken for stalled: longer than a turn of a
 /// large model takes.
 constexpr double default_timeout = 300;
@@ -165,7 +169,10 @@ public:
   /// order, each on its device's GPU after what it waits for there, and carries out itself those of
   /// processors. `devices` are by number; where all are GPUs and `recorded`, a step is recorded
   /// once for each number of rows and carried out as a whole from then on.
-  Workers(const std::vector<const Device *> &devices, const Schedule &schedule, bool recorded);
+  /// `world`: the processes that share out the devices, or null; then these are GPUs, each on its
+  /// own process's, and what goes between processes goes by the world's communicator.
+  Workers(const std::vector<const Device *> &devices, const Schedule &schedule, bool recorded,
+          World *world = nullptr);
   Workers(const Workers &) = delete;
   Workers &operator=(const Workers &) = delete;
   ~Workers();

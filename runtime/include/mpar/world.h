@@ -15,6 +15,9 @@
 
 namespace mpar {
 
+class Communicator;
+struct Process;
+
 /// Ends this process after another one has said why: nothing more is to be printed.
 class Stopped : public std::exception {
 public:
@@ -46,6 +49,9 @@ public:
   int rank() const { return rank_; }
   int size() const { return size_; }
   void set_timeout(double seconds) { timeout_ = seconds; }
+  /// Which this process is of those of its machine.
+  void set_local_rank(int rank) { local_rank_ = rank; }
+  Process process() const;
   /// What ranks wait for outside of turns, for messages: "with the loss".
   void set_activity(const char *activity) { activity_ = activity; }
 
@@ -57,6 +63,15 @@ public:
   /// Waits until messages are over. Throws Error, naming what is waited for, after the timeout and
   /// where the peer has ended; Stopped where another rank has failed and said so.
   void wait(Transport::Message &message, int peer);
+  /// The same of anything else: returns once done() is true. `what`: who is waited for, and where.
+  void wait_until(const std::function<bool()> &done, const std::function<std::string()> &what);
+  /// What the calling thread is at: ", at forward_on_0 of microbatch 2, device 0".
+  std::string place() const;
+
+  /// What carries messages between GPUs; null: there is none. It is aborted when waiting fails, so
+  /// that what GPUs still have to do comes to its end.
+  Communicator *communicator() const { return communicator_.get(); }
+  void set_communicator(std::unique_ptr<Communicator> communicator);
 
   /// Gives all ranks what `root` has.
   void broadcast(int root, void *data, int64_t bytes);
@@ -87,15 +102,17 @@ private:
   void look_for_stops();
   /// Sends how this rank ends to all but `rank`, and waits so long, at most, for each.
   void notify(int32_t kind, int rank, double seconds);
-  std::string waiting_for(int peer) const;
-  [[noreturn]] void fail_without(int lost, int peer);
+  void wait_or_fail(const std::function<bool()> &done, const std::function<std::string()> &what);
+  [[noreturn]] void fail_without(int lost, const std::string &what);
   std::unique_ptr<Transport::Message> begin(bool sends, int peer, int channel, void *data,
                                             int64_t bytes);
 
   std::unique_ptr<Transport> transport_;
   int rank_;
   int size_;
+  int local_rank_;
   double timeout_;
+  std::unique_ptr<Communicator> communicator_;
   const char *activity_ = "at the start";
   struct Control;
   struct Stalled;
@@ -110,7 +127,8 @@ struct Launch {
   int size = 1;
   std::string address; // tcp: where rank 0 listens
   int port = 0;
-  std::string run; // tcp: what tells this run from others
+  std::string run;    // tcp: what tells this run from others
+  int local_rank = 0; // of those on this machine
 };
 
 /// Looks at the variables of Open MPI's mpirun, of torchrun and of Slurm. Fails where they

@@ -201,6 +201,15 @@ cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int dev
   return failed(cudaErrorInvalidValue);
 }
 
+cudaError_t cudaDeviceGetPCIBusId(char *id, int length, int device) {
+  if (const cudaError_t error = injected("cudaDeviceGetPCIBusId"))
+    return error;
+  if (device < 0 || device >= device_count())
+    return failed(cudaErrorInvalidDevice);
+  std::snprintf(id, static_cast<size_t>(length), "0000:%02x:00.0", device);
+  return cudaSuccess;
+}
+
 cudaError_t cudaDeviceGetStreamPriorityRange(int *least, int *greatest) {
   *least = 0;
   *greatest = -5;

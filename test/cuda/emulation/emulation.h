@@ -50,10 +50,12 @@ enum class Where { device, pinned, pageable };
 Where where_is(const void *memory, size_t bytes, int *device = nullptr);
 
 // Streams.
-/// Something a stream does. `ready`: whether it can begin; `step` does a part, true with the last.
+/// Something a stream does. `ready`: whether it can begin; `step` does a part, true with the last;
+/// `external`: another process may have it wait.
 struct Operation {
   std::function<bool()> ready;
   std::function<bool()> step;
+  bool external = false;
 };
 struct Capture;
 struct Stream {
@@ -75,6 +77,8 @@ Stream *stream_of(cudaStream_t stream);
 bool is_stream(const Stream *stream);
 /// Adds an operation to a stream, or a node to what it captures.
 cudaError_t add_operation(Stream *stream, std::function<void()> work);
+/// The same of what issue() gives when it is issued: now, or each time that the graph is launched.
+void add_external(Stream *stream, std::function<Operation()> issue);
 /// Carries out operations of any stream, in random order, until done() is true.
 void carry_out(const std::function<bool()> &done);
 
@@ -82,6 +86,7 @@ void carry_out(const std::function<bool()> &done);
 struct Node {
   std::function<void()> work;
   std::vector<size_t> after;
+  std::function<Operation()> issue; // in place of `work`
 };
 struct Graph {
   std::vector<Node> nodes;
@@ -98,7 +103,8 @@ struct Capture {
 /// Whether any stream is capturing, so that calls that wait are refused.
 bool is_capturing();
 void invalidate_captures();
-void capture_node(Stream *stream, std::function<void()> work);
+void capture_node(Stream *stream, std::function<void()> work,
+                  std::function<Operation()> issue = nullptr);
 /// In a capture, what cudaStreamWaitEvent does. False: neither the stream nor the event is in one.
 bool capture_wait(Stream *stream, Event *event, cudaError_t *result);
 

@@ -16,21 +16,32 @@ std::vector<std::shared_ptr<Capture>> &captures() {
 struct Run {
   Graph graph;
   std::vector<bool> done;
+  std::vector<Operation> operations; // by node, of those that are issued
   size_t left;
+  bool external;
 };
 
-bool step(Run &run) {
+std::vector<size_t> ready_nodes(Run &run) {
   std::vector<size_t> ready;
   for (size_t node = 0; node < run.graph.nodes.size(); ++node) {
     const std::vector<size_t> &after = run.graph.nodes[node].after;
     if (!run.done[node] &&
-        std::all_of(after.begin(), after.end(), [&](size_t other) { return run.done[other]; }))
+        std::all_of(after.begin(), after.end(), [&](size_t other) { return run.done[other]; }) &&
+        (!run.operations[node].ready || run.operations[node].ready()))
       ready.push_back(node);
   }
+  return ready;
+}
+
+bool step(Run &run) {
+  const std::vector<size_t> ready = ready_nodes(run);
   if (ready.empty())
-    return true;
+    return false;
   const size_t node = ready[random_numbers()() % ready.size()];
-  run.graph.nodes[node].work();
+  if (run.operations[node].step)
+    run.operations[node].step();
+  else
+    run.graph.nodes[node].work();
   run.done[node] = true;
   return --run.left == 0;
 }
@@ -52,10 +63,17 @@ void invalidate_captures() {
     capture->invalid = true;
 }
 
-void capture_node(Stream *stream, std::function<void()> work) {
+void capture_node(Stream *stream, std::function<void()> work, std::function<Operation()> issue) {
   std::vector<Node> &nodes = stream->capture->graph.nodes;
-  nodes.push_back({std::move(work), stream->last});
+  nodes.push_back({std::move(work), stream->last, std::move(issue)});
   stream->last = {nodes.size() - 1};
+}
+
+void add_external(Stream *stream, std::function<Operation()> issue) {
+  if (stream->capture)
+    capture_node(stream, nullptr, std::move(issue));
+  else
+    stream->operations.push_back(issue());
 }
 
 bool capture_wait(Stream *stream, Event *event, cudaError_t *result) {
@@ -163,8 +181,16 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
   if (exec->graph.nodes.empty())
     return cudaSuccess;
   const size_t nodes = exec->graph.nodes.size();
-  auto run = std::make_shared<Run>(Run{exec->graph, std::vector<bool>(nodes), nodes});
-  launching->operations.push_back({nullptr, [run] { return step(*run); }});
+  auto run = std::make_shared<Run>(
+      Run{exec->graph, std::vector<bool>(nodes), std::vector<Operation>(nodes), nodes, false});
+  // In the order in which they were captured.
+  for (size_t node = 0; node < nodes; ++node)
+    if (exec->graph.nodes[node].issue) {
+      run->operations[node] = exec->graph.nodes[node].issue();
+      run->external = true;
+    }
+  launching->operations.push_back(
+      {[run] { return !ready_nodes(*run).empty(); }, [run] { return step(*run); }, run->external});
   return cudaSuccess;
 }
 

@@ -130,12 +130,17 @@ void carry_out(const std::function<bool()> &done) {
   const OpenMemory open;
   while (!done()) {
     std::vector<Stream *> ready;
-    bool left = false;
+    bool left = false, external = false;
     for (Stream *stream : streams().all) {
       left |= !is_empty(stream);
+      external |= !is_empty(stream) && stream->operations.front().external;
       if (!is_empty(stream) &&
           (!stream->operations.front().ready || stream->operations.front().ready()))
         ready.push_back(stream);
+    }
+    if (ready.empty() && external) { // another process is to do its part
+      std::this_thread::sleep_for(std::chrono::microseconds(20));
+      continue;
     }
     if (ready.empty()) {
       if (left)

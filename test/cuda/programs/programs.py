@@ -79,8 +79,8 @@ def write_rows(folder):
             classes.write(f"{line},{sum(value > 0 for value in values[:2])}\n")
 
 
-def build(settings, name):
-    """The program that mparc emits, compiled over the emulation."""
+def build(settings, name, more=()):
+    """The program that mparc emits, compiled over the emulation, with `more` linked first."""
     source, program = (os.path.join(settings.work, name + end) for end in (".mp", ""))
     with open(source, "w") as file:
         file.write(MODELS[name])
@@ -90,7 +90,7 @@ def build(settings, name):
     libraries = settings.libraries.split(",")
     command = ["c++", "-std=c++17", "-O1", "-ffp-contract=off", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror",
                f"-I{ROOT}/test/cuda/include", f"-I{ROOT}/runtime/include", "-include", "cuda_runtime.h", "-x", "c++",
-               program + ".cu", "-x", "none", *libraries, *libraries, "-ldnnl", "-fopenmp", "-pthread", "-ldl",
+               program + ".cu", "-x", "none", *more, *libraries, *libraries, "-ldnnl", "-fopenmp", "-pthread", "-ldl",
                "-o", program]
     done = run(command, settings.work, timeout=600)
     if done.returncode != 0:
