@@ -46,11 +46,13 @@ static std::string port(StringRef name, Type tensor, const std::set<int64_t> &de
   return text + "}";
 }
 
-/// Adds the devices whose operations read a value.
+/// Adds the devices whose operations read a value; what is moved is read where it comes from.
 static void addReaders(Value value, std::set<int64_t> &devices) {
   for (Operation *user : value.getUsers())
     if (auto reshape = dyn_cast<ReshapeOp>(user))
       addReaders(reshape.getResult(), devices);
+    else if (auto transfer = dyn_cast<TransferOp>(user))
+      devices.insert(static_cast<int64_t>(transfer.getFrom()));
     else if (!isa<ReturnOp>(user))
       devices.insert(getDevice(user).value_or(0));
 }
