@@ -18,7 +18,7 @@ namespace mpar {
 namespace {
 
 constexpr int64_t block = 1024; // elements that stay in the first cache while they are added up
-constexpr int64_t grain = 1 << 14;
+constexpr int64_t collectives_grain = 1 << 14;
 
 template <typename T> MPAR_INLINE void add_elements(int64_t count, const T *more, T *sum) {
   MPAR_INDEPENDENT
@@ -253,7 +253,7 @@ void sum_over_replicas(const Peers &peers, Range range, const Place &place) {
                              : sum_over_ranks<T>(peers, range, place);
   if (peers.have_gpus())
     return sum_with_gpus<T>(peers, range, place);
-  parallel_parts(own, range.end - range.begin, grain, [&](int64_t first, int64_t last) {
+  parallel_parts(own, range.end - range.begin, collectives_grain, [&](int64_t first, int64_t last) {
     T sum[block];
     for (int64_t at = range.begin + first; at < range.begin + last; at += block) {
       const int64_t count = std::min(block, range.begin + last - at);

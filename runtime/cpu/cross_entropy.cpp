@@ -21,7 +21,7 @@
 namespace mpar {
 namespace {
 
-constexpr int64_t grain = 8192; // elements that are worth a second thread
+constexpr int64_t cross_entropy_grain = 8192; // elements that are worth a second thread
 constexpr int64_t lanes = 32;
 constexpr int64_t block = 1024;
 
@@ -112,7 +112,7 @@ void cross_entropy(Device &device, int64_t count, int64_t classes, const float *
     return backend->cross_entropy(device, count, classes, x, target, y);
   require_targets(count, classes, target);
   parallel_parts(
-      device, count, std::max<int64_t>(1, grain / classes),
+      device, count, std::max<int64_t>(1, cross_entropy_grain / classes),
       [&](int64_t begin, int64_t end) { run_losses(begin, end, classes, x, target, y); });
 }
 
@@ -122,7 +122,7 @@ void cross_entropy_gradient(Device &device, int64_t count, int64_t classes, cons
     return backend->cross_entropy_gradient(device, count, classes, x, target, g, dx);
   require_targets(count, classes, target);
   parallel_parts(
-      device, count, std::max<int64_t>(1, grain / classes),
+      device, count, std::max<int64_t>(1, cross_entropy_grain / classes),
       [&](int64_t begin, int64_t end) { run_gradients(begin, end, classes, x, target, g, dx); });
 }
 

@@ -19,7 +19,7 @@ namespace {
 
 constexpr int64_t lanes = 64;
 constexpr int64_t block = 4096;
-constexpr int64_t grain = 32; // blocks that are worth a second thread
+constexpr int64_t norm_grain = 32; // blocks that are worth a second thread
 
 MPAR_INLINE float block_sum(const float *x, int64_t count) {
   return fold_lanes<lanes>(
@@ -46,7 +46,7 @@ void squared_norm(Device &device, int64_t count, const float *x, const float *su
   float here[few];
   std::vector<float> elsewhere(blocks > few ? static_cast<size_t>(blocks) : 0);
   float *sums = blocks > few ? elsewhere.data() : here;
-  parallel_parts(device, blocks, grain,
+  parallel_parts(device, blocks, norm_grain,
                  [&](int64_t begin, int64_t end) { block_sums(count, x, begin, end, sums); });
   double total = 0;
   for (int64_t b = 0; b < blocks; ++b)

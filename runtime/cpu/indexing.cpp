@@ -14,8 +14,8 @@
 namespace mpar {
 namespace {
 
-constexpr int64_t grain = 16384;        // elements that are worth a second thread
-constexpr int64_t columns_a_grain = 16; // a line of the cache
+constexpr int64_t indexing_grain = 16384; // elements that are worth a second thread
+constexpr int64_t columns_a_grain = 16;   // a line of the cache
 
 /// Whether all ids are in [0, rows).
 MPAR_MULTIVERSION bool all_in_table(int64_t count, const int32_t *ids, uint32_t rows) {
@@ -57,7 +57,7 @@ void gather(Device &device, int64_t table_rows, int64_t width, int64_t count, co
   if (Backend *const backend = device.backend())
     return backend->gather(device, table_rows, width, count, name, table, ids, y);
   require_ids(table_rows, count, name, ids);
-  parallel_parts(device, count, std::max<int64_t>(1, grain / width),
+  parallel_parts(device, count, std::max<int64_t>(1, indexing_grain / width),
                  [&](int64_t begin, int64_t end) {
                    for (int64_t i = begin; i < end; ++i)
                      std::memcpy(y + i * width, table + ids[i] * width, width * sizeof(T));
@@ -89,11 +89,11 @@ void scatter_add(Device &device, int64_t table_rows, int64_t width, int64_t coun
     return backend->scatter_add(device, table_rows, width, count, name, ids, rows, table, store);
   require_ids(table_rows, count, name, ids);
   if (store == Store::overwrite)
-    parallel_parts(device, table_rows * width, grain, [&](int64_t begin, int64_t end) {
+    parallel_parts(device, table_rows * width, indexing_grain, [&](int64_t begin, int64_t end) {
       std::fill(table + begin, table + end, 0.0f);
     });
   // Threads share the columns, so that each sum has one thread and one order.
-  const int64_t columns = std::max(columns_a_grain, grain / std::max<int64_t>(1, count));
+  const int64_t columns = std::max(columns_a_grain, indexing_grain / std::max<int64_t>(1, count));
   parallel_parts(device, width, columns, [&](int64_t begin, int64_t end) {
     add_columns(begin, end, width, count, ids, rows, table);
   });

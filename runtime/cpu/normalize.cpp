@@ -15,8 +15,8 @@
 namespace mpar {
 namespace {
 
-constexpr int64_t block_rows = 64; // of sums over rows
-constexpr int64_t grain = 65536;   // elements that are worth a second thread
+constexpr int64_t block_rows = 64;         // of sums over rows
+constexpr int64_t normalize_grain = 65536; // elements that are worth a second thread
 
 /// The sum of value(i) for i in [0, count).
 template <typename Value> MPAR_INLINE float sum_of(int64_t count, const Value &value) {
@@ -135,7 +135,7 @@ void add_blocks(int64_t blocks, int64_t size, int64_t stride, const float *parti
 }
 
 void run(Device &device, int64_t rows, const Forward &forward) {
-  const int64_t rows_a_grain = std::max<int64_t>(1, grain / forward.size);
+  const int64_t rows_a_grain = std::max<int64_t>(1, normalize_grain / forward.size);
   parallel_parts(device, rows, rows_a_grain,
                  [&](int64_t begin, int64_t end) { normalize(forward, begin, end); });
 }
@@ -144,7 +144,7 @@ void run(Device &device, int64_t rows, const Backward &backward, float *dweight,
          Store store) {
   const int64_t size = backward.size;
   const int64_t blocks = (rows + block_rows - 1) / block_rows;
-  const int64_t blocks_a_grain = std::max<int64_t>(1, grain / (size * block_rows));
+  const int64_t blocks_a_grain = std::max<int64_t>(1, normalize_grain / (size * block_rows));
   // A block's sums: of the weight, then of the bias.
   std::vector<float> partial(blocks * 2 * size);
   parallel_parts(device, blocks, blocks_a_grain, [&](int64_t begin, int64_t end) {

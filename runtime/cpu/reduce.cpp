@@ -21,8 +21,8 @@ namespace {
 constexpr int64_t lanes = 32;
 constexpr int64_t block = 1024;
 constexpr int64_t block_rows = 64;
-constexpr int64_t tile = 128;     // columns whose partial sums are held at once
-constexpr int64_t grain = 131072; // elements that are worth a second thread
+constexpr int64_t tile = 128;            // columns whose partial sums are held at once
+constexpr int64_t reduce_grain = 131072; // elements that are worth a second thread
 
 // What two elements become. A NaN stays: it compares unequal to itself and is neither above nor
 // below anything.
@@ -169,13 +169,14 @@ void reduce_middle(Device &device, Reduction reduction, int64_t outer, int64_t e
                    int64_t inner, const float *x, float divisor, bool add, float *y) {
   const Part part{reduction, extent, inner, x, divisor, add, y};
   if (inner == 1) {
-    const int64_t rows_a_grain = std::max<int64_t>(1, grain / extent);
+    const int64_t rows_a_grain = std::max<int64_t>(1, reduce_grain / extent);
     parallel_parts(device, outer, rows_a_grain,
                    [&](int64_t begin, int64_t end) { run_rows(part, begin, end); });
     return;
   }
   const int64_t tiles = outer * ((inner + tile - 1) / tile);
-  const int64_t tiles_a_grain = std::max<int64_t>(1, grain / (extent * std::min(inner, tile)));
+  const int64_t tiles_a_grain =
+      std::max<int64_t>(1, reduce_grain / (extent * std::min(inner, tile)));
   parallel_parts(device, tiles, tiles_a_grain,
                  [&](int64_t begin, int64_t end) { run_tiles(part, begin, end); });
 }

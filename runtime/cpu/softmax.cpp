@@ -16,7 +16,7 @@
 namespace mpar {
 namespace {
 
-constexpr int64_t grain = 4096; // elements a thread takes at least
+constexpr int64_t softmax_grain = 4096; // elements a thread takes at least
 constexpr int64_t lanes = 32;
 constexpr int64_t block = 1024; // elements whose sum is taken in float
 constexpr int64_t columns = 64; // lines along the middle that are worked on side by side
@@ -162,21 +162,22 @@ void run(Device &device, int64_t outer, const Lines &lines, const OfLines &of_li
   if (outer * lines.inner == 0) // no rows
     return;
   if (lines.inner == 1) {
-    parallel_parts(device, outer, std::max<int64_t>(1, grain / lines.extent),
+    parallel_parts(device, outer, std::max<int64_t>(1, softmax_grain / lines.extent),
                    [&](int64_t begin, int64_t end) { of_lines(lines, begin, end); });
     return;
   }
   const int64_t tiles = outer * ((lines.inner + columns - 1) / columns);
-  parallel_parts(device, tiles,
-                 std::max<int64_t>(1, grain / (lines.extent * std::min(columns, lines.inner))),
-                 [&](int64_t begin, int64_t end) { of_tiles(lines, begin, end); });
+  parallel_parts(
+      device, tiles,
+      std::max<int64_t>(1, softmax_grain / (lines.extent * std::min(columns, lines.inner))),
+      [&](int64_t begin, int64_t end) { of_tiles(lines, begin, end); });
 }
 
 /// Calls line(first, inner) for the first element of every line along the middle.
 template <typename Line>
 void for_each_line(const Device &device, int64_t outer, int64_t extent, int64_t inner,
                    const Line &line) {
-  parallel_parts(device, outer * inner, std::max<int64_t>(1, grain / extent),
+  parallel_parts(device, outer * inner, std::max<int64_t>(1, softmax_grain / extent),
                  [&](int64_t begin, int64_t end) {
                    for (int64_t i = begin; i < end; ++i)
                      line(i / inner * extent * inner + i % inner);

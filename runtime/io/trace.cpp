@@ -24,7 +24,7 @@ std::string place_of(const Device &device) {
   return "cpu:" + std::to_string(device.physical());
 }
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 double seconds(std::chrono::steady_clock::duration time) {
   return std::chrono::duration<double>(time).count();
@@ -38,7 +38,7 @@ double median(std::vector<double> values) {
   return *middle;
 }
 
-Json name_row(const char *what, int row, const std::string &name) {
+OrderedJson name_row(const char *what, int row, const std::string &name) {
   return {{"ph", "M"}, {"name", what}, {"pid", 0}, {"tid", row}, {"args", {{"name", name}}}};
 }
 
@@ -257,7 +257,7 @@ void Trace::write(const std::string &path) const {
   OutputFile file(path);
   file.write("{\"traceEvents\": [\n");
   file.write(name_row("process_name", 0, description.name + ", " + description.source).dump());
-  auto write = [&](const Json &event) { file.write(",\n" + event.dump()); };
+  auto write = [&](const OrderedJson &event) { file.write(",\n" + event.dump()); };
   for (int device = 0; device < model_->count_of_all(); ++device)
     write(name_row(
         "thread_name", device,
@@ -279,7 +279,7 @@ void Trace::write(const std::string &path) const {
     for (const Event &event : events_[device]) {
       const Turn &turn = schedule.turns[event.turn];
       const StageDescription &stage = schedule.stages[turn.stage];
-      Json arguments = {{"step", event.step + 1}};
+      OrderedJson arguments = {{"step", event.step + 1}};
       if (stage.when == StageDescription::When::during)
         arguments["microbatch"] = turn.microbatch;
       if (*stage.place)
@@ -296,11 +296,11 @@ void Trace::write(const std::string &path) const {
     }
   const TraceSummary summary = summarize();
   file.write("\n],\n\"displayTimeUnit\": \"ns\",\n\"otherData\": " +
-             Json{{"steps", summary.steps},
-                  {"step_us", summary.step_seconds * 1e6},
-                  {"bubble", summary.bubble},
-                  {"idle", summary.idle},
-                  {"moved_bytes_a_step", summary.moved_bytes}}
+             OrderedJson{{"steps", summary.steps},
+                         {"step_us", summary.step_seconds * 1e6},
+                         {"bubble", summary.bubble},
+                         {"idle", summary.idle},
+                         {"moved_bytes_a_step", summary.moved_bytes}}
                  .dump() +
              "}\n");
   file.commit();

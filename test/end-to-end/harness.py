@@ -27,6 +27,10 @@ def arguments(description, **flags):
         # No bit hangs on it, and most of the time of these tests would go into it.
         os.environ.setdefault("CXXFLAGS", "-O1")
     parsed.work, parsed.mparc = os.path.abspath(parsed.work), os.path.abspath(parsed.mparc)
+    # The runtime's headers, which the build has parsed already.
+    headers = os.path.join(os.path.dirname(os.path.dirname(parsed.mparc)), "test", "program-headers")
+    if os.path.isdir(headers):
+        os.environ["CXX"] = f"{os.environ.get('CXX', 'c++')} -I{headers}"
     os.makedirs(parsed.work, exist_ok=True)
     return parsed
 

@@ -11,13 +11,13 @@ using namespace mpar::test;
 
 namespace {
 
-struct Case {
+struct ConvolutionCase {
   const char *name;
   int64_t rows;
   Convolution convolution;
 };
 
-const Case cases[] = {
+const ConvolutionCase convolution_cases[] = {
     {"Point", 1, {1, 1, 1, {1, 1}, {1, 1}, {1, 1}, {0, 0}, {1, 1}}},
     {"Plain", 3, {3, 5, 1, {7, 9}, {3, 3}, {1, 1}, {1, 1}, {1, 1}}},
     {"ManyChannels", 2, {19, 33, 1, {5, 6}, {3, 2}, {1, 1}, {1, 0}, {1, 1}}},
@@ -36,9 +36,11 @@ const Case cases[] = {
     {"Image", 2, {3, 16, 1, {32, 32}, {3, 3}, {1, 1}, {1, 1}, {1, 1}}},
 };
 
-class Conv : public testing::TestWithParam<Case> {};
-std::string name_of(const testing::TestParamInfo<Case> &info) { return info.param.name; }
-INSTANTIATE_TEST_SUITE_P(Of, Conv, testing::ValuesIn(cases), name_of);
+class Conv : public testing::TestWithParam<ConvolutionCase> {};
+std::string name_of_convolution(const testing::TestParamInfo<ConvolutionCase> &info) {
+  return info.param.name;
+}
+INSTANTIATE_TEST_SUITE_P(Of, Conv, testing::ValuesIn(convolution_cases), name_of_convolution);
 
 int64_t row_of_x(const Convolution &c) { return c.in * c.extents.count(); }
 int64_t row_of_y(const Convolution &c) { return c.out * c.positions().count(); }
@@ -74,15 +76,15 @@ void for_each_product(int64_t rows, const Convolution &c, const Body &body) {
           }
 }
 
-struct Tensors {
-  Tensors(int64_t rows, const Convolution &c)
+struct ConvolutionTensors {
+  ConvolutionTensors(int64_t rows, const Convolution &c)
       : x(random_values(rows * row_of_x(c), 1)), weight(random_values(weights(c), 2)),
         gradient(random_values(rows * row_of_y(c), 3)), y(gradient.size(), NAN), dx(x.size(), NAN),
         dweight(weight.size(), NAN) {}
   std::vector<float> x, weight, gradient, y, dx, dweight;
 };
 
-void run(Device &device, int64_t rows, const Convolution &c, Tensors &t) {
+void run(Device &device, int64_t rows, const Convolution &c, ConvolutionTensors &t) {
   conv(device, rows, c, t.x.data(), t.weight.data(), t.y.data());
   conv_input_gradient(device, rows, c, t.gradient.data(), t.weight.data(), t.dx.data());
   conv_weight_gradient(device, rows, c, t.gradient.data(), t.x.data(), t.dweight.data());
@@ -100,7 +102,7 @@ void expect_near(const std::vector<float> &got, const std::vector<double> &expec
 
 TEST_P(Conv, AgreesWithTheDefinition) {
   const auto &[name, rows, c] = GetParam();
-  Tensors t(rows, c);
+  ConvolutionTensors t(rows, c);
   std::vector<double> y(t.y.size()), dx(t.dx.size()), dweight(t.dweight.size());
   for_each_product(rows, c, [&](int64_t in, int64_t weight, int64_t out) {
     y[out] += double(t.x[in]) * double(t.weight[weight]);
@@ -119,10 +121,10 @@ TEST_P(Conv, AgreesWithTheDefinition) {
 TEST_P(Conv, GivesARowTheSameBitsAmongAnyOthers) {
   const auto &[name, rows, c] = GetParam();
   const int64_t many = 37;
-  Tensors all(many, c);
+  ConvolutionTensors all(many, c);
   Device one = plain_device(), three = plain_device(3);
   run(one, many, c, all);
-  Tensors shared = all;
+  ConvolutionTensors shared = all;
   run(three, many, c, shared);
   EXPECT_TRUE(same_bits(all.y, shared.y));
   EXPECT_TRUE(same_bits(all.dx, shared.dx));
@@ -142,7 +144,7 @@ TEST_P(Conv, GivesARowTheSameBitsAmongAnyOthers) {
 TEST_P(Conv, AddsTheWeightsGradientToWhatIsThere) {
   const auto &[name, rows, c] = GetParam();
   const int64_t many = 5, split = 2;
-  Tensors t(many, c);
+  ConvolutionTensors t(many, c);
   Device device = plain_device();
   std::vector<float> first(weights(c)), second(weights(c)), both(weights(c));
   const auto gradient_of = [&](int64_t begin, int64_t end, float *dweight, Store store) {
@@ -161,7 +163,7 @@ TEST_P(Conv, GivesTheSameBitsAgain) {
   const auto &[name, rows, c] = GetParam();
   for (int threads : {1, 4}) {
     Device device = plain_device(threads);
-    Tensors first(rows + 6, c), second(rows + 6, c);
+    ConvolutionTensors first(rows + 6, c), second(rows + 6, c);
     run(device, rows + 6, c, first);
     run(device, rows + 6, c, second);
     EXPECT_TRUE(same_bits(first.y, second.y));

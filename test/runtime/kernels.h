@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstring>
 #include <random>
+#include <string>
 #include <vector>
 
 namespace mpar::test {
@@ -42,6 +43,13 @@ inline std::vector<const ProductKernels *> product_kernel_sets() {
     sets.push_back(avx2::kernels);
   sets.push_back(&portable::kernels);
   return sets;
+}
+
+/// How a test over such a set is called.
+inline std::string name_of_kernels(const testing::TestParamInfo<const ProductKernels *> &info) {
+  return info.param == &portable::kernels ? "oneDNN"
+         : info.param == avx512::kernels  ? "Avx512"
+                                          : "Avx2";
 }
 
 } // namespace mpar::test

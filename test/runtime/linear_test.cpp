@@ -19,22 +19,16 @@ class Products : public testing::TestWithParam<const ProductKernels *> {
   const ProductKernels &before_ = product_kernels();
 };
 
-std::string name_of(const testing::TestParamInfo<const ProductKernels *> &info) {
-  return info.param == &portable::kernels ? "oneDNN"
-         : info.param == avx512::kernels  ? "Avx512"
-                                          : "Avx2";
-}
-
 class Matmul : public Products {};
 class Linear : public Products {};
-INSTANTIATE_TEST_SUITE_P(On, Matmul, testing::ValuesIn(product_kernel_sets()), name_of);
-INSTANTIATE_TEST_SUITE_P(On, Linear, testing::ValuesIn(product_kernel_sets()), name_of);
+INSTANTIATE_TEST_SUITE_P(On, Matmul, testing::ValuesIn(product_kernel_sets()), name_of_kernels);
+INSTANTIATE_TEST_SUITE_P(On, Linear, testing::ValuesIn(product_kernel_sets()), name_of_kernels);
 
 struct Sizes {
   int64_t m, n, k;
 };
 
-const Sizes all_sizes[] = {
+const Sizes linear_sizes[] = {
     {1, 1, 1},     {1, 3, 17},    {1, 256, 12},   {1, 12, 256},    {1, 63, 65},    {1, 65, 1000},
     {2, 3, 1},     {3, 1, 3},     {3, 17, 63},    {17, 63, 3},     {63, 65, 17},   {65, 63, 1000},
     {32, 256, 12}, {32, 12, 256}, {33, 128, 256}, {256, 64, 128},  {1000, 8, 64},  {64, 8, 1000},
@@ -64,7 +58,7 @@ void expect_product(const Sizes &s, bool ta, bool tb, const std::vector<float> &
 
 TEST_P(Matmul, AgreesWithSumsInDouble) {
   Device device = plain_device();
-  for (const Sizes &s : all_sizes)
+  for (const Sizes &s : linear_sizes)
     for (bool ta : {false, true})
       for (bool tb : {false, true}) {
         const auto a = random_values(s.m * s.k, 1);
@@ -119,7 +113,7 @@ TEST_P(Matmul, BatchesAreProductsEach) {
 // zero for, NaN too, is zero.
 TEST_P(Matmul, GateIsBitForBitAChoiceAfterwards) {
   Device device = plain_device();
-  for (const Sizes &s : all_sizes) {
+  for (const Sizes &s : linear_sizes) {
     const auto a = random_values(2 * s.m * s.k, 1);
     const auto b = random_values(2 * s.k * s.n, 2);
     auto gate = random_values(2 * s.m * s.n, 3);
@@ -140,7 +134,7 @@ TEST_P(Matmul, GateIsBitForBitAChoiceAfterwards) {
 // another.
 TEST_P(Matmul, AddsPartAfterPart) {
   Device device = plain_device();
-  for (const Sizes &s : all_sizes) {
+  for (const Sizes &s : linear_sizes) {
     const int64_t rows = std::min<int64_t>(s.k, 256); // of a part; a block of the kernel's sums
     const auto g = random_values(3 * rows * s.m, 1);
     const auto x = random_values(3 * rows * s.n, 2);
@@ -167,7 +161,7 @@ TEST_P(Matmul, AddsPartAfterPart) {
 // What the compiler fuses must not change a bit.
 TEST_P(Linear, IsBitForBitProductThenSumThenMaximum) {
   Device device = plain_device();
-  for (const Sizes &s : all_sizes) {
+  for (const Sizes &s : linear_sizes) {
     const auto x = random_values(s.m * s.k, 1);
     const auto weight = random_values(s.k * s.n, 2);
     const auto bias = random_values(s.n, 3);
@@ -195,7 +189,7 @@ TEST_P(Linear, IsBitForBitProductThenSumThenMaximum) {
 // placement.
 TEST_P(Linear, DoesNotDependOnAddresses) {
   Device device = plain_device();
-  for (const Sizes &s : all_sizes) {
+  for (const Sizes &s : linear_sizes) {
     std::vector<float> expected;
     for (int offset : {0, 1, 5, 16}) {
       const auto x_values = random_values(s.m * s.k, 1);
@@ -223,7 +217,7 @@ TEST_P(Linear, GivesTheSameBitsEveryTimeWithTwoThreads) {
     GTEST_SKIP();
 #endif
   Device device = plain_device(2);
-  for (const Sizes &s : all_sizes) {
+  for (const Sizes &s : linear_sizes) {
     const auto x = random_values(s.m * s.k, 1);
     const auto weight = random_values(s.k * s.n, 2);
     std::vector<float> first(s.m * s.n), again(s.m * s.n);

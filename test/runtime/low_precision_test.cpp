@@ -39,11 +39,11 @@ template <typename T> void check_rounding(float x) {
   }
 }
 
-template <typename T> class LowPrecision : public ::testing::Test {};
-using Types = ::testing::Types<bfloat16, float16>;
-TYPED_TEST_SUITE(LowPrecision, Types);
-
 } // namespace
+
+template <typename T> class LowPrecision : public ::testing::Test {};
+using LowPrecisions = ::testing::Types<bfloat16, float16>;
+TYPED_TEST_SUITE(LowPrecision, LowPrecisions);
 
 TYPED_TEST(LowPrecision, EveryNumberSurvivesTheWayThroughFloat) {
   for (int bits = 0; bits < 65536; ++bits) {

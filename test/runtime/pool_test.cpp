@@ -11,12 +11,12 @@ using namespace mpar::test;
 
 namespace {
 
-struct Case {
+struct PoolCase {
   const char *name;
   Pooling pooling;
 };
 
-const Case cases[] = {
+const PoolCase pool_cases[] = {
     {"Point", {{1}, {1}, {1}, {0}}},
     {"Halves", {{8, 8}, {2, 2}, {2, 2}, {0, 0}}},
     {"LeavesSomeOut", {{9, 7}, {2, 3}, {2, 3}, {0, 0}}},
@@ -28,9 +28,9 @@ const Case cases[] = {
     {"All", {{6, 5}, {6, 5}, {6, 5}, {0, 0}}},
 };
 
-class Pool : public testing::TestWithParam<Case> {};
-std::string name_of(const testing::TestParamInfo<Case> &info) { return info.param.name; }
-INSTANTIATE_TEST_SUITE_P(Of, Pool, testing::ValuesIn(cases), name_of);
+class Pool : public testing::TestWithParam<PoolCase> {};
+std::string name_of_pool(const testing::TestParamInfo<PoolCase> &info) { return info.param.name; }
+INSTANTIATE_TEST_SUITE_P(Of, Pool, testing::ValuesIn(pool_cases), name_of_pool);
 
 constexpr int64_t planes = 5;
 

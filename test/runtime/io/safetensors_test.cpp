@@ -18,7 +18,7 @@ std::string file(const std::string &header, const std::string &data = "") {
   return length + header + data;
 }
 
-std::string fails(const std::string &content) {
+std::string checkpoint_fails(const std::string &content) {
   test::TemporaryDirectory directory;
   std::string path = directory.write("m", content);
   return test::failure([&] { SafetensorsReader reader(path); }, path);
@@ -54,40 +54,47 @@ TEST(Safetensors, ReadsWhatItWrote) {
 TEST(Safetensors, RefusesTruncatedFilesAtEveryLength) {
   std::string whole =
       file(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", std::string(8, 'x'));
-  EXPECT_EQ("", fails(whole));
+  EXPECT_EQ("", checkpoint_fails(whole));
   for (size_t length = 0; length < whole.size(); ++length)
-    EXPECT_NE("", fails(whole.substr(0, length))) << length;
+    EXPECT_NE("", checkpoint_fails(whole.substr(0, length))) << length;
 }
 
 TEST(Safetensors, RefusesLyingHeaders) {
   std::string eight(8, 'x');
-  EXPECT_EQ(": a has 8 bytes, its shape 12",
-            fails(file(R"({"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}})", eight)));
-  EXPECT_EQ(": the data of a lies outside the file",
-            fails(file(R"({"a":{"dtype":"F32","shape":[3],"data_offsets":[0,12]}})", eight)));
-  EXPECT_EQ(": the data of a lies outside the file",
-            fails(file(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}})", eight)));
+  EXPECT_EQ(
+      ": a has 8 bytes, its shape 12",
+      checkpoint_fails(file(R"({"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}})", eight)));
+  EXPECT_EQ(
+      ": the data of a lies outside the file",
+      checkpoint_fails(file(R"({"a":{"dtype":"F32","shape":[3],"data_offsets":[0,12]}})", eight)));
+  EXPECT_EQ(
+      ": the data of a lies outside the file",
+      checkpoint_fails(file(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}})", eight)));
   EXPECT_EQ(": the data of b overlaps another tensor's",
-            fails(file(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},)"
-                       R"("b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})",
-                       eight)));
-  EXPECT_EQ(": the data of a leaves a gap before it",
-            fails(file(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", eight)));
-  EXPECT_EQ(": 4 bytes after the last tensor",
-            fails(file(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", eight)));
+            checkpoint_fails(file(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},)"
+                                  R"("b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})",
+                                  eight)));
+  EXPECT_EQ(
+      ": the data of a leaves a gap before it",
+      checkpoint_fails(file(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", eight)));
+  EXPECT_EQ(
+      ": 4 bytes after the last tensor",
+      checkpoint_fails(file(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", eight)));
   EXPECT_EQ(
       ": a has a shape that no tensor has",
-      fails(file(R"({"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,8]}})",
-                 eight)));
-  EXPECT_EQ(": a has the unknown type F31",
-            fails(file(R"({"a":{"dtype":"F31","shape":[2],"data_offsets":[0,8]}})", eight)));
+      checkpoint_fails(file(
+          R"({"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,8]}})", eight)));
+  EXPECT_EQ(
+      ": a has the unknown type F31",
+      checkpoint_fails(file(R"({"a":{"dtype":"F31","shape":[2],"data_offsets":[0,8]}})", eight)));
   EXPECT_NE(std::string::npos,
-            fails(std::string("\xff\xff\xff\xff\xff\xff\xff\x7f", 8) + "{}").find("truncated"));
+            checkpoint_fails(std::string("\xff\xff\xff\xff\xff\xff\xff\x7f", 8) + "{}")
+                .find("truncated"));
 }
 
 TEST(Safetensors, RefusesHeadersThatAreNotTheFormats) {
   auto header = [](const std::string &text) {
-    std::string message = fails(file(text));
+    std::string message = checkpoint_fails(file(text));
     std::string start = ": not a safetensors file; its header: ";
     EXPECT_EQ(0u, message.find(start)) << message;
     return message.substr(std::min(message.size(), start.size()));
