@@ -124,7 +124,7 @@ def SplitBackward : Pass<"mp-split-backward", "::mparc::mp::ModelOp"> {
   let description = [{
     What an outgoing transfer needs, backwards through the graph, comes first; the gradients of weights and whatever else
     it does without come after it, and carry `mp.weights`. So a device sends on earlier, and a schedule may move the rest to
-    where the device has nothing else to do.
+    where the device has nothing else to do. What is `mp.recomputed` stays, as it would keep the memory of its part.
 
     Example: test/passes/split-backward.mlir
   }];

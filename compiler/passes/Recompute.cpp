@@ -11,8 +11,9 @@
 //          %gw = mp.matmul %g, %a_recomputed transpose_a
 //
 // needs    the phase grad, with `mp.id` and `mp.of`.
-// gives    the same without `mp.recompute`; copies are `mp.recomputed`, so that they are not taken
-// for what they repeat.
+// gives    the same without `mp.recompute`; copies and the part's adjoints are `mp.recomputed`, so
+// that copies are not taken for what they repeat, and that nothing keeps what is made for the part
+// longer than the part needs (mp-split-backward).
 //
 // What enters a part is kept, and so is what anything but the part's own adjoints reads in the
 // backward pass: the input of the next part, for one. The later part comes first, as its copies
@@ -50,6 +51,11 @@ public:
   }
   /// Makes copies before the first adjoint that reads one, and lets the adjoints read them.
   void recompute();
+  /// The operations' `mp.id`; none where nothing had to be made again.
+  void addIds(llvm::DenseSet<Attribute> &recomputed) const {
+    if (!wanted.empty())
+      recomputed.insert(ids.begin(), ids.end());
+  }
 
 private:
   bool isOwnAdjoint(Operation *op) const {
@@ -133,9 +139,16 @@ void Recompute::runOnOperation() {
     for (Operation &op : program.getBlock())
       if (auto number = op.getAttrOfType<IntegerAttr>(kRecompute))
         parts[number.getInt()].add(&op);
-    for (auto &[number, part] : parts)
+    llvm::DenseSet<Attribute> recomputed;
+    for (auto &[number, part] : parts) {
       part.recompute();
-    for (Operation &op : program.getBlock())
+      part.addIds(recomputed);
+    }
+    // Once all copies are made: an adjoint is told from a copy by the mark.
+    for (Operation &op : program.getBlock()) {
       op.removeAttr(kRecompute);
+      if (recomputed.contains(op.getAttr(kOf)))
+        op.setAttr(kRecomputed, UnitAttr::get(&getContext()));
+    }
   }
 }

@@ -9,6 +9,10 @@
 //
 // A transfer need not wait for gradients of weights that it has nothing to do with. What it does
 // not need, backwards through the graph, is put off until after it, whatever operations that are.
+// What is put off keeps what it reads until the device has done the rest. So the gradients of a
+// part that is recomputed (`mp.recomputed`) stay where they are: they are done with before the next
+// part is made again, and the memory of one part does for all. Only where nothing of the device
+// comes after them are they put off with all else.
 //
 // needs    the phase fused.
 // gives    `mp.weights` on what is put off; a stream of its own in the schedule
@@ -42,23 +46,64 @@ static bool endsStep(Operation *op) {
          isa<GradientOp, UpdateOp, AssignOp, SquaredNormOp, ClipScaleOp, UnscaleOp, ReturnOp>(op);
 }
 
-/// Operations of the backward pass that no transfer in it needs.
-static llvm::DenseSet<Operation *> findPutOff(ProgramOp program) {
-  llvm::DenseSet<Operation *> backward, needed;
+namespace {
+
+/// What of the backward pass has its place before what is put off.
+class Needed {
+public:
+  void add(Operation *op) {
+    if (needed.insert(op).second)
+      pending.push_back(op);
+  }
+  /// Adds what all of it is computed from.
+  void close() {
+    while (!pending.empty())
+      for (Value operand : pending.pop_back_val()->getOperands())
+        if (Operation *op = operand.getDefiningOp())
+          add(op);
+  }
+  bool contains(Operation *op) const { return needed.contains(op); }
+  bool empty() const { return needed.empty(); }
+
+private:
+  llvm::DenseSet<Operation *> needed;
   SmallVector<Operation *> pending;
+};
+
+} // namespace
+
+/// What belongs to a recomputed part and has something of its device's after it that is needed: put
+/// off, it would keep the part's activations and adjoints while the next part's are made.
+static void addRecomputed(ArrayRef<Operation *> backward, Needed &needed) {
+  DenseMap<int64_t, Operation *> last; // by device, of what is needed
+  for (Operation *op : backward)
+    if (std::optional<int64_t> device = getDevice(op); device && needed.contains(op)) {
+      last[*device] = op;
+      if (auto transfer = dyn_cast<TransferOp>(op))
+        last[transfer.getFrom()] = op;
+    }
+  for (Operation *op : backward)
+    if (std::optional<int64_t> device = getDevice(op); device && op->hasAttr(kRecomputed))
+      if (Operation *after = last.lookup(*device); after && op->isBeforeInBlock(after))
+        needed.add(op);
+  needed.close();
+}
+
+/// Operations of the backward pass that need not come before its transfers.
+static llvm::DenseSet<Operation *> findPutOff(ProgramOp program) {
+  SmallVector<Operation *> backward;
+  Needed needed;
   forEachDirection(program, [&](Operation *op, bool isBackward) {
     if (!isBackward || endsStep(op))
       return;
-    backward.insert(op);
-    if (isa<TransferOp>(op) && needed.insert(op).second)
-      pending.push_back(op);
+    backward.push_back(op);
+    if (isa<TransferOp>(op))
+      needed.add(op);
   });
-  if (pending.empty())
+  if (needed.empty())
     return {};
-  while (!pending.empty())
-    for (Value operand : pending.pop_back_val()->getOperands())
-      if (Operation *op = operand.getDefiningOp(); op && needed.insert(op).second)
-        pending.push_back(op);
+  needed.close();
+  addRecomputed(backward, needed);
   // What reads nothing can stand anywhere.
   llvm::DenseSet<Operation *> putOff;
   for (Operation *op : backward)

@@ -16,8 +16,9 @@ public:
   mlir::Value make(mlir::Type type, Arguments &&...arguments) {
     auto made = builder.create<Op>(op->getLoc(), type, std::forward<Arguments>(arguments)...);
     parts.push_back(made);
-    for (llvm::StringRef name : {llvm::StringRef(kLayer), llvm::StringRef(kDevice),
-                                 llvm::StringRef(kGroup), llvm::StringRef(kEachPart)})
+    for (llvm::StringRef name :
+         {llvm::StringRef(kLayer), llvm::StringRef(kDevice), llvm::StringRef(kGroup),
+          llvm::StringRef(kEachPart), llvm::StringRef(kRecomputed)})
       if (mlir::Attribute attribute = op->getAttr(name))
         made->setAttr(name, attribute);
     if (device) {

@@ -4,7 +4,8 @@
   recompute.py
 
 Blocks with dropout on two devices, with `@recompute` in every place that it may stand, compared with the same program
-without it.
+without it. And reports of a chain of blocks over several devices: under every schedule each device keeps the inputs of its
+blocks, and the activations of one of them.
 """
 
 import os
@@ -46,6 +47,31 @@ train Recomputed {{
 """
 PLACES = ["first", "layers", "loop", "group", "statement", "forward"]
 
+CHAIN = """layer Block(width: int) {{
+  up = Linear(width, 4 * width);
+  down = Linear(4 * width, width);
+  forward(x: f32[..., width]) -> f32[..., width] {{ return x + (x |> up |> gelu |> down); }}
+}}
+
+model Chain {{
+  for i in 0..8 {{ @device({place}) {mark}block[i] = Block(64); }}
+
+  forward(x: f32[batch, 64]) -> f32[batch, 64] {{
+    h = x;
+    for i in 0..8 {{ h = block[i](h); }}
+    return h;
+  }}
+}}
+
+train Chain {{
+  data = csv("rows64.csv");
+  batch = 64;
+  microbatches = {microbatches};
+  schedule = "{schedule}";
+}}
+"""
+BLOCK_BYTES = 2 * 4 * 64 * 4  # a row: what `up` gives, and its gelu
+
 
 def model(places):
     return MODEL.format(**{place: "@recompute " if place in places else "" for place in PLACES})
@@ -58,9 +84,46 @@ def bytes_a_row(settings, name):
     return number(r"activations .* \+ ([\d,]+) B a row"), number(r"recomputed +([\d,]+) B a row less")
 
 
+def report_chain(settings, **choices):
+    """By device: bytes a row, of the arena, and what the report says is saved of both, or None."""
+    name = os.path.join(settings.work, "chain.mp")
+    with open(name, "w") as file:
+        file.write(CHAIN.format(**choices))
+    done = harness.run([settings.mparc, "report", name], settings.work)
+    if done.returncode != 0:
+        raise SystemExit(f"{choices}: {done.stderr.strip()}")
+    devices = []
+    for text in re.split(r"\ndevice \d+\n", done.stdout.split("\ntransfers")[0])[1:]:
+        numbers = [re.search(pattern, text) for pattern in (
+            r"activations .* \+ ([\d,]+) B a row", r"arena +([\d,]+) B at batch", r"recomputed +([\d,]+) B a row less",
+            r"arena ([\d,]+) B smaller")]
+        devices.append([number and int(number[1].replace(",", "")) for number in numbers])
+    return devices
+
+
+def check_chain(settings, failures, devices, place, microbatches, schedule):
+    """Each device gives up the activations of all its blocks but one, and the report says so."""
+    choices = dict(place=place.format(devices=devices), microbatches=microbatches, schedule=schedule)
+    kept = report_chain(settings, mark="", **choices)
+    recomputed = report_chain(settings, mark="@recompute ", **choices)
+    what = f"{devices} devices, {choices['place']}, {microbatches} microbatches, {schedule}"
+    failures.expect(len(kept) == len(recomputed) == devices, f"{what}: {len(kept)} and {len(recomputed)} devices")
+    for device, (before, after) in enumerate(zip(kept, recomputed)):
+        expected = (8 // devices - 1) * BLOCK_BYTES
+        failures.expect(before[0] - after[0] >= expected,
+                        f"{what}: device {device} takes {after[0]} B a row of {before[0]}, which is not {expected} less")
+        failures.expect(before[:2] == [after[0] + after[2], after[1] + after[3]],
+                        f"{what}: the report says of device {device} {after}, without recomputation {before}")
+
+
 def test():
     settings = harness.arguments(__doc__)
     failures = harness.Failures("recompute")
+    for devices in (1, 2, 4):
+        for place in ("i * {devices} / 8", "i % {devices}"):
+            check_chain(settings, failures, devices, place, 1, "gpipe")
+            for schedule in ("gpipe", "1f1b", "interleaved", "zero-bubble"):
+                check_chain(settings, failures, devices, place, 8, schedule)
     harness.write_rows(os.path.join(settings.work, "rows12.csv"), 150, 24)
     # What is expected to take less: a layer of one operation, or a part within another, saves nothing more.
     cases = [("none", [], None), ("layers", ["layers"], "none"), ("loop", ["loop"], "none"), ("forward", ["forward"], "none"),
