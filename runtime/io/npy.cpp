@@ -2,6 +2,7 @@
 
 #include "mpar/errors.h"
 #include "mpar/file.h"
+#include "mpar/low_precision.h"
 
 #include <algorithm>
 #include <cstring>
@@ -138,6 +139,11 @@ template <typename T> double load(const char *bytes) {
   std::memcpy(&value, bytes, sizeof value);
   return static_cast<double>(value);
 }
+template <> double load<float16>(const char *bytes) {
+  float16 value;
+  std::memcpy(&value, bytes, sizeof value);
+  return static_cast<double>(static_cast<float>(value));
+}
 
 struct Element {
   const char *name; // without the byte order
@@ -146,10 +152,10 @@ struct Element {
 };
 
 constexpr Element elements[] = {
-    {"f4", 4, load<float>},   {"f8", 8, load<double>},   {"i1", 1, load<int8_t>},
-    {"i2", 2, load<int16_t>}, {"i4", 4, load<int32_t>},  {"i8", 8, load<int64_t>},
-    {"u1", 1, load<uint8_t>}, {"u2", 2, load<uint16_t>}, {"u4", 4, load<uint32_t>},
-    {"b1", 1, load<uint8_t>},
+    {"f2", 2, load<float16>},  {"f4", 4, load<float>},   {"f8", 8, load<double>},
+    {"i1", 1, load<int8_t>},   {"i2", 2, load<int16_t>}, {"i4", 4, load<int32_t>},
+    {"i8", 8, load<int64_t>},  {"u1", 1, load<uint8_t>}, {"u2", 2, load<uint16_t>},
+    {"u4", 4, load<uint32_t>}, {"b1", 1, load<uint8_t>},
 };
 
 const Element &find_element(const std::string &path, const std::string &type) {
@@ -162,7 +168,8 @@ const Element &find_element(const std::string &path, const std::string &type) {
     fail(path + ": arrays of objects cannot be read; expected numbers");
   if (type[0] == '>')
     fail(path + ": big-endian numbers cannot be read; save the array in little-endian order");
-  fail(path + ": elements of type " + type + " cannot be read; expected f4, f8, integers or bool");
+  fail(path + ": elements of type " + type +
+       " cannot be read; expected f2, f4, f8, integers or bool");
 }
 
 // Reads magic, version and header; sets where the data begins.

@@ -24,8 +24,8 @@ ArrayLayout read_npy_layout(const std::string &path);
 /// what is expected.
 using ArrayPlan = std::function<ColumnRule(const std::vector<int64_t> &shape)>;
 
-/// Reads an array as a table: its first dimension is the rows. Takes little-endian f4, f8, i1 to
-/// i8, u1 to u4 and bool, in C order. Fails, naming the file, at other types (objects and
+/// Reads an array as a table: its first dimension is the rows. Takes little-endian f2, f4, f8, i1
+/// to i8, u1 to u4 and bool, in C order. Fails, naming the file, at other types (objects and
 /// structures among them), at Fortran order, where the file is shorter or longer than its header
 /// says, and, naming row and value, where a value is not finite or breaks its rule.
 Table read_npy(const std::string &path, const ArrayPlan &plan);

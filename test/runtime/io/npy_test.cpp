@@ -63,11 +63,27 @@ std::vector<float> floats(const Table &table) {
 TEST(Npy, ReadsEveryNumberType) {
   std::vector<float> expected{1, 2, 3, 4};
   EXPECT_EQ(expected, floats(read(array("<f4", "(2, 2)", bytes<float>({1, 2, 3, 4})))));
+  EXPECT_EQ(expected, floats(read(array("<f2", "(2, 2)",
+                                        bytes<uint16_t>({0x3c00, 0x4000, 0x4200, 0x4400})))));
   EXPECT_EQ(expected, floats(read(array("<f8", "(2, 2)", bytes<double>({1, 2, 3, 4})))));
   EXPECT_EQ(expected, floats(read(array("<i4", "(2, 2)", bytes<int32_t>({1, 2, 3, 4})))));
   EXPECT_EQ(expected, floats(read(array("<i8", "(2, 2)", bytes<int64_t>({1, 2, 3, 4})))));
   EXPECT_EQ(expected, floats(read(array("|u1", "(2, 2)", bytes<uint8_t>({1, 2, 3, 4})))));
   EXPECT_EQ((std::vector<float>{1, 0}), floats(read(array("|b1", "(2,)", bytes<uint8_t>({1, 0})))));
+}
+
+// The bytes of numpy.array([-0.1, 65504, 2**-14, 2**-24, -0.0], "<f2"), as f32.
+TEST(Npy, ReadsHalvesExactly) {
+  const std::vector<float> values =
+      floats(read(array("<f2", "(5,)", bytes<uint16_t>({0xae66, 0x7bff, 0x0400, 0x0001, 0x8000}))));
+  EXPECT_EQ((std::vector<float>{-0.0999755859375f, 65504, 0x1p-14f, 0x1p-24f, 0}), values);
+  EXPECT_TRUE(std::signbit(values[4]));
+  EXPECT_EQ(": row 1: inf is not a finite number",
+            fails(array("<f2", "(2,)", bytes<uint16_t>({0x3c00, 0x7c00}))));
+  EXPECT_EQ(": row 0: nan is not a finite number",
+            fails(array("<f2", "(1,)", bytes<uint16_t>({0x7e01}))));
+  EXPECT_EQ(": the file has 3 bytes of data, which is not what its header says",
+            fails(array("<f2", "(2,)", "abc")));
 }
 
 TEST(Npy, ReadsEveryVersionAndShape) {
@@ -94,7 +110,7 @@ TEST(Npy, RefusesWhatItCannotRead) {
   EXPECT_EQ(": arrays of objects cannot be read; expected numbers", fails(array("|O", "(1,)", "")));
   EXPECT_EQ(": arrays of structures cannot be read; expected numbers",
             fails(header("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }")));
-  EXPECT_EQ(": elements of type <c8 cannot be read; expected f4, f8, integers or bool",
+  EXPECT_EQ(": elements of type <c8 cannot be read; expected f2, f4, f8, integers or bool",
             fails(array("<c8", "(1,)", "")));
   EXPECT_EQ(": big-endian numbers cannot be read; save the array in little-endian order",
             fails(array(">f4", "(1,)", "")));
