@@ -9,6 +9,7 @@
 #include "backend.h"
 
 #include "mpar/elementary.h"
+#include "mpar/low_precision.h"
 
 #include "attention_products.h"
 #include "fold_lanes.h"
@@ -53,6 +54,7 @@ struct Workspace {
   float *scores;  // [keys, queries] of a block
   float *changes; // of the same size: the scores' gradients
   float *packing; // what products pack into
+  float *rounded; // operands of a head, where they are rounded: k, v, then q, gradient
 };
 
 Workspace make_workspace(const AttentionSizes &sizes) {
@@ -60,9 +62,40 @@ Workspace make_workspace(const AttentionSizes &sizes) {
   const int64_t scores = block_keys * block_queries;
   Product widest{};
   widest.k = std::max(longest, block_keys);
-  float *floats =
-      scratch(2 * scores + product_scratch(widest, std::max(longest, block_queries)), "attention");
-  return {floats, floats + scores, floats + 2 * scores};
+  const int64_t packing = product_scratch(widest, std::max(longest, block_queries));
+  const bool rounds = sizes.rounding != Rounding::none;
+  const int64_t rounded = rounds ? (sizes.keys + sizes.queries) * (sizes.depth + sizes.width) : 0;
+  float *floats = scratch(2 * scores + packing + rounded, "attention");
+  return {floats, floats + scores, floats + 2 * scores, floats + 2 * scores + packing};
+}
+
+template <typename T>
+MPAR_INLINE void round_rows(int64_t rows, int64_t columns, const float *from, int64_t step,
+                            float *to) {
+  for (int64_t i = 0; i < rows; ++i, from += step, to += columns) {
+    MPAR_INDEPENDENT
+    for (int64_t j = 0; j < columns; ++j)
+      to[j] = static_cast<float>(T(from[j]));
+  }
+}
+
+/// `to`, contiguous, are the rows rounded; it may be where they lie.
+MPAR_MULTIVERSION void round_rows(Rounding rounding, int64_t rows, int64_t columns,
+                                  const float *from, int64_t step, float *to) {
+  if (rounding == Rounding::bf16)
+    round_rows<bfloat16>(rows, columns, from, step, to);
+  else if (rounding == Rounding::f16)
+    round_rows<float16>(rows, columns, from, step, to);
+}
+
+/// An operand of products: the rows as they are, or a rounded copy in `to`, which `to` then passes.
+ReadRows rounded_operand(Rounding rounding, ReadRows x, int64_t rows, int64_t columns, float *&to) {
+  if (rounding == Rounding::none)
+    return x;
+  round_rows(rounding, rows, columns, x.data, x.step, to);
+  const ReadRows copy{to, columns};
+  to += rows * columns;
+  return copy;
 }
 
 void multiply(const Product &product, const Workspace &workspace) {
@@ -174,6 +207,7 @@ void attend_block(const AttentionSizes &sizes, const Head &head, int64_t query, 
                           workspace.scores),
              workspace);
     soften(block, causal, scale, workspace.scores, largest, sum, rescale);
+    round_rows(sizes.rounding, block.keys, queries, workspace.scores, queries, workspace.scores);
     if (key > 0)
       scale_rows(queries, sizes.width, rescale, y.data, y.step);
     multiply(columns_by_rows(queries, sizes.width, block.keys, workspace.scores, head.v.from(key),
@@ -262,6 +296,8 @@ void add_block(const AttentionSizes &sizes, const HeadGradient &head, const Bloc
            workspace);
   differentiate(block, sizes.causal == Causal::yes, scale, head.log_sums + block.query, means,
                 workspace.scores, workspace.changes);
+  for (float *weights : {workspace.scores, workspace.changes})
+    round_rows(sizes.rounding, block.keys, block.queries, weights, block.queries, weights);
   multiply(add_rows(block.keys, width, block.queries, workspace.scores, gradient,
                     head.dv.from(block.key)),
            workspace);
@@ -294,9 +330,16 @@ void attention(Device &device, const AttentionSizes &sizes, const Heads<const fl
   const int64_t group = sizes.heads / sizes.shared_heads;
   for_each_shared_head(
       device, sizes, [&](int64_t batch, int64_t shared, const Workspace &workspace) {
+        float *rounded = workspace.rounded;
+        const ReadRows keys = rounded_operand(sizes.rounding, rows_of(k, batch, shared), sizes.keys,
+                                              sizes.depth, rounded);
+        const ReadRows values = rounded_operand(sizes.rounding, rows_of(v, batch, shared),
+                                                sizes.keys, sizes.width, rounded);
         for (int64_t i = shared * group; i < (shared + 1) * group; ++i) {
-          const Head head{rows_of(q, batch, i), rows_of(k, batch, shared),
-                          rows_of(v, batch, shared), rows_of(y, batch, i),
+          float *of_head = rounded;
+          const Head head{rounded_operand(sizes.rounding, rows_of(q, batch, i), sizes.queries,
+                                          sizes.depth, of_head),
+                          keys, values, rows_of(y, batch, i),
                           log_sums + (batch * sizes.heads + i) * sizes.queries};
           for (int64_t query = 0; query < sizes.queries; query += queries_of_a_block(sizes))
             attend_block(sizes, head, query, scale, workspace);
@@ -324,14 +367,22 @@ void attention_gradient(Device &device, const AttentionSizes &sizes,
   const bool causal = sizes.causal == Causal::yes;
   const int64_t step = queries_of_a_block(sizes);
   const auto differentiate_shared = [&](int64_t batch, int64_t shared, const Workspace &workspace) {
-    const ReadRows keys = rows_of(k, batch, shared), values = rows_of(v, batch, shared);
+    float *rounded = workspace.rounded;
+    const ReadRows keys = rounded_operand(sizes.rounding, rows_of(k, batch, shared), sizes.keys,
+                                          sizes.depth, rounded);
+    const ReadRows values = rounded_operand(sizes.rounding, rows_of(v, batch, shared), sizes.keys,
+                                            sizes.width, rounded);
     const WriteRows dkeys = rows_of(dk, batch, shared), dvalues = rows_of(dv, batch, shared);
     fill_zero(sizes.keys, sizes.depth, dkeys);
     fill_zero(sizes.keys, sizes.width, dvalues);
     for (int64_t key = 0; key < sizes.keys; key += block_keys)
       for (int64_t i = shared * group; i < (shared + 1) * group; ++i) {
-        const HeadGradient head{rows_of(gradient, batch, i),
-                                rows_of(q, batch, i),
+        float *of_head = rounded;
+        const ReadRows queries = rounded_operand(sizes.rounding, rows_of(q, batch, i),
+                                                 sizes.queries, sizes.depth, of_head);
+        const HeadGradient head{rounded_operand(sizes.rounding, rows_of(gradient, batch, i),
+                                                sizes.queries, sizes.width, of_head),
+                                queries,
                                 keys,
                                 values,
                                 rows_of(y, batch, i),
@@ -341,9 +392,9 @@ void attention_gradient(Device &device, const AttentionSizes &sizes,
                                 dvalues};
         // Queries before the first key see none of the block.
         for (int64_t query = causal ? key : 0; query < sizes.queries; query += step) {
-          const int64_t queries = std::min(step, sizes.queries - query);
-          const int64_t seen = causal ? std::min(sizes.keys, query + queries) : sizes.keys;
-          add_block(sizes, head, {query, queries, key, std::min(block_keys, seen - key)}, scale,
+          const int64_t count = std::min(step, sizes.queries - query);
+          const int64_t seen = causal ? std::min(sizes.keys, query + count) : sizes.keys;
+          add_block(sizes, head, {query, count, key, std::min(block_keys, seen - key)}, scale,
                     workspace);
         }
       }

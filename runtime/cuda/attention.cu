@@ -3,9 +3,10 @@
 // memory. In a tile of scores a warp has four queries, a lane one key. Every sum has one thread, or
 // one warp by halves, and one order: gradients too are made without atomics, those of the queries
 // by one kernel, those of keys and values by another.
-#include "block.h"
-#include "kernels.h"
-#include "launch.h"
+//
+// Products of rounded numbers have kernels of their own (attention_rounded.cu), but those of heads
+// that are too long for these.
+#include "attention_problem.h"
 #include "scratch.h"
 
 #include "mpar/elementary.h"
@@ -22,11 +23,8 @@ constexpr int warps = 8;
 constexpr int threads = 32 * warps;
 constexpr int rows_each = tile / warps; // of a tile, a warp's
 
-struct Problem {
-  AttentionSizes sizes;
-  float scale;
-  Heads<const float> q, k, v;
-};
+using Problem = AttentionProblem;
+using GradientProblem = AttentionGradientProblem;
 
 /// Up to 32 rows of a head, in shared memory, a float apart from where they would share banks.
 struct Tile {
@@ -47,17 +45,12 @@ struct Shared {
   __device__ Tile take_tile(int64_t columns) { return {take(Tile::floats(columns)), columns}; }
 };
 
-template <typename T>
-__host__ __device__ inline T *head_of(const Heads<T> &heads, int64_t batch, int64_t head) {
-  return heads.data + batch * heads.batch + head * heads.head;
-}
-
 /// Rows [first, first + 32) of a head; zeros past `rows`. By all threads of the block.
 __device__ void load_tile(const Tile &to, const float *head, int64_t step, int64_t first,
-                          int64_t rows) {
+                          int64_t rows, Rounding rounding) {
   for (int i = static_cast<int>(threadIdx.x) / 32; i < tile; i += warps)
     for (int64_t j = threadIdx.x % 32; j < to.columns; j += 32)
-      to.row(i)[j] = first + i < rows ? head[(first + i) * step + j] : 0;
+      to.row(i)[j] = first + i < rows ? rounded(head[(first + i) * step + j], rounding) : 0;
 }
 
 __device__ void clear_tile(const Tile &of) {
@@ -119,7 +112,8 @@ __global__ void attend(Problem problem, Heads<float> y, float *log_sums) {
   const int64_t of_keys = head / (sizes.heads / sizes.shared_heads);
   const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
 
-  load_tile(q, head_of(problem.q, batch, head), problem.q.row, query, sizes.queries);
+  load_tile(q, head_of(problem.q, batch, head), problem.q.row, query, sizes.queries,
+            sizes.rounding);
   clear_tile(sums);
   float largest[rows_each], sum[rows_each];
   for (int r = 0; r < rows_each; ++r) {
@@ -129,8 +123,10 @@ __global__ void attend(Problem problem, Heads<float> y, float *log_sums) {
   const int64_t end = keys_seen(sizes, query + tile);
   for (int64_t key = 0; key < end; key += tile) {
     __syncthreads(); // those before have read
-    load_tile(k, head_of(problem.k, batch, of_keys), problem.k.row, key, sizes.keys);
-    load_tile(v, head_of(problem.v, batch, of_keys), problem.v.row, key, sizes.keys);
+    load_tile(k, head_of(problem.k, batch, of_keys), problem.k.row, key, sizes.keys,
+              sizes.rounding);
+    load_tile(v, head_of(problem.v, batch, of_keys), problem.v.row, key, sizes.keys,
+              sizes.rounding);
     __syncthreads();
     float score[rows_each], rescale[rows_each];
     multiply_rows(q, k, score);
@@ -143,7 +139,7 @@ __global__ void attend(Problem problem, Heads<float> y, float *log_sums) {
       largest[r] = most;
       const float probability = score[r] == -INFINITY ? 0 : exponential(score[r] - most);
       sum[r] = sum[r] * rescale[r] + merge_warp(probability, Sum());
-      scores.row(row)[lane] = probability;
+      scores.row(row)[lane] = rounded(probability, sizes.rounding);
     }
     __syncwarp();
     add_weighted(v, rescale, [&](int row, int j) { return scores.row(row)[j]; }, sums);
@@ -175,19 +171,12 @@ __global__ void multiply_outputs(AttentionSizes sizes, Heads<const float> gradie
     const float *b = head_of(y, batch, head) + query * y.row;
     float sum = 0;
     for (int64_t j = threadIdx.x % 32; j < sizes.width; j += 32)
-      sum = fmaf(a[j], b[j], sum);
+      sum = fmaf(rounded(a[j], sizes.rounding), b[j], sum);
     sum = merge_warp(sum, Sum());
     if (threadIdx.x % 32 == 0)
       means[i] = sum;
   }
 }
-
-/// The problem, the gradient of the result, and what of the forward pass was kept.
-struct GradientProblem {
-  Problem problem;
-  Heads<const float> gradient;
-  const float *log_sums, *means;
-};
 
 /// Of the tiles that lie in shared memory, the probability and the score's gradient of query
 /// `row` and key `lane` for each of the warp's rows.
@@ -227,20 +216,24 @@ __global__ void differentiate_queries(GradientProblem of, Heads<float> dq) {
   const int64_t first = (batch * sizes.heads + head) * sizes.queries;
   const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
 
-  load_tile(q, head_of(problem.q, batch, head), problem.q.row, query, sizes.queries);
-  load_tile(gradient, head_of(of.gradient, batch, head), of.gradient.row, query, sizes.queries);
+  load_tile(q, head_of(problem.q, batch, head), problem.q.row, query, sizes.queries,
+            sizes.rounding);
+  load_tile(gradient, head_of(of.gradient, batch, head), of.gradient.row, query, sizes.queries,
+            sizes.rounding);
   clear_tile(sums);
   const int64_t end = keys_seen(sizes, query + tile);
   const float ones[rows_each] = {1, 1, 1, 1};
   for (int64_t key = 0; key < end; key += tile) {
     __syncthreads(); // those before have read
-    load_tile(k, head_of(problem.k, batch, of_keys), problem.k.row, key, sizes.keys);
-    load_tile(v, head_of(problem.v, batch, of_keys), problem.v.row, key, sizes.keys);
+    load_tile(k, head_of(problem.k, batch, of_keys), problem.k.row, key, sizes.keys,
+              sizes.rounding);
+    load_tile(v, head_of(problem.v, batch, of_keys), problem.v.row, key, sizes.keys,
+              sizes.rounding);
     __syncthreads();
     float probability[rows_each], change[rows_each];
     differentiate_tile(of, first, query, key, q, k, gradient, v, probability, change);
     for (int r = 0; r < rows_each; ++r)
-      changes.row(warp + warps * r)[lane] = change[r];
+      changes.row(warp + warps * r)[lane] = rounded(change[r], sizes.rounding);
     __syncwarp();
     add_weighted(k, ones, [&](int row, int j) { return changes.row(row)[j]; }, sums);
     __syncwarp();
@@ -270,8 +263,8 @@ __global__ void differentiate_keys(GradientProblem of, Heads<float> dk, Heads<fl
   const int64_t group = sizes.heads / sizes.shared_heads;
   const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
 
-  load_tile(k, head_of(problem.k, batch, of_keys), problem.k.row, key, sizes.keys);
-  load_tile(v, head_of(problem.v, batch, of_keys), problem.v.row, key, sizes.keys);
+  load_tile(k, head_of(problem.k, batch, of_keys), problem.k.row, key, sizes.keys, sizes.rounding);
+  load_tile(v, head_of(problem.v, batch, of_keys), problem.v.row, key, sizes.keys, sizes.rounding);
   clear_tile(key_sums);
   clear_tile(value_sums);
   const float ones[rows_each] = {1, 1, 1, 1};
@@ -281,14 +274,16 @@ __global__ void differentiate_keys(GradientProblem of, Heads<float> dk, Heads<fl
     for (int64_t query = sizes.causal == Causal::yes ? key : 0; query < sizes.queries;
          query += tile) {
       __syncthreads(); // those before have read
-      load_tile(q, head_of(problem.q, batch, head), problem.q.row, query, sizes.queries);
-      load_tile(gradient, head_of(of.gradient, batch, head), of.gradient.row, query, sizes.queries);
+      load_tile(q, head_of(problem.q, batch, head), problem.q.row, query, sizes.queries,
+                sizes.rounding);
+      load_tile(gradient, head_of(of.gradient, batch, head), of.gradient.row, query, sizes.queries,
+                sizes.rounding);
       __syncthreads();
       float probability[rows_each], change[rows_each];
       differentiate_tile(of, first, query, key, q, k, gradient, v, probability, change);
       for (int r = 0; r < rows_each; ++r) {
-        probabilities.row(warp + warps * r)[lane] = probability[r];
-        changes.row(warp + warps * r)[lane] = change[r];
+        probabilities.row(warp + warps * r)[lane] = rounded(probability[r], sizes.rounding);
+        changes.row(warp + warps * r)[lane] = rounded(change[r], sizes.rounding);
       }
       __syncthreads();
       add_weighted(
@@ -321,17 +316,6 @@ size_t shared_bytes(const Queue &queue, const AttentionSizes &sizes, int64_t flo
   return static_cast<size_t>(bytes);
 }
 
-template <typename... Parameters> void allow(void (*kernel)(Parameters...), size_t bytes) {
-  constexpr size_t granted = size_t(48) << 10;
-  if (bytes > granted)
-    allow_shared(kernel, bytes);
-}
-
-dim3 grid_of(const AttentionSizes &sizes, int64_t rows, int64_t heads) {
-  return {static_cast<unsigned>((rows + tile - 1) / tile), static_cast<unsigned>(heads),
-          static_cast<unsigned>(sizes.batch)};
-}
-
 Problem problem_of(const AttentionSizes &sizes, const Heads<const float> &q,
                    const Heads<const float> &k, const Heads<const float> &v) {
   constexpr int64_t most = 65535; // blocks along a grid's second and third dimension
@@ -341,16 +325,23 @@ Problem problem_of(const AttentionSizes &sizes, const Heads<const float> &q,
   return {sizes, 1 / std::sqrt(static_cast<float>(sizes.depth)), q, k, v};
 }
 
+bool has_rounded_kernels(const AttentionSizes &sizes) {
+  return sizes.rounding != Rounding::none && sizes.depth <= longest_rounded &&
+         sizes.width <= longest_rounded;
+}
+
 } // namespace
 
 void attention(Device &device, const AttentionSizes &sizes, const Heads<const float> &q,
                const Heads<const float> &k, const Heads<const float> &v, const Heads<float> &y,
                float *log_sums) {
   const Queue &queue = queue_of(device);
+  if (has_rounded_kernels(sizes))
+    return attend_rounded(queue, problem_of(sizes, q, k, v), y, log_sums);
   const size_t bytes = shared_bytes(queue, sizes, forward_floats(sizes));
-  allow(attend, bytes);
-  launch("attention", attend, grid_of(sizes, sizes.queries, sizes.heads), threads, bytes,
-         queue.stream, problem_of(sizes, q, k, v), y, log_sums);
+  allow_if_large(attend, bytes);
+  launch("attention", attend, attention_grid(sizes, sizes.queries, tile, sizes.heads), threads,
+         bytes, queue.stream, problem_of(sizes, q, k, v), y, log_sums);
 }
 
 void attention_gradient(Device &device, const AttentionSizes &sizes,
@@ -360,21 +351,24 @@ void attention_gradient(Device &device, const AttentionSizes &sizes,
                         const Heads<float> &dk, const Heads<float> &dv) {
   const Queue &queue = queue_of(device);
   const Problem problem = problem_of(sizes, q, k, v);
-  const size_t of_queries = shared_bytes(queue, sizes, query_floats(sizes));
-  const size_t of_keys = shared_bytes(queue, sizes, key_floats(sizes));
   Scratch scratch(queue, "the gradient of attention");
   const int64_t rows = sizes.batch * sizes.heads * sizes.queries;
   auto *means = scratch.take<float>(rows);
   launch("the gradient of attention", multiply_outputs, blocks_for(queue, rows, warps), threads, 0,
          queue.stream, sizes, gradient, y, means);
   const GradientProblem of{problem, gradient, log_sums, means};
-  allow(differentiate_queries, of_queries);
+  if (has_rounded_kernels(sizes))
+    return differentiate_rounded(queue, of, dq, dk, dv);
+  const size_t of_queries = shared_bytes(queue, sizes, query_floats(sizes));
+  const size_t of_keys = shared_bytes(queue, sizes, key_floats(sizes));
+  allow_if_large(differentiate_queries, of_queries);
   launch("the gradient of attention", differentiate_queries,
-         grid_of(sizes, sizes.queries, sizes.heads), threads, of_queries, queue.stream, of, dq);
-  allow(differentiate_keys, of_keys);
+         attention_grid(sizes, sizes.queries, tile, sizes.heads), threads, of_queries, queue.stream,
+         of, dq);
+  allow_if_large(differentiate_keys, of_keys);
   launch("the gradient of attention", differentiate_keys,
-         grid_of(sizes, sizes.keys, sizes.shared_heads), threads, of_keys, queue.stream, of, dk,
-         dv);
+         attention_grid(sizes, sizes.keys, tile, sizes.shared_heads), threads, of_keys,
+         queue.stream, of, dk, dv);
 }
 
 } // namespace mpar::cuda

@@ -3,6 +3,7 @@
 #include "kernels.h"
 
 #include "mpar/attention.h"
+#include "mpar/low_precision.h"
 
 #include <algorithm>
 #include <cstring>
@@ -21,15 +22,9 @@ class Attention : public testing::TestWithParam<const ProductKernels *> {
   const ProductKernels &before_ = product_kernels();
 };
 
-std::string name_of(const testing::TestParamInfo<const ProductKernels *> &info) {
-  return info.param == &portable::kernels ? "Portable"
-         : info.param == avx512::kernels  ? "Avx512"
-                                          : "Avx2";
-}
+INSTANTIATE_TEST_SUITE_P(On, Attention, testing::ValuesIn(product_kernel_sets()), name_of_kernels);
 
-INSTANTIATE_TEST_SUITE_P(On, Attention, testing::ValuesIn(product_kernel_sets()), name_of);
-
-const AttentionSizes all_sizes[] = {
+const AttentionSizes attention_sizes[] = {
     {1, 1, 1, 1, 1, 1, 1, Causal::no},       {2, 1, 1, 3, 5, 2, 7, Causal::no},
     {2, 3, 3, 17, 17, 16, 16, Causal::yes},  {1, 4, 2, 63, 65, 8, 9, Causal::no},
     {3, 6, 2, 65, 65, 5, 16, Causal::yes},   {1, 4, 1, 64, 64, 64, 64, Causal::yes},
@@ -128,7 +123,7 @@ void expect_near(const std::vector<float> &values, const std::vector<double> &ex
 
 TEST_P(Attention, AgreesWithTheFormulasInDouble) {
   Device device = plain_device();
-  for (const AttentionSizes &s : all_sizes) {
+  for (const AttentionSizes &s : attention_sizes) {
     Tensors t = make_tensors(s);
     run(device, s, t);
     const Expected e = compute_plainly(s, t);
@@ -140,6 +135,52 @@ TEST_P(Attention, AgreesWithTheFormulasInDouble) {
     expect_near(t.dk, e.dk, 3e-6, sizes + "dk");
     expect_near(t.dv, e.dv, 3e-6, sizes + "dv");
   }
+}
+
+std::vector<float> rounded(Rounding rounding, std::vector<float> values) {
+  for (float &value : values)
+    value = rounding == Rounding::bf16 ? static_cast<float>(bfloat16(value))
+                                       : static_cast<float>(float16(value));
+  return values;
+}
+
+TEST_P(Attention, RoundsWhatItsProductsAreOf) {
+  Device device = plain_device();
+  for (const Rounding rounding : {Rounding::bf16, Rounding::f16})
+    for (AttentionSizes s : attention_sizes) {
+      const Tensors given = make_tensors(s);
+      Tensors before = given, plain = given;
+      for (Tensors *each : {&before, &plain}) {
+        each->q = rounded(rounding, given.q);
+        each->k = rounded(rounding, given.k);
+        each->v = rounded(rounding, given.v);
+        each->gradient = rounded(rounding, given.gradient);
+      }
+      run(device, s, plain);
+      const Expected e = compute_plainly(s, plain);
+      s.rounding = rounding;
+      Tensors within = given;
+      run(device, s, within);
+      run(device, s, before);
+      // Of operands that are rounded already nothing else comes.
+      EXPECT_TRUE(same_bits(within.y, before.y));
+      EXPECT_TRUE(same_bits(within.dq, before.dq));
+      EXPECT_TRUE(same_bits(within.dk, before.dk));
+      EXPECT_TRUE(same_bits(within.dv, before.dv));
+      EXPECT_TRUE(same_bits(within.log_sums, plain.log_sums));
+      // Probabilities are rounded too: results are near, and not those of plain ones.
+      const double unit = rounding == Rounding::bf16 ? 1.0 / 256 : 1.0 / 2048;
+      expect_near(within.y, e.y, unit, "y");
+      expect_near(within.dq, e.dq, 2 * unit, "dq");
+      expect_near(within.dk, e.dk, 2 * unit, "dk");
+      expect_near(within.dv, e.dv, 2 * unit, "dv");
+      if (s.queries > 10) {
+        EXPECT_FALSE(same_bits(within.y, plain.y));
+        EXPECT_FALSE(same_bits(within.dq, plain.dq));
+        EXPECT_FALSE(same_bits(within.dk, plain.dk));
+        EXPECT_FALSE(same_bits(within.dv, plain.dv));
+      }
+    }
 }
 
 /// A tensor [batch, heads, rows, columns] that lies as a projection leaves it, rows before heads,
@@ -182,7 +223,7 @@ struct Interleaved {
 
 TEST_P(Attention, GivesTheSameBitsWhereverHeadsLie) {
   Device device = plain_device();
-  for (const AttentionSizes &s : all_sizes) {
+  for (const AttentionSizes &s : attention_sizes) {
     Tensors t = make_tensors(s);
     run(device, s, t);
     Interleaved q(s.batch, s.heads, s.queries, s.depth, t.q);

@@ -10,12 +10,19 @@ namespace mpar {
 /// Whether query i sees keys 0 to i only, or all of them.
 enum class Causal { no, yes };
 
+/// What the operands of attention's products are rounded to before they are multiplied: queries,
+/// keys, values and probabilities, and in the gradient also that of the result and those of the
+/// scores. Sums, the softmax and all results are float; of probabilities their exponentials are
+/// rounded, before they are divided by their sum, which is of those that are not rounded.
+enum class Rounding { none, bf16, f16 };
+
 /// Of operands q [batch, heads, queries, depth], k [batch, shared_heads, keys, depth] and
 /// v [batch, shared_heads, keys, width], all sizes at least 1; `shared_heads` divides `heads`,
 /// and head h reads keys and values of head h / (heads / shared_heads).
 struct AttentionSizes {
   int64_t batch, heads, shared_heads, queries, keys, depth, width;
   Causal causal;
+  Rounding rounding = Rounding::none;
 };
 
 /// A tensor of heads that lies in another: element (b, h, i, j) at data[b · batch + h · head +
