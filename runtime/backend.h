@@ -37,6 +37,27 @@ public:
 /// what is done.
 enum class Lane { compute, copies, marks };
 
+class Backend;
+
+/// Is told, as it is issued, of all that decides when GPUs do what, and of copies between them.
+class IssueObserver {
+public:
+  virtual ~IssueObserver() = default;
+  virtual void recorded(const Event &event, const Backend &gpu, Lane lane) = 0;
+  virtual void waits(const Event &event, const Backend &gpu, Lane lane) = 0;
+  /// The host has waited: for what the event stands for, or for all that a GPU was given to compute
+  /// and to copy.
+  virtual void is_over(const Event &event) = 0;
+  virtual void is_over(const Backend &gpu) = 0;
+  virtual void copies(const Backend &gpu, Lane lane, void *to, const void *from, int64_t bytes) = 0;
+};
+
+/// Who is told of what this thread issues; null: nobody.
+inline IssueObserver *&issue_observer() {
+  static thread_local IssueObserver *observer = nullptr;
+  return observer;
+}
+
 /// One physical GPU. All functions are called by one thread; those that issue work return before it
 /// is done. Every failure of the library beneath is reported (see errors.h) with the call, its
 /// place and the library's words.
@@ -83,6 +104,8 @@ public:
   virtual void mark(int32_t *pinned) = 0;
   /// Waits for all that has been issued, and fails with what kernels have found wrong.
   virtual void synchronize() = 0;
+  /// Issues doing nothing for so long.
+  virtual void delay(int microseconds, Lane lane) = 0;
 
   // Recording. What is issued on the compute lane from `begin_recording` on, and on lanes, of any
   // GPU, that wait for events of what is recorded, is not carried out but recorded. Before

@@ -4,6 +4,8 @@
 #include "mpar/errors.h"
 #include "mpar/replicas.h"
 
+#include "touches.h"
+
 #include <algorithm>
 #include <chrono>
 #include <cstring>
@@ -16,26 +18,7 @@ namespace {
 using When = StageDescription::When;
 using Region = MemoryAccess::Region;
 
-constexpr uint32_t poison = 0x7fa5a5a5; // a signalling NaN, as f32 and, in its upper half, as bf16
-constexpr int longest_delay = 200;      // microseconds
-
-using Intervals = std::vector<std::pair<int64_t, int64_t>>;
-
-/// `all` without `taken`.
-Intervals subtract(const Intervals &all, const Intervals &taken) {
-  Intervals left = all;
-  for (const auto &[begin, end] : taken) {
-    Intervals next;
-    for (const auto &[from, to] : left) {
-      if (from < std::min(to, begin))
-        next.push_back({from, std::min(to, begin)});
-      if (std::max(from, end) < to)
-        next.push_back({std::max(from, end), to});
-    }
-    left = std::move(next);
-  }
-  return left;
-}
+constexpr int longest_delay = 200; // microseconds
 
 void fill(std::byte *begin, const std::byte *end) {
   for (; end - begin >= static_cast<ptrdiff_t>(sizeof poison); begin += sizeof poison)
@@ -53,13 +36,6 @@ bool holds_poison(const std::byte *begin, const std::byte *end) {
 
 } // namespace
 
-struct TurnChecker::Touch {
-  size_t turn;
-  const std::byte *begin, *end;
-  bool writes;
-  int slot; // that its microbatch has; -1: it is no activation of one
-};
-
 TurnChecker::TurnChecker(std::vector<Machine *> machines, const Schedule &schedule)
     : machines_(std::move(machines)), schedule_(schedule),
       all_(replicate(schedule, replicas(), devices_each())),
@@ -70,6 +46,8 @@ TurnChecker::TurnChecker(std::vector<Machine *> machines, const Schedule &schedu
   prove();
   find_dying();
 }
+
+TurnChecker::~TurnChecker() = default;
 
 int TurnChecker::device_of(size_t turn) const { return all_.stages[all_.turns[turn].stage].device; }
 
@@ -118,84 +96,12 @@ size_t TurnChecker::turn_of(int stage, int microbatch) const {
   return all_.turns.size();
 }
 
-/// Where a region of a device begins, but those of activations.
-static std::byte *region_of(const Device &device, Region region) {
-  if (region == Region::parameters)
-    return reinterpret_cast<std::byte *>(device.parameters());
-  if (region == Region::gradients)
-    return reinterpret_cast<std::byte *>(device.gradients());
-  return device.fixed<std::byte>(0);
-}
-
-void TurnChecker::collect(size_t number, std::vector<std::vector<Touch>> &touches) const {
-  const Turn &turn = all_.turns[number];
-  const int stage = stage_of(number), replica = replica_of(number);
-  Machine &machine = *machines_[static_cast<size_t>(replica)];
-  const bool during = schedule_.stages[stage].when == When::during;
-  for (const auto *list : {&schedule_.reads, &schedule_.writes})
-    for (const MemoryAccess &access : *list) {
-      if (access.stage != stage)
-        continue;
-      std::vector<Touch> &all = touches[number_of(replica, access.device)];
-      const Device &device = machine.device(access.device);
-      const bool writes = list == &schedule_.writes;
-      if (access.region != Region::rows) {
-        std::byte *base = region_of(device, access.region);
-        all.push_back({number, base + access.begin, base + access.end, writes, -1});
-      } else if (!during) {
-        all.push_back({number, device.rows<std::byte>(access.begin),
-                       device.rows<std::byte>(access.end), writes, -1});
-      } else {
-        for (int64_t part = 0; part < machine.parts_a_microbatch(); ++part) {
-          const Device &view = machine.slot(access.device, turn.microbatch, part);
-          all.push_back({number, view.rows<std::byte>(access.begin),
-                         view.rows<std::byte>(access.end), writes,
-                         static_cast<int>(turn.microbatch % device.description().slots)});
-        }
-      }
-    }
-}
-
-void TurnChecker::collect_shared(size_t number, std::vector<std::vector<Touch>> &touches) const {
-  constexpr int64_t each = sizeof(float);
-  const int own = replica_of(number);
-  for (const CollectiveAccess &access : schedule_.collectives) {
-    if (access.stage != stage_of(number))
-      continue;
-    auto add = [&](int replica, Range share, bool writes) {
-      const Device &device = machines_[static_cast<size_t>(replica)]->device(access.device);
-      std::byte *base = region_of(device, access.region);
-      const Range bytes{std::max(access.begin, share.begin * each),
-                        std::min(access.end, share.end * each)};
-      if (bytes.begin < bytes.end)
-        touches[number_of(replica, access.device)].push_back(
-            {number, base + bytes.begin, base + bytes.end, writes, -1});
-    };
-    auto share_of = [&](int replica) -> Range {
-      const DeviceDescription &device = machines_.front()->device(access.device).description();
-      if (access.region != Region::fixed)
-        return share_of_floats(device.trained_floats, replica, replicas());
-      const Range range = share_of_floats((access.end - access.begin) / each, replica, replicas());
-      return {access.begin / each + range.begin, access.begin / each + range.end};
-    };
-    for (int replica = 0; replica < replicas(); ++replica)
-      if (!access.gathers) {
-        add(replica, share_of(own), false);
-      } else if (replica != own) {
-        add(replica, share_of(replica), false);
-        add(own, share_of(replica), true);
-      }
-    if (!access.gathers)
-      add(own, share_of(own), true);
-  }
-}
-
 void TurnChecker::prove() {
   std::vector<std::vector<Touch>> touches(all_devices()); // by device
-  for (size_t number = 0; number < all_.turns.size(); ++number) {
-    collect(number, touches);
-    collect_shared(number, touches);
-  }
+  const Touches all(machines_, schedule_, all_);
+  for (size_t number = 0; number < all_.turns.size(); ++number)
+    for (const Touch &touch : all.of(number))
+      touches[touch.device].push_back(touch);
   for (size_t device = 0; device < touches.size(); ++device) {
     const std::string where = " on device " + std::to_string(device);
     for (size_t later = 0; later < touches[device].size(); ++later)
@@ -203,7 +109,7 @@ void TurnChecker::prove() {
         const Touch &one = touches[device][earlier], &other = touches[device][later];
         if (one.turn == other.turn || ordered(one.turn, other.turn))
           continue;
-        if ((one.writes || other.writes) && one.begin < other.end && other.begin < one.end)
+        if (one.meets(other))
           fail(describe(other.turn) + (other.writes ? " writes what " : " reads what ") +
                describe(one.turn) + (one.writes ? " writes" : " reads") + where +
                ", and nothing orders one after the other");
@@ -216,29 +122,7 @@ void TurnChecker::prove() {
 }
 
 void TurnChecker::find_dying() {
-  dying_.resize(schedule_.stages.size());
-  for (int device = 0; device < devices_each(); ++device) {
-    auto of = [&](const std::vector<MemoryAccess> &list, size_t stage) {
-      Intervals found;
-      for (const MemoryAccess &access : list)
-        if (access.stage == static_cast<int>(stage) && access.device == device &&
-            access.region == Region::rows)
-          found.push_back({access.begin, access.end});
-      return found;
-    };
-    Intervals live; // read by later stages, from the last one back
-    for (size_t stage = schedule_.stages.size(); stage-- > 0;) {
-      if (schedule_.stages[stage].when != When::during)
-        continue;
-      const Intervals reads = of(schedule_.reads, stage), writes = of(schedule_.writes, stage);
-      Intervals touched = reads;
-      touched.insert(touched.end(), writes.begin(), writes.end());
-      if (Intervals dead = subtract(touched, live); !dead.empty())
-        dying_[stage].push_back({device, std::move(dead)});
-      live = subtract(live, writes);
-      live.insert(live.end(), reads.begin(), reads.end());
-    }
-  }
+  dying_ = mpar::find_dying(schedule_, devices_each());
   // What another device may still be reading stays as it is.
   for (size_t stage = 0; stage < dying_.size(); ++stage)
     for (Dying &dying : dying_[stage])

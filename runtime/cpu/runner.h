@@ -1,6 +1,8 @@
 // Who carries out the turns of a schedule: threads, or the streams of GPUs.
 #pragma once
 
+#include "mpar/device.h"
+#include "mpar/errors.h"
 #include "mpar/schedule.h"
 
 #include <algorithm>
@@ -24,6 +26,10 @@ public:
       work(context, item);
   }
   virtual void forget_recordings() {}
+  virtual void check_streams(const std::vector<Machine *> & /*machines*/,
+                             const Schedule & /*schedule*/) {
+    fail("a check of streams where no device is a GPU");
+  }
   void set_timeout(double seconds, std::function<void(const std::string &)> stalled) {
     timeout_ = seconds;
     stalled_ = std::move(stalled);

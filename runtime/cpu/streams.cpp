@@ -6,6 +6,7 @@
 #include "mpar/world.h"
 #include "patience.h"
 #include "runner.h"
+#include "stream_checker.h"
 #include "stream_order.h"
 
 #include <algorithm>
@@ -29,6 +30,9 @@ public:
   ~Streams() override { gpus_.front()->release_pinned(marks_); }
   void run(Workers::Work work, void *context, int64_t rows) override;
   void forget_recordings() override { recordings_.clear(); }
+  void check_streams(const std::vector<Machine *> &machines, const Schedule &schedule) override {
+    checker_ = std::make_unique<StreamChecker>(machines, schedule, schedule_);
+  }
 
 private:
   /// A step of so many rows.
@@ -69,6 +73,7 @@ private:
   std::map<int64_t, Recorded> recordings_; // by rows
   bool replaying_ = false;                 // the step at hand
   bool failed_ = false;
+  std::unique_ptr<StreamChecker> checker_;
 };
 
 Streams::Streams(const std::vector<const Device *> &devices, const Schedule &schedule,
@@ -130,7 +135,11 @@ void Streams::issue(Workers::Work work, void *context) {
         wait_for(*issues_[wait].event);
     for (size_t each = 0; observed && each < observers_.size(); ++each)
       observers_[each]->begin(number);
+    if (checker_)
+      checker_->begin(number, issue.queue);
     issue_work(number, work, context);
+    if (checker_)
+      checker_->end(number);
     if (issue.event)
       issue.queue.gpu->record(*issue.event, issue.queue.lane);
     if (issue.event && marking_) { // beside what follows, which it does not hold up
@@ -200,7 +209,13 @@ void Streams::run(Workers::Work work, void *context, int64_t rows) {
     observer->begin_step(rows);
   replaying_ = false;
   Backend &first = *gpus_.front();
-  if (recorded_ && observers_.empty() &&
+  struct Observed {
+    explicit Observed(IssueObserver *observer) { issue_observer() = observer; }
+    ~Observed() { issue_observer() = nullptr; }
+  } observed(checker_.get());
+  if (checker_)
+    checker_->begin_step();
+  if (recorded_ && observers_.empty() && !checker_ &&
       (recordings_.count(rows) > 0 || recordings_.size() < most_recordings)) {
     Recorded &step = recordings_[rows];
     if (std::exchange(step.was_issued, true) && !step.recording)
@@ -225,6 +240,8 @@ void Streams::run(Workers::Work work, void *context, int64_t rows) {
   }
   first.record(*end_, Lane::compute);
   wait_for(*end_);
+  if (checker_)
+    checker_->end_step();
   for (Backend *gpu : gpus_)
     gpu->synchronize();
   failed_ = false;

@@ -271,6 +271,9 @@ void Workers::observe(TurnObserver &observer) { runner_->observe(observer); }
 
 void Workers::ignore(TurnObserver &observer) { runner_->ignore(observer); }
 
+void Workers::check_streams(const std::vector<Machine *> &machines, const Schedule &schedule) {
+  runner_->check_streams(machines, schedule);
+}
 void Workers::forget_recordings() { runner_->forget_recordings(); }
 
 } // namespace mpar

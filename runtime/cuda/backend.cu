@@ -92,6 +92,20 @@ void launch_add(const Queue &queue, int64_t count, const T *more, T *sum, cudaSt
 
 __global__ void set_mark(int32_t *mark) { *mark = 1; }
 
+/// Over an emulation, where what is issued comes late anyway, it takes no time.
+__global__ void spin([[maybe_unused]] int microseconds) {
+#ifndef MPAR_CUDA_EMULATION
+  const auto now = [] {
+    unsigned long long nanoseconds;
+    asm volatile("mov.u64 %0, %globaltimer;" : "=l"(nanoseconds));
+    return nanoseconds;
+  };
+  const unsigned long long begin = now();
+  while (now() - begin < 1000ull * static_cast<unsigned>(microseconds))
+    __nanosleep(1000);
+#endif
+}
+
 size_t size(int64_t bytes) { return static_cast<size_t>(bytes); }
 
 } // namespace
@@ -209,6 +223,8 @@ void CudaBackend::write(void *to, const void *from, int64_t bytes) {
   check(cudaMemcpyAsync(to, from, size(bytes), cudaMemcpyHostToDevice, queue_.stream),
         "cudaMemcpyAsync");
   wait_for(queue_.stream);
+  if (IssueObserver *const observer = issue_observer())
+    observer->is_over(*this);
 }
 
 void CudaBackend::read(void *to, const void *from, int64_t bytes) {
@@ -218,10 +234,14 @@ void CudaBackend::read(void *to, const void *from, int64_t bytes) {
         "cudaMemcpyAsync");
   wait_for(queue_.stream);
   look_for_findings();
+  if (IssueObserver *const observer = issue_observer())
+    observer->is_over(*this);
 }
 
 void CudaBackend::copy(void *to, const Backend &of, const void *from, int64_t bytes, Lane lane) {
   use();
+  if (IssueObserver *const observer = issue_observer())
+    observer->copies(*this, lane, to, from, bytes);
   const int other = static_cast<const CudaBackend &>(of).queue_.device;
   if (other == queue_.device)
     check(cudaMemcpyAsync(to, from, size(bytes), cudaMemcpyDeviceToDevice, stream_of(lane)),
@@ -256,11 +276,15 @@ std::unique_ptr<Event> CudaBackend::make_event() {
 void CudaBackend::record(Event &event, Lane lane) {
   use();
   check(cudaEventRecord(event_of(event), stream_of(lane)), "cudaEventRecord");
+  if (IssueObserver *const observer = issue_observer())
+    observer->recorded(event, *this, lane);
 }
 
 void CudaBackend::wait(const Event &event, Lane lane) {
   use();
   check(cudaStreamWaitEvent(stream_of(lane), event_of(event), 0), "cudaStreamWaitEvent");
+  if (IssueObserver *const observer = issue_observer())
+    observer->waits(event, *this, lane);
 }
 
 bool CudaBackend::is_done(const Event &event) {
@@ -268,6 +292,8 @@ bool CudaBackend::is_done(const Event &event) {
   if (status == cudaErrorNotReady)
     return false;
   check(status, "cudaEventQuery");
+  if (IssueObserver *const observer = issue_observer())
+    observer->is_over(event);
   return true;
 }
 
@@ -281,6 +307,11 @@ void CudaBackend::synchronize() {
   wait_for(queue_.copies);
   wait_for(queue_.stream);
   look_for_findings();
+}
+
+void CudaBackend::delay(int microseconds, Lane lane) {
+  use();
+  launch("spin", spin, dim3(1), dim3(1), 0, stream_of(lane), microseconds);
 }
 
 void CudaBackend::look_for_findings() {

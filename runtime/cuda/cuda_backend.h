@@ -20,7 +20,7 @@ struct StepBlock {
                         // often, since replicas may share a GPU
 };
 
-class CudaBackend final : public Backend {
+class CudaBackend : public Backend {
 public:
   /// Fails where the GPU cannot be used: it is too old, another process has it, it has no memory.
   explicit CudaBackend(int number);
@@ -48,6 +48,7 @@ public:
   bool is_done(const Event &event) override;
   void mark(int32_t *pinned) override;
   void synchronize() override;
+  void delay(int microseconds, Lane lane) override;
   void begin_recording() override;
   std::unique_ptr<Recording> end_recording() override;
   void use_tf32(bool may) override { queue_.tf32 = may; }

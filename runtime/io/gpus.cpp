@@ -90,6 +90,8 @@ void Model::start_streams(const Settings &settings) {
       backend->use_tf32(settings.tf32);
   if (description_.schedule.turns.empty())
     return;
+  if (settings.check)
+    refuse_ranks();
   if (description_.replicas > 1)
     all_turns_ = replicate(description_.schedule, description_.replicas, machine_.count());
   std::vector<const Device *> devices;
@@ -98,6 +100,8 @@ void Model::start_streams(const Settings &settings) {
     devices.push_back(&device_of_all(number));
   workers_ = std::make_unique<Workers>(devices, schedule_of_all(), settings.graph, world_);
   workers_->set_timeout(settings.timeout);
+  if (settings.check && description_.replicas == 1)
+    start_checking();
 }
 
 const void *Model::stage_rows(const BatchPart &part, size_t port, const void *rows,

@@ -122,9 +122,6 @@ Model::Model(ModelDescription description, const Settings &settings)
                settings.threads, description_.devices, optimizer_slots(optimizer_), largest_share_,
                settings.check && !description_.schedule.turns.empty(),
                seats_of_replica(settings, description_), gpus_of_replica(settings, description_)) {
-  if (has_gpus_ && settings.check)
-    fail("--check: it holds turns of processors to what the schedule claims; these devices are `" +
-         settings.devices + "`");
   for (const ParameterDescription &parameter : description_.parameters)
     for (const ParameterPiece &piece : parameter.places()) {
       bool placed = piece.device >= 0 && piece.device < machine_.count();
@@ -146,9 +143,8 @@ void Model::start_workers(const Settings &settings) {
   if (number_ > 0)
     return; // replica 0 has those of all
   const bool check = settings.check && !description_.schedule.turns.empty();
-  if (check && world_)
-    fail("--check: this version checks runs of one process; this one has " +
-         std::to_string(world_->size()));
+  if (check)
+    refuse_ranks();
   if (description_.replicas > 1)
     all_turns_ = replicate(description_.schedule, description_.replicas, machine_.count());
   if (world_) {
@@ -164,10 +160,18 @@ void Model::start_workers(const Settings &settings) {
   workers_->set_timeout(settings.timeout);
 }
 
+void Model::refuse_ranks() const {
+  if (world_)
+    fail("--check: this version checks runs of one process; this one has " +
+         std::to_string(world_->size()));
+}
+
 void Model::start_checking() {
   std::vector<Machine *> machines{&machine_};
   for (const std::unique_ptr<Model> &other : others_)
     machines.push_back(&other->machine_);
+  if (has_gpus_)
+    return workers_->check_streams(machines, description_.schedule);
   checker_ = std::make_unique<TurnChecker>(std::move(machines), description_.schedule);
   workers_->observe(*checker_);
 }

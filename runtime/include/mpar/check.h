@@ -14,6 +14,8 @@
 
 namespace mpar {
 
+struct Dying;
+
 /// Checks the turns of workers, each device of which must have one of its own (`Machine` and
 /// `Workers` are to be made with `apart`).
 ///
@@ -27,25 +29,14 @@ public:
   /// `machines`: of each replica; `schedule`: of one of them. Fails, naming both turns and their
   /// places in the source, where nothing orders two. What is given must outlive the checker.
   TurnChecker(std::vector<Machine *> machines, const Schedule &schedule);
+  ~TurnChecker() override;
 
   void begin_step(int64_t rows) override;
   void begin(size_t turn) override;
   void end(size_t turn) override;
 
 private:
-  using Interval = std::pair<int64_t, int64_t>; // bytes a row
-  /// What of a device's activations a stage is the last to touch in its microbatch.
-  struct Dying {
-    int device;
-    std::vector<Interval> intervals;
-  };
-
-  /// Bytes of an arena that a turn touches.
-  struct Touch;
-
   void make_clocks();
-  void collect(size_t turn, std::vector<std::vector<Touch>> &touches) const;
-  void collect_shared(size_t turn, std::vector<std::vector<Touch>> &touches) const;
   void prove();
   void find_dying();
   /// Whether a turn has surely finished when another one begins.

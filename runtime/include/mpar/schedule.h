@@ -10,6 +10,7 @@
 namespace mpar {
 
 class Device;
+class Machine;
 class World;
 
 /// Some of a step's work on one device, or a transfer to it: one function of an emitted model.
@@ -196,6 +197,10 @@ public:
   /// Tells `observer` of all turns from the next step on, until it is to be ignored.
   void observe(TurnObserver &observer);
   void ignore(TurnObserver &observer);
+  /// Where devices are GPUs: holds all steps to come, which are then not recorded, to what
+  /// `schedule`, that of one replica, claims, by the events that order them; see StreamChecker.
+  /// `machines`: of each replica.
+  void check_streams(const std::vector<Machine *> &machines, const Schedule &schedule);
   /// To be called where something a step counts on has changed beside its rows and what backends
   /// are told of it: steps are recorded anew.
   void forget_recordings();

@@ -42,6 +42,7 @@ struct Warp {
 std::vector<std::unique_ptr<Fiber>> fibers;
 std::vector<Warp> warps;
 alignas(256) unsigned char shared_memory[shared_capacity];
+size_t shared_bytes_now;
 const std::function<void()> *thread_body;
 size_t current;
 
@@ -119,6 +120,7 @@ bool open_barrier(size_t count) {
 void run_block(size_t count, size_t shared_bytes) {
   // What a block finds in shared memory is nothing it can use: NaN.
   std::memset(shared_memory, 0xff, shared_bytes);
+  shared_bytes_now = shared_bytes;
   warps.assign((count + 31) / 32, Warp{});
   for (size_t i = 0; i < count; ++i) {
     Fiber &fiber = *fibers[i];
@@ -156,6 +158,7 @@ void run_block(size_t count, size_t shared_bytes) {
 } // namespace
 
 void *dynamic_shared_memory() { return shared_memory; }
+size_t shared_memory_bytes() { return shared_bytes_now; }
 int lane() { return static_cast<int>(current % 32); }
 
 void wait_for_block() {

@@ -19,3 +19,4 @@
 
 #include "emulation/api.h"
 #include "emulation/device.h"
+#include "emulation/fragments.h"

@@ -4,12 +4,15 @@
 #include "emulation/types.h"
 
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 
 namespace emulation {
 
 void *dynamic_shared_memory();
+/// Of the block that runs.
+size_t shared_memory_bytes();
 /// Waits for the block's other threads.
 void wait_for_block();
 /// Waits for the warp's lanes; returns what each of the 32 brought. All lanes must take part.
