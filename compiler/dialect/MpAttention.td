@@ -11,6 +11,9 @@
 include "dialect/MpBase.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 
+/// What operands are rounded to within an operation.
+def Mp_Rounding : TypeAttrOf<AnyTypeOf<[BF16, F16]>>;
+
 def Mp_AttentionOp : Mp_Op<"attention", [Pure]> {
   let summary = "softmax(q · kᵀ / √dim) · v, for every head by itself";
   let description = [{
@@ -27,17 +30,23 @@ def Mp_AttentionOp : Mp_Op<"attention", [Pure]> {
     all dimensions before the heads are walked by one step. (A7) a view lies within its tensor. (A8) the views of a result
     cover each of its elements once. test/passes/fold-views.mlir has examples.
 
+    `rounding` says that what is multiplied is rounded first: queries, keys, values and the exponentials of the scores.
+    Sums, what the exponentials are divided by, and both results are not. It is an attribute and no cast of the operands,
+    since the exponentials are values of nobody else. (A9) it is bf16 or f16.
+
     ```mlir
     %y, %sums = mp.attention %q, %k, %v causal : (tensor<?x4x8x16xf32, #mp.dims<batch, 4, 8, 16>>, tensor<?x2x8x16xf32, #mp.dims<batch, 2, 8, 16>>, tensor<?x2x8x16xf32, #mp.dims<batch, 2, 8, 16>>) -> (tensor<?x4x8x16xf32, #mp.dims<batch, 4, 8, 16>>, tensor<?x4x8xf32, #mp.dims<batch, 4, 8>>)
     ```
   }];
   let arguments = (ins Mp_Tensor:$q, Mp_Tensor:$k, Mp_Tensor:$v, UnitAttr:$causal,
-                       OptionalAttr<ArrayAttr>:$views);
+                       OptionalAttr<Mp_Rounding>:$rounding, OptionalAttr<ArrayAttr>:$views);
   let results = (outs Mp_Tensor:$result, Mp_Tensor:$log_sums);
   let builders = [OpBuilder<(ins "::mlir::TypeRange":$types, "::mlir::Value":$q, "::mlir::Value":$k,
-                                 "::mlir::Value":$v, "bool":$causal),
-    "build($_builder, $_state, types[0], types[1], q, k, v, causal, ::mlir::ArrayAttr());">];
-  let assemblyFormat = "$q `,` $k `,` $v (`causal` $causal^)? attr-dict `:` functional-type(operands, results)";
+                                 "::mlir::Value":$v, "bool":$causal, "::mlir::TypeAttr":$rounding),
+    "build($_builder, $_state, types[0], types[1], q, k, v, causal, rounding, ::mlir::ArrayAttr());">];
+  let assemblyFormat = [{
+    $q `,` $k `,` $v (`causal` $causal^)? (`rounding` $rounding^)? attr-dict `:` functional-type(operands, results)
+  }];
   let hasVerifier = 1;
 }
 
@@ -47,7 +56,9 @@ def Mp_AttentionGradientOp : Mp_Op<"attention_gradient", [Pure]> {
     From `gradient`, that of attention's result, its operands and both its results; the probabilities are computed anew.
 
     (A5) `gradient` and `result` are alike, and each result is like its operand. With `views`, of the gradient, q, k, v, the
-    result, dq, dk and dv, (A6) to (A8) hold as of `mp.attention`; a result may then hold several of the gradients.
+    result, dq, dk and dv, (A6) to (A8) hold as of `mp.attention`; a result may then hold several of the gradients. (A9)
+    holds of `rounding`, by which `gradient`, q, k, v, the probabilities and the scores' gradients are rounded where they
+    are multiplied.
 
     ```mlir
     %dq, %dk, %dv = mp.attention_gradient %g, %q, %k, %v, %y, %sums causal : (tensor<2x8x16xf32, #mp.dims<2, 8, 16>>, tensor<2x8x16xf32, #mp.dims<2, 8, 16>>, tensor<2x8x16xf32, #mp.dims<2, 8, 16>>, tensor<2x8x16xf32, #mp.dims<2, 8, 16>>, tensor<2x8x16xf32, #mp.dims<2, 8, 16>>, tensor<2x8xf32, #mp.dims<2, 8>>) -> (tensor<2x8x16xf32, #mp.dims<2, 8, 16>>, tensor<2x8x16xf32, #mp.dims<2, 8, 16>>, tensor<2x8x16xf32, #mp.dims<2, 8, 16>>)
@@ -55,13 +66,15 @@ def Mp_AttentionGradientOp : Mp_Op<"attention_gradient", [Pure]> {
   }];
   let arguments = (ins Mp_Tensor:$gradient, Mp_Tensor:$q, Mp_Tensor:$k, Mp_Tensor:$v,
                        Mp_Tensor:$result, Mp_Tensor:$log_sums, UnitAttr:$causal,
-                       OptionalAttr<ArrayAttr>:$views);
+                       OptionalAttr<Mp_Rounding>:$rounding, OptionalAttr<ArrayAttr>:$views);
   let results = (outs Variadic<Mp_Tensor>:$gradients);
   let builders = [OpBuilder<(ins "::mlir::TypeRange":$types, "::mlir::Value":$gradient, "::mlir::Value":$q,
                                  "::mlir::Value":$k, "::mlir::Value":$v, "::mlir::Value":$result,
-                                 "::mlir::Value":$log_sums, "bool":$causal),
-    "build($_builder, $_state, types, gradient, q, k, v, result, log_sums, causal, ::mlir::ArrayAttr());">];
-  let assemblyFormat = "operands (`causal` $causal^)? attr-dict `:` functional-type(operands, results)";
+                                 "::mlir::Value":$log_sums, "bool":$causal, "::mlir::TypeAttr":$rounding),
+    "build($_builder, $_state, types, gradient, q, k, v, result, log_sums, causal, rounding, ::mlir::ArrayAttr());">];
+  let assemblyFormat = [{
+    operands (`causal` $causal^)? (`rounding` $rounding^)? attr-dict `:` functional-type(operands, results)
+  }];
   let hasVerifier = 1;
 }
 

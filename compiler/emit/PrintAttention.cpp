@@ -15,7 +15,7 @@ std::string CallPrinter::names(ValueRange values) {
   return text;
 }
 
-std::string CallPrinter::headSizes(Value q, Value k, Value v, bool causal) {
+std::string CallPrinter::headSizes(Value q, Value k, Value v) {
   auto queries = getDimensions(q.getType()), keys = getDimensions(k.getType()),
        values = getDimensions(v.getType());
   size_t rank = queries.size();
@@ -27,7 +27,7 @@ std::string CallPrinter::headSizes(Value q, Value k, Value v, bool causal) {
   for (DimensionAttr dimension :
        {queries[rank - 2], keys[rank - 2], queries[rank - 1], values[rank - 1]})
     text += ", " + size(sizeOf(dimension));
-  return "{" + text + (causal ? ", Causal::yes}" : ", Causal::no}");
+  return text;
 }
 
 std::string CallPrinter::seen(Value tensor, ViewAttr view) {
@@ -47,43 +47,48 @@ std::string CallPrinter::seen(Value tensor, ViewAttr view) {
   return text + "}";
 }
 
-std::string CallPrinter::seenSizes(ArrayAttr views, unsigned query, bool causal) {
+std::string CallPrinter::seenSizes(ArrayAttr views, unsigned query) {
   auto dimensions = [&](unsigned index) {
     return cast<ViewAttr>(views[index]).getDimensions().getDimensions();
   };
   auto q = dimensions(query), k = dimensions(query + 1), v = dimensions(query + 2);
   size_t rank = q.size();
-  std::string text = "{" + size(getElementCount(q.drop_back(std::min<size_t>(rank, 3))));
+  std::string text = size(getElementCount(q.drop_back(std::min<size_t>(rank, 3))));
   for (ArrayRef<DimensionAttr> each : {q, k})
     text += ", " + (rank > 2 ? size(sizeOf(each[rank - 3])) : "1");
   for (DimensionAttr dimension : {q[rank - 2], k[rank - 2], q[rank - 1], v[rank - 1]})
     text += ", " + size(sizeOf(dimension));
-  return text + (causal ? ", Causal::yes}" : ", Causal::no}");
+  return text;
+}
+
+template <typename Op> std::string CallPrinter::attentionSizes(Op op, unsigned query) {
+  std::string text =
+      op.getViews() ? seenSizes(*op.getViews(), query) : headSizes(op.getQ(), op.getK(), op.getV());
+  text += op.getCausal() ? ", Causal::yes" : ", Causal::no";
+  if (std::optional<Type> rounding = op.getRounding())
+    text += rounding->isBF16() ? ", Rounding::bf16" : ", Rounding::f16";
+  return "{" + text + "}";
 }
 
 void CallPrinter::call(AttentionOp op) {
-  out << "attention(" << device(op) << ", ";
+  out << "attention(" << device(op) << ", " << attentionSizes(op, 0);
   std::optional<ArrayAttr> views = op.getViews();
   if (!views) {
-    out << headSizes(op.getQ(), op.getK(), op.getV(), op.getCausal()) << names(op->getOperands())
-        << names(op->getResults()) << ");\n";
+    out << names(op->getOperands()) << names(op->getResults()) << ");\n";
     return;
   }
-  out << seenSizes(*views, 0, op.getCausal());
   for (auto [index, tensor] : llvm::enumerate(op->getOperands()))
     out << seen(tensor, cast<ViewAttr>((*views)[index]));
   out << seen(op.getResult(), cast<ViewAttr>((*views)[3])) << names(op.getLogSums()) << ");\n";
 }
 
 void CallPrinter::call(AttentionGradientOp op) {
-  out << "attention_gradient(" << device(op) << ", ";
+  out << "attention_gradient(" << device(op) << ", " << attentionSizes(op, 1);
   std::optional<ArrayAttr> views = op.getViews();
   if (!views) {
-    out << headSizes(op.getQ(), op.getK(), op.getV(), op.getCausal()) << names(op->getOperands())
-        << names(op->getResults()) << ");\n";
+    out << names(op->getOperands()) << names(op->getResults()) << ");\n";
     return;
   }
-  out << seenSizes(*views, 1, op.getCausal());
   for (unsigned index = 0; index < 5; ++index)
     out << seen(op->getOperand(index), cast<ViewAttr>((*views)[index]));
   out << names(op.getLogSums());

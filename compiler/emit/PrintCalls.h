@@ -79,10 +79,12 @@ private:
   /// ids.
   void indexed(llvm::StringRef function, mlir::Operation *op, mlir::Value table, mlir::Value ids);
   void declareResult(mlir::Value result);
-  /// `16, 4, 2, 64, 64, 32, 32, Causal::yes`: what attention's kernels ask of the operands' shapes.
-  std::string headSizes(mlir::Value q, mlir::Value k, mlir::Value v, bool causal);
+  /// `16, 4, 2, 64, 64, 32, 32`: what attention's kernels ask of the operands' shapes.
+  std::string headSizes(mlir::Value q, mlir::Value k, mlir::Value v);
   /// The same of what views see, the first of q, k and v being view number `query`.
-  std::string seenSizes(mlir::ArrayAttr views, unsigned query, bool causal);
+  std::string seenSizes(mlir::ArrayAttr views, unsigned query);
+  /// `{16, 4, 2, 64, 64, 32, 32, Causal::yes}` of attention or its gradient.
+  template <typename Op> std::string attentionSizes(Op op, unsigned query);
   /// `, {qkv + 128, 49152, 32, 384}`: where the heads of a tensor lie.
   std::string seen(mlir::Value tensor, mp::ViewAttr view);
   /// `rows, 64`: normalizations of how many elements.

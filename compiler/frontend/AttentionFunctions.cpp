@@ -52,11 +52,27 @@ static std::string findMisfit(ArrayRef<mp::DimensionAttr> q, ArrayRef<mp::Dimens
   return {};
 }
 
+/// What is rounded before it is multiplied, as of a matrix product: what `@precision` says, else
+/// the type of two bytes that all operands have; nothing in f32.
+static TypeAttr findRounding(FunctionCall &call, ArrayRef<Tensor> operands) {
+  Type element = call.graph().precision;
+  if (!element) {
+    Type first = operands.front().element();
+    element = llvm::all_of(operands, [&](const Tensor &each) { return each.element() == first; })
+                  ? first
+                  : call.session.f32();
+  }
+  return isLowPrecision(element) ? TypeAttr::get(element) : TypeAttr();
+}
+
 static Value buildAttention(FunctionCall &call) {
-  std::optional<Tensor> q = call.real(0), k = call.real(1), v = call.real(2);
+  std::optional<Tensor> q = call.tensor(0), k = call.tensor(1), v = call.tensor(2);
   std::optional<bool> causal = call.boolean(3, false);
   if (!q || !k || !v || !causal)
     return Poison();
+  TypeAttr rounding = findRounding(call, {*q, *k, *v});
+  for (Tensor *operand : {&*q, &*k, &*v})
+    *operand = call.graph().cast(*operand, call.session.f32());
   std::string misfit = findMisfit(q->dimensions(), k->dimensions(), v->dimensions());
   if (!misfit.empty())
     return refuse(call, {*q, *k, *v}, misfit);
@@ -77,7 +93,8 @@ static Value buildAttention(FunctionCall &call) {
   Type element = q->element();
   Type types[] = {mp::getTensorType(&call.session.context, result.getDimensions(), element),
                   mp::getTensorType(&call.session.context, sums.getDimensions(), element)};
-  return graph.createSeveral<mp::AttentionOp>(result, types, q->value, k->value, v->value, *causal);
+  return graph.createSeveral<mp::AttentionOp>(result, types, q->value, k->value, v->value, *causal,
+                                              rounding);
 }
 
 void addAttentionFunctions(FunctionTable &table) {

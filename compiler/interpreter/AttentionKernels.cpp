@@ -1,6 +1,7 @@
 // The reference kernels of attention and normalization, for float and double.
 #include "interpreter/Kernels.h"
 
+#include "mpar/low_precision.h"
 #include "mpar/scalar.h"
 
 using llvm::ArrayRef;
@@ -36,6 +37,30 @@ struct Heads {
 
 } // namespace
 
+namespace {
+/// Rounds operands of products, or leaves them as they are.
+template <typename Scalar> class Rounder {
+public:
+  explicit Rounder(std::optional<mlir::Type> rounding) : rounding(rounding) {}
+
+  Scalar operator()(Scalar x) const {
+    if (!rounding)
+      return x;
+    return rounding->isBF16() ? static_cast<float>(mpar::bfloat16(static_cast<float>(x)))
+                              : static_cast<float>(mpar::float16(static_cast<float>(x)));
+  }
+  std::vector<Scalar> operator()(const View &x) const {
+    std::vector<Scalar> rounded(x.as<Scalar>(), x.as<Scalar>() + x.count());
+    for (Scalar &each : rounded)
+      each = (*this)(each);
+    return rounded;
+  }
+
+private:
+  std::optional<mlir::Type> rounding;
+};
+} // namespace
+
 template <typename Scalar> static Scalar dot(const Scalar *a, const Scalar *b, int64_t count) {
   Scalar sum = 0;
   for (int64_t index = 0; index < count; ++index)
@@ -44,20 +69,22 @@ template <typename Scalar> static Scalar dot(const Scalar *a, const Scalar *b, i
 }
 
 template <typename Scalar>
-void attention(const View &q, const View &k, const View &v, bool causal, const View &y,
-               const View &logSums) {
+void attention(const View &q, const View &k, const View &v, bool causal,
+               std::optional<mlir::Type> rounding, const View &y, const View &logSums) {
   const Heads heads(q, k, v, causal);
+  const Rounder<Scalar> round(rounding);
+  const std::vector<Scalar> allQueries = round(q), allKeys = round(k), allValues = round(v);
   const int64_t rows = heads.queries.rows, depth = heads.queries.columns,
                 width = heads.values.columns;
   const Scalar scale = Scalar(1) / std::sqrt(static_cast<Scalar>(depth));
   std::vector<Scalar> scores(heads.keys.rows);
   for (int64_t each = 0; each < heads.queries.count; ++each) {
-    const Scalar *key = k.as<Scalar>() + heads.shared(each) * heads.keys.rows * depth;
-    const Scalar *value = v.as<Scalar>() + heads.shared(each) * heads.keys.rows * width;
+    const Scalar *key = allKeys.data() + heads.shared(each) * heads.keys.rows * depth;
+    const Scalar *value = allValues.data() + heads.shared(each) * heads.keys.rows * width;
     for (int64_t row = each * rows; row < (each + 1) * rows; ++row) {
       const int64_t seen = heads.seen(row - each * rows);
       for (int64_t other = 0; other < seen; ++other)
-        scores[other] = dot(q.as<Scalar>() + row * depth, key + other * depth, depth) * scale;
+        scores[other] = dot(allQueries.data() + row * depth, key + other * depth, depth) * scale;
       Scalar largest = scores[0], sum = 0;
       for (int64_t other = 0; other < seen; ++other)
         largest = mpar::maximum(largest, scores[other]);
@@ -66,7 +93,7 @@ void attention(const View &q, const View &k, const View &v, bool causal, const V
       for (int64_t column = 0; column < width; ++column) {
         Scalar total = 0;
         for (int64_t other = 0; other < seen; ++other)
-          total += scores[other] * value[other * width + column];
+          total += round(scores[other]) * value[other * width + column];
         y.as<Scalar>()[row * width + column] = total / sum;
       }
       logSums.as<Scalar>()[row] = largest + std::log(sum);
@@ -76,9 +103,12 @@ void attention(const View &q, const View &k, const View &v, bool causal, const V
 
 template <typename Scalar>
 void attentionGradient(const View &g, const View &q, const View &k, const View &v, const View &y,
-                       const View &logSums, bool causal, const View &dq, const View &dk,
-                       const View &dv) {
+                       const View &logSums, bool causal, std::optional<mlir::Type> rounding,
+                       const View &dq, const View &dk, const View &dv) {
   const Heads heads(q, k, v, causal);
+  const Rounder<Scalar> round(rounding);
+  const std::vector<Scalar> allGradients = round(g), allQueries = round(q), allKeys = round(k),
+                            allValues = round(v);
   const int64_t rows = heads.queries.rows, depth = heads.queries.columns,
                 width = heads.values.columns;
   const Scalar scale = Scalar(1) / std::sqrt(static_cast<Scalar>(depth));
@@ -87,10 +117,11 @@ void attentionGradient(const View &g, const View &q, const View &k, const View &
   for (int64_t each = 0; each < heads.queries.count; ++each) {
     const int64_t atKey = heads.shared(each) * heads.keys.rows * depth;
     const int64_t atValue = heads.shared(each) * heads.keys.rows * width;
-    const Scalar *key = k.as<Scalar>() + atKey, *value = v.as<Scalar>() + atValue;
+    const Scalar *key = allKeys.data() + atKey, *value = allValues.data() + atValue;
     Scalar *keyGradient = dk.as<Scalar>() + atKey, *valueGradient = dv.as<Scalar>() + atValue;
     for (int64_t row = each * rows; row < (each + 1) * rows; ++row) {
-      const Scalar *query = q.as<Scalar>() + row * depth, *out = g.as<Scalar>() + row * width;
+      const Scalar *query = allQueries.data() + row * depth,
+                   *out = allGradients.data() + row * width;
       Scalar *queryGradient = dq.as<Scalar>() + row * depth;
       const Scalar mean = dot(out, y.as<Scalar>() + row * width, width);
       const int64_t seen = heads.seen(row - each * rows);
@@ -98,11 +129,12 @@ void attentionGradient(const View &g, const View &q, const View &k, const View &
         const Scalar score = dot(query, key + other * depth, depth) * scale;
         const Scalar probability = std::exp(score - logSums.as<Scalar>()[row]);
         const Scalar change = probability * (dot(out, value + other * width, width) - mean) * scale;
+        const Scalar share = round(probability), slope = round(change);
         for (int64_t column = 0; column < width; ++column)
-          valueGradient[other * width + column] += probability * out[column];
+          valueGradient[other * width + column] += share * out[column];
         for (int64_t column = 0; column < depth; ++column) {
-          queryGradient[column] += change * key[other * depth + column];
-          keyGradient[other * depth + column] += change * query[column];
+          queryGradient[column] += slope * key[other * depth + column];
+          keyGradient[other * depth + column] += slope * query[column];
         }
       }
     }
@@ -171,11 +203,11 @@ void normalizeGradient(const View &g, const View &x, const View &mean, const Vie
 }
 
 #define INSTANTIATE(SCALAR)                                                                        \
-  template void attention<SCALAR>(const View &, const View &, const View &, bool, const View &,    \
-                                  const View &);                                                   \
-  template void attentionGradient<SCALAR>(const View &, const View &, const View &, const View &,  \
-                                          const View &, const View &, bool, const View &,          \
-                                          const View &, const View &);                             \
+  template void attention<SCALAR>(const View &, const View &, const View &, bool,                  \
+                                  std::optional<mlir::Type>, const View &, const View &);          \
+  template void attentionGradient<SCALAR>(                                                         \
+      const View &, const View &, const View &, const View &, const View &, const View &, bool,    \
+      std::optional<mlir::Type>, const View &, const View &, const View &);                        \
   template void normalize<SCALAR>(const View &, int64_t, const View &, const View &, double,       \
                                   const View &, const View &, const View &);                       \
   template void normalizeGradient<SCALAR>(const View &, const View &, const View &, const View &,  \

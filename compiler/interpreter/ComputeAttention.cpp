@@ -70,7 +70,8 @@ void computeAttention(AttentionOp op, ArrayRef<View> operands, ArrayRef<View> re
   for (unsigned index = 0; index < 3; ++index)
     tensors[index] = seen.read(index, op->getOperand(index), operands[index]);
   View y = seen.write(3, 0, results);
-  attention<Scalar>(tensors[0], tensors[1], tensors[2], op.getCausal(), y, results.back());
+  attention<Scalar>(tensors[0], tensors[1], tensors[2], op.getCausal(), op.getRounding(), y,
+                    results.back());
   seen.finish();
 }
 
@@ -83,7 +84,8 @@ void computeAttention(AttentionGradientOp op, ArrayRef<View> operands, ArrayRef<
   for (unsigned index = 5; index < 8; ++index)
     tensors[index] = seen.write(index, index - 5, results);
   attentionGradient<Scalar>(tensors[0], tensors[1], tensors[2], tensors[3], tensors[4],
-                            operands.back(), op.getCausal(), tensors[5], tensors[6], tensors[7]);
+                            operands.back(), op.getCausal(), op.getRounding(), tensors[5],
+                            tensors[6], tensors[7]);
   seen.finish();
 }
 

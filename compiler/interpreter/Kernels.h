@@ -71,16 +71,17 @@ void unscale(const View &squared, std::optional<double> norm, double scale, cons
 template <typename Scalar>
 void softmax(const View &x, int64_t dimension, bool logarithm, const View &y);
 
-/// softmax(q · kᵀ / √dim) · v head by head (MpAttention.td), and the logarithms of the sums.
+/// softmax(q · kᵀ / √dim) · v head by head (MpAttention.td), and the logarithms of the sums. What
+/// is multiplied is first rounded to `rounding`, bf16 or f16, where that is given.
 template <typename Scalar>
-void attention(const View &q, const View &k, const View &v, bool causal, const View &y,
-               const View &logSums);
+void attention(const View &q, const View &k, const View &v, bool causal,
+               std::optional<mlir::Type> rounding, const View &y, const View &logSums);
 
 /// The gradients of its operands from `g`, that of `y`.
 template <typename Scalar>
 void attentionGradient(const View &g, const View &q, const View &k, const View &v, const View &y,
-                       const View &logSums, bool causal, const View &dq, const View &dk,
-                       const View &dv);
+                       const View &logSums, bool causal, std::optional<mlir::Type> rounding,
+                       const View &dq, const View &dk, const View &dv);
 
 /// Attention and its gradient as operations, which may see views of their operands and results.
 template <typename Scalar>

@@ -144,11 +144,13 @@ void BackwardWalk::finishRead(ReadOp read) {
 }
 
 /// Of all element types f16 alone has so small a range that gradients fall out of it: below 6e-8
-/// they are zero.
+/// they are zero. An adjoint may be of that type, or rounded to it within an operation.
 static bool roundsToHalf(Operation *op) {
-  return op->hasAttr(kOf) && llvm::any_of(op->getResultTypes(), [](Type type) {
-           return getElementTypeOrSelf(type).isF16();
-         });
+  auto within = op->getAttrOfType<TypeAttr>("rounding");
+  return op->hasAttr(kOf) && ((within && within.getValue().isF16()) ||
+                              llvm::any_of(op->getResultTypes(), [](Type type) {
+                                return getElementTypeOrSelf(type).isF16();
+                              }));
 }
 
 void BackwardWalk::scaleLoss(Operation *seed) {

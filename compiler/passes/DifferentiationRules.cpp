@@ -176,9 +176,10 @@ Value crossEntropyRule(Operation *op, unsigned, Value g, Build &b) {
 
 Value attentionRule(Operation *op, unsigned index, Value g, Build &b) {
   auto attention = cast<AttentionOp>(op);
-  auto gradient = b.shared<AttentionGradientOp>(
-      op->getOperandTypes(), g, attention.getQ(), attention.getK(), attention.getV(),
-      attention.getResult(), attention.getLogSums(), attention.getCausal());
+  auto gradient =
+      b.shared<AttentionGradientOp>(op->getOperandTypes(), g, attention.getQ(), attention.getK(),
+                                    attention.getV(), attention.getResult(), attention.getLogSums(),
+                                    attention.getCausal(), attention.getRoundingAttr());
   return gradient->getResult(index);
 }
 

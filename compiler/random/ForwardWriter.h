@@ -120,7 +120,9 @@ private:
   std::optional<Expression> makeReshape(const Variable &x);
   std::optional<Expression> makeConcat(const Variable &x, const Variable &y);
   std::optional<Expression> makeProduct(const Variable &x, const Variable &y);
-  std::optional<Expression> makeAttention(const Variable &x, const Variable &y);
+  /// `type`: what all three operands are cast to, or nothing.
+  std::optional<Expression> makeAttention(const Variable &x, const Variable &y,
+                                          const std::string &type = "");
   std::optional<Expression> makeLayer(const Variable &x);
   std::optional<Expression> makeWindow(const Variable &x);
   std::optional<Expression> makeConvolution(const Variable &x);

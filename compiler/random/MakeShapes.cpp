@@ -172,7 +172,8 @@ std::optional<Expression> ForwardWriter::makeProduct(const Variable &x, const Va
 
 /// Of a value with itself or, where its shape allows, with keys and values from another; with fewer
 /// heads of keys than of queries now and then.
-std::optional<Expression> ForwardWriter::makeAttention(const Variable &x, const Variable &y) {
+std::optional<Expression> ForwardWriter::makeAttention(const Variable &x, const Variable &y,
+                                                       const std::string &type) {
   const auto rank = static_cast<int64_t>(x.shape.size());
   if (rank < 2 || x.shape[rank - 1].batch || x.shape[rank - 2].batch)
     return std::nullopt;
@@ -204,8 +205,11 @@ std::optional<Expression> ForwardWriter::makeAttention(const Variable &x, const 
     bound = 1;
   }
   const char *causal[] = {"", ", true", ", causal: false", ", causal: true"};
-  return Expression{"attention(" + x.name + ", " + key + fewer + ", " + value + fewer +
-                        causal[random_.below(4)] + ")",
+  auto operand = [&](const std::string &text) {
+    return type.empty() ? text : "cast(" + text + ", " + type + ")";
+  };
+  return Expression{"attention(" + operand(x.name) + ", " + operand(key + fewer) + ", " +
+                        operand(value + fewer) + causal[random_.below(4)] + ")",
                     shape, bound, shape == x.shape ? x.name : ""};
 }
 

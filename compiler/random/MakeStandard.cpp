@@ -109,7 +109,7 @@ std::optional<Expression> ForwardWriter::tryStandard(const Variable &x) {
 std::optional<Expression> ForwardWriter::makeRounded(const Variable &x, const Variable &y) {
   const std::string type = random_.chance(0.5) ? "bf16" : "f16";
   auto rounded = [&](const std::string &name) { return "cast(" + name + ", " + type + ")"; };
-  switch (random_.below(4)) {
+  switch (random_.below(5)) {
   case 0:
     return Expression{"cast(" + rounded(x.name) + ", f32)", x.shape, x.bound, x.name};
   case 1: { // a value that is kept, and perhaps moved, so
@@ -126,6 +126,8 @@ std::optional<Expression> ForwardWriter::makeRounded(const Variable &x, const Va
     right.name = rounded(y.name);
     return makeProduct(left, right);
   }
+  case 3:
+    return makeAttention(x, y, type);
   default:
     return Expression{"detach(" + x.name + ") * " + x.name, x.shape, x.bound * x.bound, x.name};
   }

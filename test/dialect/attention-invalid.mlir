@@ -216,3 +216,10 @@
 %sums = "test.value"() : () -> tensor<4xf32, #mp.dims<4>>
 // expected-error @below {{'mp.attention_gradient' op expected 3 results}}
 %dx = mp.attention_gradient %x, %x, %x, %x, %x, %sums : (tensor<4x4xf32, #mp.dims<4, 4>>, tensor<4x4xf32, #mp.dims<4, 4>>, tensor<4x4xf32, #mp.dims<4, 4>>, tensor<4x4xf32, #mp.dims<4, 4>>, tensor<4x4xf32, #mp.dims<4, 4>>, tensor<4xf32, #mp.dims<4>>) -> tensor<4x4xf32, #mp.dims<4, 4>>
+
+// -----
+
+// Tests that (A9) refuses rounding to what is no less.
+%q = "test.value"() : () -> tensor<3x4xf32, #mp.dims<3, 4>>
+// expected-error @below {{'mp.attention' op attribute 'rounding' failed to satisfy constraint}}
+%y, %sums = mp.attention %q, %q, %q rounding f32 : (tensor<3x4xf32, #mp.dims<3, 4>>, tensor<3x4xf32, #mp.dims<3, 4>>, tensor<3x4xf32, #mp.dims<3, 4>>) -> (tensor<3x4xf32, #mp.dims<3, 4>>, tensor<3xf32, #mp.dims<3>>)

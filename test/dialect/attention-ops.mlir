@@ -12,13 +12,17 @@
 // CHECK: %[[Y:[^,]*]], %[[SUMS:.*]] = mp.attention %{{[^ ]*}}, %{{[^ ]*}}, %{{[^ ]*}} causal : (
 // CHECK: mp.attention %{{[^ ]*}}, %{{[^ ]*}}, %{{[^ ]*}} : (
 // CHECK: mp.attention_gradient %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %[[Y]], %[[SUMS]] causal : (
+// CHECK: mp.attention %{{[^ ]*}}, %{{[^ ]*}}, %{{[^ ]*}} causal rounding bf16 : (
+// CHECK: mp.attention_gradient {{.*}} rounding f16 : (
 mp.model @attention {
   mp.program @predict ["q", "k", "v"] {
   ^bb0(%q: !heads, %k: !shared, %v: !shared):
     %y, %sums = mp.attention %q, %k, %v causal : (!heads, !shared, !shared) -> (!heads, !sums)
     %z, %other = mp.attention %y, %k, %v : (!heads, !shared, !shared) -> (!heads, !sums)
     %dq, %dk, %dv = mp.attention_gradient %z, %q, %k, %v, %y, %sums causal : (!heads, !heads, !shared, !shared, !heads, !sums) -> (!heads, !shared, !shared)
-    mp.return %dq : !heads
+    %r, %rounded = mp.attention %dq, %k, %v causal rounding bf16 : (!heads, !shared, !shared) -> (!heads, !sums)
+    %dr, %drk, %drv = mp.attention_gradient %z, %q, %k, %v, %r, %rounded rounding f16 : (!heads, !heads, !shared, !shared, !heads, !sums) -> (!heads, !shared, !shared)
+    mp.return %dr : !heads
   }
 }
 

@@ -454,9 +454,36 @@ def attend(q, k, v, causal):
     return torch.softmax(scores, dim=-1) @ v
 
 
-def attention(name, summary, q, k, v, causal=False, leading=()):
+class RoundedAttention(torch.autograd.Function):
+    """Attention whose products are of rounded numbers, by the definition of `rounding` in MpAttention.td: what no sequence
+    of PyTorch's functions does, since it multiplies exponentials before they are divided by their sum."""
+
+    @staticmethod
+    def forward(context, q, k, v, causal, element):
+        q, k, v = (x.to(element).double() for x in (q, k, v))
+        scores = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
+        if causal:
+            scores = scores.masked_fill(torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1), float("-inf"))
+        exponentials = torch.exp(scores - scores.amax(-1, keepdim=True))
+        sums = exponentials.sum(-1, keepdim=True)
+        y = exponentials.to(element).double() @ v / sums
+        context.save_for_backward(q, k, v, y, exponentials / sums)
+        context.element = element
+        return y
+
+    @staticmethod
+    def backward(context, gradient):
+        q, k, v, y, probabilities = context.saved_tensors
+        gradient = gradient.to(context.element).double()
+        means = (gradient * y).sum(-1, keepdim=True)
+        changes = probabilities * (gradient @ v.transpose(-1, -2) - means) / q.shape[-1] ** 0.5
+        probabilities, changes = (x.to(context.element).double() for x in (probabilities, changes))
+        return changes @ k, changes.transpose(-1, -2) @ q, probabilities.transpose(-1, -2) @ gradient, None, None
+
+
+def attention(name, summary, q, k, v, causal=False, leading=(), rounding=None):
     """Shapes without the leading dimensions; with a batch among these, the operands are spread over it."""
-    @test(f"the rules of attention {summary}", name)
+    @test(f"the rules of attention {summary}", name, smooth=rounding is None)
     def build(graph):
         operands = []
         for letter, shape in zip("qkv", (q, k, v)):
@@ -466,8 +493,17 @@ def attention(name, summary, q, k, v, causal=False, leading=()):
                 x = graph.argument("x" + letter, leading + shape, 0.5, 1.0)
                 operand = graph.elementwise("mul", [wide, x], lambda a, b: a * b)
             operands.append(operand)
-        text = "attention {0}, {1}, {2}" + (" causal" if causal else "") + " : ({types}) -> {result}"
-        return graph.op(text, operands, leading + q[:-1] + v[-1:], lambda a, b, c: attend(a, b, c, causal),
+        text = "attention {0}, {1}, {2}" + (" causal" if causal else "")
+        if rounding:
+            text += f" rounding {rounding}"
+        elements = {"bf16": torch.bfloat16, "f16": torch.float16}
+
+        def compute(*values):
+            if rounding:
+                return RoundedAttention.apply(*values, causal, elements[rounding])
+            return attend(*values, causal)
+
+        return graph.op(text + " : ({types}) -> {result}", operands, leading + q[:-1] + v[-1:], compute,
                         others=[leading + q[:-1]])
 
 
@@ -477,6 +513,8 @@ attention("attention_heads", "over the rows of the batch", (2, 3, 4), (2, 3, 4),
 attention("attention_grouped", "of two heads a key", (4, 4, 2), (2, 4, 2), (2, 4, 2), True, leading=(BATCH, 2))
 attention("attention_fewer_keys", "with more queries than keys", (1, 6, 2), (1, 3, 2), (1, 3, 2), True)
 attention("attention_more_keys", "with keys that no query sees", (2, 3, 2), (1, 5, 2), (1, 5, 2), True)
+attention("attention_bf16", "of products in bf16", (2, 5, 3), (2, 5, 3), (2, 5, 4), True, leading=(BATCH,), rounding="bf16")
+attention("attention_f16", "of products in f16", (3, 4), (5, 4), (5, 2), rounding="f16")
 
 
 def normalization(name, summary, mnemonic, shape, count, weighted, biased=False):

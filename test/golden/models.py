@@ -530,6 +530,8 @@ def attention():
 
 
 class MultiHeadAttention(nn.Module):
+    attend = staticmethod(attend)
+
     def __init__(self, width, heads, causal):
         super().__init__()
         self.heads, self.causal = heads, causal
@@ -539,7 +541,7 @@ class MultiHeadAttention(nn.Module):
     def forward(self, x):
         batch, time, width = x.shape
         q, k, v = self.c_attn(x).reshape(batch, time, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        return self.c_proj(attend(q, k, v, self.causal).transpose(1, 2).reshape(batch, time, width))
+        return self.c_proj(self.attend(q, k, v, self.causal).transpose(1, 2).reshape(batch, time, width))
 
 
 class FeedForward(nn.Module):
@@ -583,6 +585,24 @@ class Transformer(nn.Module):
 
 def transformer():
     return Program(Transformer, 12, SUNSPOTS, test=0.2, optimizer=sgd(0.02), epochs=3, batch=96, seed=15)
+
+
+class RoundedTransformer(Transformer):
+    """Under autocast, with the attention that autocast runs in bf16: a function that PyTorch has since 2.0."""
+
+    def __init__(self):
+        super().__init__()
+        for block in self.h:
+            block.attn.attend = lambda q, k, v, causal: F.scaled_dot_product_attention(q, k, v, is_causal=causal)
+
+    def forward(self, x):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return super().forward(x).to(x.dtype)
+
+
+def rounded_transformer():
+    return Program(RoundedTransformer, 12, SUNSPOTS, test=0.2, optimizer=sgd(0.02), epochs=3, batch=96, seed=15,
+                   loss_tolerance=0.02, gradient_tolerance=0.02)
 
 
 class RMSNorm(nn.Module):
@@ -968,7 +988,7 @@ PROGRAMS = {function.__name__: function for function in (
     deep_gelu_tanh, layer_norm, no_bias, log_softmax, softmax, residual, twice, gated_unit, several_results, batch_norm,
     batch_norm_parts, batch_norm_replicas,
     integers, activation_layers, element_wise, low_precision, half_precision, initialisers, embedding, padding, characters,
-    attention, attention_layers, transformer, llama, cnn, convolutions, rectangles, rounded_up, averaged_squares, summed_squares, scheduled,
+    attention, attention_layers, transformer, rounded_transformer, llama, cnn, convolutions, rectangles, rounded_up, averaged_squares, summed_squares, scheduled,
     clipped, accumulated, stepped, gpt,
     tied, tied_embedding, containers, own_loss, replicas, data_parallel_two, data_parallel_four)}
 

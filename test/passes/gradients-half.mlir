@@ -6,6 +6,9 @@
 !weight = tensor<4x4xf32, #mp.dims<4, 4>>
 !halfweight = tensor<4x4xf16, #mp.dims<4, 4>>
 !scalar = tensor<f32, #mp.dims<>>
+!head = tensor<?x3x4xf32, #mp.dims<batch, 3, 4>>
+!each = tensor<?x3xf32, #mp.dims<batch, 3>>
+!table = tensor<3x4xf32, #mp.dims<3, 4>>
 
 // Tests that where an adjoint is rounded to f16 the adjoint of the loss is its scale, that one number takes the scale back
 // and clips, and that every device's update may be skipped for it.
@@ -76,6 +79,24 @@ mp.model @stored {
     %s = mp.cast %h : !row -> !half
     %y = mp.cast %s : !half -> !row
     %l = mp.reduce sum %y [0, 1] : !row -> !scalar
+    mp.return %l : !scalar
+  }
+}
+
+// Tests that the loss is scaled where attention alone rounds adjoints to f16.
+// CHECK-LABEL: mp.model @attends
+// CHECK: mp.loss_scale
+// CHECK: mp.attention_gradient {{.*}} rounding f16 {
+// CHECK: mp.unscale
+mp.model @attends {
+  mp.parameter @w : !table init zeros []
+  mp.training optimizer "sgd" {} loss "l" epochs 1 batch 1 shuffle true seed 0 classes 0 data {} test_data {}
+  mp.program @train ["x"] {
+  ^bb0(%x: !head):
+    %w = mp.read @w : !table
+    %k = mp.broadcast %w [-1, 0, 1] : !table -> !head
+    %y, %sums = mp.attention %x, %k, %k rounding f16 : (!head, !head, !head) -> (!head, !each)
+    %l = mp.reduce sum %y [0, 1, 2] : !head -> !scalar
     mp.return %l : !scalar
   }
 }
