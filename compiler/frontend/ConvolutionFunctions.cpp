@@ -1,16 +1,10 @@
 //===- ConvolutionFunctions.cpp - Kernels and windows that move over dimensions ---===//
 
-#include "frontend/Functions.h"
+#include "frontend/WindowPadding.h"
 
 using namespace mlir;
 
 namespace mparc {
-
-using Sizes = SmallVector<int64_t, 3>;
-
-/// More than any kernel or window needs; sums of a few are far from what 32 bits hold, in which
-/// libraries of kernels count.
-static constexpr int64_t kLargestSize = int64_t(1) << 24;
 
 /// The number of dimensions that a function's name ends in: 2 of `conv2d`.
 static unsigned spatialCount(const FunctionCall &call) {
@@ -125,40 +119,20 @@ static Value refuseConvolution(FunctionCall &call, const Tensor &x, const Tensor
   return Poison();
 }
 
-/// What `padding: "same"` is for a kernel: as many zeros as its elements reach beyond one of them,
-/// on the right one more where they are odd; those are put there, and what is on both sides is
-/// given back.
-static std::optional<Sizes> padToSame(FunctionCall &call, Tensor &x, ArrayRef<int64_t> kernel,
-                                      ArrayRef<int64_t> stride, ArrayRef<int64_t> dilation) {
-  if (llvm::any_of(stride, [](int64_t step) { return step != 1; })) {
-    call.session.error(call.where(4), "`padding: \"same\"` of `" + call.function.name +
-                                          "` goes with a stride of 1");
-    return std::nullopt;
-  }
-  GraphBuilder &graph = call.graph();
+/// What of margins the convolution itself adds, zeros on both sides; the rest, and all of what is
+/// filled in another way, is put beside `x`.
+static std::optional<Sizes> padForKernel(FunctionCall &call, Tensor &x, Margins margins,
+                                         PaddingMode mode) {
   Sizes padding;
-  for (auto [index, size] : llvm::enumerate(kernel)) {
-    int64_t reach = 0;
-    if (__builtin_mul_overflow(dilation[index], size - 1, &reach))
-      reach = INT64_MAX;
-    if (reach / 2 > kLargestSize) {
-      call.session.error(call.where(4), call.what(4) + " must be at most " +
-                                            llvm::Twine(kLargestSize) + ", got " +
-                                            llvm::Twine(reach / 2));
-      return std::nullopt;
-    }
-    padding.push_back(reach / 2);
-    if (reach % 2 == 0)
-      continue;
-    int64_t along = x.rank() - int64_t(kernel.size()) + int64_t(index);
-    Dimensions dimensions(x.dimensions());
-    dimensions[along] =
-        mp::getDimension(&call.session.context, "", dimensions[along].getSize() + 1);
-    mp::DimensionsAttr dims = graph.checked(dimensions, describe(x));
-    if (!dims)
-      return std::nullopt;
-    x = graph.create<mp::PadOp>(dims, x.element(), x.value, along, int64_t(0), int64_t(1));
+  for (Margin &margin : margins) {
+    padding.push_back(mode == PaddingMode::zeros ? std::min(margin.before, margin.after) : 0);
+    margin.before -= padding.back();
+    margin.after -= padding.back();
   }
+  std::optional<Tensor> padded = pad(call, x, margins, mode);
+  if (!padded)
+    return std::nullopt;
+  x = *padded;
   return padding;
 }
 
@@ -197,9 +171,17 @@ static Value buildConv(FunctionCall &call) {
                                                  *word + "\""),
            Value(Poison());
   std::optional<int64_t> groups = call.isGiven(6) ? call.integer(6) : 1;
+  std::optional<std::string> modeName = call.text(7, "zeros");
   if (!x || !weight || (isBiased && !bias) || !stride || !padding || !dilation || !groups ||
-      !checkRank(call, *x, 1))
+      !modeName || !checkRank(call, *x, 1))
     return Poison();
+  std::optional<PaddingMode> mode = findPaddingMode(*modeName);
+  if (!mode)
+    return call.session.error(call.where(7), call.what(7) +
+                                                 " is \"zeros\", \"reflect\", \"replicate\" or "
+                                                 "\"circular\", got \"" +
+                                                 *modeName + "\""),
+           Value(Poison());
   auto kernel = weight->dimensions();
   if (kernel.size() != spatial + 2 ||
       llvm::any_of(kernel, [](mp::DimensionAttr each) { return each.hasBatch(); })) {
@@ -220,8 +202,10 @@ static Value buildConv(FunctionCall &call) {
   Sizes window;
   for (mp::DimensionAttr dimension : kernel.drop_front(2))
     window.push_back(dimension.getSize());
+  std::optional<Margins> margins = marginsOf(*padding);
   if (word && *word == "same")
-    padding = padToSame(call, *x, window, *stride, *dilation);
+    margins = marginsToSame(call, 4, window, *stride, *dilation);
+  padding = margins ? padForKernel(call, *x, *margins, *mode) : std::nullopt;
   std::optional<Dimensions> dimensions =
       padding ? positionsOf(call, *x, window, *stride, *padding, *dilation) : std::nullopt;
   if (!dimensions)
@@ -307,16 +291,43 @@ static Value buildMaxPool(FunctionCall &call) {
       pooled->kernel, pooled->stride, pooled->padding);
 }
 
+/// The sum under each window over `divisor`: the mean of windows that all lie within x and zeros
+/// beside it, and so have one divisor, times that of the two.
+static Value poolSums(FunctionCall &call, const Pooled &pooled, int64_t divisor) {
+  Margins margins;
+  double elements = 1;
+  for (size_t index = 0; index < pooled.kernel.size(); ++index) {
+    const int64_t at = pooled.x.rank() - int64_t(pooled.kernel.size()) + int64_t(index);
+    const int64_t last = (pooled.dims.getDimensions()[at].getSize() - 1) * pooled.stride[index];
+    const int64_t before = pooled.padding[index];
+    const int64_t size = pooled.x.dimensions()[at].getSize();
+    margins.push_back({before, std::max(before, last + pooled.kernel[index] - before - size)});
+    elements *= static_cast<double>(pooled.kernel[index]);
+  }
+  std::optional<Tensor> padded = padWithZeros(call, pooled.x, margins);
+  if (!padded)
+    return Poison();
+  GraphBuilder &graph = call.graph();
+  const Sizes zeros(pooled.kernel.size(), 0);
+  Tensor mean = graph.create<mp::AvgPoolOp>(pooled.dims, call.session.f32(), padded->value,
+                                            pooled.kernel, pooled.stride, zeros, false);
+  const double factor = elements / static_cast<double>(divisor);
+  return graph.binary<mp::MulOp>(mean, graph.constant(factor, pooled.dims));
+}
+
 static Value buildAvgPool(FunctionCall &call) {
   std::optional<Pooled> pooled = readPooled(call, 4);
   std::optional<bool> countsPadding = call.boolean(5, true);
-  if (!pooled || !countsPadding)
+  const bool hasDivisor = call.isGiven(6) && !std::holds_alternative<None>(call.values[6]);
+  std::optional<int64_t> divisor = hasDivisor ? call.integer(6) : std::optional<int64_t>(1);
+  if (!pooled || !countsPadding || !divisor)
     return Poison();
-  if (call.isGiven(6) && !std::holds_alternative<None>(call.values[6])) {
-    call.session.error(call.where(6), "`divisor_override` is not supported: a mean is over the "
-                                      "elements of its window");
+  if (hasDivisor && *divisor == 0) {
+    call.session.error(call.where(6), call.what(6) + " must not be 0");
     return Poison();
   }
+  if (hasDivisor)
+    return poolSums(call, *pooled, *divisor);
   return call.graph().create<mp::AvgPoolOp>(pooled->dims, call.session.f32(), pooled->x.value,
                                             pooled->kernel, pooled->stride, pooled->padding,
                                             *countsPadding);
@@ -350,7 +361,8 @@ static Value buildAdaptiveAvgPool(FunctionCall &call) {
 
 void addConvolutionFunctions(FunctionTable &table) {
   for (const char *name : {"conv1d", "conv2d", "conv3d"})
-    add(table, name, "x, weight, bias?, stride?, padding?, dilation?, groups?", buildConv);
+    add(table, name, "x, weight, bias?, stride?, padding?, dilation?, groups?, padding_mode?",
+        buildConv);
   for (const char *name : {"max_pool1d", "max_pool2d", "max_pool3d"})
     add(table, name, "x, kernel_size, stride?, padding?, dilation?, ceil_mode?, return_indices?",
         buildMaxPool);

@@ -46,6 +46,10 @@ std::optional<Expression> ForwardWriter::makeConvolution(const Variable &x) {
   option("groups", groups, 1);
   if (random_.chance(0.3))
     text += ", bias: false";
+  if (padding > 0 && random_.chance(0.3)) {
+    const char *modes[] = {"circular", "replicate", "reflect"}; // a single element has no mirror
+    text += std::string(", padding_mode: \"") + modes[random_.below(least > 1 ? 3 : 2)] + '"';
+  }
   const std::string name = fresh("conv");
   Statement member(name + " = " + text + ")");
   annotator_.annotate(member);
@@ -81,7 +85,13 @@ std::optional<Expression> ForwardWriter::makeWindow(const Variable &x) {
                      numbers(padding);
   if (isMean && random_.chance(0.5))
     text += ", count_include_pad: false";
-  return Expression{text + ")", shape, x.bound, shape == x.shape ? x.name : ""};
+  double bound = x.bound;
+  if (isMean && random_.chance(0.1)) {
+    text += ", divisor_override: " + std::to_string(random_.between(1, 5));
+    for (int64_t size : kernel)
+      bound *= static_cast<double>(size);
+  }
+  return Expression{text + ")", shape, bound, shape == x.shape ? x.name : ""};
 }
 
 } // namespace mparc::random

@@ -180,6 +180,27 @@ def rounded_up():
     return Program(model, 12, SUNSPOTS, test=0.2, optimizer=sgd(0.1, momentum=0.5), epochs=3, batch=80, seed=45)
 
 
+def edges():
+    def forward(m, x):
+        line = m.around(torch.tanh(m.mirrored(x.reshape(-1, 1, 12))))
+        plane = torch.tanh(m.same(torch.tanh(m.repeated(x.reshape(-1, 1, 3, 4)))))
+        parts = line, m.halves(plane), m.shares(plane), m.wraps(plane)
+        return m.output(torch.cat([part.flatten(1) for part in parts], dim=1))
+
+    def model():
+        return Model(forward, mirrored=nn.Conv1d(1, 4, 5, padding=3, padding_mode="reflect"),
+                     around=nn.Conv1d(4, 4, 4, stride=2, padding=2, groups=2, padding_mode="circular"),
+                     repeated=nn.Conv2d(1, 4, 3, padding=(3, 2), dilation=(2, 1), padding_mode="replicate"),
+                     same=nn.Conv2d(4, 4, (2, 3), padding="same", dilation=(1, 2), bias=False, padding_mode="reflect"),
+                     wraps=nn.Conv2d(4, 2, 3, padding=1, padding_mode="circular"),
+                     halves=nn.AvgPool2d(2, divisor_override=3),
+                     shares=nn.AvgPool2d((3, 2), stride=2, padding=1, ceil_mode=True, divisor_override=4),
+                     output=nn.Linear(164, 12))
+
+    return Program(model, 12, SUNSPOTS, test=0.2, optimizer=sgd(0.1, momentum=0.5), epochs=3, batch=80, seed=46,
+                   gradient_tolerance=5e-6)
+
+
 def rectangles():
     def forward(m, x):
         return m.output(m.plane(x.reshape(-1, 1, 4, 3)))
@@ -988,8 +1009,8 @@ PROGRAMS = {function.__name__: function for function in (
     deep_gelu_tanh, layer_norm, no_bias, log_softmax, softmax, residual, twice, gated_unit, several_results, batch_norm,
     batch_norm_parts, batch_norm_replicas,
     integers, activation_layers, element_wise, low_precision, half_precision, initialisers, embedding, padding, characters,
-    attention, attention_layers, transformer, rounded_transformer, llama, cnn, convolutions, rectangles, rounded_up, averaged_squares, summed_squares, scheduled,
-    clipped, accumulated, stepped, gpt,
+    attention, attention_layers, transformer, rounded_transformer, llama, cnn, convolutions, rectangles, rounded_up,
+    edges, averaged_squares, summed_squares, scheduled, clipped, accumulated, stepped, gpt,
     tied, tied_embedding, containers, own_loss, replicas, data_parallel_two, data_parallel_four)}
 
 # Parameters that are not drawn bit for bit: normal() is PyTorch's to 1e-6.
