@@ -38,6 +38,7 @@ public:
 enum class Lane { compute, copies, marks };
 
 class Backend;
+struct KeptRows;
 
 /// Is told, as it is issued, of all that decides when GPUs do what, and of copies between them.
 class IssueObserver {
@@ -83,6 +84,10 @@ public:
   /// Issues in the order of the compute lane: zeroes; copies from pinned memory.
   virtual void zero(void *memory, int64_t bytes) = 0;
   virtual void copy_from_pinned(void *to, const void *pinned, int64_t bytes) = 0;
+  /// Issues, in the order of the compute lane, the gathering of `count` rows that the GPU keeps to
+  /// `to`, side by side; `numbers`, which are below `kept.rows`, lie on the GPU.
+  virtual void gather_rows(const KeptRows &kept, const int32_t *numbers, int64_t count,
+                           void *to) = 0;
   /// Copies from and to any memory of the host, after all that was issued before and before all
   /// that is issued later; waits for it.
   virtual void write(void *to, const void *from, int64_t bytes) = 0;

@@ -1,8 +1,10 @@
 // How threads share out the rows of a batch.
 #include "mpar/part.h"
 
+#include "fetch.h"
 #include "mpar/errors.h"
 #include "mpar/model.h"
+#include "mpar/resident.h"
 #include "multiversion.h"
 
 #include <omp.h>
@@ -51,6 +53,8 @@ const Schedule &BatchPart::schedule() const { return model_->description().sched
 int BatchPart::microbatches() const { return schedule().microbatches; }
 
 void BatchPart::run_turns(Workers::Work work, void *context) const {
+  if (model_->has_gpus())
+    model_->workers()->fetch_first(model_->take_fetches());
   model_->workers()->run(work, context, batch_rows);
 }
 
@@ -98,27 +102,24 @@ void BatchPart::add_gradients() {
   for_each_share(*this, [](BatchPart &) {});
 }
 
-// Where there are several processes, a batch has rows of those ports alone that this one reads.
-static void check_values(const BatchPart &part, const void *values, const PortDescription &port) {
-  if (!values && !part.model().world())
-    fail("a batch has no rows of `" + port.name + "`: its pointer is null");
+// Where there are several processes, a batch has rows of those ports alone that this one reads, and
+// GPUs may have them already.
+static const void *find_port(const BatchPart &part, const Batch &batch, size_t port,
+                             const void *values, int64_t row_bytes) {
+  Model &model = part.model();
+  if (!values && !model.world() && !(batch.resident && batch.resident->has(port)))
+    fail("a batch has no rows of `" + model.port(port).name + "`: its pointer is null");
+  if (model.has_gpus())
+    return model.stage_rows(part, batch, port, row_bytes);
+  return static_cast<const std::byte *>(values) + part.first_row * row_bytes;
 }
 
 const void *find_input(const BatchPart &part, const Batch &batch, size_t input, int64_t row_bytes) {
-  const void *const values = batch.inputs[input];
-  check_values(part, values, part.model().description().inputs[input]);
-  const std::byte *rows = static_cast<const std::byte *>(values) + part.first_row * row_bytes;
-  if (!part.model().has_gpus())
-    return rows;
-  return part.model().stage_rows(part, input, rows, row_bytes);
+  return find_port(part, batch, input, batch.inputs[input], row_bytes);
 }
 
 const void *find_target(const BatchPart &part, const Batch &batch, int64_t row_bytes) {
-  check_values(part, batch.target, part.model().description().target);
-  const std::byte *rows = static_cast<const std::byte *>(batch.target) + part.first_row * row_bytes;
-  if (!part.model().has_gpus())
-    return rows;
-  return part.model().stage_rows(part, batch.inputs.size(), rows, row_bytes);
+  return find_port(part, batch, batch.inputs.size(), batch.target, row_bytes);
 }
 
 void run_on_threads(int threads, void (*work)(void *context, int thread), void *context) {

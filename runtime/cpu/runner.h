@@ -1,6 +1,7 @@
 // Who carries out the turns of a schedule: threads, or the streams of GPUs.
 #pragma once
 
+#include "fetch.h"
 #include "mpar/device.h"
 #include "mpar/errors.h"
 #include "mpar/schedule.h"
@@ -25,6 +26,7 @@ public:
     for (size_t item = 0; item < devices.size(); ++item)
       work(context, item);
   }
+  virtual void fetch_first(std::vector<Fetch> /*fetches*/) {}
   virtual void forget_recordings() {}
   virtual void check_streams(const std::vector<Machine *> & /*machines*/,
                              const Schedule & /*schedule*/) {

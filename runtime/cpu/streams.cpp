@@ -29,6 +29,7 @@ public:
   Streams &operator=(const Streams &) = delete;
   ~Streams() override { gpus_.front()->release_pinned(marks_); }
   void run(Workers::Work work, void *context, int64_t rows) override;
+  void fetch_first(std::vector<Fetch> fetches) override { fetches_ = std::move(fetches); }
   void forget_recordings() override { recordings_.clear(); }
   void check_streams(const std::vector<Machine *> &machines, const Schedule &schedule) override {
     checker_ = std::make_unique<StreamChecker>(machines, schedule, schedule_);
@@ -39,15 +40,17 @@ private:
   struct Recorded {
     bool was_issued = false; // once turn by turn, so that libraries have made their choices
     std::unique_ptr<Recording> recording;
+    std::vector<Fetch> fetches; // that it has been recorded with
   };
 
   void issue(Workers::Work work, void *context);
   /// Has this process's part in a turn issued where it belongs.
   void issue_work(size_t number, Workers::Work work, void *context);
   void record(Workers::Work work, void *context, Recorded &step);
-  /// Lets the other lanes of all GPUs begin after what has been issued on the first one's, or,
-  /// where `apart`, on their own GPU's.
-  void fork(bool apart);
+  /// Lets the other lanes of all GPUs begin after what has been issued on the first one's.
+  void fork();
+  /// Issues what rows the step needs, and lets all lanes begin after that.
+  void begin();
   /// Lets the first GPU go on after all lanes.
   void join();
   void wait_for(const Event &event);
@@ -73,6 +76,7 @@ private:
   std::map<int64_t, Recorded> recordings_; // by rows
   bool replaying_ = false;                 // the step at hand
   bool failed_ = false;
+  std::vector<Fetch> fetches_; // of the step at hand
   std::unique_ptr<StreamChecker> checker_;
 };
 
@@ -154,14 +158,24 @@ void Streams::issue(Workers::Work work, void *context) {
   }
 }
 
-void Streams::fork(bool apart) {
+void Streams::fork() {
   Backend &first = *gpus_.front();
-  for (Backend *gpu : gpus_)
-    if (apart || gpu == &first)
-      gpu->record(*begins_[gpu], Lane::compute);
+  first.record(*begins_[&first], Lane::compute);
   for (const auto &[queue, end] : lanes_)
-    if (apart ? queue.lane != Lane::compute : queue.gpu != &first || queue.lane != Lane::compute)
-      queue.gpu->wait(*begins_[apart ? queue.gpu : &first], queue.lane);
+    if (queue.gpu != &first || queue.lane != Lane::compute)
+      queue.gpu->wait(*begins_[&first], queue.lane);
+}
+
+void Streams::begin() {
+  for (const Fetch &fetch : fetches_)
+    fetch.issue();
+  for (Backend *gpu : gpus_)
+    gpu->record(*begins_[gpu], Lane::compute);
+  // What a lane of copies takes may be another GPU's rows, which no turn has written.
+  for (const auto &[queue, end] : lanes_)
+    for (Backend *gpu : gpus_)
+      if (queue.lane == Lane::copies || (queue.lane == Lane::marks && gpu == queue.gpu))
+        queue.gpu->wait(*begins_[gpu], queue.lane);
 }
 
 void Streams::join() {
@@ -189,7 +203,8 @@ void Streams::record(Workers::Work work, void *context, Recorded &step) {
   first.begin_recording();
   marking_ = true;
   try {
-    fork(false);
+    fork();
+    begin();
     issue(work, context);
     join();
   } catch (...) {
@@ -199,6 +214,7 @@ void Streams::record(Workers::Work work, void *context, Recorded &step) {
   }
   marking_ = false;
   step.recording = first.end_recording();
+  step.fetches = fetches_;
 }
 
 void Streams::run(Workers::Work work, void *context, int64_t rows) {
@@ -218,6 +234,8 @@ void Streams::run(Workers::Work work, void *context, int64_t rows) {
   if (recorded_ && observers_.empty() && !checker_ &&
       (recordings_.count(rows) > 0 || recordings_.size() < most_recordings)) {
     Recorded &step = recordings_[rows];
+    if (step.recording && step.fetches != fetches_)
+      step.recording.reset(); // its rows come from elsewhere now
     if (std::exchange(step.was_issued, true) && !step.recording)
       record(work, context, step);
     if (step.recording) {
@@ -229,12 +247,12 @@ void Streams::run(Workers::Work work, void *context, int64_t rows) {
       replaying_ = true;
       step.recording->launch();
     } else {
-      fork(true);
+      begin();
       issue(work, context);
       join();
     }
   } else {
-    fork(true);
+    begin();
     issue(work, context);
     join();
   }

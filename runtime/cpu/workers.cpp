@@ -258,6 +258,8 @@ Workers::~Workers() = default;
 
 void Workers::run(Work work, void *context, int64_t rows) { runner_->run(work, context, rows); }
 
+void Workers::fetch_first(std::vector<Fetch> fetches) { runner_->fetch_first(std::move(fetches)); }
+
 void Workers::run_on_devices(const std::vector<int> &devices,
                              void (*work)(void *context, size_t item), void *context) {
   runner_->run_on_devices(devices, work, context);

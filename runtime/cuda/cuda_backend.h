@@ -39,6 +39,7 @@ public:
   void release_pinned(void *memory) noexcept override;
   void zero(void *memory, int64_t bytes) override;
   void copy_from_pinned(void *to, const void *pinned, int64_t bytes) override;
+  void gather_rows(const KeptRows &kept, const int32_t *numbers, int64_t count, void *to) override;
   void write(void *to, const void *from, int64_t bytes) override;
   void read(void *to, const void *from, int64_t bytes) override;
   void copy(void *to, const Backend &of, const void *from, int64_t bytes, Lane lane) override;

@@ -116,11 +116,8 @@ __global__ void add_rows(int64_t table_rows, int64_t width, const int32_t *ids, 
 
 } // namespace
 
-template <typename T>
-void gather(Device &device, int64_t table_rows, int64_t width, int64_t count, const char *name,
-            const T *table, const int32_t *ids, T *y) {
-  const Queue &queue = queue_of(device);
-  const int64_t bytes = width * static_cast<int64_t>(sizeof(T));
+void gather_bytes(const Queue &queue, int64_t table_rows, int64_t bytes, int64_t count,
+                  const char *name, const void *table, const int32_t *ids, void *y) {
   // In the largest pieces that rows consist of.
   const uintptr_t ends = reinterpret_cast<uintptr_t>(table) | reinterpret_cast<uintptr_t>(y) |
                          static_cast<uintptr_t>(bytes);
@@ -132,6 +129,13 @@ void gather(Device &device, int64_t table_rows, int64_t width, int64_t count, co
     run_gather<uint16_t>(queue, table_rows, bytes, count, name, table, ids, y);
   else
     run_gather<uint8_t>(queue, table_rows, bytes, count, name, table, ids, y);
+}
+
+template <typename T>
+void gather(Device &device, int64_t table_rows, int64_t width, int64_t count, const char *name,
+            const T *table, const int32_t *ids, T *y) {
+  gather_bytes(queue_of(device), table_rows, width * static_cast<int64_t>(sizeof(T)), count, name,
+               table, ids, y);
 }
 
 template void gather(Device &, int64_t, int64_t, int64_t, const char *, const float *,

@@ -21,6 +21,8 @@
 
 namespace mpar::cuda {
 
+struct Queue;
+
 // Products: matmul.cu. By cuBLASLt, plans chosen by its heuristic and kept by shape.
 void linear(Device &device, int64_t rows, int64_t in, int64_t out, const float *x,
             const float *weight, const float *bias, Activation activation, float *y);
@@ -64,6 +66,9 @@ template <typename T> void fill(Device &device, int64_t count, T value, T *y);
 template <typename T>
 void gather(Device &device, int64_t table_rows, int64_t width, int64_t count, const char *name,
             const T *table, const int32_t *ids, T *y);
+/// The same of rows of so many bytes, whatever they hold.
+void gather_bytes(const Queue &queue, int64_t table_rows, int64_t bytes, int64_t count,
+                  const char *name, const void *table, const int32_t *ids, void *y);
 void check_ids(Device &device, int64_t table_rows, int64_t count, const char *name,
                const int32_t *ids, int32_t *y);
 void check_targets(Device &device, int64_t classes, int64_t count, const int32_t *target,

@@ -371,6 +371,9 @@ std::optional<int> parse_command_line(int argc, char **argv, const ModelDescript
     app.add_flag("--no-graph", options.no_graph,
                  "On GPUs, issue each step's work anew instead of replaying it")
         ->group("Running");
+    app.add_flag("--no-resident-data", options.no_resident_data,
+                 "On GPUs, send each step its rows instead of keeping all of them there")
+        ->group("Running");
     app.add_flag("--tf32", options.tf32,
                  "On GPUs, let products of f32 round their operands to TF32: faster, less exact")
         ->group("Running");

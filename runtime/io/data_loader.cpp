@@ -2,6 +2,7 @@
 
 #include "mpar/errors.h"
 #include "mpar/npy.h"
+#include "mpar/resident.h"
 #include "mpar/safetensors.h"
 
 #include <algorithm>
@@ -238,17 +239,36 @@ std::pair<Dataset, Dataset> split_dataset(const Dataset &dataset, double fractio
   return {dataset.slice(0, train), dataset.slice(train, test)};
 }
 
-DataLoader::DataLoader(Dataset dataset, int64_t batch, bool shuffle)
+void read_row(const Dataset::Port &port, int64_t row, std::byte *to) {
+  if (port.tokens) {
+    port.tokens->read(row * port.width + port.column, port.width, reinterpret_cast<int32_t *>(to));
+    return;
+  }
+  const Table &table = *port.table;
+  const uint32_t *cells = table.cells.data() + row * table.columns + port.column;
+  if (port.type == ElementType::boolean)
+    for (int64_t k = 0; k < port.width; ++k)
+      to[k] = static_cast<std::byte>(cells[k]);
+  else
+    std::memcpy(to, cells, static_cast<size_t>(port.width * element_bytes(port.type)));
+}
+
+DataLoader::DataLoader(Dataset dataset, int64_t batch, bool shuffle, bool needs_target)
     : dataset_(std::move(dataset)), batch_(batch), shuffle_(shuffle) {
-  int64_t rows = std::min(batch_, dataset_.rows());
-  auto buffer = [rows](const Dataset::Port &port) {
-    int64_t row_bytes = port.width * element_bytes(port.type);
-    return Buffer{std::make_unique<std::byte[]>(static_cast<size_t>(rows * row_bytes)), row_bytes};
+  const ResidentData *const resident = dataset_.resident().get();
+  const auto rows = static_cast<size_t>(std::min(batch_, dataset_.rows()));
+  auto buffer = [&](const Dataset::Port &port, bool is_wanted) {
+    const int64_t row_bytes = port.width * element_bytes(port.type);
+    return Buffer{is_wanted ? std::make_unique<std::byte[]>(rows * row_bytes) : nullptr, row_bytes};
   };
-  for (const Dataset::Port &port : dataset_.inputs())
-    input_buffers_.push_back(buffer(port));
+  const size_t inputs = dataset_.inputs().size();
+  for (size_t i = 0; i < inputs; ++i)
+    input_buffers_.push_back(buffer(dataset_.inputs()[i], !resident || !resident->has(i)));
   if (!dataset_.target().empty())
-    target_buffer_ = buffer(dataset_.target()[0]);
+    target_buffer_ =
+        buffer(dataset_.target()[0], needs_target || !resident || !resident->has(inputs));
+  rows_.resize(rows);
+  numbers_.resize(resident ? rows : 0);
 }
 
 void DataLoader::start(Generator &generator) {
@@ -262,35 +282,28 @@ void DataLoader::restart(int64_t sampler_seed) {
     order_ = Generator(static_cast<uint64_t>(sampler_seed)).permutation(dataset_.rows());
 }
 
-const void *DataLoader::gather(const Dataset::Port &port, Buffer &buffer, int64_t from,
-                               int64_t count) {
-  for (int64_t i = 0; port.is_here() && i < count; ++i) {
-    int64_t row = dataset_.first() + (order_.empty() ? from + i : order_[from + i]);
-    std::byte *to = buffer.bytes.get() + i * buffer.row_bytes;
-    if (port.tokens) {
-      port.tokens->read(row * port.width + port.column, port.width,
-                        reinterpret_cast<int32_t *>(to));
-      continue;
-    }
-    const Table &table = *port.table;
-    const uint32_t *cells = table.cells.data() + row * table.columns + port.column;
-    if (port.type == ElementType::boolean)
-      for (int64_t k = 0; k < port.width; ++k)
-        to[k] = static_cast<std::byte>(cells[k]);
-    else
-      std::memcpy(to, cells, static_cast<size_t>(buffer.row_bytes));
-  }
+const void *DataLoader::gather(const Dataset::Port &port, Buffer &buffer, int64_t count) {
+  for (int64_t i = 0; buffer.bytes && port.is_here() && i < count; ++i)
+    read_row(port, rows_[i], buffer.bytes.get() + i * buffer.row_bytes);
   return buffer.bytes.get();
 }
 
 Batch DataLoader::batch(int64_t index) {
-  int64_t from = index * batch_;
+  const int64_t from = index * batch_;
   Batch batch;
   batch.rows = std::min(batch_, dataset_.rows() - from);
+  for (int64_t i = 0; i < batch.rows; ++i)
+    rows_[i] = dataset_.first() + (order_.empty() ? from + i : order_[from + i]);
+  if (dataset_.resident()) {
+    std::transform(rows_.begin(), rows_.begin() + batch.rows, numbers_.begin(),
+                   [](int64_t row) { return static_cast<int32_t>(row); });
+    batch.resident = dataset_.resident().get();
+    batch.numbers = numbers_.data();
+  }
   for (size_t i = 0; i < input_buffers_.size(); ++i)
-    batch.inputs.push_back(gather(dataset_.inputs()[i], input_buffers_[i], from, batch.rows));
+    batch.inputs.push_back(gather(dataset_.inputs()[i], input_buffers_[i], batch.rows));
   if (!dataset_.target().empty())
-    batch.target = gather(dataset_.target()[0], target_buffer_, from, batch.rows);
+    batch.target = gather(dataset_.target()[0], target_buffer_, batch.rows);
   return batch;
 }
 

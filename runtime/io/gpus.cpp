@@ -4,6 +4,7 @@
 
 #include "backend.h"
 #include "mpar/part.h"
+#include "mpar/resident.h"
 #include "mpar/world.h"
 #include "ranks.h"
 #include "staged_port.h"
@@ -15,33 +16,42 @@
 
 namespace mpar {
 
-StagedPort::StagedPort(Backend *reader, Backend &any, int64_t bytes)
-    : reader_(reader), pinned_in_(&any),
-      pinned_(static_cast<std::byte *>(any.allocate_pinned(bytes))),
-      memory_(reader ? static_cast<std::byte *>(reader->allocate(bytes)) : nullptr) {}
-
-StagedPort::~StagedPort() {
-  if (pinned_)
-    pinned_in_->release_pinned(pinned_);
-  if (memory_)
-    reader_->release(memory_);
+void Fetch::issue() const {
+  if (count > 0)
+    gpu->gather_rows(kept, static_cast<const int32_t *>(from), count, to);
+  else
+    gpu->copy_from_pinned(to, from, bytes);
 }
 
-const void *StagedPort::take(const void *rows, int64_t offset, int64_t bytes) {
-  std::memcpy(pinned_ + offset, rows, static_cast<size_t>(bytes));
-  if (!reader_)
-    return pinned_ + offset;
-  reader_->copy_from_pinned(memory_ + offset, pinned_ + offset, bytes);
-  return memory_ + offset;
+std::byte *StagedPort::memory() {
+  if (!memory_ && readers_.only)
+    memory_ = static_cast<std::byte *>(readers_.only->allocate(bytes_));
+  return memory_;
 }
 
-namespace {
+Fetch StagedPort::take(const void *rows, int64_t bytes) {
+  if (!pinned_)
+    pinned_ = static_cast<std::byte *>(readers_.any->allocate_pinned(bytes_));
+  std::memcpy(pinned_, rows, static_cast<size_t>(bytes));
+  Fetch fetch;
+  if (!readers_.only)
+    return fetch;
+  fetch.gpu = readers_.only;
+  fetch.to = memory();
+  fetch.from = pinned_;
+  fetch.bytes = bytes;
+  return fetch;
+}
 
-/// The GPU that alone reads a port; null: processors do, or several GPUs.
-struct Readers {
-  Backend *only = nullptr; // the one GPU, where no other device reads the port
-  Backend *any = nullptr;  // some GPU that does; null: none
-};
+Fetch StagedPort::gather(const KeptRows &kept, const int32_t *numbers, int64_t count) {
+  Fetch fetch;
+  fetch.gpu = readers_.only;
+  fetch.to = memory();
+  fetch.from = numbers;
+  fetch.count = count;
+  fetch.kept = kept;
+  return fetch;
+}
 
 Readers readers_of(const PortDescription &port, const Machine &machine) {
   std::set<Backend *> all;
@@ -50,13 +60,12 @@ Readers readers_of(const PortDescription &port, const Machine &machine) {
     if (machine.device(device).here())
       all.insert(machine.device(device).backend());
   Readers readers;
+  readers.here = !all.empty();
   for (Backend *gpu : all)
     readers.any = gpu ? gpu : readers.any;
   readers.only = all.size() == 1 ? *all.begin() : nullptr;
   return readers;
 }
-
-} // namespace
 
 Model::~Model() {
   Communicator *const communicator = world_ && lead_ == this ? world_->communicator() : nullptr;
@@ -104,29 +113,67 @@ void Model::start_streams(const Settings &settings) {
     start_checking();
 }
 
-const void *Model::stage_rows(const BatchPart &part, size_t port, const void *rows,
+void Model::fetch(const BatchPart &part, const Fetch &fetch) {
+  if (fetch.gpu && part.is_of_turns())
+    fetches_.push_back(fetch);
+  else if (fetch.gpu)
+    fetch.issue();
+}
+
+const void *Model::stage_rows(const BatchPart &part, const Batch &batch, size_t port,
                               int64_t row_bytes) {
+  const void *const values = port < description_.inputs.size() ? batch.inputs[port] : batch.target;
+  const auto values_from = [&](int64_t row) -> const void * {
+    return values ? static_cast<const std::byte *>(values) + row * row_bytes : nullptr;
+  };
   staged_.resize(description_.inputs.size() + 1);
-  const PortDescription &description =
-      port < description_.inputs.size() ? description_.inputs[port] : description_.target;
   StagedPort &staged = staged_[port];
-  if (!staged.is_there()) {
-    const Readers readers = readers_of(description, machine_);
-    if (!readers.any)
-      return rows;
-    staged = StagedPort(readers.only, *readers.any, largest_share_ * row_bytes);
+  if (!staged.is_known())
+    staged = StagedPort(readers_of(this->port(port), machine_), largest_share_ * row_bytes);
+  if (!staged.readers().any)
+    return values_from(part.first_row);
+  // This replica's rows, for which it has room.
+  const RowRange own = part.batch_rows > largest_share_
+                           ? rows_of_microbatch(part.batch_rows, number_, description_.replicas)
+                           : RowRange{0, part.batch_rows};
+  if (staged.begins(calls_)) {
+    Backend *const gpu = staged.readers().only;
+    const KeptRows *const kept = gpu && batch.resident ? batch.resident->find(*gpu, port) : nullptr;
+    if (kept)
+      fetch(part, staged.gather(*kept, stage_numbers(part, *gpu, batch.numbers, own), own.count));
+    else
+      fetch(part, staged.take(values_from(own.first), own.count * row_bytes));
   }
-  // Where the rows of this replica begin: it has room for its own.
-  const int64_t first =
-      part.batch_rows > largest_share_
-          ? rows_of_microbatch(part.batch_rows, number_, description_.replicas).first
-          : 0;
-  return staged.take(rows, (part.first_row - first) * row_bytes, part.rows * row_bytes);
+  return staged.at((part.first_row - own.first) * row_bytes);
+}
+
+const int32_t *Model::stage_numbers(const BatchPart &part, Backend &gpu, const int32_t *numbers,
+                                    const RowRange &rows) {
+  constexpr int64_t each = sizeof(int32_t);
+  const auto same = [&](const StagedPort &port) { return port.readers().only == &gpu; };
+  auto found = std::find_if(numbers_.begin(), numbers_.end(), same);
+  if (found == numbers_.end())
+    found = numbers_.emplace(found, Readers{&gpu, &gpu, true}, largest_share_ * each);
+  if (found->begins(calls_)) // one port's rows have the numbers of another's
+    fetch(part, found->take(numbers + rows.first, rows.count * each));
+  return reinterpret_cast<const int32_t *>(found->at(0));
+}
+
+std::vector<Fetch> Model::take_fetches() {
+  std::vector<Fetch> all;
+  for (int number = 0; number < replicas(); ++number) {
+    std::vector<Fetch> &own = replica(number).fetches_;
+    all.insert(all.end(), own.begin(), own.end());
+    own.clear();
+  }
+  return all;
 }
 
 void Model::tell_gpus() {
   if (!has_gpus_)
     return;
+  ++calls_;
+  fetches_.clear(); // of a step that has not come to be
   if (world_ && lead_ == this && !has_joined_)
     join_gpus(); // here, where all ranks come by one after the other's failure has been said
   const OptimizerSettings settings = optimizer();

@@ -7,6 +7,7 @@
 #include "mpar/generate.h"
 #include "mpar/history.h"
 #include "mpar/progress.h"
+#include "mpar/resident.h"
 #include "mpar/safetensors.h"
 #include "mpar/trace.h"
 #include "mpar/train.h"
@@ -214,6 +215,22 @@ void train_and_report(Model &model, const Data &data, const TrainingSettings &se
     write_plot(options.plot, model.description().name, state.history);
 }
 
+// What the GPUs that read rows have room for they are given once, not step by step.
+void bring_data(const Options &options, Run &run) {
+  if (!run.data || !run.model->has_gpus() || options.no_resident_data)
+    return;
+  Data &data = *run.data;
+  make_resident(*run.model, data.train);
+  if (data.test)
+    make_resident(*run.model, *data.test, &data.train);
+  std::vector<std::string> too_large = data.train.resident()->too_large();
+  if (data.test && data.test->resident() != data.train.resident())
+    for (const std::string &line : data.test->resident()->too_large())
+      too_large.push_back(line);
+  for (size_t i = 0; !options.quiet && i < too_large.size(); ++i)
+    std::fprintf(stderr, "note: %s; each batch is sent there\n", too_large[i].c_str());
+}
+
 // One program runs wherever it is copied to: where there is no GPU, it says so.
 void say_where(const Options &options) {
   std::string why;
@@ -235,6 +252,7 @@ void carry_out(const ModelDescription &description, ModelFactory make, const Opt
   if (world)
     share_rows(description, options, *world, run);
   together(world, [&] { make_model(description, make, options, world, run); });
+  together(world, [&] { bring_data(options, run); });
   if (options.benchmark_steps > 0 && run.data) {
     run_benchmark(*run.model, run.data->train, run.settings, options.benchmark_steps);
     return;

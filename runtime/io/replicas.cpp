@@ -318,6 +318,8 @@ std::vector<Model::Share> Model::divide_among_replicas(const Batch &batch) {
                     : nullptr;
     };
     Share share{&replica(number), range, {range.count, {}, at(batch.target, description_.target)}};
+    share.batch.resident = batch.resident;
+    share.batch.numbers = batch.numbers ? batch.numbers + range.first : nullptr;
     for (size_t i = 0; i < batch.inputs.size(); ++i)
       share.batch.inputs.push_back(at(batch.inputs[i], description_.inputs[i]));
     shares.push_back(std::move(share));

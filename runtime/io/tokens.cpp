@@ -42,19 +42,17 @@ Tokens::Tokens(const DataSource &source) : file_(source.path) {
     open_array(path);
     return;
   }
-  int64_t bytes = 1;
   switch (source.token) {
   case DataSource::Token::u8:
     break;
   case DataSource::Token::u16:
     width_ = Width::u16;
-    bytes = 2;
     break;
   case DataSource::Token::i32:
     width_ = Width::i32;
-    bytes = 4;
     break;
   }
+  const int64_t bytes = token_bytes();
   if (file_.size() % bytes != 0)
     fail(path + " has " + std::to_string(file_.size()) + " bytes, which are no tokens of " +
          std::to_string(bytes) + " bytes each");
@@ -88,19 +86,34 @@ void Tokens::open_array(const std::string &path) {
     fail(path + " is empty");
 }
 
-void Tokens::read(int64_t first, int64_t count, int32_t *to) const {
-  auto from = [&](int64_t bytes) { return file_.bytes() + begin_ + first * bytes; };
+int64_t Tokens::token_bytes() const {
   switch (width_) {
   case Width::u8:
-    return convert<uint8_t>(from(1), count, to);
+    return 1;
   case Width::u16:
-    return convert<uint16_t>(from(2), count, to);
+    return 2;
   case Width::u32:
-    return convert<uint32_t>(from(4), count, to);
   case Width::i32:
-    return convert<int32_t>(from(4), count, to);
+    return 4;
   case Width::i64:
-    return convert<int64_t>(from(8), count, to);
+    return 8;
+  }
+  return 1;
+}
+
+void Tokens::read(int64_t first, int64_t count, int32_t *to) const {
+  const std::byte *const from = bytes() + first * token_bytes();
+  switch (width_) {
+  case Width::u8:
+    return convert<uint8_t>(from, count, to);
+  case Width::u16:
+    return convert<uint16_t>(from, count, to);
+  case Width::u32:
+    return convert<uint32_t>(from, count, to);
+  case Width::i32:
+    return convert<int32_t>(from, count, to);
+  case Width::i64:
+    return convert<int64_t>(from, count, to);
   }
 }
 

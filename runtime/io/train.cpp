@@ -100,7 +100,7 @@ void train(Model &model, const Dataset &train, const std::optional<Dataset> &tes
   DataLoader loader(train, settings.batch, settings.shuffle);
   std::optional<DataLoader> test_loader;
   if (test)
-    test_loader.emplace(*test, settings.batch, false);
+    test_loader.emplace(*test, settings.batch, false, model.description().classes > 0);
   auto checkpoint = [&] {
     if (hooks.checkpoint.empty())
       return;

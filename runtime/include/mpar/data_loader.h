@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace mpar {
@@ -47,13 +48,22 @@ public:
   Dataset slice(int64_t first, int64_t count) const;
   /// The row of the tables that row 0 is.
   int64_t first() const { return first_; }
+  /// The tables as GPUs have them, or null. Parts that are made of this have them too.
+  const std::shared_ptr<const ResidentData> &resident() const { return resident_; }
+  void set_resident(std::shared_ptr<const ResidentData> resident) {
+    resident_ = std::move(resident);
+  }
 
 private:
   std::vector<Port> inputs_;
   std::vector<Port> target_;
   int64_t first_ = 0;
   int64_t rows_ = 0;
+  std::shared_ptr<const ResidentData> resident_;
 };
+
+/// Copies a row of a port that is here to `to`: its elements as the model reads them.
+void read_row(const Dataset::Port &port, int64_t row, std::byte *to);
 
 /// Reads `source` for the model described: column counts that the source leaves open come from the
 /// model's ports, a file with only the inputs is its own target, and with `needs_target` false one
@@ -68,11 +78,12 @@ Dataset load_dataset(
 std::pair<Dataset, Dataset> split_dataset(const Dataset &dataset, double fraction);
 
 /// Goes over a dataset in batches as torch.utils.data.DataLoader does, the last one short. The
-/// batch it returns lies in its own buffers until the next call. Keeps a reference to neither
-/// generator nor model.
+/// batch it returns lies in its own buffers until the next call; of what GPUs have it has the rows'
+/// numbers alone. Keeps a reference to neither generator nor model.
 class DataLoader {
 public:
-  DataLoader(Dataset dataset, int64_t batch, bool shuffle);
+  /// `needs_target`: targets are wanted on the host, too.
+  DataLoader(Dataset dataset, int64_t batch, bool shuffle, bool needs_target = false);
 
   int64_t batches() const { return (dataset_.rows() + batch_ - 1) / batch_; }
   /// Begins an epoch, with the draws of `iter(loader)` (its base seed, which nothing here needs)
@@ -91,13 +102,15 @@ private:
     std::unique_ptr<std::byte[]> bytes;
     int64_t row_bytes;
   };
-  const void *gather(const Dataset::Port &port, Buffer &buffer, int64_t from, int64_t count);
+  const void *gather(const Dataset::Port &port, Buffer &buffer, int64_t count);
 
   Dataset dataset_;
   int64_t batch_;
   bool shuffle_;
   int64_t sampler_seed_ = 0;
-  std::vector<int64_t> order_; // empty: in order
+  std::vector<int64_t> order_;   // empty: in order
+  std::vector<int32_t> numbers_; // of the batch at hand, where GPUs have rows
+  std::vector<int64_t> rows_;    // of the tables: those of the batch at hand
   std::vector<Buffer> input_buffers_;
   Buffer target_buffer_;
 };

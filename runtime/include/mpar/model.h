@@ -20,9 +20,12 @@
 
 namespace mpar {
 
+class Backend;
 class BatchPart;
+class ResidentData;
 class StagedPort;
 class World;
+struct Fetch;
 struct TensorPiece;
 
 enum class ElementType { f32, i32, boolean };
@@ -154,6 +157,10 @@ struct Batch {
   int64_t rows = 0;
   std::vector<const void *> inputs; // as many as the model has, of their ports' types
   const void *target = nullptr;     // not read by `predict`
+  /// The data set that GPUs have, or null, and the numbers of these rows in it: ports that it has
+  /// are not read above, and may be null. See mpar/resident.h.
+  const ResidentData *resident = nullptr;
+  const int32_t *numbers = nullptr;
 };
 
 /// What the command line, or a program that embeds a model, decides.
@@ -249,9 +256,16 @@ public:
   bool has_gpus() const { return has_gpus_; }
   /// Tells the GPUs of this replica what changes from step to step, where that has changed.
   void tell_gpus();
-  /// Where this replica's devices can read rows of a part of a batch, which lie at `rows`; `port`:
-  /// the number of the input, or that of inputs for the target. See find_input.
-  const void *stage_rows(const BatchPart &part, size_t port, const void *rows, int64_t row_bytes);
+  /// Where this replica's devices can read its rows of a part of a batch; `port`: the number of the
+  /// input, or that of inputs for the target. Brings all that the replica has of the batch there
+  /// when it is first asked for. See find_input.
+  const void *stage_rows(const BatchPart &part, const Batch &batch, size_t port, int64_t row_bytes);
+  /// An input, or, of the number of inputs, the target.
+  const PortDescription &port(size_t number) const {
+    return number < description_.inputs.size() ? description_.inputs[number] : description_.target;
+  }
+  /// What the GPUs of all replicas are to be brought as part of the step at hand; forgets it.
+  std::vector<Fetch> take_fetches();
   /// The threads that work the devices, or what issues their turns where there are GPUs; null where
   /// the calling thread does it all, pinned to its core where a program of one device was given
   /// one.
@@ -346,6 +360,11 @@ private:
   /// after that is left for the caller to say, for one replica after the other, so that none is
   /// kept waiting.
   void run_aside(std::vector<Share> &shares, void (*work)(Share &share));
+  /// Has GPUs brought what they are to have: now, or as part of the step where it is one.
+  void fetch(const BatchPart &part, const Fetch &fetch);
+  /// Where a GPU has the numbers of a replica's rows of a batch.
+  const int32_t *stage_numbers(const BatchPart &part, Backend &gpu, const int32_t *numbers,
+                               const RowRange &rows);
   /// The value that lies on a device, `value_from`'s last, to all processes.
   void share_value(float &value);
   const void *join_outputs(const Batch &batch, const std::vector<Share> &shares);
@@ -375,6 +394,9 @@ private:
   bool aside_ = false;                       // see run_aside
   int value_device_ = 0, output_device_ = 0; // of the last evaluation or prediction
   std::vector<StagedPort> staged_;           // by port, where there are GPUs
+  std::vector<StagedPort> numbers_;          // of the rows of a batch, by GPU
+  std::vector<Fetch> fetches_;               // that come with the step at hand
+  int64_t calls_ = 0;                        // of the model, each with rows of its own
   OptimizerSettings told_;                   // to the GPUs
 };
 

@@ -42,6 +42,8 @@ public:
     microbatch_ = microbatch;
     part_ = part;
   }
+  /// Whether the part is one of a step that is carried out turn by turn.
+  bool is_of_turns() const { return microbatch_ >= 0; }
   /// The microbatches of a batch.
   int microbatches() const;
   int64_t parts_a_microbatch() const { return machine_->parts_a_microbatch(); }

@@ -37,6 +37,7 @@ struct Options {
   bool check = false;
   bool no_graph = false;
   bool tf32 = false;
+  bool no_resident_data = false;
   bool quiet = false;
 };
 

@@ -12,6 +12,7 @@ namespace mpar {
 class Device;
 class Machine;
 class World;
+struct Fetch;
 
 /// Some of a step's work on one device, or a transfer to it: one function of an emitted model.
 struct StageDescription {
@@ -183,6 +184,8 @@ public:
   /// its device. What one throws ends the step on all threads and is thrown on. `rows` of the batch
   /// are what observers are told.
   void run(Work work, void *context, int64_t rows = 0);
+  /// What GPUs are to be brought at the beginning of the next step, in this order.
+  void fetch_first(std::vector<Fetch> fetches);
   /// Calls work(context, item) for every item, each on the thread of its device, those of one
   /// thread one after the other in their order; returns when all are done. An item of another
   /// process's device is the calling thread's, and all are where there are GPUs. What one throws is

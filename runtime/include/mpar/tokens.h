@@ -4,6 +4,7 @@
 #include "mpar/file.h"
 #include "mpar/model.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -18,12 +19,18 @@ public:
   /// the file, where it is empty or holds something else.
   explicit Tokens(const DataSource &source);
 
+  /// What a token is stored as.
+  enum class Width { u8, u16, u32, i32, i64 };
+  Width width() const { return width_; }
+  int64_t token_bytes() const;
+  /// Where the first of them lies as it is stored.
+  const std::byte *bytes() const { return file_.bytes() + begin_; }
+
   int64_t count() const { return count_; }
   /// Tokens [first, first + count); one beyond i32 reads as −1, which is in no table.
   void read(int64_t first, int64_t count, int32_t *to) const;
 
 private:
-  enum class Width { u8, u16, u32, i32, i64 };
   void open_array(const std::string &path);
 
   MappedFile file_;
