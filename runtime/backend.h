@@ -76,6 +76,9 @@ public:
   virtual int64_t free_memory() const = 0;
   /// Zeroed memory of the GPU, aligned to 256 bytes; null for none.
   virtual void *allocate(int64_t bytes) = 0;
+  /// The same where messages between processes are going to lie: as what carries them can have it
+  /// read and written by other GPUs without a detour.
+  virtual void *allocate_for_messages(int64_t bytes) = 0;
   virtual void release(void *memory) noexcept = 0;
   /// Memory of the host that the GPU copies from and to while the host goes on, and that all GPUs
   /// can read where it lies.

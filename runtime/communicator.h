@@ -20,7 +20,8 @@ public:
   virtual void begin_group() = 0;
   virtual void end_group() = 0;
   /// Says that messages are going to lie in this memory, so that they may go without a detour, and
-  /// that it is to be released.
+  /// that it is to be released. Where any has been registered, on any rank, all messages are to
+  /// come from and go to such memory.
   virtual void register_memory(void *memory, int64_t bytes) = 0;
   virtual void forget_memory(void *memory) noexcept = 0;
   /// Fails where something has gone wrong under way; to be called now and then by who waits.

@@ -103,7 +103,8 @@ Device::Device(int index, int physical, const DeviceDescription &description, in
     fail_to_allocate(index, arena_bytes_, available, backend);
   std::byte *arena = nullptr;
   if (backend) {
-    arena = static_cast<std::byte *>(backend->allocate(arena_bytes_));
+    arena = static_cast<std::byte *>(seat.world ? backend->allocate_for_messages(arena_bytes_)
+                                                : backend->allocate(arena_bytes_));
   } else {
     const Mapping mapping =
         here_ ? map_zeroed(index, arena_bytes_) : reserve_addresses(index, arena_bytes_);

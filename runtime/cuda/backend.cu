@@ -187,7 +187,9 @@ void *CudaBackend::allocate(int64_t bytes) {
 }
 
 void CudaBackend::release(void *memory) noexcept {
-  if (memory)
+  if (of_nccl_.erase(memory) > 0)
+    release_of_nccl(memory);
+  else if (memory)
     static_cast<void>(cudaFree(memory));
 }
 
@@ -259,7 +261,7 @@ void *CudaBackend::scratch() {
 
 void *CudaBackend::message_room() {
   if (!message_room_) {
-    message_room_ = allocate(message_bytes);
+    message_room_ = allocate_for_messages(message_bytes);
     wait_for(queue_.stream); // which zeroes it
   }
   return message_room_;

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 
 namespace mpar::cuda {
@@ -34,6 +35,7 @@ public:
   void *stream() const override { return queue_.stream; }
   int64_t free_memory() const override;
   void *allocate(int64_t bytes) override;
+  void *allocate_for_messages(int64_t bytes) override;
   void release(void *memory) noexcept override;
   void *allocate_pinned(int64_t bytes) override;
   void release_pinned(void *memory) noexcept override;
@@ -185,6 +187,8 @@ private:
   cudaStream_t stream_of(Lane lane) const {
     return lane == Lane::compute ? queue_.stream : lane == Lane::copies ? queue_.copies : marks_;
   }
+  /// Gives back what NCCL has allocated.
+  void release_of_nccl(void *memory) noexcept;
   /// Waits for all that a stream has been given; where there are other processes, as long as none
   /// of them fails.
   void wait_for(cudaStream_t stream);
@@ -200,6 +204,7 @@ private:
   std::unique_ptr<Event> told_event_;
   void *scratch_ = nullptr;
   void *message_room_ = nullptr;
+  std::set<void *> of_nccl_; // what NCCL has allocated, and releases
   NcclCommunicator *communicator_ = nullptr;
 };
 

@@ -44,6 +44,13 @@ ncclUniqueId id_of(const std::string &meeting) {
   return id;
 }
 
+/// Of calls that have nothing to do with other ranks.
+void check_alone(ncclResult_t result, const char *call) {
+  if (result != ncclSuccess)
+    fail(std::string(call) + " failed: " + nccl().error_string(result) + " (" + name_of(result) +
+         "): " + nccl().last_error(nullptr) + hint_for(result));
+}
+
 } // namespace
 
 NcclCommunicator::NcclCommunicator(CudaBackend &backend, World &world, const std::string &meeting)
@@ -55,6 +62,7 @@ NcclCommunicator::NcclCommunicator(CudaBackend &backend, World &world, const std
     const ncclResult_t result =
         nccl().init_rank(&communicator_, world.size(), id_of(meeting), world.rank(), &config);
     check(result, "ncclCommInitRankConfig");
+    register_memory(backend_.message_room(), Backend::message_bytes);
   } catch (...) {
     abort();
     throw;
@@ -169,6 +177,7 @@ void NcclCommunicator::wait_until(const std::function<bool()> &done) {
 void NcclCommunicator::close() {
   if (!communicator_)
     return;
+  forget_memory(backend_.message_room());
   check(nccl().finalize(communicator_), "ncclCommFinalize");
   const ncclResult_t result = nccl().destroy(std::exchange(communicator_, nullptr));
   if (result != ncclSuccess && result != ncclInProgress)
@@ -181,12 +190,26 @@ void NcclCommunicator::abort() noexcept {
     static_cast<void>(nccl().abort(std::exchange(communicator_, nullptr)));
 }
 
+// NCCL gives memory that is mapped for other GPUs of the machine, too, which messages between them
+// need to be read and written in place: what cudaMalloc gives can be so for those of a network only.
+void *CudaBackend::allocate_for_messages(int64_t bytes) {
+  if (bytes == 0)
+    return nullptr;
+  use();
+  void *memory = nullptr;
+  check_alone(nccl().allocate(&memory, static_cast<size_t>(bytes)), "ncclMemAlloc");
+  of_nccl_.insert(memory);
+  zero(memory, bytes);
+  return memory;
+}
+
+void CudaBackend::release_of_nccl(void *memory) noexcept {
+  static_cast<void>(nccl().release(memory));
+}
+
 std::string CudaBackend::make_meeting() {
   ncclUniqueId id;
-  const ncclResult_t result = nccl().get_unique_id(&id);
-  if (result != ncclSuccess)
-    fail(std::string("ncclGetUniqueId failed: ") + nccl().error_string(result) + " (" +
-         name_of(result) + "): " + nccl().last_error(nullptr) + hint_for(result));
+  check_alone(nccl().get_unique_id(&id), "ncclGetUniqueId");
   std::string meeting(sizeof id, '\0');
   std::memcpy(meeting.data(), &id, sizeof id);
   return meeting;
@@ -215,6 +238,10 @@ void CudaBackend::wait_for(cudaStream_t stream) {
 static constexpr char without[] =
     "this program was built without NCCL, which ranks on GPUs need: its runtime is built with it "
     "where CMake finds nccl.h";
+
+void *CudaBackend::allocate_for_messages(int64_t) { fail(without); }
+
+void CudaBackend::release_of_nccl(void *) noexcept {}
 
 std::string CudaBackend::make_meeting() { fail(without); }
 

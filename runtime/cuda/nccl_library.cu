@@ -53,6 +53,7 @@ NcclLibrary load() {
       MPAR_NCCL_FUNCTION(ncclGetUniqueId),    MPAR_NCCL_FUNCTION(ncclCommInitRankConfig),
       MPAR_NCCL_FUNCTION(ncclCommFinalize),   MPAR_NCCL_FUNCTION(ncclCommDestroy),
       MPAR_NCCL_FUNCTION(ncclCommAbort),      MPAR_NCCL_FUNCTION(ncclCommGetAsyncError),
+      MPAR_NCCL_FUNCTION(ncclMemAlloc),       MPAR_NCCL_FUNCTION(ncclMemFree),
       MPAR_NCCL_FUNCTION(ncclCommRegister),   MPAR_NCCL_FUNCTION(ncclCommDeregister),
       MPAR_NCCL_FUNCTION(ncclSend),           MPAR_NCCL_FUNCTION(ncclRecv),
       MPAR_NCCL_FUNCTION(ncclGroupStart),     MPAR_NCCL_FUNCTION(ncclGroupEnd),

@@ -16,6 +16,8 @@ struct NcclLibrary {
   decltype(&ncclCommDestroy) destroy;
   decltype(&ncclCommAbort) abort;
   decltype(&ncclCommGetAsyncError) get_async_error;
+  decltype(&ncclMemAlloc) allocate;
+  decltype(&ncclMemFree) release;
   decltype(&ncclCommRegister) register_memory;
   decltype(&ncclCommDeregister) deregister_memory;
   decltype(&ncclSend) send;

@@ -24,8 +24,12 @@ void Fetch::issue() const {
 }
 
 std::byte *StagedPort::memory() {
-  if (!memory_ && readers_.only)
-    memory_ = static_cast<std::byte *>(readers_.only->allocate(bytes_));
+  if (memory_ || !readers_.only)
+    return memory_;
+  memory_ = static_cast<std::byte *>(communicator_ ? readers_.only->allocate_for_messages(bytes_)
+                                                   : readers_.only->allocate(bytes_));
+  if (communicator_) // an input, or a view of it, may be sent on as it is
+    communicator_->register_memory(memory_, bytes_);
   return memory_;
 }
 
@@ -129,7 +133,8 @@ const void *Model::stage_rows(const BatchPart &part, const Batch &batch, size_t 
   staged_.resize(description_.inputs.size() + 1);
   StagedPort &staged = staged_[port];
   if (!staged.is_known())
-    staged = StagedPort(readers_of(this->port(port), machine_), largest_share_ * row_bytes);
+    staged = StagedPort(readers_of(this->port(port), machine_), largest_share_ * row_bytes,
+                        world_ ? world_->communicator() : nullptr);
   if (!staged.readers().any)
     return values_from(part.first_row);
   // This replica's rows, for which it has room.

@@ -25,9 +25,10 @@ Readers readers_of(const PortDescription &port, const Machine &machine);
 class StagedPort {
 public:
   StagedPort() = default;
-  /// `readers`: who reads it, of whom one is a GPU; else nothing is staged.
-  StagedPort(const Readers &readers, int64_t bytes)
-      : readers_(readers), bytes_(bytes), is_known_(true) {}
+  /// `readers`: who reads it, of whom one is a GPU; else nothing is staged. `communicator`: what
+  /// sends from there, or null; it must outlive this.
+  StagedPort(const Readers &readers, int64_t bytes, Communicator *communicator = nullptr)
+      : readers_(readers), bytes_(bytes), is_known_(true), communicator_(communicator) {}
   StagedPort(const StagedPort &) = delete;
   StagedPort &operator=(const StagedPort &) = delete;
   StagedPort(StagedPort &&other) noexcept { *this = std::move(other); }
@@ -35,6 +36,7 @@ public:
     std::swap(readers_, other.readers_);
     std::swap(bytes_, other.bytes_);
     std::swap(is_known_, other.is_known_);
+    std::swap(communicator_, other.communicator_);
     std::swap(call_, other.call_);
     std::swap(pinned_, other.pinned_);
     std::swap(memory_, other.memory_);
@@ -43,6 +45,8 @@ public:
   ~StagedPort() {
     if (pinned_)
       readers_.any->release_pinned(pinned_);
+    if (memory_ && communicator_)
+      communicator_->forget_memory(memory_);
     if (memory_)
       readers_.only->release(memory_);
   }
@@ -65,6 +69,7 @@ private:
   Readers readers_;
   int64_t bytes_ = 0;
   bool is_known_ = false;
+  Communicator *communicator_ = nullptr;
   int64_t call_ = 0;
   std::byte *pinned_ = nullptr;
   std::byte *memory_ = nullptr; // of the one GPU

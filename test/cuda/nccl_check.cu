@@ -53,8 +53,9 @@ void run_on_gpu() {
   settle(nccl().init_rank(&communicator, 1, id, 0, &config), "ncclCommInitRankConfig");
   cudaStream_t stream = nullptr;
   check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
-  float *memory = nullptr;
-  check(cudaMalloc(&memory, 2 * count * sizeof(float)), "cudaMalloc");
+  void *allocated = nullptr;
+  settle(nccl().allocate(&allocated, 2 * count * sizeof(float)), "ncclMemAlloc");
+  auto *const memory = static_cast<float *>(allocated);
   void *handle = nullptr;
   settle(nccl().register_memory(communicator, memory, 2 * count * sizeof(float), &handle),
          "ncclCommRegister");
@@ -90,7 +91,7 @@ void run_on_gpu() {
     settle(nccl().deregister_memory(communicator, handle), "ncclCommDeregister");
   settle(nccl().finalize(communicator), "ncclCommFinalize");
   static_cast<void>(nccl().destroy(communicator));
-  check(cudaFree(memory), "cudaFree");
+  settle(nccl().release(memory), "ncclMemFree");
   check(cudaStreamDestroy(stream), "cudaStreamDestroy");
 }
 

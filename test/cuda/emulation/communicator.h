@@ -65,7 +65,7 @@ struct Communicator {
   std::string words; // of the error
   std::deque<std::shared_ptr<Unit>> units;
   std::vector<std::vector<Side>> late; // groups whose call is still in progress
-  std::set<void *> registered;
+  std::map<void *, size_t> registered; // and its bytes
 
 private:
   struct Peer {

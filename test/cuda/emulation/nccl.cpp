@@ -77,6 +77,15 @@ ncclResult_t end_group() {
   return ncclSuccess;
 }
 
+bool is_registered(const Communicator &communicator, const Side &side) {
+  for (const auto &[memory, bytes] : communicator.registered) {
+    const auto *begin = static_cast<const unsigned char *>(memory);
+    if (side.data >= begin && side.data + side.bytes <= begin + bytes)
+      return true;
+  }
+  return false;
+}
+
 ncclResult_t add_side(Side side, ncclDataType_t type, Communicator *communicator) {
   side.bytes = side.count * size_of(type);
   if (!communicator || communicator->aborted || !communicator->open)
@@ -94,6 +103,8 @@ ncclResult_t add_side(Side side, ncclDataType_t type, Communicator *communicator
     give_up("NCCL: a message of no bytes is not emulated");
   if (where_is(side.data, side.bytes, &device) != Where::device || device != communicator->device)
     return refuse(ncclInvalidArgument, "the memory is not the GPU's");
+  if (!communicator->registered.empty() && !is_registered(*communicator, side))
+    give_up("NCCL: a message of memory that is not registered, where other memory is");
   Group &own = group();
   if (own.communicator && own.communicator != communicator)
     give_up("NCCL: a group of several communicators is not emulated");
@@ -176,12 +187,26 @@ ncclResult_t ncclCommAbort(ncclComm_t communicator) {
   return ncclSuccess;
 }
 
+ncclResult_t ncclMemAlloc(void **memory, size_t bytes) {
+  const std::lock_guard lock(mutex());
+  if (const ncclResult_t result = injected_nccl("ncclMemAlloc"))
+    return result;
+  return allocate(memory, bytes) == cudaSuccess ? ncclSuccess
+                                                : refuse(ncclUnhandledCudaError, "out of memory");
+}
+
+ncclResult_t ncclMemFree(void *memory) {
+  return cudaFree(memory) == cudaSuccess ? ncclSuccess
+                                         : refuse(ncclInvalidArgument, "it is not allocated");
+}
+
 ncclResult_t ncclCommRegister(const ncclComm_t communicator, void *memory, size_t bytes,
                               void **handle) {
   const std::lock_guard lock(mutex());
   if (const ncclResult_t result = injected_nccl("ncclCommRegister"))
     return result;
-  if (where_is(memory, bytes) != Where::device || !communicator->registered.insert(memory).second)
+  if (where_is(memory, bytes) != Where::device ||
+      !communicator->registered.emplace(memory, bytes).second)
     return refuse(ncclInvalidArgument, "memory of no GPU, or registered before");
   *handle = memory;
   return ncclSuccess;

@@ -4,7 +4,8 @@
 // NCCL, what a communicator is given goes on in the order in which it was issued, on whatever
 // streams; only what is issued as a group goes on at once. Sides that do not fit together (other
 // sizes, other types, one of them captured in a graph and the other not, two ranks that wait for
-// one another) end the process with a line that says what, where NCCL would hang or overrun.
+// one another) end the process with a line that says what, where NCCL would hang or overrun. So do
+// messages of memory that is not registered, where other memory is.
 //
 // `MPAR_EMULATED_NCCL_LOG`: a file, to which ".RANK" is added, with a line for all that is issued
 // at once. `MPAR_EMULATED_NCCL_DEAF`: a rank that has ended is not noticed, as NCCL may not.
@@ -70,6 +71,8 @@ ncclResult_t ncclCommFinalize(ncclComm_t communicator);
 ncclResult_t ncclCommDestroy(ncclComm_t communicator);
 ncclResult_t ncclCommAbort(ncclComm_t communicator);
 ncclResult_t ncclCommGetAsyncError(ncclComm_t communicator, ncclResult_t *error);
+ncclResult_t ncclMemAlloc(void **memory, size_t bytes);
+ncclResult_t ncclMemFree(void *memory);
 ncclResult_t ncclCommRegister(const ncclComm_t communicator, void *memory, size_t bytes,
                               void **handle);
 ncclResult_t ncclCommDeregister(const ncclComm_t communicator, void *handle);
