@@ -62,6 +62,11 @@ private:
     auto devices = mp::ModelOp(index.model)->getAttrOfType<mlir::ArrayAttr>("mp.devices");
     return devices.size() > 1 || replicas() > 1;
   }
+  /// Whether devices may have workers, which take the stages of a step in turns.
+  bool hasSchedule() {
+    mp::ProgramOp train = index.train;
+    return train && train->hasAttr(mp::kTurns);
+  }
   int64_t replicas() {
     mp::TrainingOp training = index.training;
     return training ? training.getReplicas() : 1;

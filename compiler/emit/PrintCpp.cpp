@@ -1,4 +1,5 @@
-// The frame of an emitted file, top to bottom: head, functors, the class, its functions, main.
+// The frame of an emitted file, top to bottom: head, functors, the class, its functions, main, and
+// last the tables that the runtime reads, which a person rarely does.
 // Decides nothing: preparing and naming are passes, formatting comes after.
 #include "emit/Emit.h"
 #include "emit/FilePrinter.h"
@@ -52,7 +53,7 @@ void FilePrinter::printMembers(llvm::raw_ostream &out) {
         << shapeComment(parameter.getTensorType()) << ", device "
         << getDevice(parameter).value_or(0) << alsoComment(parameter) << "\n";
   bool first = true;
-  if (index.train && index.train->hasAttr(kTurns))
+  if (hasSchedule())
     out << "\n// Parts of microbatches, where devices have workers.\nstd::vector<Part> parts_;\n";
   forEachShared(Holder::model, [&](Value value, StringRef name) {
     if (first)
@@ -142,6 +143,8 @@ void FilePrinter::printClass(llvm::raw_ostream &out) {
   for (auto &[program, stages] : functions)
     for (const Function &stage : stages)
       out << "void " << stage.name << "(Part &part);\n";
+  if (hasSchedule())
+    out << "static void describe_accesses(mpar::Schedule &schedule);\n";
   printMembers(out);
   out << "};\n";
 }
@@ -201,9 +204,6 @@ EmittedText FilePrinter::print() {
   printFunctors(source);
   if (!declareApart)
     printClass(source);
-  source << "\n";
-  printDescription(index, options, source);
-  printConstructor(source);
   std::string refusal =
       "fail(" +
       quote("model " + index.model.getSymName().str() + " has no train block: it only predicts") +
@@ -221,8 +221,13 @@ EmittedText FilePrinter::print() {
            << refusal << ";\n}\n";
   printProgram(index.predict, "const void *" + className + "::predict(const Batch &batch)", source);
   printOverloads(source);
+  printConstructor(source);
   if (options.main)
     printMain(source);
+  source << "\n";
+  printDescription(index, options, source);
+  if (hasSchedule())
+    printAccesses(index, source);
   return text;
 }
 

@@ -27,6 +27,9 @@ std::vector<StageFacts> describeStages(const ModelIndex &index);
 void printHead(const ModelIndex &index, const EmitOptions &options, llvm::raw_ostream &out);
 /// Of the description, how workers carry out a step; nothing where the model has one device.
 void printSchedule(const ModelIndex &index, llvm::raw_ostream &out);
+/// The static member function `describe_accesses` of a model with a schedule: the memory that its
+/// stages touch.
+void printAccesses(const ModelIndex &index, llvm::raw_ostream &out);
 /// The static member function `describe`.
 void printDescription(const ModelIndex &index, const EmitOptions &options, llvm::raw_ostream &out);
 

@@ -92,13 +92,13 @@ static void printRange(size_t stage, const MemoryRange &range, llvm::raw_ostream
 
 /// A line a range, under the names of their stages: with comments between them libFormat lays such
 /// lists out in no other way.
-static void printAccesses(StringRef list, ArrayRef<StageFacts> facts, ArrayRef<StageMemory> stages,
-                          bool writes, llvm::raw_ostream &out) {
+static void printRanges(StringRef list, ArrayRef<StringRef> functions, ArrayRef<StageMemory> stages,
+                        bool writes, llvm::raw_ostream &out) {
   out << "schedule." << list << " = {\n";
   for (auto [number, stage] : llvm::enumerate(stages)) {
     ArrayRef<MemoryRange> ranges = writes ? stage.writes : stage.reads;
     if (!ranges.empty())
-      out << "// " << facts[number].function << '\n';
+      out << "// " << functions[number] << '\n';
     for (const MemoryRange &range : ranges) {
       printRange(number, range, out);
       out << (range.once ? ", true},\n" : range.partly ? ", false, true},\n" : "},\n");
@@ -120,7 +120,6 @@ static void printCollectives(ArrayRef<StageMemory> stages, llvm::raw_ostream &ou
   out << "};\n";
 }
 
-/// How workers carry out a step.
 void printSchedule(const ModelIndex &index, llvm::raw_ostream &out) {
   ProgramOp train = index.train;
   auto turns = train->getAttrOfType<ArrayAttr>(kTurns);
@@ -130,8 +129,7 @@ void printSchedule(const ModelIndex &index, llvm::raw_ostream &out) {
       << train->getAttrOfType<IntegerAttr>(kMicrobatches).getInt() << ";\n";
   if (auto rows = train->getAttrOfType<IntegerAttr>(kRowsAPart); rows && rows.getInt() > 0)
     out << "schedule.part_rows = " << rows.getInt() << ";\n";
-  const std::vector<StageFacts> facts = describeStages(index);
-  printStages(facts, out);
+  printStages(describeStages(index), out);
   out << "// Their turns where devices have workers: stage, microbatch, and a device of which "
          "so "
          "many turns\n// must have finished first.\n"
@@ -147,25 +145,36 @@ void printSchedule(const ModelIndex &index, llvm::raw_ostream &out) {
       first = false;
     }
   }
-  out << "};\nschedule.turns = make_turns(std::begin(turns), std::end(turns));\n"
-         "// What stages read that others wrote, and what they write, which --check holds the "
-         "turns "
-         "to: stage,\n"
+  out << "};\nschedule.turns = make_turns(std::begin(turns), std::end(turns));\n";
+  if (auto peers = train->getAttrOfType<ArrayAttr>(kPeerWaits)) {
+    out << "// What stages wait for in all other replicas: a device there, and so many of its "
+           "turns.\nschedule.peer_waits = {";
+    llvm::interleaveComma(peers.getAsRange<DenseI64ArrayAttr>(), out, [&](DenseI64ArrayAttr wait) {
+      out << "{" << wait[0] << ", " << wait[1] << ", " << wait[2] << "}";
+    });
+    out << "};\n";
+  }
+  out << "describe_accesses(schedule);\n";
+}
+
+void printAccesses(const ModelIndex &index, llvm::raw_ostream &out) {
+  ProgramOp train = index.train;
+  out << "\n// What stages read that others wrote, and what they write, which --check holds the "
+         "turns to: stage,\n"
          "// device, the first byte of a region, and the one after the last; of rows, a row.\n"
+         "void "
+      << ModelOp(index.model)->getAttrOfType<StringAttr>(kClass).getValue()
+      << "::describe_accesses(Schedule &schedule) {\n"
          "using Region = MemoryAccess::Region;\n";
+  std::vector<StringRef> functions;
+  for (const std::vector<Operation *> &stage : groupByStage(train))
+    functions.push_back(stage.front()->getAttrOfType<StringAttr>(kFunction).getValue());
   const std::vector<StageMemory> memory = findStageMemory(train);
-  printAccesses("reads", facts, memory, false, out);
-  printAccesses("writes", facts, memory, true, out);
-  auto peers = train->getAttrOfType<ArrayAttr>(kPeerWaits);
-  if (!peers)
-    return;
-  printCollectives(memory, out);
-  out << "// What stages wait for in all other replicas: a device there, and so many of its "
-         "turns.\nschedule.peer_waits = {";
-  llvm::interleaveComma(peers.getAsRange<DenseI64ArrayAttr>(), out, [&](DenseI64ArrayAttr wait) {
-    out << "{" << wait[0] << ", " << wait[1] << ", " << wait[2] << "}";
-  });
-  out << "};\n";
+  printRanges("reads", functions, memory, false, out);
+  printRanges("writes", functions, memory, true, out);
+  if (train->hasAttr(kPeerWaits))
+    printCollectives(memory, out);
+  out << "}\n";
 }
 
 } // namespace mparc::emit

@@ -154,6 +154,7 @@ private:
   void predict_on_2(Part &part);
   void predict_2_to_3(Part &part);
   void predict_on_3(Part &part);
+  static void describe_accesses(mpar::Schedule &schedule);
 
   // Parameters, in the arenas of their devices.
   float *const layer1_weight_; // [out 256, in 12], device 0
@@ -180,241 +181,6 @@ private:
   float *loss_2_ = nullptr; // []
   float *loss_ = nullptr;   // []
 };
-
-ModelDescription Autoencoder::describe() {
-  ModelDescription description;
-  description.name = "Autoencoder";
-  description.source = "autoencoder.mp";
-
-  // of each: floats of parameters, of those trained; bytes of activations, bytes a row
-  description.devices = {
-      {36224, 36224, 0, 3072},
-      {8784, 8784, 0, 1600},
-      {8896, 8896, 0, 1824},
-      {36112, 36112, 256, 3120},
-  };
-
-  using Initial = Initializer::Kind;
-  const auto add = [&](const char *name, std::initializer_list<int64_t> shape, int device,
-                       int64_t offset, Initializer initializer) {
-    description.parameters.push_back({name, shape, device, offset, initializer});
-  };
-  // name, shape, device, place in its device's parameters, first values
-  add("layer1.weight", {256, 12}, 0, 0, {Initial::kaiming_uniform, 12.0, 0.0});
-  add("layer1.bias", {256}, 0, 3072, {Initial::uniform, -0.2886751345948129, 0.2886751345948129});
-  add("layer2.weight", {128, 256}, 0, 3328, {Initial::kaiming_uniform, 256.0, 0.0});
-  add("layer2.bias", {128}, 0, 36096, {Initial::uniform, -0.0625, 0.0625});
-  add("layer3.weight", {64, 128}, 1, 0, {Initial::kaiming_uniform, 128.0, 0.0});
-  add("layer3.bias", {64}, 1, 8192, {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
-  add("layer4.weight", {8, 64}, 1, 8256, {Initial::kaiming_uniform, 64.0, 0.0});
-  add("layer4.bias", {8}, 1, 8768, {Initial::uniform, -0.125, 0.125});
-  add("layer5.weight", {64, 8}, 2, 0, {Initial::kaiming_uniform, 8.0, 0.0});
-  add("layer5.bias", {64}, 2, 512, {Initial::uniform, -0.35355339059327373, 0.35355339059327373});
-  add("layer6.weight", {128, 64}, 2, 576, {Initial::kaiming_uniform, 64.0, 0.0});
-  add("layer6.bias", {128}, 2, 8768, {Initial::uniform, -0.125, 0.125});
-  add("layer7.weight", {256, 128}, 3, 0, {Initial::kaiming_uniform, 128.0, 0.0});
-  add("layer7.bias", {256}, 3, 32768,
-      {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
-  add("layer8.weight", {12, 256}, 3, 33024, {Initial::kaiming_uniform, 256.0, 0.0});
-  add("layer8.bias", {12}, 3, 36096, {Initial::uniform, -0.0625, 0.0625});
-
-  description.inputs = {{"x", ElementType::f32, {12}, {0}}};
-  description.row_multiplications = 264192;
-  description.target = {"target", ElementType::f32, {12}, {3}};
-  description.output = {"output", ElementType::f32, {12}};
-
-  TrainingDefaults &training = description.training;
-  training.data.kind = DataSource::Kind::csv;
-  training.data.path = "sunspots.csv";
-  training.data.test = 0.2;
-  training.epochs = 10;
-  training.batch = 32;
-  training.shuffle = true;
-  training.seed = 0;
-  training.optimizer.kind = OptimizerSettings::Kind::adam;
-  training.optimizer.beta1 = 0.9;
-  training.optimizer.beta2 = 0.999;
-  training.optimizer.eps = 1e-08;
-  training.optimizer.lr = 0.001;
-  training.optimizer.weight_decay = 0.0;
-
-  Schedule &schedule = description.schedule;
-  schedule.microbatches = 1;
-  schedule.part_rows = 64;
-  // Stages, in the order of train_step: device, how they stand towards the microbatches, function,
-  // and where their first layer is declared; of transfers the sender, bytes a row, and bytes
-  // besides.
-  using When = StageDescription::When;
-  schedule.stages = {
-      {0, When::during, "forward_on_0", "autoencoder.mp:3"},
-      {1, When::during, "transfer_0_to_1", "autoencoder.mp:5", 0, 512, 0},
-      {1, When::during, "forward_on_1", "autoencoder.mp:5"},
-      {2, When::during, "transfer_1_to_2", "autoencoder.mp:7", 1, 32, 0},
-      {2, When::during, "forward_on_2", "autoencoder.mp:7"},
-      {3, When::during, "transfer_2_to_3", "autoencoder.mp:9", 2, 512, 0},
-      {3, When::during, "forward_on_3", "autoencoder.mp:9"},
-      {3, When::during, "backward_on_3", "autoencoder.mp:18"},
-      {2, When::during, "transfer_3_to_2", "autoencoder.mp:14", 3, 512, 0},
-      {3, When::during, "weights_on_3", "autoencoder.mp:10"},
-      {2, When::during, "backward_on_2", "autoencoder.mp:14"},
-      {1, When::during, "transfer_2_to_1", "autoencoder.mp:14", 2, 32, 0},
-      {2, When::during, "weights_on_2", "autoencoder.mp:8"},
-      {1, When::during, "backward_on_1", "autoencoder.mp:13"},
-      {0, When::during, "transfer_1_to_0", "autoencoder.mp:13", 1, 512, 0},
-      {1, When::during, "weights_on_1", "autoencoder.mp:6"},
-      {0, When::during, "weights_on_0", "autoencoder.mp:13"},
-      {3, When::after, "finish_on_3", "autoencoder.mp:18"},
-      {0, When::after, "update_on_0", "autoencoder.mp:18"},
-      {1, When::after, "update_on_1", "autoencoder.mp:18"},
-      {2, When::after, "update_on_2", "autoencoder.mp:18"},
-      {3, When::after, "update_on_3", "autoencoder.mp:18"},
-  };
-  // Their turns where devices have workers: stage, microbatch, and a device of which so many turns
-  // must have finished first.
-  static constexpr TurnEntry turns[] = {
-      {0, 0},  {1, 0, 0, 1}, {2, 0},        {3, 0, 1, 2}, {4, 0},  {5, 0, 2, 2},
-      {6, 0},  {7, 0},       {8, 0, 3, 3},  {9, 0},       {10, 0}, {11, 0, 2, 4},
-      {12, 0}, {13, 0},      {14, 0, 1, 4}, {15, 0},      {16, 0}, {17, 0},
-      {18, 0}, {19, 0},      {20, 0},       {21, 0}};
-  schedule.turns = make_turns(std::begin(turns), std::end(turns));
-  // What stages read that others wrote, and what they write, which --check holds the turns to:
-  // stage, device, the first byte of a region, and the one after the last; of rows, a row.
-  using Region = MemoryAccess::Region;
-  schedule.reads = {
-      // forward_on_0
-      {0, 0, Region::parameters, 0, 144896},
-      // transfer_0_to_1
-      {1, 0, Region::rows, 2048, 2560},
-      // forward_on_1
-      {2, 1, Region::parameters, 0, 35104},
-      {2, 1, Region::rows, 0, 512},
-      // transfer_1_to_2
-      {3, 1, Region::rows, 1536, 1568},
-      // forward_on_2
-      {4, 2, Region::parameters, 0, 35584},
-      {4, 2, Region::rows, 1792, 1824},
-      // transfer_2_to_3
-      {5, 2, Region::rows, 0, 512},
-      // forward_on_3
-      {6, 3, Region::parameters, 0, 144432},
-      {6, 3, Region::rows, 2048, 2560},
-      // backward_on_3
-      {7, 3, Region::parameters, 0, 131072},
-      {7, 3, Region::parameters, 132096, 144384},
-      {7, 3, Region::rows, 0, 1024},
-      {7, 3, Region::rows, 3072, 3120},
-      // transfer_3_to_2
-      {8, 3, Region::rows, 2560, 3072},
-      // weights_on_3
-      {9, 3, Region::rows, 0, 2560},
-      {9, 3, Region::rows, 3072, 3120},
-      // backward_on_2
-      {10, 2, Region::parameters, 0, 2048},
-      {10, 2, Region::parameters, 2304, 35072},
-      {10, 2, Region::rows, 0, 1024},
-      {10, 2, Region::rows, 1536, 1792},
-      // transfer_2_to_1
-      {11, 2, Region::rows, 768, 800},
-      // weights_on_2
-      {12, 2, Region::rows, 512, 768},
-      {12, 2, Region::rows, 1024, 1824},
-      // backward_on_1
-      {13, 1, Region::parameters, 0, 32768},
-      {13, 1, Region::parameters, 33024, 35072},
-      {13, 1, Region::rows, 512, 544},
-      {13, 1, Region::rows, 1024, 1280},
-      {13, 1, Region::rows, 1536, 1568},
-      // transfer_1_to_0
-      {14, 1, Region::rows, 512, 1024},
-      // weights_on_1
-      {15, 1, Region::rows, 0, 512},
-      {15, 1, Region::rows, 1024, 1536},
-      {15, 1, Region::rows, 1568, 1600},
-      // weights_on_0
-      {16, 0, Region::parameters, 13312, 144384},
-      {16, 0, Region::rows, 0, 1536},
-      {16, 0, Region::rows, 2048, 2560},
-      // finish_on_3
-      {17, 3, Region::fixed, 0, 4},
-      // update_on_0
-      {18, 0, Region::gradients, 0, 144896},
-      // update_on_1
-      {19, 1, Region::gradients, 0, 35136},
-      // update_on_2
-      {20, 2, Region::gradients, 0, 35584},
-      // update_on_3
-      {21, 3, Region::gradients, 0, 144448},
-  };
-  schedule.writes = {
-      // forward_on_0
-      {0, 0, Region::rows, 0, 1024},
-      {0, 0, Region::rows, 2048, 2560},
-      // transfer_0_to_1
-      {1, 1, Region::rows, 0, 512},
-      // forward_on_1
-      {2, 1, Region::rows, 1024, 1280},
-      {2, 1, Region::rows, 1536, 1568},
-      // transfer_1_to_2
-      {3, 2, Region::rows, 1792, 1824},
-      // forward_on_2
-      {4, 2, Region::rows, 0, 512},
-      {4, 2, Region::rows, 1536, 1792},
-      // transfer_2_to_3
-      {5, 3, Region::rows, 2048, 2560},
-      // forward_on_3
-      {6, 3, Region::fixed, 0, 4},
-      {6, 3, Region::rows, 0, 1072},
-      {6, 3, Region::rows, 3072, 3120},
-      // backward_on_3
-      {7, 3, Region::rows, 1024, 2048},
-      {7, 3, Region::rows, 2560, 3120},
-      // transfer_3_to_2
-      {8, 2, Region::rows, 512, 1024},
-      // weights_on_3
-      {9, 3, Region::gradients, 0, 144432},
-      // backward_on_2
-      {10, 2, Region::rows, 512, 800},
-      {10, 2, Region::rows, 1024, 1536},
-      // transfer_2_to_1
-      {11, 1, Region::rows, 512, 544},
-      // weights_on_2
-      {12, 2, Region::gradients, 0, 35584},
-      // backward_on_1
-      {13, 1, Region::rows, 512, 1024},
-      {13, 1, Region::rows, 1280, 1536},
-      {13, 1, Region::rows, 1568, 1600},
-      // transfer_1_to_0
-      {14, 0, Region::rows, 1024, 1536},
-      // weights_on_1
-      {15, 1, Region::gradients, 0, 35104},
-      // weights_on_0
-      {16, 0, Region::gradients, 0, 144896},
-      {16, 0, Region::rows, 0, 2048},
-      {16, 0, Region::rows, 2560, 3072},
-      // finish_on_3
-      {17, 3, Region::fixed, 0, 4},
-      // update_on_0
-      {18, 0, Region::parameters, 0, 144896},
-      // update_on_1
-      {19, 1, Region::parameters, 0, 35136},
-      // update_on_2
-      {20, 2, Region::parameters, 0, 35584},
-      // update_on_3
-      {21, 3, Region::parameters, 0, 144448},
-  };
-  return description;
-}
-
-Autoencoder::Autoencoder(const Settings &settings)
-    : Model(describe(), settings), layer1_weight_(device(0).parameters()),
-      layer1_bias_(device(0).parameters() + 3072), layer2_weight_(device(0).parameters() + 3328),
-      layer2_bias_(device(0).parameters() + 36096), layer3_weight_(device(1).parameters()),
-      layer3_bias_(device(1).parameters() + 8192), layer4_weight_(device(1).parameters() + 8256),
-      layer4_bias_(device(1).parameters() + 8768), layer5_weight_(device(2).parameters()),
-      layer5_bias_(device(2).parameters() + 512), layer6_weight_(device(2).parameters() + 576),
-      layer6_bias_(device(2).parameters() + 8768), layer7_weight_(device(3).parameters()),
-      layer7_bias_(device(3).parameters() + 32768), layer8_weight_(device(3).parameters() + 33024),
-      layer8_bias_(device(3).parameters() + 36096) {}
 
 float Autoencoder::train_step(const Batch &batch) {
   check(batch);
@@ -1026,9 +792,248 @@ const float *Autoencoder::forward(const float *x, int64_t rows) {
   return static_cast<const float *>(predict(Batch{rows, {x}, nullptr}));
 }
 
+Autoencoder::Autoencoder(const Settings &settings)
+    : Model(describe(), settings), layer1_weight_(device(0).parameters()),
+      layer1_bias_(device(0).parameters() + 3072), layer2_weight_(device(0).parameters() + 3328),
+      layer2_bias_(device(0).parameters() + 36096), layer3_weight_(device(1).parameters()),
+      layer3_bias_(device(1).parameters() + 8192), layer4_weight_(device(1).parameters() + 8256),
+      layer4_bias_(device(1).parameters() + 8768), layer5_weight_(device(2).parameters()),
+      layer5_bias_(device(2).parameters() + 512), layer6_weight_(device(2).parameters() + 576),
+      layer6_bias_(device(2).parameters() + 8768), layer7_weight_(device(3).parameters()),
+      layer7_bias_(device(3).parameters() + 32768), layer8_weight_(device(3).parameters() + 33024),
+      layer8_bias_(device(3).parameters() + 36096) {}
+
 int main(int argc, char **argv) {
   return run_program(argc, argv, Autoencoder::describe(),
                      [](const Settings &settings) -> std::unique_ptr<Model> {
                        return std::make_unique<Autoencoder>(settings);
                      });
+}
+
+ModelDescription Autoencoder::describe() {
+  ModelDescription description;
+  description.name = "Autoencoder";
+  description.source = "autoencoder.mp";
+
+  // of each: floats of parameters, of those trained; bytes of activations, bytes a row
+  description.devices = {
+      {36224, 36224, 0, 3072},
+      {8784, 8784, 0, 1600},
+      {8896, 8896, 0, 1824},
+      {36112, 36112, 256, 3120},
+  };
+
+  using Initial = Initializer::Kind;
+  const auto add = [&](const char *name, std::initializer_list<int64_t> shape, int device,
+                       int64_t offset, Initializer initializer) {
+    description.parameters.push_back({name, shape, device, offset, initializer});
+  };
+  // name, shape, device, place in its device's parameters, first values
+  add("layer1.weight", {256, 12}, 0, 0, {Initial::kaiming_uniform, 12.0, 0.0});
+  add("layer1.bias", {256}, 0, 3072, {Initial::uniform, -0.2886751345948129, 0.2886751345948129});
+  add("layer2.weight", {128, 256}, 0, 3328, {Initial::kaiming_uniform, 256.0, 0.0});
+  add("layer2.bias", {128}, 0, 36096, {Initial::uniform, -0.0625, 0.0625});
+  add("layer3.weight", {64, 128}, 1, 0, {Initial::kaiming_uniform, 128.0, 0.0});
+  add("layer3.bias", {64}, 1, 8192, {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
+  add("layer4.weight", {8, 64}, 1, 8256, {Initial::kaiming_uniform, 64.0, 0.0});
+  add("layer4.bias", {8}, 1, 8768, {Initial::uniform, -0.125, 0.125});
+  add("layer5.weight", {64, 8}, 2, 0, {Initial::kaiming_uniform, 8.0, 0.0});
+  add("layer5.bias", {64}, 2, 512, {Initial::uniform, -0.35355339059327373, 0.35355339059327373});
+  add("layer6.weight", {128, 64}, 2, 576, {Initial::kaiming_uniform, 64.0, 0.0});
+  add("layer6.bias", {128}, 2, 8768, {Initial::uniform, -0.125, 0.125});
+  add("layer7.weight", {256, 128}, 3, 0, {Initial::kaiming_uniform, 128.0, 0.0});
+  add("layer7.bias", {256}, 3, 32768,
+      {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
+  add("layer8.weight", {12, 256}, 3, 33024, {Initial::kaiming_uniform, 256.0, 0.0});
+  add("layer8.bias", {12}, 3, 36096, {Initial::uniform, -0.0625, 0.0625});
+
+  description.inputs = {{"x", ElementType::f32, {12}, {0}}};
+  description.row_multiplications = 264192;
+  description.target = {"target", ElementType::f32, {12}, {3}};
+  description.output = {"output", ElementType::f32, {12}};
+
+  TrainingDefaults &training = description.training;
+  training.data.kind = DataSource::Kind::csv;
+  training.data.path = "sunspots.csv";
+  training.data.test = 0.2;
+  training.epochs = 10;
+  training.batch = 32;
+  training.shuffle = true;
+  training.seed = 0;
+  training.optimizer.kind = OptimizerSettings::Kind::adam;
+  training.optimizer.beta1 = 0.9;
+  training.optimizer.beta2 = 0.999;
+  training.optimizer.eps = 1e-08;
+  training.optimizer.lr = 0.001;
+  training.optimizer.weight_decay = 0.0;
+
+  Schedule &schedule = description.schedule;
+  schedule.microbatches = 1;
+  schedule.part_rows = 64;
+  // Stages, in the order of train_step: device, how they stand towards the microbatches, function,
+  // and where their first layer is declared; of transfers the sender, bytes a row, and bytes
+  // besides.
+  using When = StageDescription::When;
+  schedule.stages = {
+      {0, When::during, "forward_on_0", "autoencoder.mp:3"},
+      {1, When::during, "transfer_0_to_1", "autoencoder.mp:5", 0, 512, 0},
+      {1, When::during, "forward_on_1", "autoencoder.mp:5"},
+      {2, When::during, "transfer_1_to_2", "autoencoder.mp:7", 1, 32, 0},
+      {2, When::during, "forward_on_2", "autoencoder.mp:7"},
+      {3, When::during, "transfer_2_to_3", "autoencoder.mp:9", 2, 512, 0},
+      {3, When::during, "forward_on_3", "autoencoder.mp:9"},
+      {3, When::during, "backward_on_3", "autoencoder.mp:18"},
+      {2, When::during, "transfer_3_to_2", "autoencoder.mp:14", 3, 512, 0},
+      {3, When::during, "weights_on_3", "autoencoder.mp:10"},
+      {2, When::during, "backward_on_2", "autoencoder.mp:14"},
+      {1, When::during, "transfer_2_to_1", "autoencoder.mp:14", 2, 32, 0},
+      {2, When::during, "weights_on_2", "autoencoder.mp:8"},
+      {1, When::during, "backward_on_1", "autoencoder.mp:13"},
+      {0, When::during, "transfer_1_to_0", "autoencoder.mp:13", 1, 512, 0},
+      {1, When::during, "weights_on_1", "autoencoder.mp:6"},
+      {0, When::during, "weights_on_0", "autoencoder.mp:13"},
+      {3, When::after, "finish_on_3", "autoencoder.mp:18"},
+      {0, When::after, "update_on_0", "autoencoder.mp:18"},
+      {1, When::after, "update_on_1", "autoencoder.mp:18"},
+      {2, When::after, "update_on_2", "autoencoder.mp:18"},
+      {3, When::after, "update_on_3", "autoencoder.mp:18"},
+  };
+  // Their turns where devices have workers: stage, microbatch, and a device of which so many turns
+  // must have finished first.
+  static constexpr TurnEntry turns[] = {
+      {0, 0},  {1, 0, 0, 1}, {2, 0},        {3, 0, 1, 2}, {4, 0},  {5, 0, 2, 2},
+      {6, 0},  {7, 0},       {8, 0, 3, 3},  {9, 0},       {10, 0}, {11, 0, 2, 4},
+      {12, 0}, {13, 0},      {14, 0, 1, 4}, {15, 0},      {16, 0}, {17, 0},
+      {18, 0}, {19, 0},      {20, 0},       {21, 0}};
+  schedule.turns = make_turns(std::begin(turns), std::end(turns));
+  describe_accesses(schedule);
+  return description;
+}
+
+// What stages read that others wrote, and what they write, which --check holds the turns to: stage,
+// device, the first byte of a region, and the one after the last; of rows, a row.
+void Autoencoder::describe_accesses(Schedule &schedule) {
+  using Region = MemoryAccess::Region;
+  schedule.reads = {
+      // forward_on_0
+      {0, 0, Region::parameters, 0, 144896},
+      // transfer_0_to_1
+      {1, 0, Region::rows, 2048, 2560},
+      // forward_on_1
+      {2, 1, Region::parameters, 0, 35104},
+      {2, 1, Region::rows, 0, 512},
+      // transfer_1_to_2
+      {3, 1, Region::rows, 1536, 1568},
+      // forward_on_2
+      {4, 2, Region::parameters, 0, 35584},
+      {4, 2, Region::rows, 1792, 1824},
+      // transfer_2_to_3
+      {5, 2, Region::rows, 0, 512},
+      // forward_on_3
+      {6, 3, Region::parameters, 0, 144432},
+      {6, 3, Region::rows, 2048, 2560},
+      // backward_on_3
+      {7, 3, Region::parameters, 0, 131072},
+      {7, 3, Region::parameters, 132096, 144384},
+      {7, 3, Region::rows, 0, 1024},
+      {7, 3, Region::rows, 3072, 3120},
+      // transfer_3_to_2
+      {8, 3, Region::rows, 2560, 3072},
+      // weights_on_3
+      {9, 3, Region::rows, 0, 2560},
+      {9, 3, Region::rows, 3072, 3120},
+      // backward_on_2
+      {10, 2, Region::parameters, 0, 2048},
+      {10, 2, Region::parameters, 2304, 35072},
+      {10, 2, Region::rows, 0, 1024},
+      {10, 2, Region::rows, 1536, 1792},
+      // transfer_2_to_1
+      {11, 2, Region::rows, 768, 800},
+      // weights_on_2
+      {12, 2, Region::rows, 512, 768},
+      {12, 2, Region::rows, 1024, 1824},
+      // backward_on_1
+      {13, 1, Region::parameters, 0, 32768},
+      {13, 1, Region::parameters, 33024, 35072},
+      {13, 1, Region::rows, 512, 544},
+      {13, 1, Region::rows, 1024, 1280},
+      {13, 1, Region::rows, 1536, 1568},
+      // transfer_1_to_0
+      {14, 1, Region::rows, 512, 1024},
+      // weights_on_1
+      {15, 1, Region::rows, 0, 512},
+      {15, 1, Region::rows, 1024, 1536},
+      {15, 1, Region::rows, 1568, 1600},
+      // weights_on_0
+      {16, 0, Region::parameters, 13312, 144384},
+      {16, 0, Region::rows, 0, 1536},
+      {16, 0, Region::rows, 2048, 2560},
+      // finish_on_3
+      {17, 3, Region::fixed, 0, 4},
+      // update_on_0
+      {18, 0, Region::gradients, 0, 144896},
+      // update_on_1
+      {19, 1, Region::gradients, 0, 35136},
+      // update_on_2
+      {20, 2, Region::gradients, 0, 35584},
+      // update_on_3
+      {21, 3, Region::gradients, 0, 144448},
+  };
+  schedule.writes = {
+      // forward_on_0
+      {0, 0, Region::rows, 0, 1024},
+      {0, 0, Region::rows, 2048, 2560},
+      // transfer_0_to_1
+      {1, 1, Region::rows, 0, 512},
+      // forward_on_1
+      {2, 1, Region::rows, 1024, 1280},
+      {2, 1, Region::rows, 1536, 1568},
+      // transfer_1_to_2
+      {3, 2, Region::rows, 1792, 1824},
+      // forward_on_2
+      {4, 2, Region::rows, 0, 512},
+      {4, 2, Region::rows, 1536, 1792},
+      // transfer_2_to_3
+      {5, 3, Region::rows, 2048, 2560},
+      // forward_on_3
+      {6, 3, Region::fixed, 0, 4},
+      {6, 3, Region::rows, 0, 1072},
+      {6, 3, Region::rows, 3072, 3120},
+      // backward_on_3
+      {7, 3, Region::rows, 1024, 2048},
+      {7, 3, Region::rows, 2560, 3120},
+      // transfer_3_to_2
+      {8, 2, Region::rows, 512, 1024},
+      // weights_on_3
+      {9, 3, Region::gradients, 0, 144432},
+      // backward_on_2
+      {10, 2, Region::rows, 512, 800},
+      {10, 2, Region::rows, 1024, 1536},
+      // transfer_2_to_1
+      {11, 1, Region::rows, 512, 544},
+      // weights_on_2
+      {12, 2, Region::gradients, 0, 35584},
+      // backward_on_1
+      {13, 1, Region::rows, 512, 1024},
+      {13, 1, Region::rows, 1280, 1536},
+      {13, 1, Region::rows, 1568, 1600},
+      // transfer_1_to_0
+      {14, 0, Region::rows, 1024, 1536},
+      // weights_on_1
+      {15, 1, Region::gradients, 0, 35104},
+      // weights_on_0
+      {16, 0, Region::gradients, 0, 144896},
+      {16, 0, Region::rows, 0, 2048},
+      {16, 0, Region::rows, 2560, 3072},
+      // finish_on_3
+      {17, 3, Region::fixed, 0, 4},
+      // update_on_0
+      {18, 0, Region::parameters, 0, 144896},
+      // update_on_1
+      {19, 1, Region::parameters, 0, 35136},
+      // update_on_2
+      {20, 2, Region::parameters, 0, 35584},
+      // update_on_3
+      {21, 3, Region::parameters, 0, 144448},
+  };
 }

@@ -110,6 +110,7 @@ private:
   void predict_on_1(Part &part);
   void predict_1_to_2(Part &part);
   void predict_on_2(Part &part);
+  static void describe_accesses(mpar::Schedule &schedule);
 
   // Parameters, in the arenas of their devices.
   float *const hidden1_weight_; // [out 256, in 64], device 0
@@ -126,173 +127,6 @@ private:
   float *loss_2_ = nullptr; // []
   float *loss_ = nullptr;   // []
 };
-
-ModelDescription Digits::describe() {
-  ModelDescription description;
-  description.name = "Digits";
-  description.source = "digits.mp";
-
-  // of each: floats of parameters, of those trained; bytes of activations, bytes a row
-  description.devices = {
-      {16640, 16640, 0, 3072},
-      {32896, 32896, 0, 3072},
-      {1296, 1296, 256, 1064},
-  };
-
-  using Initial = Initializer::Kind;
-  const auto add = [&](const char *name, std::initializer_list<int64_t> shape, int device,
-                       int64_t offset, Initializer initializer) {
-    description.parameters.push_back({name, shape, device, offset, initializer});
-  };
-  // name, shape, device, place in its device's parameters, first values
-  add("hidden1.weight", {256, 64}, 0, 0, {Initial::kaiming_uniform, 64.0, 0.0});
-  add("hidden1.bias", {256}, 0, 16384, {Initial::uniform, -0.125, 0.125});
-  add("hidden2.weight", {128, 256}, 1, 0, {Initial::kaiming_uniform, 256.0, 0.0});
-  add("hidden2.bias", {128}, 1, 32768, {Initial::uniform, -0.0625, 0.0625});
-  add("output.weight", {10, 128}, 2, 0, {Initial::kaiming_uniform, 128.0, 0.0});
-  add("output.bias", {10}, 2, 1280, {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
-
-  description.inputs = {{"image", ElementType::f32, {64}, {0}}};
-  description.row_multiplications = 134912;
-  description.target = {"target", ElementType::i32, {}, {2}};
-  description.output = {"output", ElementType::f32, {10}};
-  description.classes = 10;
-
-  TrainingDefaults &training = description.training;
-  training.data.kind = DataSource::Kind::csv;
-  training.data.path = "digits.csv";
-  training.data.test = 0.2;
-  training.epochs = 15;
-  training.batch = 16;
-  training.shuffle = true;
-  training.seed = 0;
-  training.optimizer.kind = OptimizerSettings::Kind::adamw;
-  training.optimizer.beta1 = 0.9;
-  training.optimizer.beta2 = 0.999;
-  training.optimizer.eps = 1e-08;
-  training.optimizer.lr = 0.001;
-  training.optimizer.weight_decay = 0.01;
-
-  Schedule &schedule = description.schedule;
-  schedule.microbatches = 1;
-  schedule.part_rows = 64;
-  // Stages, in the order of train_step: device, how they stand towards the microbatches, function,
-  // and where their first layer is declared; of transfers the sender, bytes a row, and bytes
-  // besides.
-  using When = StageDescription::When;
-  schedule.stages = {
-      {0, When::during, "forward_on_0", "digits.mp:3"},
-      {1, When::during, "transfer_0_to_1", "digits.mp:4", 0, 1024, 0},
-      {1, When::during, "forward_on_1", "digits.mp:4"},
-      {2, When::during, "transfer_1_to_2", "digits.mp:5", 1, 512, 0},
-      {2, When::during, "forward_on_2", "digits.mp:5"},
-      {2, When::during, "backward_on_2", "digits.mp:13"},
-      {1, When::during, "transfer_2_to_1", "digits.mp:9", 2, 512, 0},
-      {2, When::during, "weights_on_2", "digits.mp:5"},
-      {1, When::during, "backward_on_1", "digits.mp:9"},
-      {0, When::during, "transfer_1_to_0", "digits.mp:9", 1, 1024, 0},
-      {1, When::during, "weights_on_1", "digits.mp:4"},
-      {0, When::during, "weights_on_0", "digits.mp:9"},
-      {2, When::after, "finish_on_2", "digits.mp:13"},
-      {0, When::after, "update_on_0", "digits.mp:13"},
-      {1, When::after, "update_on_1", "digits.mp:13"},
-      {2, When::after, "update_on_2", "digits.mp:13"},
-  };
-  // Their turns where devices have workers: stage, microbatch, and a device of which so many turns
-  // must have finished first.
-  static constexpr TurnEntry turns[] = {
-      {0, 0}, {1, 0, 0, 1}, {2, 0},  {3, 0, 1, 2}, {4, 0},  {5, 0},  {6, 0, 2, 3}, {7, 0},
-      {8, 0}, {9, 0, 1, 4}, {10, 0}, {11, 0},      {12, 0}, {13, 0}, {14, 0},      {15, 0}};
-  schedule.turns = make_turns(std::begin(turns), std::end(turns));
-  // What stages read that others wrote, and what they write, which --check holds the turns to:
-  // stage, device, the first byte of a region, and the one after the last; of rows, a row.
-  using Region = MemoryAccess::Region;
-  schedule.reads = {
-      // forward_on_0
-      {0, 0, Region::parameters, 0, 66560},
-      // transfer_0_to_1
-      {1, 0, Region::rows, 0, 1024},
-      // forward_on_1
-      {2, 1, Region::parameters, 0, 131584},
-      {2, 1, Region::rows, 0, 1024},
-      // transfer_1_to_2
-      {3, 1, Region::rows, 2048, 2560},
-      // forward_on_2
-      {4, 2, Region::parameters, 0, 5160},
-      {4, 2, Region::rows, 0, 512},
-      // backward_on_2
-      {5, 2, Region::parameters, 0, 5120},
-      {5, 2, Region::rows, 512, 552},
-      // transfer_2_to_1
-      {6, 2, Region::rows, 512, 1024},
-      // weights_on_2
-      {7, 2, Region::rows, 0, 512},
-      {7, 2, Region::rows, 1024, 1064},
-      // backward_on_1
-      {8, 1, Region::parameters, 0, 131072},
-      {8, 1, Region::rows, 1024, 1536},
-      {8, 1, Region::rows, 2048, 2560},
-      // transfer_1_to_0
-      {9, 1, Region::rows, 1024, 2048},
-      // weights_on_1
-      {10, 1, Region::rows, 0, 1024},
-      {10, 1, Region::rows, 2560, 3072},
-      // weights_on_0
-      {11, 0, Region::rows, 0, 2048},
-      // finish_on_2
-      {12, 2, Region::fixed, 0, 4},
-      // update_on_0
-      {13, 0, Region::gradients, 0, 66560},
-      // update_on_1
-      {14, 1, Region::gradients, 0, 131584},
-      // update_on_2
-      {15, 2, Region::gradients, 0, 5184},
-  };
-  schedule.writes = {
-      // forward_on_0
-      {0, 0, Region::rows, 0, 1024},
-      // transfer_0_to_1
-      {1, 1, Region::rows, 0, 1024},
-      // forward_on_1
-      {2, 1, Region::rows, 2048, 2560},
-      // transfer_1_to_2
-      {3, 2, Region::rows, 0, 512},
-      // forward_on_2
-      {4, 2, Region::fixed, 0, 4},
-      {4, 2, Region::rows, 512, 556},
-      // backward_on_2
-      {5, 2, Region::rows, 512, 1064},
-      // transfer_2_to_1
-      {6, 1, Region::rows, 1024, 1536},
-      // weights_on_2
-      {7, 2, Region::gradients, 0, 5160},
-      // backward_on_1
-      {8, 1, Region::rows, 1024, 2048},
-      {8, 1, Region::rows, 2560, 3072},
-      // transfer_1_to_0
-      {9, 0, Region::rows, 1024, 2048},
-      // weights_on_1
-      {10, 1, Region::gradients, 0, 131584},
-      // weights_on_0
-      {11, 0, Region::gradients, 0, 66560},
-      {11, 0, Region::rows, 2048, 3072},
-      // finish_on_2
-      {12, 2, Region::fixed, 0, 4},
-      // update_on_0
-      {13, 0, Region::parameters, 0, 66560},
-      // update_on_1
-      {14, 1, Region::parameters, 0, 131584},
-      // update_on_2
-      {15, 2, Region::parameters, 0, 5184},
-  };
-  return description;
-}
-
-Digits::Digits(const Settings &settings)
-    : Model(describe(), settings), hidden1_weight_(device(0).parameters()),
-      hidden1_bias_(device(0).parameters() + 16384), hidden2_weight_(device(1).parameters()),
-      hidden2_bias_(device(1).parameters() + 32768), output_weight_(device(2).parameters()),
-      output_bias_(device(2).parameters() + 1280) {}
 
 float Digits::train_step(const Batch &batch) {
   check(batch);
@@ -671,9 +505,180 @@ const float *Digits::forward(const float *image, int64_t rows) {
   return static_cast<const float *>(predict(Batch{rows, {image}, nullptr}));
 }
 
+Digits::Digits(const Settings &settings)
+    : Model(describe(), settings), hidden1_weight_(device(0).parameters()),
+      hidden1_bias_(device(0).parameters() + 16384), hidden2_weight_(device(1).parameters()),
+      hidden2_bias_(device(1).parameters() + 32768), output_weight_(device(2).parameters()),
+      output_bias_(device(2).parameters() + 1280) {}
+
 int main(int argc, char **argv) {
   return run_program(argc, argv, Digits::describe(),
                      [](const Settings &settings) -> std::unique_ptr<Model> {
                        return std::make_unique<Digits>(settings);
                      });
+}
+
+ModelDescription Digits::describe() {
+  ModelDescription description;
+  description.name = "Digits";
+  description.source = "digits.mp";
+
+  // of each: floats of parameters, of those trained; bytes of activations, bytes a row
+  description.devices = {
+      {16640, 16640, 0, 3072},
+      {32896, 32896, 0, 3072},
+      {1296, 1296, 256, 1064},
+  };
+
+  using Initial = Initializer::Kind;
+  const auto add = [&](const char *name, std::initializer_list<int64_t> shape, int device,
+                       int64_t offset, Initializer initializer) {
+    description.parameters.push_back({name, shape, device, offset, initializer});
+  };
+  // name, shape, device, place in its device's parameters, first values
+  add("hidden1.weight", {256, 64}, 0, 0, {Initial::kaiming_uniform, 64.0, 0.0});
+  add("hidden1.bias", {256}, 0, 16384, {Initial::uniform, -0.125, 0.125});
+  add("hidden2.weight", {128, 256}, 1, 0, {Initial::kaiming_uniform, 256.0, 0.0});
+  add("hidden2.bias", {128}, 1, 32768, {Initial::uniform, -0.0625, 0.0625});
+  add("output.weight", {10, 128}, 2, 0, {Initial::kaiming_uniform, 128.0, 0.0});
+  add("output.bias", {10}, 2, 1280, {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
+
+  description.inputs = {{"image", ElementType::f32, {64}, {0}}};
+  description.row_multiplications = 134912;
+  description.target = {"target", ElementType::i32, {}, {2}};
+  description.output = {"output", ElementType::f32, {10}};
+  description.classes = 10;
+
+  TrainingDefaults &training = description.training;
+  training.data.kind = DataSource::Kind::csv;
+  training.data.path = "digits.csv";
+  training.data.test = 0.2;
+  training.epochs = 15;
+  training.batch = 16;
+  training.shuffle = true;
+  training.seed = 0;
+  training.optimizer.kind = OptimizerSettings::Kind::adamw;
+  training.optimizer.beta1 = 0.9;
+  training.optimizer.beta2 = 0.999;
+  training.optimizer.eps = 1e-08;
+  training.optimizer.lr = 0.001;
+  training.optimizer.weight_decay = 0.01;
+
+  Schedule &schedule = description.schedule;
+  schedule.microbatches = 1;
+  schedule.part_rows = 64;
+  // Stages, in the order of train_step: device, how they stand towards the microbatches, function,
+  // and where their first layer is declared; of transfers the sender, bytes a row, and bytes
+  // besides.
+  using When = StageDescription::When;
+  schedule.stages = {
+      {0, When::during, "forward_on_0", "digits.mp:3"},
+      {1, When::during, "transfer_0_to_1", "digits.mp:4", 0, 1024, 0},
+      {1, When::during, "forward_on_1", "digits.mp:4"},
+      {2, When::during, "transfer_1_to_2", "digits.mp:5", 1, 512, 0},
+      {2, When::during, "forward_on_2", "digits.mp:5"},
+      {2, When::during, "backward_on_2", "digits.mp:13"},
+      {1, When::during, "transfer_2_to_1", "digits.mp:9", 2, 512, 0},
+      {2, When::during, "weights_on_2", "digits.mp:5"},
+      {1, When::during, "backward_on_1", "digits.mp:9"},
+      {0, When::during, "transfer_1_to_0", "digits.mp:9", 1, 1024, 0},
+      {1, When::during, "weights_on_1", "digits.mp:4"},
+      {0, When::during, "weights_on_0", "digits.mp:9"},
+      {2, When::after, "finish_on_2", "digits.mp:13"},
+      {0, When::after, "update_on_0", "digits.mp:13"},
+      {1, When::after, "update_on_1", "digits.mp:13"},
+      {2, When::after, "update_on_2", "digits.mp:13"},
+  };
+  // Their turns where devices have workers: stage, microbatch, and a device of which so many turns
+  // must have finished first.
+  static constexpr TurnEntry turns[] = {
+      {0, 0}, {1, 0, 0, 1}, {2, 0},  {3, 0, 1, 2}, {4, 0},  {5, 0},  {6, 0, 2, 3}, {7, 0},
+      {8, 0}, {9, 0, 1, 4}, {10, 0}, {11, 0},      {12, 0}, {13, 0}, {14, 0},      {15, 0}};
+  schedule.turns = make_turns(std::begin(turns), std::end(turns));
+  describe_accesses(schedule);
+  return description;
+}
+
+// What stages read that others wrote, and what they write, which --check holds the turns to: stage,
+// device, the first byte of a region, and the one after the last; of rows, a row.
+void Digits::describe_accesses(Schedule &schedule) {
+  using Region = MemoryAccess::Region;
+  schedule.reads = {
+      // forward_on_0
+      {0, 0, Region::parameters, 0, 66560},
+      // transfer_0_to_1
+      {1, 0, Region::rows, 0, 1024},
+      // forward_on_1
+      {2, 1, Region::parameters, 0, 131584},
+      {2, 1, Region::rows, 0, 1024},
+      // transfer_1_to_2
+      {3, 1, Region::rows, 2048, 2560},
+      // forward_on_2
+      {4, 2, Region::parameters, 0, 5160},
+      {4, 2, Region::rows, 0, 512},
+      // backward_on_2
+      {5, 2, Region::parameters, 0, 5120},
+      {5, 2, Region::rows, 512, 552},
+      // transfer_2_to_1
+      {6, 2, Region::rows, 512, 1024},
+      // weights_on_2
+      {7, 2, Region::rows, 0, 512},
+      {7, 2, Region::rows, 1024, 1064},
+      // backward_on_1
+      {8, 1, Region::parameters, 0, 131072},
+      {8, 1, Region::rows, 1024, 1536},
+      {8, 1, Region::rows, 2048, 2560},
+      // transfer_1_to_0
+      {9, 1, Region::rows, 1024, 2048},
+      // weights_on_1
+      {10, 1, Region::rows, 0, 1024},
+      {10, 1, Region::rows, 2560, 3072},
+      // weights_on_0
+      {11, 0, Region::rows, 0, 2048},
+      // finish_on_2
+      {12, 2, Region::fixed, 0, 4},
+      // update_on_0
+      {13, 0, Region::gradients, 0, 66560},
+      // update_on_1
+      {14, 1, Region::gradients, 0, 131584},
+      // update_on_2
+      {15, 2, Region::gradients, 0, 5184},
+  };
+  schedule.writes = {
+      // forward_on_0
+      {0, 0, Region::rows, 0, 1024},
+      // transfer_0_to_1
+      {1, 1, Region::rows, 0, 1024},
+      // forward_on_1
+      {2, 1, Region::rows, 2048, 2560},
+      // transfer_1_to_2
+      {3, 2, Region::rows, 0, 512},
+      // forward_on_2
+      {4, 2, Region::fixed, 0, 4},
+      {4, 2, Region::rows, 512, 556},
+      // backward_on_2
+      {5, 2, Region::rows, 512, 1064},
+      // transfer_2_to_1
+      {6, 1, Region::rows, 1024, 1536},
+      // weights_on_2
+      {7, 2, Region::gradients, 0, 5160},
+      // backward_on_1
+      {8, 1, Region::rows, 1024, 2048},
+      {8, 1, Region::rows, 2560, 3072},
+      // transfer_1_to_0
+      {9, 0, Region::rows, 1024, 2048},
+      // weights_on_1
+      {10, 1, Region::gradients, 0, 131584},
+      // weights_on_0
+      {11, 0, Region::gradients, 0, 66560},
+      {11, 0, Region::rows, 2048, 3072},
+      // finish_on_2
+      {12, 2, Region::fixed, 0, 4},
+      // update_on_0
+      {13, 0, Region::parameters, 0, 66560},
+      // update_on_1
+      {14, 1, Region::parameters, 0, 131584},
+      // update_on_2
+      {15, 2, Region::parameters, 0, 5184},
+  };
 }

@@ -212,6 +212,7 @@ private:
   void predict_on_3(Part &part);
   void predict_0_to_3(Part &part);
   void predict_on_3_part_2(Part &part);
+  static void describe_accesses(mpar::Schedule &schedule);
 
   // Parameters, in the arenas of their devices.
   float
@@ -279,415 +280,6 @@ private:
   const float *wte_weight_grad_on_0_ = nullptr; // [num_embeddings 256, embedding_dim 128]
   float *loss_ = nullptr;                       // []
 };
-
-ModelDescription Gpt::describe() {
-  ModelDescription description;
-  description.name = "Gpt";
-  description.source = "gpt.mp";
-
-  // of each: floats of parameters, of those trained; bytes of activations, bytes a row
-  description.devices = {
-      {247424, 247424, 262656, 1380352},
-      {198272, 198272, 0, 1380352},
-      {198272, 198272, 0, 1380352},
-      {198528, 198528, 262400, 1576960},
-  };
-
-  using Initial = Initializer::Kind;
-  const auto add = [&](const char *name, std::initializer_list<int64_t> shape, int device,
-                       int64_t offset, Initializer initializer) {
-    description.parameters.push_back({name, shape, device, offset, initializer});
-  };
-  // name, shape, device, place in its device's parameters, first values
-  add("wte.weight", {256, 128}, 0, 0, {Initial::normal, 0.0, 0.02});
-  description.parameters.back().also = {"lm_head.weight"};
-  add("wpe.weight", {128, 128}, 0, 32768, {Initial::normal, 0.0, 0.02});
-  add("h.0.ln_1.weight", {128}, 0, 49152, {Initial::ones, 0.0, 0.0});
-  add("h.0.ln_1.bias", {128}, 0, 49280, {Initial::zeros, 0.0, 0.0});
-  add("h.0.attn.c_attn.weight", {384, 128}, 0, 49408, {Initial::kaiming_uniform, 128.0, 0.0});
-  add("h.0.attn.c_attn.bias", {384}, 0, 98560,
-      {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
-  add("h.0.attn.c_proj.weight", {128, 128}, 0, 98944, {Initial::kaiming_uniform, 128.0, 0.0});
-  add("h.0.attn.c_proj.bias", {128}, 0, 115328,
-      {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
-  add("h.0.ln_2.weight", {128}, 0, 115456, {Initial::ones, 0.0, 0.0});
-  add("h.0.ln_2.bias", {128}, 0, 115584, {Initial::zeros, 0.0, 0.0});
-  add("h.0.mlp.c_fc.weight", {512, 128}, 0, 115712, {Initial::kaiming_uniform, 128.0, 0.0});
-  add("h.0.mlp.c_fc.bias", {512}, 0, 181248,
-      {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
-  add("h.0.mlp.c_proj.weight", {128, 512}, 0, 181760, {Initial::kaiming_uniform, 512.0, 0.0});
-  add("h.0.mlp.c_proj.bias", {128}, 0, 247296,
-      {Initial::uniform, -0.044194173824159216, 0.044194173824159216});
-  add("h.1.ln_1.weight", {128}, 1, 0, {Initial::ones, 0.0, 0.0});
-  add("h.1.ln_1.bias", {128}, 1, 128, {Initial::zeros, 0.0, 0.0});
-  add("h.1.attn.c_attn.weight", {384, 128}, 1, 256, {Initial::kaiming_uniform, 128.0, 0.0});
-  add("h.1.attn.c_attn.bias", {384}, 1, 49408,
-      {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
-  add("h.1.attn.c_proj.weight", {128, 128}, 1, 49792, {Initial::kaiming_uniform, 128.0, 0.0});
-  add("h.1.attn.c_proj.bias", {128}, 1, 66176,
-      {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
-  add("h.1.ln_2.weight", {128}, 1, 66304, {Initial::ones, 0.0, 0.0});
-  add("h.1.ln_2.bias", {128}, 1, 66432, {Initial::zeros, 0.0, 0.0});
-  add("h.1.mlp.c_fc.weight", {512, 128}, 1, 66560, {Initial::kaiming_uniform, 128.0, 0.0});
-  add("h.1.mlp.c_fc.bias", {512}, 1, 132096,
-      {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
-  add("h.1.mlp.c_proj.weight", {128, 512}, 1, 132608, {Initial::kaiming_uniform, 512.0, 0.0});
-  add("h.1.mlp.c_proj.bias", {128}, 1, 198144,
-      {Initial::uniform, -0.044194173824159216, 0.044194173824159216});
-  add("h.2.ln_1.weight", {128}, 2, 0, {Initial::ones, 0.0, 0.0});
-  add("h.2.ln_1.bias", {128}, 2, 128, {Initial::zeros, 0.0, 0.0});
-  add("h.2.attn.c_attn.weight", {384, 128}, 2, 256, {Initial::kaiming_uniform, 128.0, 0.0});
-  add("h.2.attn.c_attn.bias", {384}, 2, 49408,
-      {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
-  add("h.2.attn.c_proj.weight", {128, 128}, 2, 49792, {Initial::kaiming_uniform, 128.0, 0.0});
-  add("h.2.attn.c_proj.bias", {128}, 2, 66176,
-      {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
-  add("h.2.ln_2.weight", {128}, 2, 66304, {Initial::ones, 0.0, 0.0});
-  add("h.2.ln_2.bias", {128}, 2, 66432, {Initial::zeros, 0.0, 0.0});
-  add("h.2.mlp.c_fc.weight", {512, 128}, 2, 66560, {Initial::kaiming_uniform, 128.0, 0.0});
-  add("h.2.mlp.c_fc.bias", {512}, 2, 132096,
-      {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
-  add("h.2.mlp.c_proj.weight", {128, 512}, 2, 132608, {Initial::kaiming_uniform, 512.0, 0.0});
-  add("h.2.mlp.c_proj.bias", {128}, 2, 198144,
-      {Initial::uniform, -0.044194173824159216, 0.044194173824159216});
-  add("h.3.ln_1.weight", {128}, 3, 0, {Initial::ones, 0.0, 0.0});
-  add("h.3.ln_1.bias", {128}, 3, 128, {Initial::zeros, 0.0, 0.0});
-  add("h.3.attn.c_attn.weight", {384, 128}, 3, 256, {Initial::kaiming_uniform, 128.0, 0.0});
-  add("h.3.attn.c_attn.bias", {384}, 3, 49408,
-      {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
-  add("h.3.attn.c_proj.weight", {128, 128}, 3, 49792, {Initial::kaiming_uniform, 128.0, 0.0});
-  add("h.3.attn.c_proj.bias", {128}, 3, 66176,
-      {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
-  add("h.3.ln_2.weight", {128}, 3, 66304, {Initial::ones, 0.0, 0.0});
-  add("h.3.ln_2.bias", {128}, 3, 66432, {Initial::zeros, 0.0, 0.0});
-  add("h.3.mlp.c_fc.weight", {512, 128}, 3, 66560, {Initial::kaiming_uniform, 128.0, 0.0});
-  add("h.3.mlp.c_fc.bias", {512}, 3, 132096,
-      {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
-  add("h.3.mlp.c_proj.weight", {128, 512}, 3, 132608, {Initial::kaiming_uniform, 512.0, 0.0});
-  add("h.3.mlp.c_proj.bias", {128}, 3, 198144,
-      {Initial::uniform, -0.044194173824159216, 0.044194173824159216});
-  add("ln_f.weight", {128}, 3, 198272, {Initial::ones, 0.0, 0.0});
-  add("ln_f.bias", {128}, 3, 198400, {Initial::zeros, 0.0, 0.0});
-
-  description.inputs = {{"text", ElementType::i32, {128}, {0}}};
-  description.row_multiplications = 373293056;
-  description.target = {"target", ElementType::i32, {128}, {3}};
-  description.output = {"output", ElementType::f32, {128, 256}};
-  description.classes = 256;
-
-  TrainingDefaults &training = description.training;
-  training.data.kind = DataSource::Kind::text;
-  training.data.path = "devils_dictionary.txt";
-  training.data.context = 128;
-  training.data.test = 0.05;
-  training.epochs = 6;
-  training.batch = 16;
-  training.shuffle = true;
-  training.seed = 1;
-  training.optimizer.kind = OptimizerSettings::Kind::adamw;
-  training.optimizer.beta1 = 0.9;
-  training.optimizer.beta2 = 0.999;
-  training.optimizer.eps = 1e-08;
-  training.optimizer.lr = 0.001;
-  training.optimizer.weight_decay = 0.01;
-
-  Schedule &schedule = description.schedule;
-  schedule.microbatches = 1;
-  schedule.part_rows = 64;
-  // Stages, in the order of train_step: device, how they stand towards the microbatches, function,
-  // and where their first layer is declared; of transfers the sender, bytes a row, and bytes
-  // besides.
-  using When = StageDescription::When;
-  schedule.stages = {
-      {0, When::before, "prepare_on_0", "gpt.mp:5"},
-      {3, When::before, "transfer_0_to_3", "gpt.mp:10", 0, 0, 131072},
-      {0, When::during, "forward_on_0", "gpt.mp:4"},
-      {1, When::during, "transfer_0_to_1", "gpt.mp:7", 0, 65536, 0},
-      {1, When::during, "forward_on_1", "gpt.mp:7"},
-      {2, When::during, "transfer_1_to_2", "gpt.mp:7", 1, 65536, 0},
-      {2, When::during, "forward_on_2", "gpt.mp:7"},
-      {3, When::during, "transfer_2_to_3", "gpt.mp:7", 2, 65536, 0},
-      {3, When::during, "forward_on_3", "gpt.mp:7"},
-      {3, When::during, "backward_on_3", "gpt.mp:20"},
-      {2, When::during, "transfer_3_to_2", "gpt.mp:7", 3, 65536, 0},
-      {3, When::during, "weights_on_3", "gpt.mp:10"},
-      {2, When::during, "backward_on_2", "gpt.mp:7"},
-      {1, When::during, "transfer_2_to_1", "gpt.mp:7", 2, 65536, 0},
-      {2, When::during, "weights_on_2", "gpt.mp:7"},
-      {1, When::during, "backward_on_1", "gpt.mp:7"},
-      {0, When::during, "transfer_1_to_0", "gpt.mp:7", 1, 65536, 0},
-      {1, When::during, "weights_on_1", "gpt.mp:7"},
-      {0, When::during, "weights_on_0", "gpt.mp:7"},
-      {3, When::after, "finish_on_3", "gpt.mp:20"},
-      {0, When::after, "finish_on_0", "gpt.mp:5"},
-      {0, When::after, "transfer_3_to_0", "gpt.mp:4", 3, 0, 131072},
-      {0, When::after, "finish_on_0_part_2", "gpt.mp:4"},
-      {0, When::after, "update_on_0", "gpt.mp:20"},
-      {1, When::after, "update_on_1", "gpt.mp:20"},
-      {2, When::after, "update_on_2", "gpt.mp:20"},
-      {3, When::after, "update_on_3", "gpt.mp:20"},
-  };
-  // Their turns where devices have workers: stage, microbatch, and a device of which so many turns
-  // must have finished first.
-  static constexpr TurnEntry turns[] = {
-      {0, 0},        {1, 0},        {2, 0},  {3, 0, 0, 2},  {3, 0, 3, 1},  {4, 0},  {5, 0, 1, 2},
-      {6, 0},        {7, 0, 2, 2},  {8, 0},  {9, 0},        {10, 0, 3, 4}, {11, 0}, {12, 0},
-      {13, 0, 2, 4}, {14, 0},       {15, 0}, {16, 0, 1, 4}, {17, 0},       {18, 0}, {19, 0},
-      {20, 0},       {21, 0, 3, 5}, {22, 0}, {23, 0},       {24, 0},       {25, 0}, {26, 0}};
-  schedule.turns = make_turns(std::begin(turns), std::end(turns));
-  // What stages read that others wrote, and what they write, which --check holds the turns to:
-  // stage, device, the first byte of a region, and the one after the last; of rows, a row.
-  using Region = MemoryAccess::Region;
-  schedule.reads = {
-      // prepare_on_0
-      {0, 0, Region::parameters, 131072, 196608},
-      // transfer_0_to_3
-      {1, 0, Region::parameters, 0, 131072},
-      // forward_on_0
-      {2, 0, Region::parameters, 0, 131072},
-      {2, 0, Region::parameters, 196608, 989696},
-      {2, 0, Region::fixed, 131072, 196608},
-      // transfer_0_to_1
-      {3, 0, Region::rows, 524288, 589824},
-      // forward_on_1
-      {4, 1, Region::parameters, 0, 793088},
-      {4, 1, Region::rows, 983040, 1048576},
-      // transfer_1_to_2
-      {5, 1, Region::rows, 524288, 589824},
-      // forward_on_2
-      {6, 2, Region::parameters, 0, 793088},
-      {6, 2, Region::rows, 983040, 1048576},
-      // transfer_2_to_3
-      {7, 2, Region::rows, 524288, 589824},
-      // forward_on_3
-      {8, 3, Region::parameters, 0, 794112},
-      {8, 3, Region::fixed, 0, 131072},
-      {8, 3, Region::rows, 1114112, 1179648},
-      // backward_on_3
-      {9, 3, Region::parameters, 0, 512},
-      {9, 3, Region::parameters, 1024, 197632},
-      {9, 3, Region::parameters, 199168, 264704},
-      {9, 3, Region::parameters, 265216, 265728},
-      {9, 3, Region::parameters, 266240, 528384},
-      {9, 3, Region::parameters, 530432, 792576},
-      {9, 3, Region::parameters, 793088, 793600},
-      {9, 3, Region::fixed, 0, 131072},
-      {9, 3, Region::rows, 0, 262144},
-      {9, 3, Region::rows, 524288, 721920},
-      {9, 3, Region::rows, 786432, 983040},
-      {9, 3, Region::rows, 1114112, 1179648},
-      {9, 3, Region::rows, 1245184, 1376256},
-      {9, 3, Region::rows, 1572864, 1576960},
-      // transfer_3_to_2
-      {10, 3, Region::rows, 851968, 917504},
-      // weights_on_3
-      {11, 3, Region::rows, 0, 786432},
-      {11, 3, Region::rows, 983040, 1114112},
-      {11, 3, Region::rows, 1179648, 1310720},
-      {11, 3, Region::rows, 1376256, 1572864},
-      // backward_on_2
-      {12, 2, Region::parameters, 0, 512},
-      {12, 2, Region::parameters, 1024, 197632},
-      {12, 2, Region::parameters, 199168, 264704},
-      {12, 2, Region::parameters, 265216, 265728},
-      {12, 2, Region::parameters, 266240, 528384},
-      {12, 2, Region::parameters, 530432, 792576},
-      {12, 2, Region::rows, 0, 262144},
-      {12, 2, Region::rows, 786432, 1048576},
-      {12, 2, Region::rows, 1114112, 1245184},
-      {12, 2, Region::rows, 1310720, 1380352},
-      // transfer_2_to_1
-      {13, 2, Region::rows, 851968, 917504},
-      // weights_on_2
-      {14, 2, Region::rows, 0, 786432},
-      {14, 2, Region::rows, 1048576, 1179648},
-      {14, 2, Region::rows, 1245184, 1376256},
-      // backward_on_1
-      {15, 1, Region::parameters, 0, 512},
-      {15, 1, Region::parameters, 1024, 197632},
-      {15, 1, Region::parameters, 199168, 264704},
-      {15, 1, Region::parameters, 265216, 265728},
-      {15, 1, Region::parameters, 266240, 528384},
-      {15, 1, Region::parameters, 530432, 792576},
-      {15, 1, Region::rows, 0, 262144},
-      {15, 1, Region::rows, 786432, 1048576},
-      {15, 1, Region::rows, 1114112, 1245184},
-      {15, 1, Region::rows, 1310720, 1380352},
-      // transfer_1_to_0
-      {16, 1, Region::rows, 851968, 917504},
-      // weights_on_1
-      {17, 1, Region::rows, 0, 786432},
-      {17, 1, Region::rows, 1048576, 1179648},
-      {17, 1, Region::rows, 1245184, 1376256},
-      // weights_on_0
-      {18, 0, Region::parameters, 196608, 197120},
-      {18, 0, Region::parameters, 197632, 394240},
-      {18, 0, Region::parameters, 395776, 461312},
-      {18, 0, Region::parameters, 461824, 462336},
-      {18, 0, Region::parameters, 462848, 724992},
-      {18, 0, Region::parameters, 727040, 989184},
-      {18, 0, Region::rows, 0, 524288},
-      {18, 0, Region::rows, 786432, 1380352},
-      // finish_on_3
-      {19, 3, Region::fixed, 262144, 262148},
-      // finish_on_0
-      {20, 0, Region::fixed, 196608, 262656},
-      // transfer_3_to_0
-      {21, 3, Region::fixed, 131072, 262144},
-      // finish_on_0_part_2
-      {22, 0, Region::fixed, 0, 262144},
-      // update_on_0
-      {23, 0, Region::gradients, 0, 989696},
-      // update_on_1
-      {24, 1, Region::gradients, 0, 793088},
-      // update_on_2
-      {25, 2, Region::gradients, 0, 793088},
-      // update_on_3
-      {26, 3, Region::gradients, 0, 794112},
-  };
-  schedule.writes = {
-      // prepare_on_0
-      {0, 0, Region::fixed, 131072, 196608},
-      {0, 0, Region::fixed, 262144, 262656},
-      // transfer_0_to_3
-      {1, 3, Region::fixed, 0, 131072},
-      // forward_on_0
-      {2, 0, Region::rows, 0, 589824},
-      {2, 0, Region::rows, 786432, 1310720},
-      {2, 0, Region::rows, 1376256, 1380352},
-      // transfer_0_to_1
-      {3, 1, Region::rows, 983040, 1048576},
-      // forward_on_1
-      {4, 1, Region::rows, 0, 589824},
-      {4, 1, Region::rows, 786432, 983040},
-      {4, 1, Region::rows, 1048576, 1310720},
-      {4, 1, Region::rows, 1376256, 1380352},
-      // transfer_1_to_2
-      {5, 2, Region::rows, 983040, 1048576},
-      // forward_on_2
-      {6, 2, Region::rows, 0, 589824},
-      {6, 2, Region::rows, 786432, 983040},
-      {6, 2, Region::rows, 1048576, 1310720},
-      {6, 2, Region::rows, 1376256, 1380352},
-      // transfer_2_to_3
-      {7, 3, Region::rows, 1114112, 1179648},
-      // forward_on_3
-      {8, 3, Region::fixed, 262144, 262148},
-      {8, 3, Region::rows, 0, 722432},
-      {8, 3, Region::rows, 786432, 983040},
-      {8, 3, Region::rows, 1179648, 1507328},
-      {8, 3, Region::rows, 1572864, 1576960},
-      // backward_on_3
-      {9, 3, Region::gradients, 0, 1024},
-      {9, 3, Region::gradients, 265216, 266240},
-      {9, 3, Region::gradients, 793088, 794112},
-      {9, 3, Region::rows, 0, 262144},
-      {9, 3, Region::rows, 524288, 917504},
-      {9, 3, Region::rows, 983040, 1114112},
-      {9, 3, Region::rows, 1310720, 1376256},
-      {9, 3, Region::rows, 1507328, 1572864},
-      // transfer_3_to_2
-      {10, 2, Region::rows, 1310720, 1376256},
-      // weights_on_3
-      {11, 3, Region::gradients, 1024, 265216},
-      {11, 3, Region::gradients, 266240, 793088},
-      {11, 3, Region::fixed, 131072, 262144},
-      // backward_on_2
-      {12, 2, Region::gradients, 0, 1024},
-      {12, 2, Region::gradients, 265216, 266240},
-      {12, 2, Region::rows, 0, 262144},
-      {12, 2, Region::rows, 524288, 917504},
-      {12, 2, Region::rows, 1179648, 1245184},
-      // transfer_2_to_1
-      {13, 1, Region::rows, 1310720, 1376256},
-      // weights_on_2
-      {14, 2, Region::gradients, 1024, 265216},
-      {14, 2, Region::gradients, 266240, 793088},
-      // backward_on_1
-      {15, 1, Region::gradients, 0, 1024},
-      {15, 1, Region::gradients, 265216, 266240},
-      {15, 1, Region::rows, 0, 262144},
-      {15, 1, Region::rows, 524288, 917504},
-      {15, 1, Region::rows, 1179648, 1245184},
-      // transfer_1_to_0
-      {16, 0, Region::rows, 1310720, 1376256},
-      // weights_on_1
-      {17, 1, Region::gradients, 1024, 265216},
-      {17, 1, Region::gradients, 266240, 793088},
-      // weights_on_0
-      {18, 0, Region::gradients, 196608, 989696},
-      {18, 0, Region::fixed, 0, 131072},
-      {18, 0, Region::fixed, 196608, 262144},
-      {18, 0, Region::rows, 0, 327680},
-      {18, 0, Region::rows, 524288, 786432},
-      // finish_on_3
-      {19, 3, Region::fixed, 262144, 262148},
-      // finish_on_0
-      {20, 0, Region::gradients, 131072, 196608},
-      // transfer_3_to_0
-      {21, 0, Region::fixed, 131072, 262144},
-      // finish_on_0_part_2
-      {22, 0, Region::gradients, 0, 131072},
-      // update_on_0
-      {23, 0, Region::parameters, 0, 989696},
-      // update_on_1
-      {24, 1, Region::parameters, 0, 793088},
-      // update_on_2
-      {25, 2, Region::parameters, 0, 793088},
-      // update_on_3
-      {26, 3, Region::parameters, 0, 794112},
-  };
-  return description;
-}
-
-Gpt::Gpt(const Settings &settings)
-    : Model(describe(), settings), wte_weight_(device(0).parameters()),
-      wpe_weight_(device(0).parameters() + 32768), h_0_ln_1_weight_(device(0).parameters() + 49152),
-      h_0_ln_1_bias_(device(0).parameters() + 49280),
-      h_0_attn_c_attn_weight_(device(0).parameters() + 49408),
-      h_0_attn_c_attn_bias_(device(0).parameters() + 98560),
-      h_0_attn_c_proj_weight_(device(0).parameters() + 98944),
-      h_0_attn_c_proj_bias_(device(0).parameters() + 115328),
-      h_0_ln_2_weight_(device(0).parameters() + 115456),
-      h_0_ln_2_bias_(device(0).parameters() + 115584),
-      h_0_mlp_c_fc_weight_(device(0).parameters() + 115712),
-      h_0_mlp_c_fc_bias_(device(0).parameters() + 181248),
-      h_0_mlp_c_proj_weight_(device(0).parameters() + 181760),
-      h_0_mlp_c_proj_bias_(device(0).parameters() + 247296),
-      h_1_ln_1_weight_(device(1).parameters()), h_1_ln_1_bias_(device(1).parameters() + 128),
-      h_1_attn_c_attn_weight_(device(1).parameters() + 256),
-      h_1_attn_c_attn_bias_(device(1).parameters() + 49408),
-      h_1_attn_c_proj_weight_(device(1).parameters() + 49792),
-      h_1_attn_c_proj_bias_(device(1).parameters() + 66176),
-      h_1_ln_2_weight_(device(1).parameters() + 66304),
-      h_1_ln_2_bias_(device(1).parameters() + 66432),
-      h_1_mlp_c_fc_weight_(device(1).parameters() + 66560),
-      h_1_mlp_c_fc_bias_(device(1).parameters() + 132096),
-      h_1_mlp_c_proj_weight_(device(1).parameters() + 132608),
-      h_1_mlp_c_proj_bias_(device(1).parameters() + 198144),
-      h_2_ln_1_weight_(device(2).parameters()), h_2_ln_1_bias_(device(2).parameters() + 128),
-      h_2_attn_c_attn_weight_(device(2).parameters() + 256),
-      h_2_attn_c_attn_bias_(device(2).parameters() + 49408),
-      h_2_attn_c_proj_weight_(device(2).parameters() + 49792),
-      h_2_attn_c_proj_bias_(device(2).parameters() + 66176),
-      h_2_ln_2_weight_(device(2).parameters() + 66304),
-      h_2_ln_2_bias_(device(2).parameters() + 66432),
-      h_2_mlp_c_fc_weight_(device(2).parameters() + 66560),
-      h_2_mlp_c_fc_bias_(device(2).parameters() + 132096),
-      h_2_mlp_c_proj_weight_(device(2).parameters() + 132608),
-      h_2_mlp_c_proj_bias_(device(2).parameters() + 198144),
-      h_3_ln_1_weight_(device(3).parameters()), h_3_ln_1_bias_(device(3).parameters() + 128),
-      h_3_attn_c_attn_weight_(device(3).parameters() + 256),
-      h_3_attn_c_attn_bias_(device(3).parameters() + 49408),
-      h_3_attn_c_proj_weight_(device(3).parameters() + 49792),
-      h_3_attn_c_proj_bias_(device(3).parameters() + 66176),
-      h_3_ln_2_weight_(device(3).parameters() + 66304),
-      h_3_ln_2_bias_(device(3).parameters() + 66432),
-      h_3_mlp_c_fc_weight_(device(3).parameters() + 66560),
-      h_3_mlp_c_fc_bias_(device(3).parameters() + 132096),
-      h_3_mlp_c_proj_weight_(device(3).parameters() + 132608),
-      h_3_mlp_c_proj_bias_(device(3).parameters() + 198144),
-      ln_f_weight_(device(3).parameters() + 198272), ln_f_bias_(device(3).parameters() + 198400) {}
 
 float Gpt::train_step(const Batch &batch) {
   check(batch);
@@ -2274,9 +1866,422 @@ const float *Gpt::forward(const int32_t *text, int64_t rows) {
   return static_cast<const float *>(predict(Batch{rows, {text}, nullptr}));
 }
 
+Gpt::Gpt(const Settings &settings)
+    : Model(describe(), settings), wte_weight_(device(0).parameters()),
+      wpe_weight_(device(0).parameters() + 32768), h_0_ln_1_weight_(device(0).parameters() + 49152),
+      h_0_ln_1_bias_(device(0).parameters() + 49280),
+      h_0_attn_c_attn_weight_(device(0).parameters() + 49408),
+      h_0_attn_c_attn_bias_(device(0).parameters() + 98560),
+      h_0_attn_c_proj_weight_(device(0).parameters() + 98944),
+      h_0_attn_c_proj_bias_(device(0).parameters() + 115328),
+      h_0_ln_2_weight_(device(0).parameters() + 115456),
+      h_0_ln_2_bias_(device(0).parameters() + 115584),
+      h_0_mlp_c_fc_weight_(device(0).parameters() + 115712),
+      h_0_mlp_c_fc_bias_(device(0).parameters() + 181248),
+      h_0_mlp_c_proj_weight_(device(0).parameters() + 181760),
+      h_0_mlp_c_proj_bias_(device(0).parameters() + 247296),
+      h_1_ln_1_weight_(device(1).parameters()), h_1_ln_1_bias_(device(1).parameters() + 128),
+      h_1_attn_c_attn_weight_(device(1).parameters() + 256),
+      h_1_attn_c_attn_bias_(device(1).parameters() + 49408),
+      h_1_attn_c_proj_weight_(device(1).parameters() + 49792),
+      h_1_attn_c_proj_bias_(device(1).parameters() + 66176),
+      h_1_ln_2_weight_(device(1).parameters() + 66304),
+      h_1_ln_2_bias_(device(1).parameters() + 66432),
+      h_1_mlp_c_fc_weight_(device(1).parameters() + 66560),
+      h_1_mlp_c_fc_bias_(device(1).parameters() + 132096),
+      h_1_mlp_c_proj_weight_(device(1).parameters() + 132608),
+      h_1_mlp_c_proj_bias_(device(1).parameters() + 198144),
+      h_2_ln_1_weight_(device(2).parameters()), h_2_ln_1_bias_(device(2).parameters() + 128),
+      h_2_attn_c_attn_weight_(device(2).parameters() + 256),
+      h_2_attn_c_attn_bias_(device(2).parameters() + 49408),
+      h_2_attn_c_proj_weight_(device(2).parameters() + 49792),
+      h_2_attn_c_proj_bias_(device(2).parameters() + 66176),
+      h_2_ln_2_weight_(device(2).parameters() + 66304),
+      h_2_ln_2_bias_(device(2).parameters() + 66432),
+      h_2_mlp_c_fc_weight_(device(2).parameters() + 66560),
+      h_2_mlp_c_fc_bias_(device(2).parameters() + 132096),
+      h_2_mlp_c_proj_weight_(device(2).parameters() + 132608),
+      h_2_mlp_c_proj_bias_(device(2).parameters() + 198144),
+      h_3_ln_1_weight_(device(3).parameters()), h_3_ln_1_bias_(device(3).parameters() + 128),
+      h_3_attn_c_attn_weight_(device(3).parameters() + 256),
+      h_3_attn_c_attn_bias_(device(3).parameters() + 49408),
+      h_3_attn_c_proj_weight_(device(3).parameters() + 49792),
+      h_3_attn_c_proj_bias_(device(3).parameters() + 66176),
+      h_3_ln_2_weight_(device(3).parameters() + 66304),
+      h_3_ln_2_bias_(device(3).parameters() + 66432),
+      h_3_mlp_c_fc_weight_(device(3).parameters() + 66560),
+      h_3_mlp_c_fc_bias_(device(3).parameters() + 132096),
+      h_3_mlp_c_proj_weight_(device(3).parameters() + 132608),
+      h_3_mlp_c_proj_bias_(device(3).parameters() + 198144),
+      ln_f_weight_(device(3).parameters() + 198272), ln_f_bias_(device(3).parameters() + 198400) {}
+
 int main(int argc, char **argv) {
   return run_program(argc, argv, Gpt::describe(),
                      [](const Settings &settings) -> std::unique_ptr<Model> {
                        return std::make_unique<Gpt>(settings);
                      });
+}
+
+ModelDescription Gpt::describe() {
+  ModelDescription description;
+  description.name = "Gpt";
+  description.source = "gpt.mp";
+
+  // of each: floats of parameters, of those trained; bytes of activations, bytes a row
+  description.devices = {
+      {247424, 247424, 262656, 1380352},
+      {198272, 198272, 0, 1380352},
+      {198272, 198272, 0, 1380352},
+      {198528, 198528, 262400, 1576960},
+  };
+
+  using Initial = Initializer::Kind;
+  const auto add = [&](const char *name, std::initializer_list<int64_t> shape, int device,
+                       int64_t offset, Initializer initializer) {
+    description.parameters.push_back({name, shape, device, offset, initializer});
+  };
+  // name, shape, device, place in its device's parameters, first values
+  add("wte.weight", {256, 128}, 0, 0, {Initial::normal, 0.0, 0.02});
+  description.parameters.back().also = {"lm_head.weight"};
+  add("wpe.weight", {128, 128}, 0, 32768, {Initial::normal, 0.0, 0.02});
+  add("h.0.ln_1.weight", {128}, 0, 49152, {Initial::ones, 0.0, 0.0});
+  add("h.0.ln_1.bias", {128}, 0, 49280, {Initial::zeros, 0.0, 0.0});
+  add("h.0.attn.c_attn.weight", {384, 128}, 0, 49408, {Initial::kaiming_uniform, 128.0, 0.0});
+  add("h.0.attn.c_attn.bias", {384}, 0, 98560,
+      {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
+  add("h.0.attn.c_proj.weight", {128, 128}, 0, 98944, {Initial::kaiming_uniform, 128.0, 0.0});
+  add("h.0.attn.c_proj.bias", {128}, 0, 115328,
+      {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
+  add("h.0.ln_2.weight", {128}, 0, 115456, {Initial::ones, 0.0, 0.0});
+  add("h.0.ln_2.bias", {128}, 0, 115584, {Initial::zeros, 0.0, 0.0});
+  add("h.0.mlp.c_fc.weight", {512, 128}, 0, 115712, {Initial::kaiming_uniform, 128.0, 0.0});
+  add("h.0.mlp.c_fc.bias", {512}, 0, 181248,
+      {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
+  add("h.0.mlp.c_proj.weight", {128, 512}, 0, 181760, {Initial::kaiming_uniform, 512.0, 0.0});
+  add("h.0.mlp.c_proj.bias", {128}, 0, 247296,
+      {Initial::uniform, -0.044194173824159216, 0.044194173824159216});
+  add("h.1.ln_1.weight", {128}, 1, 0, {Initial::ones, 0.0, 0.0});
+  add("h.1.ln_1.bias", {128}, 1, 128, {Initial::zeros, 0.0, 0.0});
+  add("h.1.attn.c_attn.weight", {384, 128}, 1, 256, {Initial::kaiming_uniform, 128.0, 0.0});
+  add("h.1.attn.c_attn.bias", {384}, 1, 49408,
+      {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
+  add("h.1.attn.c_proj.weight", {128, 128}, 1, 49792, {Initial::kaiming_uniform, 128.0, 0.0});
+  add("h.1.attn.c_proj.bias", {128}, 1, 66176,
+      {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
+  add("h.1.ln_2.weight", {128}, 1, 66304, {Initial::ones, 0.0, 0.0});
+  add("h.1.ln_2.bias", {128}, 1, 66432, {Initial::zeros, 0.0, 0.0});
+  add("h.1.mlp.c_fc.weight", {512, 128}, 1, 66560, {Initial::kaiming_uniform, 128.0, 0.0});
+  add("h.1.mlp.c_fc.bias", {512}, 1, 132096,
+      {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
+  add("h.1.mlp.c_proj.weight", {128, 512}, 1, 132608, {Initial::kaiming_uniform, 512.0, 0.0});
+  add("h.1.mlp.c_proj.bias", {128}, 1, 198144,
+      {Initial::uniform, -0.044194173824159216, 0.044194173824159216});
+  add("h.2.ln_1.weight", {128}, 2, 0, {Initial::ones, 0.0, 0.0});
+  add("h.2.ln_1.bias", {128}, 2, 128, {Initial::zeros, 0.0, 0.0});
+  add("h.2.attn.c_attn.weight", {384, 128}, 2, 256, {Initial::kaiming_uniform, 128.0, 0.0});
+  add("h.2.attn.c_attn.bias", {384}, 2, 49408,
+      {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
+  add("h.2.attn.c_proj.weight", {128, 128}, 2, 49792, {Initial::kaiming_uniform, 128.0, 0.0});
+  add("h.2.attn.c_proj.bias", {128}, 2, 66176,
+      {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
+  add("h.2.ln_2.weight", {128}, 2, 66304, {Initial::ones, 0.0, 0.0});
+  add("h.2.ln_2.bias", {128}, 2, 66432, {Initial::zeros, 0.0, 0.0});
+  add("h.2.mlp.c_fc.weight", {512, 128}, 2, 66560, {Initial::kaiming_uniform, 128.0, 0.0});
+  add("h.2.mlp.c_fc.bias", {512}, 2, 132096,
+      {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
+  add("h.2.mlp.c_proj.weight", {128, 512}, 2, 132608, {Initial::kaiming_uniform, 512.0, 0.0});
+  add("h.2.mlp.c_proj.bias", {128}, 2, 198144,
+      {Initial::uniform, -0.044194173824159216, 0.044194173824159216});
+  add("h.3.ln_1.weight", {128}, 3, 0, {Initial::ones, 0.0, 0.0});
+  add("h.3.ln_1.bias", {128}, 3, 128, {Initial::zeros, 0.0, 0.0});
+  add("h.3.attn.c_attn.weight", {384, 128}, 3, 256, {Initial::kaiming_uniform, 128.0, 0.0});
+  add("h.3.attn.c_attn.bias", {384}, 3, 49408,
+      {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
+  add("h.3.attn.c_proj.weight", {128, 128}, 3, 49792, {Initial::kaiming_uniform, 128.0, 0.0});
+  add("h.3.attn.c_proj.bias", {128}, 3, 66176,
+      {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
+  add("h.3.ln_2.weight", {128}, 3, 66304, {Initial::ones, 0.0, 0.0});
+  add("h.3.ln_2.bias", {128}, 3, 66432, {Initial::zeros, 0.0, 0.0});
+  add("h.3.mlp.c_fc.weight", {512, 128}, 3, 66560, {Initial::kaiming_uniform, 128.0, 0.0});
+  add("h.3.mlp.c_fc.bias", {512}, 3, 132096,
+      {Initial::uniform, -0.08838834764831843, 0.08838834764831843});
+  add("h.3.mlp.c_proj.weight", {128, 512}, 3, 132608, {Initial::kaiming_uniform, 512.0, 0.0});
+  add("h.3.mlp.c_proj.bias", {128}, 3, 198144,
+      {Initial::uniform, -0.044194173824159216, 0.044194173824159216});
+  add("ln_f.weight", {128}, 3, 198272, {Initial::ones, 0.0, 0.0});
+  add("ln_f.bias", {128}, 3, 198400, {Initial::zeros, 0.0, 0.0});
+
+  description.inputs = {{"text", ElementType::i32, {128}, {0}}};
+  description.row_multiplications = 373293056;
+  description.target = {"target", ElementType::i32, {128}, {3}};
+  description.output = {"output", ElementType::f32, {128, 256}};
+  description.classes = 256;
+
+  TrainingDefaults &training = description.training;
+  training.data.kind = DataSource::Kind::text;
+  training.data.path = "devils_dictionary.txt";
+  training.data.context = 128;
+  training.data.test = 0.05;
+  training.epochs = 6;
+  training.batch = 16;
+  training.shuffle = true;
+  training.seed = 1;
+  training.optimizer.kind = OptimizerSettings::Kind::adamw;
+  training.optimizer.beta1 = 0.9;
+  training.optimizer.beta2 = 0.999;
+  training.optimizer.eps = 1e-08;
+  training.optimizer.lr = 0.001;
+  training.optimizer.weight_decay = 0.01;
+
+  Schedule &schedule = description.schedule;
+  schedule.microbatches = 1;
+  schedule.part_rows = 64;
+  // Stages, in the order of train_step: device, how they stand towards the microbatches, function,
+  // and where their first layer is declared; of transfers the sender, bytes a row, and bytes
+  // besides.
+  using When = StageDescription::When;
+  schedule.stages = {
+      {0, When::before, "prepare_on_0", "gpt.mp:5"},
+      {3, When::before, "transfer_0_to_3", "gpt.mp:10", 0, 0, 131072},
+      {0, When::during, "forward_on_0", "gpt.mp:4"},
+      {1, When::during, "transfer_0_to_1", "gpt.mp:7", 0, 65536, 0},
+      {1, When::during, "forward_on_1", "gpt.mp:7"},
+      {2, When::during, "transfer_1_to_2", "gpt.mp:7", 1, 65536, 0},
+      {2, When::during, "forward_on_2", "gpt.mp:7"},
+      {3, When::during, "transfer_2_to_3", "gpt.mp:7", 2, 65536, 0},
+      {3, When::during, "forward_on_3", "gpt.mp:7"},
+      {3, When::during, "backward_on_3", "gpt.mp:20"},
+      {2, When::during, "transfer_3_to_2", "gpt.mp:7", 3, 65536, 0},
+      {3, When::during, "weights_on_3", "gpt.mp:10"},
+      {2, When::during, "backward_on_2", "gpt.mp:7"},
+      {1, When::during, "transfer_2_to_1", "gpt.mp:7", 2, 65536, 0},
+      {2, When::during, "weights_on_2", "gpt.mp:7"},
+      {1, When::during, "backward_on_1", "gpt.mp:7"},
+      {0, When::during, "transfer_1_to_0", "gpt.mp:7", 1, 65536, 0},
+      {1, When::during, "weights_on_1", "gpt.mp:7"},
+      {0, When::during, "weights_on_0", "gpt.mp:7"},
+      {3, When::after, "finish_on_3", "gpt.mp:20"},
+      {0, When::after, "finish_on_0", "gpt.mp:5"},
+      {0, When::after, "transfer_3_to_0", "gpt.mp:4", 3, 0, 131072},
+      {0, When::after, "finish_on_0_part_2", "gpt.mp:4"},
+      {0, When::after, "update_on_0", "gpt.mp:20"},
+      {1, When::after, "update_on_1", "gpt.mp:20"},
+      {2, When::after, "update_on_2", "gpt.mp:20"},
+      {3, When::after, "update_on_3", "gpt.mp:20"},
+  };
+  // Their turns where devices have workers: stage, microbatch, and a device of which so many turns
+  // must have finished first.
+  static constexpr TurnEntry turns[] = {
+      {0, 0},        {1, 0},        {2, 0},  {3, 0, 0, 2},  {3, 0, 3, 1},  {4, 0},  {5, 0, 1, 2},
+      {6, 0},        {7, 0, 2, 2},  {8, 0},  {9, 0},        {10, 0, 3, 4}, {11, 0}, {12, 0},
+      {13, 0, 2, 4}, {14, 0},       {15, 0}, {16, 0, 1, 4}, {17, 0},       {18, 0}, {19, 0},
+      {20, 0},       {21, 0, 3, 5}, {22, 0}, {23, 0},       {24, 0},       {25, 0}, {26, 0}};
+  schedule.turns = make_turns(std::begin(turns), std::end(turns));
+  describe_accesses(schedule);
+  return description;
+}
+
+// What stages read that others wrote, and what they write, which --check holds the turns to: stage,
+// device, the first byte of a region, and the one after the last; of rows, a row.
+void Gpt::describe_accesses(Schedule &schedule) {
+  using Region = MemoryAccess::Region;
+  schedule.reads = {
+      // prepare_on_0
+      {0, 0, Region::parameters, 131072, 196608},
+      // transfer_0_to_3
+      {1, 0, Region::parameters, 0, 131072},
+      // forward_on_0
+      {2, 0, Region::parameters, 0, 131072},
+      {2, 0, Region::parameters, 196608, 989696},
+      {2, 0, Region::fixed, 131072, 196608},
+      // transfer_0_to_1
+      {3, 0, Region::rows, 524288, 589824},
+      // forward_on_1
+      {4, 1, Region::parameters, 0, 793088},
+      {4, 1, Region::rows, 983040, 1048576},
+      // transfer_1_to_2
+      {5, 1, Region::rows, 524288, 589824},
+      // forward_on_2
+      {6, 2, Region::parameters, 0, 793088},
+      {6, 2, Region::rows, 983040, 1048576},
+      // transfer_2_to_3
+      {7, 2, Region::rows, 524288, 589824},
+      // forward_on_3
+      {8, 3, Region::parameters, 0, 794112},
+      {8, 3, Region::fixed, 0, 131072},
+      {8, 3, Region::rows, 1114112, 1179648},
+      // backward_on_3
+      {9, 3, Region::parameters, 0, 512},
+      {9, 3, Region::parameters, 1024, 197632},
+      {9, 3, Region::parameters, 199168, 264704},
+      {9, 3, Region::parameters, 265216, 265728},
+      {9, 3, Region::parameters, 266240, 528384},
+      {9, 3, Region::parameters, 530432, 792576},
+      {9, 3, Region::parameters, 793088, 793600},
+      {9, 3, Region::fixed, 0, 131072},
+      {9, 3, Region::rows, 0, 262144},
+      {9, 3, Region::rows, 524288, 721920},
+      {9, 3, Region::rows, 786432, 983040},
+      {9, 3, Region::rows, 1114112, 1179648},
+      {9, 3, Region::rows, 1245184, 1376256},
+      {9, 3, Region::rows, 1572864, 1576960},
+      // transfer_3_to_2
+      {10, 3, Region::rows, 851968, 917504},
+      // weights_on_3
+      {11, 3, Region::rows, 0, 786432},
+      {11, 3, Region::rows, 983040, 1114112},
+      {11, 3, Region::rows, 1179648, 1310720},
+      {11, 3, Region::rows, 1376256, 1572864},
+      // backward_on_2
+      {12, 2, Region::parameters, 0, 512},
+      {12, 2, Region::parameters, 1024, 197632},
+      {12, 2, Region::parameters, 199168, 264704},
+      {12, 2, Region::parameters, 265216, 265728},
+      {12, 2, Region::parameters, 266240, 528384},
+      {12, 2, Region::parameters, 530432, 792576},
+      {12, 2, Region::rows, 0, 262144},
+      {12, 2, Region::rows, 786432, 1048576},
+      {12, 2, Region::rows, 1114112, 1245184},
+      {12, 2, Region::rows, 1310720, 1380352},
+      // transfer_2_to_1
+      {13, 2, Region::rows, 851968, 917504},
+      // weights_on_2
+      {14, 2, Region::rows, 0, 786432},
+      {14, 2, Region::rows, 1048576, 1179648},
+      {14, 2, Region::rows, 1245184, 1376256},
+      // backward_on_1
+      {15, 1, Region::parameters, 0, 512},
+      {15, 1, Region::parameters, 1024, 197632},
+      {15, 1, Region::parameters, 199168, 264704},
+      {15, 1, Region::parameters, 265216, 265728},
+      {15, 1, Region::parameters, 266240, 528384},
+      {15, 1, Region::parameters, 530432, 792576},
+      {15, 1, Region::rows, 0, 262144},
+      {15, 1, Region::rows, 786432, 1048576},
+      {15, 1, Region::rows, 1114112, 1245184},
+      {15, 1, Region::rows, 1310720, 1380352},
+      // transfer_1_to_0
+      {16, 1, Region::rows, 851968, 917504},
+      // weights_on_1
+      {17, 1, Region::rows, 0, 786432},
+      {17, 1, Region::rows, 1048576, 1179648},
+      {17, 1, Region::rows, 1245184, 1376256},
+      // weights_on_0
+      {18, 0, Region::parameters, 196608, 197120},
+      {18, 0, Region::parameters, 197632, 394240},
+      {18, 0, Region::parameters, 395776, 461312},
+      {18, 0, Region::parameters, 461824, 462336},
+      {18, 0, Region::parameters, 462848, 724992},
+      {18, 0, Region::parameters, 727040, 989184},
+      {18, 0, Region::rows, 0, 524288},
+      {18, 0, Region::rows, 786432, 1380352},
+      // finish_on_3
+      {19, 3, Region::fixed, 262144, 262148},
+      // finish_on_0
+      {20, 0, Region::fixed, 196608, 262656},
+      // transfer_3_to_0
+      {21, 3, Region::fixed, 131072, 262144},
+      // finish_on_0_part_2
+      {22, 0, Region::fixed, 0, 262144},
+      // update_on_0
+      {23, 0, Region::gradients, 0, 989696},
+      // update_on_1
+      {24, 1, Region::gradients, 0, 793088},
+      // update_on_2
+      {25, 2, Region::gradients, 0, 793088},
+      // update_on_3
+      {26, 3, Region::gradients, 0, 794112},
+  };
+  schedule.writes = {
+      // prepare_on_0
+      {0, 0, Region::fixed, 131072, 196608},
+      {0, 0, Region::fixed, 262144, 262656},
+      // transfer_0_to_3
+      {1, 3, Region::fixed, 0, 131072},
+      // forward_on_0
+      {2, 0, Region::rows, 0, 589824},
+      {2, 0, Region::rows, 786432, 1310720},
+      {2, 0, Region::rows, 1376256, 1380352},
+      // transfer_0_to_1
+      {3, 1, Region::rows, 983040, 1048576},
+      // forward_on_1
+      {4, 1, Region::rows, 0, 589824},
+      {4, 1, Region::rows, 786432, 983040},
+      {4, 1, Region::rows, 1048576, 1310720},
+      {4, 1, Region::rows, 1376256, 1380352},
+      // transfer_1_to_2
+      {5, 2, Region::rows, 983040, 1048576},
+      // forward_on_2
+      {6, 2, Region::rows, 0, 589824},
+      {6, 2, Region::rows, 786432, 983040},
+      {6, 2, Region::rows, 1048576, 1310720},
+      {6, 2, Region::rows, 1376256, 1380352},
+      // transfer_2_to_3
+      {7, 3, Region::rows, 1114112, 1179648},
+      // forward_on_3
+      {8, 3, Region::fixed, 262144, 262148},
+      {8, 3, Region::rows, 0, 722432},
+      {8, 3, Region::rows, 786432, 983040},
+      {8, 3, Region::rows, 1179648, 1507328},
+      {8, 3, Region::rows, 1572864, 1576960},
+      // backward_on_3
+      {9, 3, Region::gradients, 0, 1024},
+      {9, 3, Region::gradients, 265216, 266240},
+      {9, 3, Region::gradients, 793088, 794112},
+      {9, 3, Region::rows, 0, 262144},
+      {9, 3, Region::rows, 524288, 917504},
+      {9, 3, Region::rows, 983040, 1114112},
+      {9, 3, Region::rows, 1310720, 1376256},
+      {9, 3, Region::rows, 1507328, 1572864},
+      // transfer_3_to_2
+      {10, 2, Region::rows, 1310720, 1376256},
+      // weights_on_3
+      {11, 3, Region::gradients, 1024, 265216},
+      {11, 3, Region::gradients, 266240, 793088},
+      {11, 3, Region::fixed, 131072, 262144},
+      // backward_on_2
+      {12, 2, Region::gradients, 0, 1024},
+      {12, 2, Region::gradients, 265216, 266240},
+      {12, 2, Region::rows, 0, 262144},
+      {12, 2, Region::rows, 524288, 917504},
+      {12, 2, Region::rows, 1179648, 1245184},
+      // transfer_2_to_1
+      {13, 1, Region::rows, 1310720, 1376256},
+      // weights_on_2
+      {14, 2, Region::gradients, 1024, 265216},
+      {14, 2, Region::gradients, 266240, 793088},
+      // backward_on_1
+      {15, 1, Region::gradients, 0, 1024},
+      {15, 1, Region::gradients, 265216, 266240},
+      {15, 1, Region::rows, 0, 262144},
+      {15, 1, Region::rows, 524288, 917504},
+      {15, 1, Region::rows, 1179648, 1245184},
+      // transfer_1_to_0
+      {16, 0, Region::rows, 1310720, 1376256},
+      // weights_on_1
+      {17, 1, Region::gradients, 1024, 265216},
+      {17, 1, Region::gradients, 266240, 793088},
+      // weights_on_0
+      {18, 0, Region::gradients, 196608, 989696},
+      {18, 0, Region::fixed, 0, 131072},
+      {18, 0, Region::fixed, 196608, 262144},
+      {18, 0, Region::rows, 0, 327680},
+      {18, 0, Region::rows, 524288, 786432},
+      // finish_on_3
+      {19, 3, Region::fixed, 262144, 262148},
+      // finish_on_0
+      {20, 0, Region::gradients, 131072, 196608},
+      // transfer_3_to_0
+      {21, 0, Region::fixed, 131072, 262144},
+      // finish_on_0_part_2
+      {22, 0, Region::gradients, 0, 131072},
+      // update_on_0
+      {23, 0, Region::parameters, 0, 989696},
+      // update_on_1
+      {24, 1, Region::parameters, 0, 793088},
+      // update_on_2
+      {25, 2, Region::parameters, 0, 793088},
+      // update_on_3
+      {26, 3, Region::parameters, 0, 794112},
+  };
 }
