@@ -25,6 +25,7 @@ struct Function {
                          // batch that is not cut
   bool updates = false;  // parameters: what threads share out by parameters, not by rows
   bool readsGradients = false; // or writes them, other than by an update
+  bool isShared = false; // another program's function of that name, which is the same, is called
 };
 
 class FilePrinter {
@@ -45,6 +46,8 @@ private:
   void printConstructor(llvm::raw_ostream &out);
   void printMain(llvm::raw_ostream &out);
   std::vector<Function> makeFunctions(mp::ProgramOp program);
+  /// Lets programs call the functions of earlier ones that are the same.
+  void shareFunctions();
   std::string layerComment(mlir::Operation *op);
   std::string transferComment(mp::TransferOp transfer);
   /// The three functions of mpar::Model, each followed by the stages it calls.

@@ -142,7 +142,8 @@ void FilePrinter::printClass(llvm::raw_ostream &out) {
   printPart(out);
   for (auto &[program, stages] : functions)
     for (const Function &stage : stages)
-      out << "void " << stage.name << "(Part &part);\n";
+      if (!stage.isShared)
+        out << "void " << stage.name << "(Part &part);\n";
   if (hasSchedule())
     out << "static void describe_accesses(mpar::Schedule &schedule);\n";
   printMembers(out);
@@ -181,6 +182,7 @@ EmittedText FilePrinter::print() {
   for (ProgramOp program : {index.train, index.evaluate, index.predict})
     if (program)
       functions[program] = makeFunctions(program);
+  shareFunctions();
 
   EmittedText text;
   llvm::raw_string_ostream source(text.source), header(text.header);

@@ -210,8 +210,9 @@ void FilePrinter::printProgram(ProgramOp program, StringRef signature, llvm::raw
   printReturn(program, out);
   out << "}\n";
   for (const Function &stage : stages)
-    out << "\nvoid " << className << "::" << stage.name << "(Part &part) {\n"
-        << stage.body << "}\n";
+    if (!stage.isShared)
+      out << "\nvoid " << className << "::" << stage.name << "(Part &part) {\n"
+          << stage.body << "}\n";
 }
 
 std::string FilePrinter::parameterName(ProgramOp program, unsigned number) {

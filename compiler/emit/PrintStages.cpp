@@ -5,6 +5,7 @@
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringMap.h"
 
 using namespace mlir;
 using namespace mparc::mp;
@@ -156,6 +157,19 @@ std::vector<Function> FilePrinter::makeFunctions(ProgramOp program) {
   }
   finish();
   return result;
+}
+
+void FilePrinter::shareFunctions() {
+  llvm::StringMap<std::string> known; // by body, those of earlier programs
+  for (auto &[program, stages] : functions) {
+    for (Function &stage : stages)
+      if (auto same = known.find(stage.body); same != known.end()) {
+        stage.name = same->second;
+        stage.isShared = true;
+      }
+    for (const Function &stage : stages)
+      known.try_emplace(stage.body, stage.name);
+  }
 }
 
 } // namespace mparc::emit

@@ -141,18 +141,11 @@ private:
   void update_on_2(Part &part);
   void update_on_3(Part &part);
   void evaluate_on_0(Part &part);
-  void evaluate_0_to_1(Part &part);
   void evaluate_on_1(Part &part);
   void evaluate_1_to_2(Part &part);
   void evaluate_on_2(Part &part);
   void evaluate_2_to_3(Part &part);
   void evaluate_on_3(Part &part);
-  void predict_on_0(Part &part);
-  void predict_0_to_1(Part &part);
-  void predict_on_1(Part &part);
-  void predict_1_to_2(Part &part);
-  void predict_on_2(Part &part);
-  void predict_2_to_3(Part &part);
   void predict_on_3(Part &part);
   static void describe_accesses(mpar::Schedule &schedule);
 
@@ -567,7 +560,7 @@ float Autoencoder::evaluate(const Batch &batch, const void *&output) {
   whole.target = target_rows<float>(whole, batch, 12);
 
   evaluate_on_0(whole); // layer1, layer2
-  evaluate_0_to_1(whole);
+  transfer_0_to_1(whole);
   evaluate_on_1(whole); // layer3, layer4
   evaluate_1_to_2(whole);
   evaluate_on_2(whole); // layer5, layer6
@@ -592,15 +585,6 @@ void Autoencoder::evaluate_on_0(Part &part) {
   part.layer2_relu = d0.rows<float>(1024); // [rows, out 128]
   linear(d0, rows, 256, 128, layer1_relu, layer2_weight_, layer2_bias_, Activation::relu,
          part.layer2_relu);
-}
-
-void Autoencoder::evaluate_0_to_1(Part &part) {
-  Device &d0 = part.device(0);
-  Device &d1 = part.device(1);
-  const int64_t rows = part.rows;
-
-  // layer2_relu: device 0 → 1, 512 B a row; layer3 reads it            autoencoder.mp:13
-  part.layer2_relu_on_1 = transfer(d0, part.layer2_relu, d1, d1.rows<float>(0), rows * 128);
 }
 
 void Autoencoder::evaluate_on_1(Part &part) {
@@ -681,90 +665,15 @@ const void *Autoencoder::predict(const Batch &batch) {
   Part whole(*this, batch.rows);
   whole.x = input_rows<float>(whole, batch, 0, 12);
 
-  predict_on_0(whole); // layer1, layer2
-  predict_0_to_1(whole);
-  predict_on_1(whole); // layer3, layer4
-  predict_1_to_2(whole);
-  predict_on_2(whole); // layer5, layer6
-  predict_2_to_3(whole);
+  evaluate_on_0(whole); // layer1, layer2
+  transfer_0_to_1(whole);
+  evaluate_on_1(whole); // layer3, layer4
+  evaluate_1_to_2(whole);
+  evaluate_on_2(whole); // layer5, layer6
+  evaluate_2_to_3(whole);
   predict_on_3(whole); // layer7, layer8
 
   return output_from(3, whole.layer8_out, batch.rows);
-}
-
-void Autoencoder::predict_on_0(Part &part) {
-  if (!has_device(0))
-    return; // another process has it
-  Device &d0 = part.device(0);
-  const int64_t rows = part.rows;
-
-  // layer1 = Linear(12, 256)                                             autoencoder.mp:3
-  float *const layer1_relu = d0.rows<float>(0); // [rows, out 256]
-  linear(d0, rows, 12, 256, part.x, layer1_weight_, layer1_bias_, Activation::relu, layer1_relu);
-
-  // layer2 = Linear(256, 128)                                            autoencoder.mp:4
-  part.layer2_relu = d0.rows<float>(1024); // [rows, out 128]
-  linear(d0, rows, 256, 128, layer1_relu, layer2_weight_, layer2_bias_, Activation::relu,
-         part.layer2_relu);
-}
-
-void Autoencoder::predict_0_to_1(Part &part) {
-  Device &d0 = part.device(0);
-  Device &d1 = part.device(1);
-  const int64_t rows = part.rows;
-
-  // layer2_relu: device 0 → 1, 512 B a row; layer3 reads it            autoencoder.mp:13
-  part.layer2_relu_on_1 = transfer(d0, part.layer2_relu, d1, d1.rows<float>(0), rows * 128);
-}
-
-void Autoencoder::predict_on_1(Part &part) {
-  if (!has_device(1))
-    return; // another process has it
-  Device &d1 = part.device(1);
-  const int64_t rows = part.rows;
-
-  // layer3 = Linear(128, 64)                                             autoencoder.mp:5
-  float *const layer3_relu = d1.rows<float>(512); // [rows, out 64]
-  linear(d1, rows, 128, 64, part.layer2_relu_on_1, layer3_weight_, layer3_bias_, Activation::relu,
-         layer3_relu);
-
-  // layer4 = Linear(64, 8)                                               autoencoder.mp:6
-  part.h = d1.rows<float>(0); // [rows, out 8]
-  linear(d1, rows, 64, 8, layer3_relu, layer4_weight_, layer4_bias_, Activation::relu, part.h);
-}
-
-void Autoencoder::predict_1_to_2(Part &part) {
-  Device &d1 = part.device(1);
-  Device &d2 = part.device(2);
-  const int64_t rows = part.rows;
-
-  // h: device 1 → 2, 32 B a row; layer5 reads it                       autoencoder.mp:13
-  part.h_on_2 = transfer(d1, part.h, d2, d2.rows<float>(0), rows * 8);
-}
-
-void Autoencoder::predict_on_2(Part &part) {
-  if (!has_device(2))
-    return; // another process has it
-  Device &d2 = part.device(2);
-  const int64_t rows = part.rows;
-
-  // layer5 = Linear(8, 64)                                               autoencoder.mp:7
-  float *const layer5_relu = d2.rows<float>(512); // [rows, out 64]
-  linear(d2, rows, 8, 64, part.h_on_2, layer5_weight_, layer5_bias_, Activation::relu, layer5_relu);
-
-  // layer6 = Linear(64, 128)                                             autoencoder.mp:8
-  part.layer6_relu = d2.rows<float>(0); // [rows, out 128]
-  linear(d2, rows, 64, 128, layer5_relu, layer6_weight_, layer6_bias_, Activation::relu,
-         part.layer6_relu);
-}
-
-void Autoencoder::predict_2_to_3(Part &part) {
-  Device &d2 = part.device(2);
-  Device &d3 = part.device(3);
-  const int64_t rows = part.rows;
-
-  // layer6_relu: device 2 → 3, 512 B a row; layer7 reads it            autoencoder.mp:14
-  part.layer6_relu_on_3 = transfer(d2, part.layer6_relu, d3, d3.rows<float>(1024), rows * 128);
 }
 
 void Autoencoder::predict_on_3(Part &part) {

@@ -101,14 +101,8 @@ private:
   void update_on_1(Part &part);
   void update_on_2(Part &part);
   void evaluate_on_0(Part &part);
-  void evaluate_0_to_1(Part &part);
   void evaluate_on_1(Part &part);
-  void evaluate_1_to_2(Part &part);
   void evaluate_on_2(Part &part);
-  void predict_on_0(Part &part);
-  void predict_0_to_1(Part &part);
-  void predict_on_1(Part &part);
-  void predict_1_to_2(Part &part);
   void predict_on_2(Part &part);
   static void describe_accesses(mpar::Schedule &schedule);
 
@@ -360,9 +354,9 @@ float Digits::evaluate(const Batch &batch, const void *&output) {
   whole.target = target_rows<int32_t>(whole, batch, 1);
 
   evaluate_on_0(whole); // hidden1
-  evaluate_0_to_1(whole);
+  transfer_0_to_1(whole);
   evaluate_on_1(whole); // hidden2
-  evaluate_1_to_2(whole);
+  transfer_1_to_2(whole);
   evaluate_on_2(whole); // output, loss
 
   output = output_for_target(2, whole.output_out, batch.rows);
@@ -381,15 +375,6 @@ void Digits::evaluate_on_0(Part &part) {
          part.hidden1_relu);
 }
 
-void Digits::evaluate_0_to_1(Part &part) {
-  Device &d0 = part.device(0);
-  Device &d1 = part.device(1);
-  const int64_t rows = part.rows;
-
-  // hidden1_relu: device 0 → 1, 1,024 B a row; hidden2 reads it        digits.mp:9
-  part.hidden1_relu_on_1 = transfer(d0, part.hidden1_relu, d1, d1.rows<float>(0), rows * 256);
-}
-
 void Digits::evaluate_on_1(Part &part) {
   if (!has_device(1))
     return; // another process has it
@@ -400,15 +385,6 @@ void Digits::evaluate_on_1(Part &part) {
   part.hidden2_relu = d1.rows<float>(1024); // [rows, out 128]
   linear(d1, rows, 256, 128, part.hidden1_relu_on_1, hidden2_weight_, hidden2_bias_,
          Activation::relu, part.hidden2_relu);
-}
-
-void Digits::evaluate_1_to_2(Part &part) {
-  Device &d1 = part.device(1);
-  Device &d2 = part.device(2);
-  const int64_t rows = part.rows;
-
-  // hidden2_relu: device 1 → 2, 512 B a row; output reads it           digits.mp:9
-  part.hidden2_relu_on_2 = transfer(d1, part.hidden2_relu, d2, d2.rows<float>(0), rows * 128);
 }
 
 void Digits::evaluate_on_2(Part &part) {
@@ -434,55 +410,13 @@ const void *Digits::predict(const Batch &batch) {
   Part whole(*this, batch.rows);
   whole.image = input_rows<float>(whole, batch, 0, 64);
 
-  predict_on_0(whole); // hidden1
-  predict_0_to_1(whole);
-  predict_on_1(whole); // hidden2
-  predict_1_to_2(whole);
+  evaluate_on_0(whole); // hidden1
+  transfer_0_to_1(whole);
+  evaluate_on_1(whole); // hidden2
+  transfer_1_to_2(whole);
   predict_on_2(whole); // output
 
   return output_from(2, whole.output_out, batch.rows);
-}
-
-void Digits::predict_on_0(Part &part) {
-  if (!has_device(0))
-    return; // another process has it
-  Device &d0 = part.device(0);
-  const int64_t rows = part.rows;
-
-  // hidden1 = Linear(64, 256)                                            digits.mp:3
-  part.hidden1_relu = d0.rows<float>(0); // [rows, out 256]
-  linear(d0, rows, 64, 256, part.image, hidden1_weight_, hidden1_bias_, Activation::relu,
-         part.hidden1_relu);
-}
-
-void Digits::predict_0_to_1(Part &part) {
-  Device &d0 = part.device(0);
-  Device &d1 = part.device(1);
-  const int64_t rows = part.rows;
-
-  // hidden1_relu: device 0 → 1, 1,024 B a row; hidden2 reads it        digits.mp:9
-  part.hidden1_relu_on_1 = transfer(d0, part.hidden1_relu, d1, d1.rows<float>(0), rows * 256);
-}
-
-void Digits::predict_on_1(Part &part) {
-  if (!has_device(1))
-    return; // another process has it
-  Device &d1 = part.device(1);
-  const int64_t rows = part.rows;
-
-  // hidden2 = Linear(256, 128)                                           digits.mp:4
-  part.hidden2_relu = d1.rows<float>(1024); // [rows, out 128]
-  linear(d1, rows, 256, 128, part.hidden1_relu_on_1, hidden2_weight_, hidden2_bias_,
-         Activation::relu, part.hidden2_relu);
-}
-
-void Digits::predict_1_to_2(Part &part) {
-  Device &d1 = part.device(1);
-  Device &d2 = part.device(2);
-  const int64_t rows = part.rows;
-
-  // hidden2_relu: device 1 → 2, 512 B a row; output reads it           digits.mp:9
-  part.hidden2_relu_on_2 = transfer(d1, part.hidden2_relu, d2, d2.rows<float>(0), rows * 128);
 }
 
 void Digits::predict_on_2(Part &part) {

@@ -201,16 +201,7 @@ private:
   void evaluate_on_2(Part &part);
   void evaluate_2_to_3(Part &part);
   void evaluate_on_3(Part &part);
-  void evaluate_0_to_3(Part &part);
   void evaluate_on_3_part_2(Part &part);
-  void predict_on_0(Part &part);
-  void predict_0_to_1(Part &part);
-  void predict_on_1(Part &part);
-  void predict_1_to_2(Part &part);
-  void predict_on_2(Part &part);
-  void predict_2_to_3(Part &part);
-  void predict_on_3(Part &part);
-  void predict_0_to_3(Part &part);
   void predict_on_3_part_2(Part &part);
   static void describe_accesses(mpar::Schedule &schedule);
 
@@ -1197,7 +1188,7 @@ float Gpt::evaluate(const Batch &batch, const void *&output) {
   evaluate_2_to_3(whole);
   evaluate_on_3(whole); // h.3.ln_1, h.3.attn.c_attn, h.3.attn, h.3.attn.c_proj, h.3, h.3.ln_2,
                         // h.3.mlp.c_fc, h.3.mlp, h.3.mlp.c_proj, ln_f
-  evaluate_0_to_3(whole);
+  transfer_0_to_3(whole);
   evaluate_on_3_part_2(whole); // lm_head, loss
 
   output = output_for_target(3, whole.lm_head_matmul, batch.rows);
@@ -1497,14 +1488,6 @@ void Gpt::evaluate_on_3(Part &part) {
              ln_f_out_mean, ln_f_out_scale);
 }
 
-void Gpt::evaluate_0_to_3(Part &part) {
-  Device &d0 = part.device(0);
-  Device &d3 = part.device(3);
-
-  // wte_weight: device 0 → 3, 131,072 B; lm_head reads it              gpt.mp:14
-  wte_weight_on_3_ = transfer(d0, wte_weight_, d3, d3.fixed<float>(0), 32768);
-}
-
 void Gpt::evaluate_on_3_part_2(Part &part) {
   if (!has_device(3))
     return; // another process has it
@@ -1528,322 +1511,21 @@ const void *Gpt::predict(const Batch &batch) {
   Part whole(*this, batch.rows);
   whole.text = input_rows<int32_t>(whole, batch, 0, 128);
 
-  predict_on_0(whole); // wte, wpe, h.0.ln_1, h.0.attn.c_attn, h.0.attn, h.0.attn.c_proj, h.0,
-                       // h.0.ln_2, h.0.mlp.c_fc, h.0.mlp, h.0.mlp.c_proj
-  predict_0_to_1(whole);
-  predict_on_1(whole); // h.1.ln_1, h.1.attn.c_attn, h.1.attn, h.1.attn.c_proj, h.1, h.1.ln_2,
-                       // h.1.mlp.c_fc, h.1.mlp, h.1.mlp.c_proj
-  predict_1_to_2(whole);
-  predict_on_2(whole); // h.2.ln_1, h.2.attn.c_attn, h.2.attn, h.2.attn.c_proj, h.2, h.2.ln_2,
-                       // h.2.mlp.c_fc, h.2.mlp, h.2.mlp.c_proj
-  predict_2_to_3(whole);
-  predict_on_3(whole); // h.3.ln_1, h.3.attn.c_attn, h.3.attn, h.3.attn.c_proj, h.3, h.3.ln_2,
-                       // h.3.mlp.c_fc, h.3.mlp, h.3.mlp.c_proj, ln_f
-  predict_0_to_3(whole);
+  evaluate_on_0(whole); // wte, wpe, h.0.ln_1, h.0.attn.c_attn, h.0.attn, h.0.attn.c_proj, h.0,
+                        // h.0.ln_2, h.0.mlp.c_fc, h.0.mlp, h.0.mlp.c_proj
+  evaluate_0_to_1(whole);
+  evaluate_on_1(whole); // h.1.ln_1, h.1.attn.c_attn, h.1.attn, h.1.attn.c_proj, h.1, h.1.ln_2,
+                        // h.1.mlp.c_fc, h.1.mlp, h.1.mlp.c_proj
+  evaluate_1_to_2(whole);
+  evaluate_on_2(whole); // h.2.ln_1, h.2.attn.c_attn, h.2.attn, h.2.attn.c_proj, h.2, h.2.ln_2,
+                        // h.2.mlp.c_fc, h.2.mlp, h.2.mlp.c_proj
+  evaluate_2_to_3(whole);
+  evaluate_on_3(whole); // h.3.ln_1, h.3.attn.c_attn, h.3.attn, h.3.attn.c_proj, h.3, h.3.ln_2,
+                        // h.3.mlp.c_fc, h.3.mlp, h.3.mlp.c_proj, ln_f
+  transfer_0_to_3(whole);
   predict_on_3_part_2(whole); // lm_head
 
   return output_from(3, whole.lm_head_matmul, batch.rows);
-}
-
-void Gpt::predict_on_0(Part &part) {
-  if (!has_device(0))
-    return; // another process has it
-  Device &d0 = part.device(0);
-  const int64_t rows = part.rows;
-
-  // wte = Embedding(256, width, std: 0.02)                               gpt.mp:4
-  float *const wte_out = d0.rows<float>(262144); // [rows, time 128, embedding_dim 128]
-  gather(d0, 256, 128, rows * 128, "wte.weight", wte_weight_, part.text, wte_out);
-
-  // wpe = Embedding(context, width, std: 0.02)                           gpt.mp:5
-  int32_t *const wpe_out = d0.fixed<int32_t>(65536); // [time 128]
-  map(d0, Shape{128}, Copy{}, wpe_out, Index{{1}});
-  float *const wpe_out_2 = d0.fixed<float>(0); // [time 128, embedding_dim 128]
-  gather(d0, 128, 128, 128, "wpe.weight", wpe_weight_, wpe_out, wpe_out_2);
-
-  // add                                                                  gpt.mp:14
-  float *const x = d0.rows<float>(262144); // [rows, time 128, embedding_dim 128]
-  map(d0, Shape{rows, 128, 128}, Add{}, x, strided(wte_out, {16384, 128, 1}),
-      strided(wpe_out_2, {0, 128, 1}));
-
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:84
-  float *const h_0_ln_1_out = d0.rows<float>(196608);    // [rows, time 128, normalized_shape 128]
-  float *const h_0_ln_1_out_mean = d0.rows<float>(0);    // [rows, time 128]
-  float *const h_0_ln_1_out_scale = d0.rows<float>(512); // [rows, time 128]
-  layer_norm(d0, rows * 128, 128, float(1e-05), x, h_0_ln_1_weight_, h_0_ln_1_bias_, h_0_ln_1_out,
-             h_0_ln_1_out_mean, h_0_ln_1_out_scale);
-
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
-  float *const h_0_attn_c_attn_out = d0.rows<float>(0); // [rows * 128, out 384]
-  linear(d0, rows * 128, 128, 384, h_0_ln_1_out, h_0_attn_c_attn_weight_, h_0_attn_c_attn_bias_,
-         Activation::none, h_0_attn_c_attn_out);
-
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:85
-  float *const h_0_attn_y = d0.rows<float>(196608);          // [rows, time 128, heads 4, dim 32]
-  float *const h_0_attn_y_log_sums = d0.rows<float>(327680); // [rows, heads 4, time 128]
-  attention(d0, {rows, 4, 4, 128, 128, 32, 32, Causal::yes}, {h_0_attn_c_attn_out, 49152, 32, 384},
-            {h_0_attn_c_attn_out + 128, 49152, 32, 384},
-            {h_0_attn_c_attn_out + 256, 49152, 32, 384}, {h_0_attn_y, 16384, 32, 128},
-            h_0_attn_y_log_sums);
-
-  // c_proj = Linear(heads * dim, width, bias: bias)                      transformer.mp:17
-  float *const h_0_attn_c_proj_out = d0.rows<float>(0); // [rows * 128, out 128]
-  linear(d0, rows * 128, 128, 128, h_0_attn_y, h_0_attn_c_proj_weight_, h_0_attn_c_proj_bias_,
-         Activation::none, h_0_attn_c_proj_out);
-
-  // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  float *const h_0_out = d0.rows<float>(262144); // [rows, time 128, width 128]
-  map(d0, rows * 16384, Add{}, h_0_out, x, h_0_attn_c_proj_out);
-
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:87
-  float *const h_0_ln_2_out = d0.rows<float>(327680);    // [rows, time 128, normalized_shape 128]
-  float *const h_0_ln_2_out_mean = d0.rows<float>(0);    // [rows, time 128]
-  float *const h_0_ln_2_out_scale = d0.rows<float>(512); // [rows, time 128]
-  layer_norm(d0, rows * 128, 128, float(1e-05), h_0_out, h_0_ln_2_weight_, h_0_ln_2_bias_,
-             h_0_ln_2_out, h_0_ln_2_out_mean, h_0_ln_2_out_scale);
-
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:72
-  float *const h_0_mlp_c_fc_out = d0.rows<float>(0); // [rows * 128, out 512]
-  linear(d0, rows * 128, 128, 512, h_0_ln_2_out, h_0_mlp_c_fc_weight_, h_0_mlp_c_fc_bias_,
-         Activation::none, h_0_mlp_c_fc_out);
-
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:88
-  float *const h_0_mlp_out = d0.rows<float>(0); // [rows, time 128, out 512]
-  map(d0, rows * 65536, Gelu{}, h_0_mlp_out, h_0_mlp_c_fc_out);
-
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:73
-  float *const h_0_mlp_c_proj_out = d0.rows<float>(327680); // [rows * 128, out 128]
-  linear(d0, rows * 128, 512, 128, h_0_mlp_out, h_0_mlp_c_proj_weight_, h_0_mlp_c_proj_bias_,
-         Activation::none, h_0_mlp_c_proj_out);
-
-  // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  part.x_2 = d0.rows<float>(262144); // [rows, time 128, width 128]
-  map(d0, rows * 16384, Add{}, part.x_2, h_0_out, h_0_mlp_c_proj_out);
-}
-
-void Gpt::predict_0_to_1(Part &part) {
-  Device &d0 = part.device(0);
-  Device &d1 = part.device(1);
-  const int64_t rows = part.rows;
-
-  // x: device 0 → 1, 65,536 B a row; h.1, h.1.ln_1 read it             gpt.mp:15
-  part.x_on_1 = transfer(d0, part.x_2, d1, d1.rows<float>(196608), rows * 16384);
-}
-
-void Gpt::predict_on_1(Part &part) {
-  if (!has_device(1))
-    return; // another process has it
-  Device &d1 = part.device(1);
-  const int64_t rows = part.rows;
-
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:84
-  float *const h_1_ln_1_out = d1.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
-  float *const h_1_ln_1_out_mean = d1.rows<float>(0);    // [rows, time 128]
-  float *const h_1_ln_1_out_scale = d1.rows<float>(512); // [rows, time 128]
-  layer_norm(d1, rows * 128, 128, float(1e-05), part.x_on_1, h_1_ln_1_weight_, h_1_ln_1_bias_,
-             h_1_ln_1_out, h_1_ln_1_out_mean, h_1_ln_1_out_scale);
-
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
-  float *const h_1_attn_c_attn_out = d1.rows<float>(0); // [rows * 128, out 384]
-  linear(d1, rows * 128, 128, 384, h_1_ln_1_out, h_1_attn_c_attn_weight_, h_1_attn_c_attn_bias_,
-         Activation::none, h_1_attn_c_attn_out);
-
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:85
-  float *const h_1_attn_y = d1.rows<float>(262144);          // [rows, time 128, heads 4, dim 32]
-  float *const h_1_attn_y_log_sums = d1.rows<float>(327680); // [rows, heads 4, time 128]
-  attention(d1, {rows, 4, 4, 128, 128, 32, 32, Causal::yes}, {h_1_attn_c_attn_out, 49152, 32, 384},
-            {h_1_attn_c_attn_out + 128, 49152, 32, 384},
-            {h_1_attn_c_attn_out + 256, 49152, 32, 384}, {h_1_attn_y, 16384, 32, 128},
-            h_1_attn_y_log_sums);
-
-  // c_proj = Linear(heads * dim, width, bias: bias)                      transformer.mp:17
-  float *const h_1_attn_c_proj_out = d1.rows<float>(327680); // [rows * 128, out 128]
-  linear(d1, rows * 128, 128, 128, h_1_attn_y, h_1_attn_c_proj_weight_, h_1_attn_c_proj_bias_,
-         Activation::none, h_1_attn_c_proj_out);
-
-  // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  float *const h_1_out = d1.rows<float>(327680); // [rows, time 128, width 128]
-  map(d1, rows * 16384, Add{}, h_1_out, part.x_on_1, h_1_attn_c_proj_out);
-
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:87
-  float *const h_1_ln_2_out = d1.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
-  float *const h_1_ln_2_out_mean = d1.rows<float>(0);    // [rows, time 128]
-  float *const h_1_ln_2_out_scale = d1.rows<float>(512); // [rows, time 128]
-  layer_norm(d1, rows * 128, 128, float(1e-05), h_1_out, h_1_ln_2_weight_, h_1_ln_2_bias_,
-             h_1_ln_2_out, h_1_ln_2_out_mean, h_1_ln_2_out_scale);
-
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:72
-  float *const h_1_mlp_c_fc_out = d1.rows<float>(0); // [rows * 128, out 512]
-  linear(d1, rows * 128, 128, 512, h_1_ln_2_out, h_1_mlp_c_fc_weight_, h_1_mlp_c_fc_bias_,
-         Activation::none, h_1_mlp_c_fc_out);
-
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:88
-  float *const h_1_mlp_out = d1.rows<float>(0); // [rows, time 128, out 512]
-  map(d1, rows * 65536, Gelu{}, h_1_mlp_out, h_1_mlp_c_fc_out);
-
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:73
-  float *const h_1_mlp_c_proj_out = d1.rows<float>(262144); // [rows * 128, out 128]
-  linear(d1, rows * 128, 512, 128, h_1_mlp_out, h_1_mlp_c_proj_weight_, h_1_mlp_c_proj_bias_,
-         Activation::none, h_1_mlp_c_proj_out);
-
-  // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  part.x_3 = d1.rows<float>(327680); // [rows, time 128, width 128]
-  map(d1, rows * 16384, Add{}, part.x_3, h_1_out, h_1_mlp_c_proj_out);
-}
-
-void Gpt::predict_1_to_2(Part &part) {
-  Device &d1 = part.device(1);
-  Device &d2 = part.device(2);
-  const int64_t rows = part.rows;
-
-  // x: device 1 → 2, 65,536 B a row; h.2, h.2.ln_1 read it             gpt.mp:15
-  part.x_on_2 = transfer(d1, part.x_3, d2, d2.rows<float>(196608), rows * 16384);
-}
-
-void Gpt::predict_on_2(Part &part) {
-  if (!has_device(2))
-    return; // another process has it
-  Device &d2 = part.device(2);
-  const int64_t rows = part.rows;
-
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:84
-  float *const h_2_ln_1_out = d2.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
-  float *const h_2_ln_1_out_mean = d2.rows<float>(0);    // [rows, time 128]
-  float *const h_2_ln_1_out_scale = d2.rows<float>(512); // [rows, time 128]
-  layer_norm(d2, rows * 128, 128, float(1e-05), part.x_on_2, h_2_ln_1_weight_, h_2_ln_1_bias_,
-             h_2_ln_1_out, h_2_ln_1_out_mean, h_2_ln_1_out_scale);
-
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
-  float *const h_2_attn_c_attn_out = d2.rows<float>(0); // [rows * 128, out 384]
-  linear(d2, rows * 128, 128, 384, h_2_ln_1_out, h_2_attn_c_attn_weight_, h_2_attn_c_attn_bias_,
-         Activation::none, h_2_attn_c_attn_out);
-
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:85
-  float *const h_2_attn_y = d2.rows<float>(262144);          // [rows, time 128, heads 4, dim 32]
-  float *const h_2_attn_y_log_sums = d2.rows<float>(327680); // [rows, heads 4, time 128]
-  attention(d2, {rows, 4, 4, 128, 128, 32, 32, Causal::yes}, {h_2_attn_c_attn_out, 49152, 32, 384},
-            {h_2_attn_c_attn_out + 128, 49152, 32, 384},
-            {h_2_attn_c_attn_out + 256, 49152, 32, 384}, {h_2_attn_y, 16384, 32, 128},
-            h_2_attn_y_log_sums);
-
-  // c_proj = Linear(heads * dim, width, bias: bias)                      transformer.mp:17
-  float *const h_2_attn_c_proj_out = d2.rows<float>(327680); // [rows * 128, out 128]
-  linear(d2, rows * 128, 128, 128, h_2_attn_y, h_2_attn_c_proj_weight_, h_2_attn_c_proj_bias_,
-         Activation::none, h_2_attn_c_proj_out);
-
-  // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  float *const h_2_out = d2.rows<float>(327680); // [rows, time 128, width 128]
-  map(d2, rows * 16384, Add{}, h_2_out, part.x_on_2, h_2_attn_c_proj_out);
-
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:87
-  float *const h_2_ln_2_out = d2.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
-  float *const h_2_ln_2_out_mean = d2.rows<float>(0);    // [rows, time 128]
-  float *const h_2_ln_2_out_scale = d2.rows<float>(512); // [rows, time 128]
-  layer_norm(d2, rows * 128, 128, float(1e-05), h_2_out, h_2_ln_2_weight_, h_2_ln_2_bias_,
-             h_2_ln_2_out, h_2_ln_2_out_mean, h_2_ln_2_out_scale);
-
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:72
-  float *const h_2_mlp_c_fc_out = d2.rows<float>(0); // [rows * 128, out 512]
-  linear(d2, rows * 128, 128, 512, h_2_ln_2_out, h_2_mlp_c_fc_weight_, h_2_mlp_c_fc_bias_,
-         Activation::none, h_2_mlp_c_fc_out);
-
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:88
-  float *const h_2_mlp_out = d2.rows<float>(0); // [rows, time 128, out 512]
-  map(d2, rows * 65536, Gelu{}, h_2_mlp_out, h_2_mlp_c_fc_out);
-
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:73
-  float *const h_2_mlp_c_proj_out = d2.rows<float>(262144); // [rows * 128, out 128]
-  linear(d2, rows * 128, 512, 128, h_2_mlp_out, h_2_mlp_c_proj_weight_, h_2_mlp_c_proj_bias_,
-         Activation::none, h_2_mlp_c_proj_out);
-
-  // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  part.x_4 = d2.rows<float>(327680); // [rows, time 128, width 128]
-  map(d2, rows * 16384, Add{}, part.x_4, h_2_out, h_2_mlp_c_proj_out);
-}
-
-void Gpt::predict_2_to_3(Part &part) {
-  Device &d2 = part.device(2);
-  Device &d3 = part.device(3);
-  const int64_t rows = part.rows;
-
-  // x: device 2 → 3, 65,536 B a row; h.3, h.3.ln_1 read it             gpt.mp:15
-  part.x_on_3 = transfer(d2, part.x_4, d3, d3.rows<float>(196608), rows * 16384);
-}
-
-void Gpt::predict_on_3(Part &part) {
-  if (!has_device(3))
-    return; // another process has it
-  Device &d3 = part.device(3);
-  const int64_t rows = part.rows;
-
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:84
-  float *const h_3_ln_1_out = d3.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
-  float *const h_3_ln_1_out_mean = d3.rows<float>(0);    // [rows, time 128]
-  float *const h_3_ln_1_out_scale = d3.rows<float>(512); // [rows, time 128]
-  layer_norm(d3, rows * 128, 128, float(1e-05), part.x_on_3, h_3_ln_1_weight_, h_3_ln_1_bias_,
-             h_3_ln_1_out, h_3_ln_1_out_mean, h_3_ln_1_out_scale);
-
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
-  float *const h_3_attn_c_attn_out = d3.rows<float>(0); // [rows * 128, out 384]
-  linear(d3, rows * 128, 128, 384, h_3_ln_1_out, h_3_attn_c_attn_weight_, h_3_attn_c_attn_bias_,
-         Activation::none, h_3_attn_c_attn_out);
-
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:85
-  float *const h_3_attn_y = d3.rows<float>(262144);          // [rows, time 128, heads 4, dim 32]
-  float *const h_3_attn_y_log_sums = d3.rows<float>(327680); // [rows, heads 4, time 128]
-  attention(d3, {rows, 4, 4, 128, 128, 32, 32, Causal::yes}, {h_3_attn_c_attn_out, 49152, 32, 384},
-            {h_3_attn_c_attn_out + 128, 49152, 32, 384},
-            {h_3_attn_c_attn_out + 256, 49152, 32, 384}, {h_3_attn_y, 16384, 32, 128},
-            h_3_attn_y_log_sums);
-
-  // c_proj = Linear(heads * dim, width, bias: bias)                      transformer.mp:17
-  float *const h_3_attn_c_proj_out = d3.rows<float>(327680); // [rows * 128, out 128]
-  linear(d3, rows * 128, 128, 128, h_3_attn_y, h_3_attn_c_proj_weight_, h_3_attn_c_proj_bias_,
-         Activation::none, h_3_attn_c_proj_out);
-
-  // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  float *const h_3_out = d3.rows<float>(327680); // [rows, time 128, width 128]
-  map(d3, rows * 16384, Add{}, h_3_out, part.x_on_3, h_3_attn_c_proj_out);
-
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:87
-  float *const h_3_ln_2_out = d3.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
-  float *const h_3_ln_2_out_mean = d3.rows<float>(0);    // [rows, time 128]
-  float *const h_3_ln_2_out_scale = d3.rows<float>(512); // [rows, time 128]
-  layer_norm(d3, rows * 128, 128, float(1e-05), h_3_out, h_3_ln_2_weight_, h_3_ln_2_bias_,
-             h_3_ln_2_out, h_3_ln_2_out_mean, h_3_ln_2_out_scale);
-
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:72
-  float *const h_3_mlp_c_fc_out = d3.rows<float>(0); // [rows * 128, out 512]
-  linear(d3, rows * 128, 128, 512, h_3_ln_2_out, h_3_mlp_c_fc_weight_, h_3_mlp_c_fc_bias_,
-         Activation::none, h_3_mlp_c_fc_out);
-
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:88
-  float *const h_3_mlp_out = d3.rows<float>(0); // [rows, time 128, out 512]
-  map(d3, rows * 65536, Gelu{}, h_3_mlp_out, h_3_mlp_c_fc_out);
-
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:73
-  float *const h_3_mlp_c_proj_out = d3.rows<float>(262144); // [rows * 128, out 128]
-  linear(d3, rows * 128, 512, 128, h_3_mlp_out, h_3_mlp_c_proj_weight_, h_3_mlp_c_proj_bias_,
-         Activation::none, h_3_mlp_c_proj_out);
-
-  // h[i] = TransformerBlock(width, heads)                                gpt.mp:7
-  float *const x = d3.rows<float>(327680); // [rows, time 128, width 128]
-  map(d3, rows * 16384, Add{}, x, h_3_out, h_3_mlp_c_proj_out);
-
-  // ln_f = LayerNorm(width)                                              gpt.mp:9
-  part.ln_f_out = d3.rows<float>(131072);            // [rows, time 128, normalized_shape 128]
-  float *const ln_f_out_mean = d3.rows<float>(0);    // [rows, time 128]
-  float *const ln_f_out_scale = d3.rows<float>(512); // [rows, time 128]
-  layer_norm(d3, rows * 128, 128, float(1e-05), x, ln_f_weight_, ln_f_bias_, part.ln_f_out,
-             ln_f_out_mean, ln_f_out_scale);
-}
-
-void Gpt::predict_0_to_3(Part &part) {
-  Device &d0 = part.device(0);
-  Device &d3 = part.device(3);
-
-  // wte_weight: device 0 → 3, 131,072 B; lm_head reads it              gpt.mp:14
-  wte_weight_on_3_ = transfer(d0, wte_weight_, d3, d3.fixed<float>(0), 32768);
 }
 
 void Gpt::predict_on_3_part_2(Part &part) {
