@@ -71,6 +71,8 @@ int optimizerSlots(mp::TrainingOp training);
 /// The rows of a batch that a device has values of at once, at most: those of as many microbatches
 /// as are under way there.
 int64_t rowsAtOnce(mlir::DictionaryAttr device, int64_t batch);
+/// Whether an operation multiplies a value with itself.
+bool isSquare(mlir::Operation *op);
 /// What a device needs for activations: "512 B + 96 B a row, of 2 of 8 microbatches at once".
 std::string activationsText(mlir::DictionaryAttr device);
 /// The bytes of a device's arena at this batch: the formula of the runtime's `arena_bytes`.

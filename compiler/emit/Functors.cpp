@@ -1,12 +1,11 @@
 // The bodies of maps as C++ functors: one expression where it is short, named parts where it is
 // not.
 #include "emit/Functors.h"
-#include "emit/Emit.h"
-#include "emit/Identifiers.h"
 
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringMap.h"
 
 #include <charconv>
 #include <cmath>
@@ -242,7 +241,7 @@ std::string BodyPrinter::print() {
   for (BlockArgument argument : body.getArguments())
     expressions[argument] = {argumentName(argument.getArgNumber()), leaf};
   std::string statements, result;
-  unsigned parts = 0;
+  llvm::StringMap<size_t> numbers; // of parts of one kind
   for (Operation &op : body) {
     if (auto yield = dyn_cast<YieldOp>(op)) {
       result = expressions.find(yield.getValue())->second.text;
@@ -258,7 +257,8 @@ std::string BodyPrinter::print() {
     bool named =
         !isName && (!op.hasOneUse() || (expression.text.size() > kLongExpression && !last));
     if (named) {
-      std::string name = "t" + std::to_string(++parts);
+      std::string noun = describeOperation(&op);
+      std::string name = numbered(noun, numbers[noun]++);
       statements += "    const " + elementTypeName(op.getResult(0).getType()) + " " + name + " = " +
                     expression.text + ";\n";
       expression = {name, leaf};
@@ -271,47 +271,5 @@ std::string BodyPrinter::print() {
 }
 
 std::string printFunctorBody(MapOp map) { return BodyPrinter(map).print(); }
-
-static bool isZero(Value value) {
-  auto constant = value.getDefiningOp<ConstantOp>();
-  auto number = constant ? dyn_cast<FloatAttr>(constant.getValue()) : nullptr;
-  return number && number.getValue().isZero();
-}
-
-/// `a > 0 ? b : 0`.
-static bool isReluGradient(Operation *op) {
-  auto select = dyn_cast<SelectOp>(op);
-  auto compare = select ? select.getCondition().getDefiningOp<CompareOp>() : nullptr;
-  return compare && compare.getKind() == ComparisonKind::gt && isZero(compare.getB()) &&
-         isZero(select.getB());
-}
-
-/// More operations than this are too many to name one by one.
-static constexpr size_t kMostNamed = 4;
-
-std::string describeFunctor(MapOp map) {
-  std::vector<std::string> words;
-  for (Operation &op : map.getBody().front()) {
-    if (isa<ConstantOp, ExtentOp, IndexOp, YieldOp>(op) || op.use_empty())
-      continue;
-    bool conditionOfRelu = isa<CompareOp>(op) && op.hasOneUse() && isReluGradient(*op.user_begin());
-    if (conditionOfRelu)
-      continue;
-    if (isReluGradient(&op))
-      words.push_back("ReluGradient");
-    else if (isa<MulOp>(op) && op.getOperand(0) == op.getOperand(1))
-      words.push_back("Square");
-    else if (isa<DropoutMaskOp>(op))
-      words.push_back("Dropout");
-    else
-      words.push_back(toCamelCase(getPlainName(&op)));
-  }
-  if (words.empty())
-    return "Copy";
-  if (words.size() <= kMostNamed)
-    return llvm::join(words, "");
-  auto name = map->getAttrOfType<StringAttr>(kName);
-  return toCamelCase(name ? name.getValue().ltrim('_') : "chain");
-}
 
 } // namespace mparc::emit

@@ -30,8 +30,11 @@ FunctorNeeds getFunctorNeeds(mp::MapOp map);
 
 /// What stands between the braces of the functor's struct: equal for maps that do the same.
 std::string printFunctorBody(mp::MapOp map);
-/// What the functor computes, as a name: `ReluGradient`, `SubSquare`.
-std::string describeFunctor(mp::MapOp map);
+/// What the functor of maps that do the same computes, as a name: `ReluGradient`,
+/// `SquaredDifference`.
+std::string describeFunctor(llvm::ArrayRef<mp::MapOp> same);
+/// What an operation in a functor gives, as the name of a variable: `difference`, `tanh_value`.
+std::string describeOperation(mlir::Operation *op);
 
 /// `float`, `int32_t` or `bool`.
 std::string elementTypeName(mlir::Type element);

@@ -78,7 +78,8 @@ void NameGraphPass::nameProgram(ProgramOp program) {
         if (stem.empty())
           stem = stems.lookup(operand);
       stems[op.getResult(0)] = stem;
-      rename(&op, stem + (stem.empty() ? "" : "_") + getPlainName(&op));
+      rename(&op,
+             stem + (stem.empty() ? "" : "_") + (isSquare(&op) ? "square" : getPlainName(&op)));
       continue;
     }
     stems[op.getResult(0)] = name.str();

@@ -16,6 +16,7 @@
 #include "emit/Identifiers.h"
 
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
@@ -134,12 +135,38 @@ static std::string describeOneOfSeveral(OpResult result) {
   return name.empty() ? "" : (name + "_grad").str();
 }
 
+/// What says that a value, perhaps in another shape, is the gradient of a parameter; null where
+/// nothing does.
+static GradientOp findGradient(Value value) {
+  for (Operation *user : value.getUsers()) {
+    if (auto gradient = dyn_cast<GradientOp>(user))
+      return gradient;
+    if (auto reshape = dyn_cast<ReshapeOp>(user))
+      if (GradientOp gradient = findGradient(reshape.getResult()))
+        return gradient;
+  }
+  return nullptr;
+}
+
+/// What divides a sum over the parts of a batch to make it the mean that the source wants; null
+/// where nothing does.
+static MapOp findDivision(Operation *op) {
+  if (isa<ReduceOp>(op) && op->hasAttr(kAccumulate))
+    for (Operation *user : op->getUsers())
+      if (auto map = dyn_cast<MapOp>(user); map && map->getLoc() == op->getLoc())
+        return map;
+  return nullptr;
+}
+
 /// What a value is called before it is made an identifier and unique.
 static std::string describe(OpResult result) {
   Operation *op = result.getOwner();
-  for (Operation *user : result.getUsers())
-    if (auto gradient = dyn_cast<GradientOp>(user))
-      return (gradient.getParameter() + "_grad").str();
+  if (MapOp division = findDivision(op)) {
+    std::string mean = describe(cast<OpResult>(division.getResult()));
+    return mean.empty() ? "" : mean + "_sum";
+  }
+  if (GradientOp gradient = findGradient(result))
+    return (gradient.getParameter() + "_grad").str();
   if (auto transfer = dyn_cast<TransferOp>(op)) {
     Value source = storage(transfer.getInput());
     StringRef name = getSourceName(source.getLoc());
@@ -167,23 +194,24 @@ static std::string describe(OpResult result) {
 /// kind of thing it is.
 static std::string temporaryName(Operation *op) { return ("_" + getPlainName(op)).str(); }
 
-std::string NameValuesPass::memberName(Value value, StringRef name) {
-  // Programs share `x` where both mean a pointer to the same kind of tensor; one program gives a
-  // member to one value. What the model has ends in an underscore.
-  unsigned &number = nextHere[name];
+std::string NameValuesPass::memberName(Value value, StringRef given) {
   // What a step returns keeps a name of its own: GPUs carry out a recorded step without the
   // functions that set it.
   bool isOfModel = holderOf(value, true) == Holder::model;
   auto program = cast<ProgramOp>(value.getParentBlock()->getParentOp());
-  bool isOfStep =
-      isOfModel && program.getSymName() == "train" &&
-      llvm::any_of(value.getUsers(), [](Operation *user) { return isa<ReturnOp>(user); });
+  bool isReturned = isOfModel && llvm::any_of(value.getUsers(),
+                                              [](Operation *user) { return isa<ReturnOp>(user); });
+  bool isOfStep = isReturned && program.getSymName() == "train";
+  std::string name =
+      (isReturned && program.getSymName() == "evaluate" ? "evaluated_" : "") + given.str();
+  // Programs share `x` where both mean a pointer to the same kind of tensor; one program gives a
+  // member to one value. What the model has ends in an underscore.
+  unsigned &number = nextHere[name];
   Shared type{value.getType(), isReadOnly(value), isOfStep};
-  StringRef end = isOfModel ? "_" : "";
+  const std::string end = isOfModel ? "_" : "";
   for (;;) {
     ++number;
-    std::string member =
-        number == 1 ? (name + end).str() : (name + "_" + Twine(number) + end).str();
+    std::string member = number == 1 ? name + end : name + "_" + std::to_string(number) + end;
     auto [known, isNew] = shared.try_emplace(member, type);
     if ((isNew || known->second == type) && usedHere.insert(member).second)
       return member;
@@ -250,7 +278,8 @@ void NameValuesPass::nameFunctors() {
   Builder builder(&getContext());
   Scope names;
   names.reserve(getOperation()->getAttrOfType<StringAttr>(kClass).getValue());
-  llvm::StringMap<std::string> known; // by body
+  llvm::MapVector<StringRef, SmallVector<MapOp>> maps; // by body
+  llvm::StringSet<> bodies;
   getOperation().walk([&](Operation *op) {
     if (auto name = op->getAttrOfType<StringAttr>(kName))
       names.reserve(name.getValue());
@@ -259,11 +288,13 @@ void NameValuesPass::nameFunctors() {
         names.reserve(name.getValue());
   });
   getOperation().walk([&](MapOp map) {
-    auto [place, isNew] = known.try_emplace(printFunctorBody(map), "");
-    if (isNew)
-      place->second = names.unique(describeFunctor(map));
-    map->setAttr(kFunctor, builder.getStringAttr(place->second));
+    maps[bodies.insert(printFunctorBody(map)).first->getKey()].push_back(map);
   });
+  for (auto &[body, same] : maps) {
+    StringAttr name = builder.getStringAttr(names.unique(describeFunctor(same)));
+    for (MapOp map : same)
+      map->setAttr(kFunctor, name);
+  }
 }
 
 void NameValuesPass::runOnOperation() {

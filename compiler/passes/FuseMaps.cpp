@@ -129,6 +129,7 @@ static Value materialize(Value value, Operation *reader) {
   if (!device)
     device = transfer ? int64_t(transfer.getFrom()) : getDevice(reader);
   setDevice(made, device.value_or(0));
+  nameAfter(made.getResult(), value, ""); // not after who reads it
   return made;
 }
 

@@ -39,11 +39,11 @@ struct Square {
   MPAR_HOST_DEVICE float operator()(float a) const { return a * a; }
 };
 
-struct DivMulAdd {
+struct MeanSquareGradient {
   float count;
   MPAR_HOST_DEVICE float operator()(float a) const {
-    const float t1 = 1.0f / count * a;
-    return t1 + t1;
+    const float product = 1.0f / count * a;
+    return product + product;
   }
 };
 
@@ -51,15 +51,15 @@ struct ReluGradient {
   MPAR_HOST_DEVICE float operator()(float a, float b) const { return a > 0.0f ? b : 0.0f; }
 };
 
-struct Div {
+struct DivideByCount {
   float count;
   MPAR_HOST_DEVICE float operator()(float a) const { return a / count; }
 };
 
-struct SubSquare {
+struct SquaredDifference {
   MPAR_HOST_DEVICE float operator()(float a, float b) const {
-    const float t1 = a - b;
-    return t1 * t1;
+    const float difference = a - b;
+    return difference * difference;
   }
 };
 
@@ -171,8 +171,8 @@ private:
   std::vector<Part> parts_;
 
   // Values of all rows together; they live for a call.
-  float *loss_2_ = nullptr; // []
-  float *loss_ = nullptr;   // []
+  float *loss_ = nullptr;           // []
+  float *evaluated_loss_ = nullptr; // []
 };
 
 float Autoencoder::train_step(const Batch &batch) {
@@ -195,7 +195,7 @@ float Autoencoder::train_step(const Batch &batch) {
   if (workers()) {
     run_turns(whole, parts_, begin,
               [this](Part &part, int stage) { (this->*stages[stage])(part); });
-    return value_from(3, loss_2_);
+    return value_from(3, loss_);
   }
 
   // 64 rows at a time go through all layers and back: what one leaves in the cache the next finds
@@ -221,7 +221,7 @@ float Autoencoder::train_step(const Batch &batch) {
     weights_on_1(part); // layer4, layer3
     weights_on_0(part); // layer2, layer1
   });
-  sum_over_threads<float>(whole, 3, 0, 1); // loss
+  sum_over_threads<float>(whole, 3, 0, 1); // loss_sum
   finish_on_3(whole);                      // loss
   for_each_share(whole, [&](Part &part) {
     update_on_0(part);
@@ -230,7 +230,7 @@ float Autoencoder::train_step(const Batch &batch) {
     update_on_3(part);
   });
 
-  return value_from(3, loss_2_);
+  return value_from(3, loss_);
 }
 
 void Autoencoder::forward_on_0(Part &part) {
@@ -321,10 +321,10 @@ void Autoencoder::forward_on_3(Part &part) {
   // loss = mse                                                           autoencoder.mp:18
   part.loss_difference = d3.rows<float>(3072); // [rows, out 12]
   map(d3, rows * 12, Sub{}, part.loss_difference, layer8_out, part.target);
-  float *const loss_mul = d3.rows<float>(1024); // [rows, out 12]
-  map(d3, rows * 12, Square{}, loss_mul, part.loss_difference);
-  float *const loss = d3.fixed<float>(0); // []
-  reduce(d3, Reduction::sum, Shape{rows, 12}, 1u << 0 | 1u << 1, loss_mul, loss, part.store);
+  float *const loss_square = d3.rows<float>(1024); // [rows, out 12]
+  map(d3, rows * 12, Square{}, loss_square, part.loss_difference);
+  float *const loss_sum = d3.fixed<float>(0); // []
+  reduce(d3, Reduction::sum, Shape{rows, 12}, 1u << 0 | 1u << 1, loss_square, loss_sum, part.store);
 }
 
 void Autoencoder::backward_on_3(Part &part) {
@@ -333,7 +333,7 @@ void Autoencoder::backward_on_3(Part &part) {
 
   // loss = mse                                                           autoencoder.mp:18
   part.loss_difference_grad = d3.rows<float>(3072); // [rows, out 12]
-  map(d3, rows * 12, DivMulAdd{float(part.batch_rows * 12)}, part.loss_difference_grad,
+  map(d3, rows * 12, MeanSquareGradient{float(part.batch_rows * 12)}, part.loss_difference_grad,
       part.loss_difference);
 
   // layer8 = Linear(256, 12)                                             autoencoder.mp:10
@@ -528,9 +528,9 @@ void Autoencoder::finish_on_3(Part &part) {
   const int64_t rows = part.rows;
 
   // loss = mse                                                           autoencoder.mp:18
-  float *const loss = d3.fixed<float>(0); // []
-  loss_2_ = d3.fixed<float>(0);           // []
-  map(d3, 1, Div{float(rows * 12)}, loss_2_, loss);
+  float *const loss_sum = d3.fixed<float>(0); // []
+  loss_ = d3.fixed<float>(0);                 // []
+  map(d3, 1, DivideByCount{float(rows * 12)}, loss_, loss_sum);
 }
 
 void Autoencoder::update_on_0(Part &part) {
@@ -568,7 +568,7 @@ float Autoencoder::evaluate(const Batch &batch, const void *&output) {
   evaluate_on_3(whole); // layer7, layer8, loss
 
   output = output_for_target(3, whole.layer8_out, batch.rows);
-  return value_from(3, loss_);
+  return value_from(3, evaluated_loss_);
 }
 
 void Autoencoder::evaluate_on_0(Part &part) {
@@ -654,10 +654,10 @@ void Autoencoder::evaluate_on_3(Part &part) {
          part.layer8_out);
 
   // loss = mse                                                           autoencoder.mp:18
-  float *const loss_mul = d3.rows<float>(0); // [rows, out 12]
-  map(d3, rows * 12, SubSquare{}, loss_mul, part.layer8_out, part.target);
-  loss_ = d3.fixed<float>(0); // []
-  reduce(d3, Reduction::mean, Shape{rows, 12}, 1u << 0 | 1u << 1, loss_mul, loss_);
+  float *const loss_square = d3.rows<float>(0); // [rows, out 12]
+  map(d3, rows * 12, SquaredDifference{}, loss_square, part.layer8_out, part.target);
+  evaluated_loss_ = d3.fixed<float>(0); // []
+  reduce(d3, Reduction::mean, Shape{rows, 12}, 1u << 0 | 1u << 1, loss_square, evaluated_loss_);
 }
 
 const void *Autoencoder::predict(const Batch &batch) {

@@ -28,7 +28,7 @@ using namespace mpar;
 // What the loops compute of one element each.
 namespace {
 
-struct Div {
+struct OneOverCount {
   float count;
   MPAR_HOST_DEVICE float operator()() const { return 1.0f / count; }
 };
@@ -37,7 +37,7 @@ struct ReluGradient {
   MPAR_HOST_DEVICE float operator()(float a, float b) const { return a > 0.0f ? b : 0.0f; }
 };
 
-struct Div_2 {
+struct DivideByCount {
   float count;
   MPAR_HOST_DEVICE float operator()(float a) const { return a / count; }
 };
@@ -118,8 +118,8 @@ private:
   std::vector<Part> parts_;
 
   // Values of all rows together; they live for a call.
-  float *loss_2_ = nullptr; // []
-  float *loss_ = nullptr;   // []
+  float *loss_ = nullptr;           // []
+  float *evaluated_loss_ = nullptr; // []
 };
 
 float Digits::train_step(const Batch &batch) {
@@ -140,7 +140,7 @@ float Digits::train_step(const Batch &batch) {
   if (workers()) {
     run_turns(whole, parts_, begin,
               [this](Part &part, int stage) { (this->*stages[stage])(part); });
-    return value_from(2, loss_2_);
+    return value_from(2, loss_);
   }
 
   // 64 rows at a time go through all layers and back: what one leaves in the cache the next finds
@@ -161,7 +161,7 @@ float Digits::train_step(const Batch &batch) {
     weights_on_1(part); // hidden2
     weights_on_0(part); // hidden1
   });
-  sum_over_threads<float>(whole, 2, 0, 1); // loss
+  sum_over_threads<float>(whole, 2, 0, 1); // loss_sum
   finish_on_2(whole);                      // loss
   for_each_share(whole, [&](Part &part) {
     update_on_0(part);
@@ -169,7 +169,7 @@ float Digits::train_step(const Batch &batch) {
     update_on_2(part);
   });
 
-  return value_from(2, loss_2_);
+  return value_from(2, loss_);
 }
 
 void Digits::forward_on_0(Part &part) {
@@ -222,8 +222,8 @@ void Digits::forward_on_2(Part &part) {
   // loss = cross_entropy                                                 digits.mp:13
   float *const loss_cross_entropy = d2.rows<float>(552); // [rows]
   cross_entropy(d2, rows, 10, part.output_out, part.target, loss_cross_entropy);
-  float *const loss = d2.fixed<float>(0); // []
-  reduce(d2, Reduction::sum, Shape{rows}, 1u << 0, loss_cross_entropy, loss, part.store);
+  float *const loss_sum = d2.fixed<float>(0); // []
+  reduce(d2, Reduction::sum, Shape{rows}, 1u << 0, loss_cross_entropy, loss_sum, part.store);
 }
 
 void Digits::backward_on_2(Part &part) {
@@ -231,10 +231,10 @@ void Digits::backward_on_2(Part &part) {
   const int64_t rows = part.rows;
 
   // loss = cross_entropy                                                 digits.mp:13
-  float *const output_out_grad = d2.rows<float>(552); // [rows]
-  map(d2, rows, Div{float(part.batch_rows)}, output_out_grad);
+  float *const loss_cross_entropy_grad = d2.rows<float>(552); // [rows]
+  map(d2, rows, OneOverCount{float(part.batch_rows)}, loss_cross_entropy_grad);
   part.output_out_grad = d2.rows<float>(1024); // [rows, out 10]
-  cross_entropy_gradient(d2, rows, 10, part.output_out, part.target, output_out_grad,
+  cross_entropy_gradient(d2, rows, 10, part.output_out, part.target, loss_cross_entropy_grad,
                          part.output_out_grad);
 
   // output = Linear(128, 10)                                             digits.mp:5
@@ -327,9 +327,9 @@ void Digits::finish_on_2(Part &part) {
   const int64_t rows = part.rows;
 
   // loss = cross_entropy                                                 digits.mp:13
-  float *const loss = d2.fixed<float>(0); // []
-  loss_2_ = d2.fixed<float>(0);           // []
-  map(d2, 1, Div_2{float(rows)}, loss_2_, loss);
+  float *const loss_sum = d2.fixed<float>(0); // []
+  loss_ = d2.fixed<float>(0);                 // []
+  map(d2, 1, DivideByCount{float(rows)}, loss_, loss_sum);
 }
 
 void Digits::update_on_0(Part &part) {
@@ -360,7 +360,7 @@ float Digits::evaluate(const Batch &batch, const void *&output) {
   evaluate_on_2(whole); // output, loss
 
   output = output_for_target(2, whole.output_out, batch.rows);
-  return value_from(2, loss_);
+  return value_from(2, evaluated_loss_);
 }
 
 void Digits::evaluate_on_0(Part &part) {
@@ -401,8 +401,8 @@ void Digits::evaluate_on_2(Part &part) {
   // loss = cross_entropy                                                 digits.mp:13
   float *const loss_cross_entropy = d2.rows<float>(0); // [rows]
   cross_entropy(d2, rows, 10, part.output_out, part.target, loss_cross_entropy);
-  loss_ = d2.fixed<float>(0); // []
-  reduce(d2, Reduction::mean, Shape{rows}, 1u << 0, loss_cross_entropy, loss_);
+  evaluated_loss_ = d2.fixed<float>(0); // []
+  reduce(d2, Reduction::mean, Shape{rows}, 1u << 0, loss_cross_entropy, evaluated_loss_);
 }
 
 const void *Digits::predict(const Batch &batch) {

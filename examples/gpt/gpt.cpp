@@ -45,16 +45,16 @@ struct Gelu {
   MPAR_HOST_DEVICE float operator()(float a) const { return mpar::gelu(a); }
 };
 
-struct Div {
+struct OneOverCount {
   float count;
   MPAR_HOST_DEVICE float operator()() const { return 1.0f / count; }
 };
 
-struct GeluDerivativeMul {
+struct GeluGradient {
   MPAR_HOST_DEVICE float operator()(float a, float b) const { return b * mpar::gelu_derivative(a); }
 };
 
-struct Div_2 {
+struct DivideByCount {
   float count;
   MPAR_HOST_DEVICE float operator()(float a) const { return a / count; }
 };
@@ -267,9 +267,9 @@ private:
   int32_t *wpe_out_ = nullptr;                  // [time 128]
   float *wpe_out_2_ = nullptr;                  // [time 128, embedding_dim 128]
   const float *wte_weight_on_3_ = nullptr;      // [num_embeddings 256, embedding_dim 128]
-  float *loss_2_ = nullptr;                     // []
-  const float *wte_weight_grad_on_0_ = nullptr; // [num_embeddings 256, embedding_dim 128]
   float *loss_ = nullptr;                       // []
+  const float *wte_weight_grad_on_0_ = nullptr; // [num_embeddings 256, embedding_dim 128]
+  float *evaluated_loss_ = nullptr;             // []
 };
 
 float Gpt::train_step(const Batch &batch) {
@@ -291,7 +291,7 @@ float Gpt::train_step(const Batch &batch) {
   if (workers()) {
     run_turns(whole, parts_, begin,
               [this](Part &part, int stage) { (this->*stages[stage])(part); });
-    return value_from(3, loss_2_);
+    return value_from(3, loss_);
   }
   prepare_on_0(whole); // wpe
   transfer_0_to_3(whole);
@@ -327,7 +327,7 @@ float Gpt::train_step(const Batch &batch) {
     weights_on_0(part); // h.0.mlp.c_proj, h.0.mlp, h.0.mlp.c_fc, h.0.ln_2, h.0, h.0.attn.c_proj,
                         // h.0.attn, h.0.attn.c_attn, h.0.ln_1, wte
   });
-  sum_over_threads<float>(whole, 3, 262144, 1);     // loss
+  sum_over_threads<float>(whole, 3, 262144, 1);     // loss_sum
   sum_over_threads<float>(whole, 3, 131072, 32768); // wte_weight_grad
   sum_over_threads<float>(whole, 0, 196608, 16384); // wpe_broadcast
   sum_over_threads<float>(whole, 0, 0, 32768);      // wte_out
@@ -343,7 +343,7 @@ float Gpt::train_step(const Batch &batch) {
     update_on_3(part);
   });
 
-  return value_from(3, loss_2_);
+  return value_from(3, loss_);
 }
 
 void Gpt::prepare_on_0(Part &part) {
@@ -654,8 +654,8 @@ void Gpt::forward_on_3(Part &part) {
   // loss = cross_entropy                                                 gpt.mp:20
   float *const loss_cross_entropy = d3.rows<float>(721920); // [rows, time 128]
   cross_entropy(d3, rows * 128, 256, part.lm_head_matmul, part.target, loss_cross_entropy);
-  float *const loss = d3.fixed<float>(262144); // []
-  reduce(d3, Reduction::sum, Shape{rows, 128}, 1u << 0 | 1u << 1, loss_cross_entropy, loss,
+  float *const loss_sum = d3.fixed<float>(262144); // []
+  reduce(d3, Reduction::sum, Shape{rows, 128}, 1u << 0 | 1u << 1, loss_cross_entropy, loss_sum,
          part.store);
 }
 
@@ -664,11 +664,11 @@ void Gpt::backward_on_3(Part &part) {
   const int64_t rows = part.rows;
 
   // loss = cross_entropy                                                 gpt.mp:20
-  float *const lm_head_out_grad = d3.rows<float>(721920); // [rows, time 128]
-  map(d3, rows * 128, Div{float(part.batch_rows * 128)}, lm_head_out_grad);
+  float *const loss_cross_entropy_grad = d3.rows<float>(721920); // [rows, time 128]
+  map(d3, rows * 128, OneOverCount{float(part.batch_rows * 128)}, loss_cross_entropy_grad);
   part.lm_head_out_grad = d3.rows<float>(983040); // [rows, time 128, out 256]
-  cross_entropy_gradient(d3, rows * 128, 256, part.lm_head_matmul, part.target, lm_head_out_grad,
-                         part.lm_head_out_grad);
+  cross_entropy_gradient(d3, rows * 128, 256, part.lm_head_matmul, part.target,
+                         loss_cross_entropy_grad, part.lm_head_out_grad);
 
   // lm_head = Linear(width, 256, bias: false, weight: wte.weight)        gpt.mp:10
   float *const lm_head_reshape_grad = d3.rows<float>(524288); // [rows * 128, in 128]
@@ -690,7 +690,7 @@ void Gpt::backward_on_3(Part &part) {
 
   // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:88
   part.h_3_mlp_c_fc_out_grad = d3.rows<float>(0); // [rows, time 128, out 512]
-  map(d3, rows * 65536, GeluDerivativeMul{}, part.h_3_mlp_c_fc_out_grad, part.h_3_mlp_c_fc_out,
+  map(d3, rows * 65536, GeluGradient{}, part.h_3_mlp_c_fc_out_grad, part.h_3_mlp_c_fc_out,
       h_3_mlp_c_proj_reshape_grad);
 
   // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:72
@@ -763,9 +763,9 @@ void Gpt::weights_on_3(Part &part) {
          part.ln_f_out, wte_weight_grad, part.store);
 
   // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:73
-  float *const h_3_mlp_c_proj_broadcast = d3.gradients() + 198144; // [width 128]
+  float *const h_3_mlp_c_proj_bias_grad = d3.gradients() + 198144; // [width 128]
   reduce(d3, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, part.x_grad,
-         h_3_mlp_c_proj_broadcast, part.store);
+         h_3_mlp_c_proj_bias_grad, part.store);
   float *const h_3_mlp_c_proj_weight_grad = d3.gradients() + 132608; // [out 128, in 512]
   matmul(d3, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, part.x_grad, part.h_3_mlp_out,
          h_3_mlp_c_proj_weight_grad, part.store);
@@ -779,9 +779,9 @@ void Gpt::weights_on_3(Part &part) {
          part.h_3_ln_2_out, h_3_mlp_c_fc_weight_grad, part.store);
 
   // c_proj = Linear(heads * dim, width, bias: bias)                      transformer.mp:17
-  float *const h_3_attn_c_proj_broadcast = d3.gradients() + 66176; // [width 128]
+  float *const h_3_attn_c_proj_bias_grad = d3.gradients() + 66176; // [width 128]
   reduce(d3, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, part.h_3_out_grad,
-         h_3_attn_c_proj_broadcast, part.store);
+         h_3_attn_c_proj_bias_grad, part.store);
   float *const h_3_attn_c_proj_weight_grad = d3.gradients() + 49792; // [out 128, in 128]
   matmul(d3, 1, 128, 128, rows * 128, Transpose::yes, Transpose::no, part.h_3_out_grad,
          part.h_3_attn_y, h_3_attn_c_proj_weight_grad, part.store);
@@ -806,7 +806,7 @@ void Gpt::backward_on_2(Part &part) {
 
   // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:88
   part.h_2_mlp_c_fc_out_grad = d2.rows<float>(0); // [rows, time 128, out 512]
-  map(d2, rows * 65536, GeluDerivativeMul{}, part.h_2_mlp_c_fc_out_grad, part.h_2_mlp_c_fc_out,
+  map(d2, rows * 65536, GeluGradient{}, part.h_2_mlp_c_fc_out_grad, part.h_2_mlp_c_fc_out,
       h_2_mlp_c_proj_reshape_grad);
 
   // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:72
@@ -874,9 +874,9 @@ void Gpt::weights_on_2(Part &part) {
   const int64_t rows = part.rows;
 
   // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:73
-  float *const h_2_mlp_c_proj_broadcast = d2.gradients() + 198144; // [width 128]
+  float *const h_2_mlp_c_proj_bias_grad = d2.gradients() + 198144; // [width 128]
   reduce(d2, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, part.x_grad_on_2,
-         h_2_mlp_c_proj_broadcast, part.store);
+         h_2_mlp_c_proj_bias_grad, part.store);
   float *const h_2_mlp_c_proj_weight_grad = d2.gradients() + 132608; // [out 128, in 512]
   matmul(d2, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, part.x_grad_on_2,
          part.h_2_mlp_out, h_2_mlp_c_proj_weight_grad, part.store);
@@ -890,9 +890,9 @@ void Gpt::weights_on_2(Part &part) {
          part.h_2_ln_2_out, h_2_mlp_c_fc_weight_grad, part.store);
 
   // c_proj = Linear(heads * dim, width, bias: bias)                      transformer.mp:17
-  float *const h_2_attn_c_proj_broadcast = d2.gradients() + 66176; // [width 128]
+  float *const h_2_attn_c_proj_bias_grad = d2.gradients() + 66176; // [width 128]
   reduce(d2, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, part.h_2_out_grad,
-         h_2_attn_c_proj_broadcast, part.store);
+         h_2_attn_c_proj_bias_grad, part.store);
   float *const h_2_attn_c_proj_weight_grad = d2.gradients() + 49792; // [out 128, in 128]
   matmul(d2, 1, 128, 128, rows * 128, Transpose::yes, Transpose::no, part.h_2_out_grad,
          part.h_2_attn_y, h_2_attn_c_proj_weight_grad, part.store);
@@ -917,7 +917,7 @@ void Gpt::backward_on_1(Part &part) {
 
   // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:88
   part.h_1_mlp_c_fc_out_grad = d1.rows<float>(0); // [rows, time 128, out 512]
-  map(d1, rows * 65536, GeluDerivativeMul{}, part.h_1_mlp_c_fc_out_grad, part.h_1_mlp_c_fc_out,
+  map(d1, rows * 65536, GeluGradient{}, part.h_1_mlp_c_fc_out_grad, part.h_1_mlp_c_fc_out,
       h_1_mlp_c_proj_reshape_grad);
 
   // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:72
@@ -985,9 +985,9 @@ void Gpt::weights_on_1(Part &part) {
   const int64_t rows = part.rows;
 
   // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:73
-  float *const h_1_mlp_c_proj_broadcast = d1.gradients() + 198144; // [width 128]
+  float *const h_1_mlp_c_proj_bias_grad = d1.gradients() + 198144; // [width 128]
   reduce(d1, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, part.x_grad_on_1,
-         h_1_mlp_c_proj_broadcast, part.store);
+         h_1_mlp_c_proj_bias_grad, part.store);
   float *const h_1_mlp_c_proj_weight_grad = d1.gradients() + 132608; // [out 128, in 512]
   matmul(d1, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, part.x_grad_on_1,
          part.h_1_mlp_out, h_1_mlp_c_proj_weight_grad, part.store);
@@ -1001,9 +1001,9 @@ void Gpt::weights_on_1(Part &part) {
          part.h_1_ln_2_out, h_1_mlp_c_fc_weight_grad, part.store);
 
   // c_proj = Linear(heads * dim, width, bias: bias)                      transformer.mp:17
-  float *const h_1_attn_c_proj_broadcast = d1.gradients() + 66176; // [width 128]
+  float *const h_1_attn_c_proj_bias_grad = d1.gradients() + 66176; // [width 128]
   reduce(d1, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, part.h_1_out_grad,
-         h_1_attn_c_proj_broadcast, part.store);
+         h_1_attn_c_proj_bias_grad, part.store);
   float *const h_1_attn_c_proj_weight_grad = d1.gradients() + 49792; // [out 128, in 128]
   matmul(d1, 1, 128, 128, rows * 128, Transpose::yes, Transpose::no, part.h_1_out_grad,
          part.h_1_attn_y, h_1_attn_c_proj_weight_grad, part.store);
@@ -1022,9 +1022,9 @@ void Gpt::weights_on_0(Part &part) {
   const int64_t rows = part.rows;
 
   // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:73
-  float *const h_0_mlp_c_proj_broadcast = d0.gradients() + 247296; // [width 128]
+  float *const h_0_mlp_c_proj_bias_grad = d0.gradients() + 247296; // [width 128]
   reduce(d0, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, part.x_grad_on_0,
-         h_0_mlp_c_proj_broadcast, part.store);
+         h_0_mlp_c_proj_bias_grad, part.store);
   float *const h_0_mlp_c_proj_reshape_grad = d0.rows<float>(524288); // [rows * 128, in 512]
   matmul(d0, 1, rows * 128, 512, 128, Transpose::no, Transpose::no, part.x_grad_on_0,
          h_0_mlp_c_proj_weight_, h_0_mlp_c_proj_reshape_grad);
@@ -1034,7 +1034,7 @@ void Gpt::weights_on_0(Part &part) {
 
   // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:88
   float *const h_0_mlp_c_fc_out_grad = d0.rows<float>(0); // [rows, time 128, out 512]
-  map(d0, rows * 65536, GeluDerivativeMul{}, h_0_mlp_c_fc_out_grad, part.h_0_mlp_c_fc_out,
+  map(d0, rows * 65536, GeluGradient{}, h_0_mlp_c_fc_out_grad, part.h_0_mlp_c_fc_out,
       h_0_mlp_c_proj_reshape_grad);
 
   // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:72
@@ -1061,9 +1061,9 @@ void Gpt::weights_on_0(Part &part) {
   map(d0, rows * 16384, Add{}, h_0_out_grad_2, part.x_grad_on_0, h_0_out_grad);
 
   // c_proj = Linear(heads * dim, width, bias: bias)                      transformer.mp:17
-  float *const h_0_attn_c_proj_broadcast = d0.gradients() + 115328; // [width 128]
+  float *const h_0_attn_c_proj_bias_grad = d0.gradients() + 115328; // [width 128]
   reduce(d0, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, h_0_out_grad_2,
-         h_0_attn_c_proj_broadcast, part.store);
+         h_0_attn_c_proj_bias_grad, part.store);
   float *const h_0_attn_c_proj_reshape_grad = d0.rows<float>(262144); // [rows * 128, in 128]
   matmul(d0, 1, rows * 128, 128, 128, Transpose::no, Transpose::no, h_0_out_grad_2,
          h_0_attn_c_proj_weight_, h_0_attn_c_proj_reshape_grad);
@@ -1119,9 +1119,9 @@ void Gpt::finish_on_3(Part &part) {
   const int64_t rows = part.rows;
 
   // loss = cross_entropy                                                 gpt.mp:20
-  float *const loss = d3.fixed<float>(262144); // []
-  loss_2_ = d3.fixed<float>(262144);           // []
-  map(d3, 1, Div_2{float(rows * 128)}, loss_2_, loss);
+  float *const loss_sum = d3.fixed<float>(262144); // []
+  loss_ = d3.fixed<float>(262144);                 // []
+  map(d3, 1, DivideByCount{float(rows * 128)}, loss_, loss_sum);
 }
 
 void Gpt::finish_on_0(Part &part) {
@@ -1192,7 +1192,7 @@ float Gpt::evaluate(const Batch &batch, const void *&output) {
   evaluate_on_3_part_2(whole); // lm_head, loss
 
   output = output_for_target(3, whole.lm_head_matmul, batch.rows);
-  return value_from(3, loss_);
+  return value_from(3, evaluated_loss_);
 }
 
 void Gpt::evaluate_on_0(Part &part) {
@@ -1502,8 +1502,9 @@ void Gpt::evaluate_on_3_part_2(Part &part) {
   // loss = cross_entropy                                                 gpt.mp:20
   float *const loss_cross_entropy = d3.rows<float>(131072); // [rows, time 128]
   cross_entropy(d3, rows * 128, 256, part.lm_head_matmul, part.target, loss_cross_entropy);
-  loss_ = d3.fixed<float>(0); // []
-  reduce(d3, Reduction::mean, Shape{rows, 128}, 1u << 0 | 1u << 1, loss_cross_entropy, loss_);
+  evaluated_loss_ = d3.fixed<float>(0); // []
+  reduce(d3, Reduction::mean, Shape{rows, 128}, 1u << 0 | 1u << 1, loss_cross_entropy,
+         evaluated_loss_);
 }
 
 const void *Gpt::predict(const Batch &batch) {

@@ -17,6 +17,9 @@ mp.model @Net {
     %s = mp.sin %r : tensor<?x4xf32, #mp.dims<batch, 4>> -> tensor<?x4xf32, #mp.dims<batch, 4>> loc("wave"("f.mp":4:1))
     // CHECK: mp.cos {{.*}}loc("wave_cos"
     %c = mp.cos %s : tensor<?x4xf32, #mp.dims<batch, 4>> -> tensor<?x4xf32, #mp.dims<batch, 4>> loc("f.mp":5:1)
+    // Tests that a product of a value with itself is called what it is.
+    // CHECK: mp.mul {{.*}}loc("wave_square"
+    %q = mp.mul %s, %s : tensor<?x4xf32, #mp.dims<batch, 4>>, tensor<?x4xf32, #mp.dims<batch, 4>> -> tensor<?x4xf32, #mp.dims<batch, 4>> loc("f.mp":6:1)
     mp.return %c : tensor<?x4xf32, #mp.dims<batch, 4>>
   }
 }

@@ -4,8 +4,8 @@ mp.model @Net devices 1 attributes {mp.devices = [{fixed_bytes = 0 : i64, parame
   // Tests that parentheses keep the order of rounding, and that what is used twice has a name.
   // CHECK-LABEL: struct SubSubDivAdd {
   // CHECK: MPAR_HOST_DEVICE float operator()(float a, float b) const {
-  // CHECK-NEXT: const float t1 = a - (a - b);
-  // CHECK-NEXT: return t1 / b + t1;
+  // CHECK-NEXT: const float difference = a - (a - b);
+  // CHECK-NEXT: return difference / b + difference;
 
   // Tests that an element-wise function is the runtime's, not one of the C library's.
   // CHECK-LABEL: struct DropoutPowMul {
