@@ -3,7 +3,9 @@
 
 #include "mpar/errors.h"
 #include "mpar/replicas.h"
+#include "mpar/world.h"
 
+#include "rank_check.h"
 #include "touches.h"
 
 #include <algorithm>
@@ -75,8 +77,7 @@ void TurnChecker::make_clocks() {
       join(turns[own].back());
     for (const Turn::Wait &wait : all_.turns[turn].waits) {
       if (wait.turns < 1 || wait.turns > static_cast<int64_t>(turns[wait.device].size()))
-        fail(describe(turn) + " waits for turn " + std::to_string(wait.turns) + " of device " +
-             std::to_string(wait.device) + ", which does not come before it");
+        fail_to_wait(all_, all_.turns[turn], wait);
       join(turns[wait.device][static_cast<size_t>(wait.turns - 1)]);
     }
     numbers_.push_back(static_cast<int64_t>(turns[own].size()));
@@ -97,28 +98,28 @@ size_t TurnChecker::turn_of(int stage, int microbatch) const {
 }
 
 void TurnChecker::prove() {
-  std::vector<std::vector<Touch>> touches(all_devices()); // by device
+  std::vector<std::vector<Touch>> touches(all_devices()); // by device, those of this rank
   const Touches all(machines_, schedule_, all_);
   for (size_t number = 0; number < all_.turns.size(); ++number)
     for (const Touch &touch : all.of(number))
-      touches[touch.device].push_back(touch);
-  for (size_t device = 0; device < touches.size(); ++device) {
-    const std::string where = " on device " + std::to_string(device);
-    for (size_t later = 0; later < touches[device].size(); ++later)
-      for (size_t earlier = 0; earlier < later; ++earlier) {
-        const Touch &one = touches[device][earlier], &other = touches[device][later];
-        if (one.turn == other.turn || ordered(one.turn, other.turn))
-          continue;
-        if (one.meets(other))
-          fail(describe(other.turn) + (other.writes ? " writes what " : " reads what ") +
-               describe(one.turn) + (one.writes ? " writes" : " reads") + where +
-               ", and nothing orders one after the other");
-        if (one.slot >= 0 && one.slot == other.slot &&
-            all_.turns[one.turn].microbatch != all_.turns[other.turn].microbatch)
-          fail(describe(other.turn) + " takes over memory" + where + " that " + describe(one.turn) +
-               " still has, and nothing orders one after the other");
-      }
-  }
+      if (device(touch.device).here())
+        touches[touch.device].push_back(touch);
+  prove_ordered(all_, touches, [this](const Touch &earlier, const Touch &later) {
+    return ordered(earlier.turn, later.turn);
+  });
+  const World *world = device(0).seat().world;
+  if (!world)
+    return;
+  std::vector<int> ranks;
+  ranks.reserve(all_devices());
+  for (size_t number = 0; number < all_devices(); ++number)
+    ranks.push_back(device(number).seat().rank);
+  prove_rank(all, ranks, world->rank(), turns_of_rank(all_, ranks, world->rank()));
+}
+
+const Device &TurnChecker::device(size_t number) const {
+  const auto each = static_cast<size_t>(devices_each());
+  return machines_[number / each]->device(static_cast<int>(number % each));
 }
 
 void TurnChecker::find_dying() {
@@ -151,29 +152,45 @@ void TurnChecker::begin_step(int64_t rows) {
   rows_ = rows;
   for (int device = 0; device < static_cast<int>(all_devices()); ++device) {
     finished_[static_cast<size_t>(device)] = 0;
-    const Device &whole =
-        machines_[static_cast<size_t>(device / devices_each())]->device(device % devices_each());
+    const Device &whole = this->device(static_cast<size_t>(device));
+    if (!whole.here())
+      continue;
     fill(whole.rows<std::byte>(0), whole.end_of_rows());
   }
 }
 
-void TurnChecker::begin(size_t number) {
-  const int stage = stage_of(number), microbatch = all_.turns[number].microbatch;
-  Machine &machine = *machines_[static_cast<size_t>(replica_of(number))];
-  const int own = device_of(number);
-  std::mt19937 &random = delays_[static_cast<size_t>(own)];
+void TurnChecker::delay(int device) {
+  std::mt19937 &random = delays_[static_cast<size_t>(device)];
   if (random() % 2 == 0)
     std::this_thread::sleep_for(
         std::chrono::microseconds(random() % static_cast<unsigned>(longest_delay)));
+}
+
+void TurnChecker::begin(size_t number) {
+  delay(device_of(number));
+  // Of other ranks' turns it knows by what they send.
   for (size_t device = 0; device < clocks_[number].size(); ++device)
-    if (finished_[device].load(std::memory_order_relaxed) < clocks_[number][device])
+    if (this->device(device).here() &&
+        finished_[device].load(std::memory_order_relaxed) < clocks_[number][device])
       fail(describe(number) + " began when device " + std::to_string(device) + " had finished " +
            std::to_string(finished_[device]) + " turns, not the " +
            std::to_string(clocks_[number][device]) + " that its waits are for");
+  look_for_poison(number);
+}
+
+void TurnChecker::begin_sending(size_t number, int device) {
+  delay(device);
+  look_for_poison(number);
+}
+
+void TurnChecker::look_for_poison(size_t number) const {
+  const int stage = stage_of(number), microbatch = all_.turns[number].microbatch;
+  Machine &machine = *machines_[static_cast<size_t>(replica_of(number))];
   if (schedule_.stages[stage].when != When::during)
     return;
   for (const MemoryAccess &access : schedule_.reads) {
-    if (access.stage != stage || access.region != Region::rows || access.partly)
+    if (access.stage != stage || access.region != Region::rows || access.partly ||
+        !machine.device(access.device).here())
       continue;
     for (int64_t part = 0; part < machine.parts_a_microbatch(); ++part) {
       const Device &view = machine.slot(access.device, microbatch, part);
@@ -196,7 +213,8 @@ void TurnChecker::end(size_t number) {
   Machine &machine = *machines_[static_cast<size_t>(replica_of(number))];
   if (schedule_.stages[stage].when == When::during)
     for (const Dying &dying : dying_[static_cast<size_t>(stage)])
-      for (int64_t part = 0; part < machine.parts_a_microbatch(); ++part) {
+      for (int64_t part = 0;
+           machine.device(dying.device).here() && part < machine.parts_a_microbatch(); ++part) {
         const Device &view = machine.slot(dying.device, microbatch, part);
         for (const auto &[begin, end] : dying.intervals)
           fill(view.rows<std::byte>(begin), view.rows<std::byte>(end));

@@ -1,4 +1,5 @@
 // What of a schedule is one rank's to do.
+#include "mpar/errors.h"
 #include "mpar/schedule.h"
 
 #include <algorithm>
@@ -39,6 +40,8 @@ std::vector<RankTurn> turns_of_rank(const Schedule &schedule, const std::vector<
     std::vector<Clock> &own = finished[stage.device];
     Clock clock = own.empty() ? Clock(devices, 0) : own.back();
     for (const Turn::Wait &wait : turn.waits) {
+      if (wait.turns < 1 || wait.turns > static_cast<int64_t>(finished[wait.device].size()))
+        fail_to_wait(schedule, turn, wait);
       const Clock &theirs = finished[wait.device][wait.turns - 1];
       for (int device = 0; device < devices; ++device)
         clock[device] = std::max(clock[device], theirs[device]);

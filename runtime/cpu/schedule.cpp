@@ -1,6 +1,8 @@
 // Schedules as data: their turns as they are listed, described and repeated for every replica.
 #include "mpar/schedule.h"
 
+#include "mpar/errors.h"
+
 #include <algorithm>
 
 namespace mpar {
@@ -25,6 +27,11 @@ std::string describe_turn(const Schedule &schedule, const Turn &turn) {
   if (*stage.place)
     text += " (" + std::string(stage.place) + ")";
   return text;
+}
+
+void fail_to_wait(const Schedule &schedule, const Turn &turn, const Turn::Wait &wait) {
+  fail(describe_turn(schedule, turn) + " waits for turn " + std::to_string(wait.turns) +
+       " of device " + std::to_string(wait.device) + ", which does not come before it");
 }
 
 RowRange rows_of_microbatch(int64_t rows, int microbatch, int microbatches) {

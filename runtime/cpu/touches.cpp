@@ -2,9 +2,11 @@
 // compiler wrote for those who check it.
 #include "touches.h"
 
+#include "mpar/errors.h"
 #include "mpar/replicas.h"
 
 #include <algorithm>
+#include <string>
 
 namespace mpar {
 namespace {
@@ -109,6 +111,30 @@ std::vector<Touch> Touches::of(size_t turn) const {
   add_own(turn, touches);
   add_shared(turn, touches);
   return touches;
+}
+
+void prove_ordered(const Schedule &all, const std::vector<std::vector<Touch>> &touches,
+                   const std::function<bool(const Touch &earlier, const Touch &later)> &ordered) {
+  const auto describe = [&](const Touch &touch) {
+    return describe_turn(all, all.turns[touch.turn]);
+  };
+  for (size_t device = 0; device < touches.size(); ++device) {
+    const std::string where = " on device " + std::to_string(device);
+    for (size_t later = 0; later < touches[device].size(); ++later)
+      for (size_t earlier = 0; earlier < later; ++earlier) {
+        const Touch &one = touches[device][earlier], &other = touches[device][later];
+        if (one.turn == other.turn || ordered(one, other))
+          continue;
+        if (one.meets(other))
+          fail(describe(other) + (other.writes ? " writes what " : " reads what ") + describe(one) +
+               (one.writes ? " writes" : " reads") + where +
+               ", and nothing orders one after the other");
+        if (one.slot >= 0 && one.slot == other.slot &&
+            all.turns[one.turn].microbatch != all.turns[other.turn].microbatch)
+          fail(describe(other) + " takes over memory" + where + " that " + describe(one) +
+               " still has, and nothing orders one after the other");
+      }
+  }
 }
 
 std::vector<std::vector<Dying>> find_dying(const Schedule &schedule, int devices) {

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <utility>
 #include <vector>
 
@@ -23,6 +24,13 @@ struct Touch {
     return (writes || other.writes) && begin < other.end && other.begin < end;
   }
 };
+
+/// Fails, naming both turns of `all` and their places in the source, where two of those that touch
+/// a device's memory touch the same bytes, one of them writing, or the memory of one microbatch
+/// after another, and `ordered(earlier, later)` is false. `touches`: by device, in the order of
+/// turns.
+void prove_ordered(const Schedule &all, const std::vector<std::vector<Touch>> &touches,
+                   const std::function<bool(const Touch &earlier, const Touch &later)> &ordered);
 
 /// Bytes a row, from and to.
 using ByteIntervals = std::vector<std::pair<int64_t, int64_t>>;
@@ -52,6 +60,7 @@ public:
       : machines_(machines), schedule_(schedule), all_(all) {}
 
   std::vector<Touch> of(size_t turn) const;
+  const Schedule &schedule() const { return all_; }
 
 private:
   void add_own(size_t turn, std::vector<Touch> &touches) const;

@@ -118,6 +118,8 @@ void Workers::Threads::carry_out(const Worker &worker) {
       if (!wait_for(part))
         return;
       if (part.sends) {
+        for (TurnObserver *observer : observers_)
+          observer->begin_sending(part.turn, part.device);
         run_errand(part, sent);
         continue;
       }
@@ -249,8 +251,8 @@ void Workers::Threads::run_round(const char *what) {
 Workers::Workers(const std::vector<int> &cores, const Schedule &schedule, bool apart)
     : runner_(std::make_unique<Threads>(cores, schedule, apart, nullptr, std::vector<int>())) {}
 Workers::Workers(const std::vector<int> &cores, const Schedule &schedule, World &world,
-                 const std::vector<int> &ranks)
-    : runner_(std::make_unique<Threads>(cores, schedule, false, &world, ranks)) {}
+                 const std::vector<int> &ranks, bool apart)
+    : runner_(std::make_unique<Threads>(cores, schedule, apart, &world, ranks)) {}
 Workers::Workers(const std::vector<const Device *> &devices, const Schedule &schedule,
                  bool recorded, World *world)
     : runner_(make_streams(devices, schedule, recorded, world)) {}

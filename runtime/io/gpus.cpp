@@ -3,6 +3,7 @@
 #include "mpar/model.h"
 
 #include "backend.h"
+#include "mpar/errors.h"
 #include "mpar/part.h"
 #include "mpar/resident.h"
 #include "mpar/world.h"
@@ -103,8 +104,9 @@ void Model::start_streams(const Settings &settings) {
       backend->use_tf32(settings.tf32);
   if (description_.schedule.turns.empty())
     return;
-  if (settings.check)
-    refuse_ranks();
+  if (settings.check && world_)
+    fail("--check: this version checks GPUs of one process; this run has " +
+         std::to_string(world_->size()));
   if (description_.replicas > 1)
     all_turns_ = replicate(description_.schedule, description_.replicas, machine_.count());
   std::vector<const Device *> devices;

@@ -143,13 +143,11 @@ void Model::start_workers(const Settings &settings) {
   if (number_ > 0)
     return; // replica 0 has those of all
   const bool check = settings.check && !description_.schedule.turns.empty();
-  if (check)
-    refuse_ranks();
   if (description_.replicas > 1)
     all_turns_ = replicate(description_.schedule, description_.replicas, machine_.count());
   if (world_) {
     const DeviceMap map = map_of_all(settings, description_);
-    workers_ = std::make_unique<Workers>(map.cores, schedule_of_all(), *world_, map.ranks);
+    workers_ = std::make_unique<Workers>(map.cores, schedule_of_all(), *world_, map.ranks, check);
   } else {
     workers_ = std::make_unique<Workers>(
         choose_cores(settings.devices, machine_.count() * description_.replicas, check),
@@ -158,12 +156,6 @@ void Model::start_workers(const Settings &settings) {
   if (check && description_.replicas == 1)
     start_checking();
   workers_->set_timeout(settings.timeout);
-}
-
-void Model::refuse_ranks() const {
-  if (world_)
-    fail("--check: this version checks runs of one process; this one has " +
-         std::to_string(world_->size()));
 }
 
 void Model::start_checking() {

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """--check finds every wait that is missing: of the article's program, under each schedule and of two replicas, any one wait is
 taken out of the emitted tables, and the run says which two operations nothing orders. What is whole trains to the same bytes
-with --check as without.
+with --check as without. Ranks find the same, each in the memory of its own devices.
 
   check.py
 """
@@ -11,6 +11,7 @@ import re
 import subprocess
 
 import harness
+from processes import MPIRUN, run_mpi, run_tcp
 
 ARTICLE = os.path.join(harness.ROOT, "examples", "autoencoder", "autoencoder.mp")
 LAYOUTS = {"gpipe": [], "1f1b": ["--schedule", "1f1b"], "replicas": ["--replicas", "2", "--schedule", "zero-bubble", "--bucket-bytes", "20000"],
@@ -70,6 +71,23 @@ def compile_cpp(settings, sources, program):
                     "-fopenmp", "-pthread", "-o", program], cwd=settings.work, check=True)
 
 
+def check_ranks(settings, failures, name, bytes_alone):
+    """The same two programs as several processes: who has the memory finds what nothing orders there."""
+    saved = os.path.join(settings.work, name + "-ranks.safetensors")
+    for ranks, over, run in ((2, "TCP", run_tcp), (4, "TCP", run_tcp), *([(2, "MPI", run_mpi)] if MPIRUN else [])):
+        where = f"{name} on {ranks} ranks over {over}"
+        for kind in ("whole", "broken"):
+            if os.path.exists(saved):
+                os.remove(saved)
+            statuses, _, errors = run(os.path.join(settings.work, f"{name}_{kind}"), ranks, ["--epochs", "2", "--save", saved, "--check"],
+                                      settings.work)
+            if kind == "whole":
+                failures.expect(not any(statuses) and harness.read(saved) == bytes_alone, f"{where}: {statuses} {errors}")
+            else:
+                failures.expect(all(statuses) and re.fullmatch(r"error: rank \d: " + TWO + "\n", "".join(errors))
+                                and not os.path.exists(saved), f"{where}, without a wait: {statuses} {errors}")
+
+
 def test():
     settings = harness.arguments(__doc__)
     failures = harness.Failures("check")
@@ -127,6 +145,7 @@ def test():
         broken, left = runs["broken", True]
         failures.expect(broken.returncode == 1 and re.fullmatch("error: " + TWO + "\n", broken.stderr) and left is None,
                         f"{layout}, without {wait}: {broken.returncode} {broken.stderr}")
+        check_ranks(settings, failures, name, runs["whole", False][1])
     return failures.finish()
 
 

@@ -24,6 +24,9 @@ struct Dying;
 /// over memory only after all that another did there. While turns are carried out, it delays them
 /// at random, looks whether what a turn counts on has truly been finished, fills activations that
 /// nothing reads any more with signalling NaN, and refuses a turn that would read such.
+///
+/// Each of several ranks does so for the memory of its own devices, and proves besides that it
+/// keeps that order itself, knowing of others only what it hears by messages; see prove_rank.
 class TurnChecker final : public TurnObserver {
 public:
   /// `machines`: of each replica; `schedule`: of one of them. Fails, naming both turns and their
@@ -34,11 +37,16 @@ public:
   void begin_step(int64_t rows) override;
   void begin(size_t turn) override;
   void end(size_t turn) override;
+  void begin_sending(size_t turn, int device) override;
 
 private:
   void make_clocks();
   void prove();
   void find_dying();
+  /// Holds up a device for a while, or does not.
+  void delay(int device);
+  /// Fails where a turn is to read, on devices of this rank, what nothing has written.
+  void look_for_poison(size_t turn) const;
   /// Whether a turn has surely finished when another one begins.
   bool ordered(size_t earlier, size_t later) const;
   int device_of(size_t turn) const;
@@ -53,6 +61,8 @@ private:
     return static_cast<size_t>(replica) * static_cast<size_t>(devices_each()) +
            static_cast<size_t>(device);
   }
+  /// By that number.
+  const Device &device(size_t number) const;
   /// The turn of a stage, for the same microbatch.
   size_t turn_of(int stage, int microbatch) const;
   std::string describe(size_t turn) const { return describe_turn(all_, all_.turns[turn]); }

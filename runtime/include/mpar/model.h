@@ -346,8 +346,6 @@ private:
   const void *fetch_output(int device, const void *output, int64_t bytes);
   /// Holds the turns of all replicas to what the schedule claims.
   void start_checking();
-  /// Fails where there are several processes, whose turns are not checked.
-  void refuse_ranks() const;
   /// The process of the first device of a port.
   int rank_of(const PortDescription &port) const;
   /// What this process has of a tensor that replicas may keep in shares.

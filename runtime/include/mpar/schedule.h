@@ -120,10 +120,16 @@ public:
   virtual void begin(size_t turn) = 0;
   /// After its work, before others can know of it.
   virtual void end(size_t turn) = 0;
+  /// Before a device sends what that turn, of another rank's device, reads of it; on the thread of
+  /// the device that sends.
+  virtual void begin_sending(size_t /*turn*/, int /*device*/) {}
 };
 
 /// "forward_on_0 of microbatch 2 (autoencoder.mp:3)".
 std::string describe_turn(const Schedule &schedule, const Turn &turn);
+
+/// Fails, as a turn of the schedule waits for what does not come before it.
+[[noreturn]] void fail_to_wait(const Schedule &schedule, const Turn &turn, const Turn::Wait &wait);
 
 /// What one rank carries out: a turn of a device of its own; or, of another rank's, its part, which
 /// is to send what it has of what that turn reads.
@@ -143,7 +149,7 @@ struct RankTurn {
 /// first turn that has not finished has only such before it that have, on all ranks that have a
 /// part in it, and can go on, even if no message were kept anywhere under way. Waits for turns of
 /// other ranks are those for their messages; what such waits imply about devices of this rank is
-/// among `waits`.
+/// among `waits`. Fails where a turn waits for what does not come before it.
 std::vector<RankTurn> turns_of_rank(const Schedule &schedule, const std::vector<int> &ranks,
                                     int rank);
 
@@ -164,9 +170,10 @@ public:
   /// core for this process. `schedule` must outlive the workers.
   Workers(const std::vector<int> &cores, const Schedule &schedule, bool apart = false);
   /// Those of this process's devices, where several processes share out all: `ranks` says whose
-  /// each device is. A core of DeviceMap::calling_thread is one thread, pinned nowhere.
+  /// each device is. A core of DeviceMap::calling_thread is one thread, pinned nowhere, or, where
+  /// they are `apart`, one for each such device.
   Workers(const std::vector<int> &cores, const Schedule &schedule, World &world,
-          const std::vector<int> &ranks);
+          const std::vector<int> &ranks, bool apart = false);
   /// Those of devices some of which are GPUs: the calling thread issues the turns in their one
   /// order, each on its device's GPU after what it waits for there, and carries out itself those of
   /// processors. `devices` are by number; where all are GPUs and `recorded`, a step is recorded
