@@ -15,7 +15,7 @@ import sys
 import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-EPOCHS = {"autoencoder": 3, "digits": 2, "gpt": 1}
+EPOCHS = {"autoencoder": 3, "digits": 2, "gpt": 1, "parallel": 2}
 TOLERANCE = 2e-3
 LINE = re.compile(r"^Epoch : (\d+) \| (.*)$", re.M)
 
