@@ -3,6 +3,7 @@
 #include "kernels.h"
 
 #include <array>
+#include <limits>
 
 namespace mpar {
 namespace {
@@ -73,6 +74,19 @@ TYPED_TEST(Products, OfMatricesAgreeWithTheProcessors) {
           }
           expect_near(c.read(), expected, 1e-5f);
         }
+}
+
+// A loss that is no number is said; it must not become one on the way.
+TYPED_TEST(Products, KeepWhatIsNoNumberThroughARelu) {
+  using T = TypeParam;
+  std::vector<float> x = random_values(16 * 8, 1);
+  x[8 * 3 + 2] = std::numeric_limits<float>::quiet_NaN();
+  const OnGpu<T> x_on(rounded<T>(x)), weight(rounded<T>(random_values(8 * 8, 2)));
+  const OnGpu<float> bias(random_values(8, 3)), y(16 * 8);
+  linear(gpu(), 16, 8, 8, x_on, weight, bias, Activation::relu, y);
+  const std::vector<float> got = y.read();
+  for (int i = 0; i < 16 * 8; ++i)
+    EXPECT_EQ(std::isnan(got[i]), i / 8 == 3) << i;
 }
 
 TEST(Product, IsZeroWhereItsGateIsClosed) {
