@@ -14,6 +14,7 @@
 
 #include "mlir/Pass/PassManager.h"
 #include "llvm/ADT/SetVector.h"
+#include "llvm/Support/FileSystem.h"
 
 using namespace mlir;
 
@@ -28,9 +29,17 @@ Compilation::Compilation(const Options &options, const Installation &installatio
 bool Compilation::open() {
   std::string why;
   buffer = openSource(sources, options.input, why);
-  if (!buffer)
+  if (!buffer) {
     fail("cannot read " + options.input + ": " + why);
-  return buffer != 0;
+    return false;
+  }
+  // Said once, and not at every layer that is missed.
+  if (!llvm::sys::fs::is_directory(installation.stdlib)) {
+    fail("the folder of the standard library, " + installation.stdlib +
+         ", is not there; MPARC_STDLIB may name another");
+    return false;
+  }
+  return true;
 }
 
 static HeaderPlace placeOf(const clang_tools::HeaderPlace &place) {
@@ -105,7 +114,7 @@ bool Compilation::runPasses(PassManager &passes) {
 bool Compilation::compileTo(Phase phase) {
   DiagnosticPrinter printer(context, sources, llvm::errs());
   tree = buildGraph(context, sources, buffer, frontendOptions(options, installation));
-  if (!tree)
+  if (!tree || !checkWritten())
     return false;
   auto first = PassManager::on<ModuleOp>(&context);
   addPasses(first, Phase::graph, std::min(phase, Phase::placed));
@@ -119,6 +128,22 @@ bool Compilation::compileTo(Phase phase) {
   auto second = PassManager::on<ModuleOp>(&context);
   addPasses(second, Phase::placed, phase);
   return runPasses(second) && (phase < Phase::calls || checkMemory());
+}
+
+bool Compilation::checkWritten() {
+  const std::pair<const char *, const std::string &> files[] = {{"-o", options.output},
+                                                                {"--header", options.header},
+                                                                {"--trace", options.trace},
+                                                                {"--svg", options.drawing}};
+  for (auto [flag, file] : files)
+    for (unsigned read = 1; !file.empty() && file != "-" && read <= sources.getNumBuffers(); ++read)
+      if (std::string name = sources.getMemoryBuffer(read)->getBufferIdentifier().str();
+          isSameFile(file, name)) {
+        fail(llvm::Twine(flag) + ": " + file + " would be written over " + name +
+             ", which the model imports");
+        return false;
+      }
+  return true;
 }
 
 bool Compilation::checkDevices() {

@@ -40,6 +40,8 @@ public:
 
 private:
   bool runPasses(mlir::PassManager &passes);
+  /// Whether no file that is to be written has been read, as an import may have been.
+  bool checkWritten();
   bool checkDevices();
   bool checkMemory();
 

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <filesystem>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -84,6 +85,13 @@ bool writeFile(const std::string &given, llvm::StringRef text) {
   ::unlink(temporary.c_str());
   errno = error;
   return refuse(given);
+}
+
+bool isSameFile(const std::string &a, const std::string &b) {
+  if (fs::exists(a) && fs::exists(b))
+    return fs::is_regular_file(a) && fs::equivalent(a, b);
+  return std::filesystem::absolute(a).lexically_normal() ==
+         std::filesystem::absolute(b).lexically_normal();
 }
 
 std::string quoteForShell(llvm::StringRef word) {

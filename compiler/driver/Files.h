@@ -15,6 +15,10 @@ int fail(const llvm::Twine &message);
 /// standard output. False after an error, which is reported.
 bool writeFile(const std::string &path, llvm::StringRef text);
 
+/// Whether what is written to one path would be in the other: not where it is a device, as
+/// /dev/null.
+bool isSameFile(const std::string &a, const std::string &b);
+
 /// A word of a command as a shell reads it: in single quotes where it has to be.
 std::string quoteForShell(llvm::StringRef word);
 

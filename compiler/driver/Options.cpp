@@ -2,17 +2,19 @@
 #include "driver/Options.h"
 
 #include "driver/Files.h"
+#include "frontend/DidYouMean.h"
 
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
 
 #include <CLI/CLI.hpp>
 
-#include <filesystem>
 #include <iostream>
 
 namespace mparc {
 namespace {
 
+constexpr llvm::StringRef kVerbs[] = {"build", "run", "report", "fmt"};
 constexpr const char *kStages[] = {"ast",         "graph", "grad",      "placed",   "split",
                                    "transferred", "fused", "scheduled", "schedule", "calls"};
 
@@ -39,13 +41,14 @@ std::string quoted(const std::string &text) {
   return !text.empty() && text.front() == '"' ? text : '"' + text + '"';
 }
 
-/// Whether what is written to one would be in the other: not where it is a device, as /dev/null.
-bool isSameFile(const std::string &a, const std::string &b) {
-  namespace fs = llvm::sys::fs;
-  if (fs::exists(a) && fs::exists(b))
-    return fs::is_regular_file(a) && fs::equivalent(a, b);
-  return std::filesystem::absolute(a).lexically_normal() ==
-         std::filesystem::absolute(b).lexically_normal();
+/// Refuses a first word that is no verb but nearly one, and no model either.
+void checkVerb(llvm::StringRef word) {
+  if (word.starts_with("-") || llvm::sys::path::extension(word) == ".mp" ||
+      llvm::sys::fs::exists(word))
+    return;
+  std::string hint = didYouMean(word, kVerbs);
+  if (!hint.empty() && !llvm::is_contained(kVerbs, word))
+    throw CLI::ValidationError("there is no command `" + word.str() + "`" + hint);
 }
 
 /// What is written is no other file that is, and not the model.
@@ -179,6 +182,8 @@ std::optional<Options> Reader::read(int argc, char **argv, int &status) {
     }
   options.arguments.assign(argv + std::min(own + 1, argc), argv + argc);
   try {
+    if (own > 1)
+      checkVerb(argv[1]);
     app.parse(own, argv);
     if (own < argc && options.verb != Verb::run)
       throw CLI::ValidationError("--", "only `mparc run` takes flags for the program");

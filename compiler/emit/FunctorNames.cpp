@@ -62,8 +62,9 @@ static bool isMeanSquareGradient(MapOp map) {
   auto share = twice && twice->getOperand(0) == twice->getOperand(1)
                    ? twice->getOperand(0).getDefiningOp<MulOp>()
                    : nullptr;
-  return share && ((isOneOverCount(share->getOperand(0)) && isa<BlockArgument>(share->getOperand(1))) ||
-                   (isOneOverCount(share->getOperand(1)) && isa<BlockArgument>(share->getOperand(0))));
+  return share &&
+         ((isOneOverCount(share->getOperand(0)) && isa<BlockArgument>(share->getOperand(1))) ||
+          (isOneOverCount(share->getOperand(1)) && isa<BlockArgument>(share->getOperand(0))));
 }
 
 //===- Names

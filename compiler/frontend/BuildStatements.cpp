@@ -60,6 +60,12 @@ ast::Block AstBuilder::buildBlock(Parser::BlockContext *context, Place place) {
   block.range = rangeOf(context);
   for (auto *statement : context->statement())
     addStatement(statement, block.statements, place);
+  auto ends = llvm::find_if(block.statements,
+                            [](const StmtPtr &stmt) { return llvm::isa<ReturnStmt>(stmt.get()); });
+  if (place == Place::Forward && ends != block.statements.end() &&
+      std::next(ends) != block.statements.end())
+    error((*std::next(ends))->range, "nothing follows `return`, which ends `forward`")
+        .note((*ends)->range, "it ends here");
   return block;
 }
 

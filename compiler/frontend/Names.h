@@ -3,12 +3,10 @@
 #ifndef MPARC_FRONTEND_NAMES_H
 #define MPARC_FRONTEND_NAMES_H
 
+#include "frontend/DidYouMean.h"
 #include "frontend/Session.h"
 
 namespace mparc {
-
-/// "; did you mean `x`?" with the nearest of the candidates, or nothing if none is near.
-std::string didYouMean(llvm::StringRef name, llvm::ArrayRef<llvm::StringRef> candidates);
 
 /// A parameter of a layer, an input of `forward`, a parameter of a function.
 struct Formal {

@@ -158,6 +158,14 @@ std::string shown(std::string_view field) {
   return '"' + text + (field.size() > most ? "…\"" : "\"");
 }
 
+// What is said besides of text that separates its fields by something else. Where a semicolon does,
+// a comma may be a decimal point.
+std::string separator_hint(std::string_view text) {
+  auto has = [text](char c) { return text.find(c) != std::string_view::npos; };
+  const char *other = has(';') ? "semicolons" : has('\t') && !has(',') ? "tabs" : nullptr;
+  return other ? std::string("; fields are separated by commas here, not by ") + other : "";
+}
+
 [[noreturn]] void fail_at(const std::string &path, int64_t line, int64_t column,
                           const std::string &what) {
   fail(path + ":" + std::to_string(line) + ": column " + std::to_string(column + 1) + ": " + what);
@@ -206,7 +214,12 @@ Table read_csv(const std::string &path, const ColumnPlan &plan) {
     double value;
     header |= !parse(field, value);
   }
-  std::vector<ColumnRule> rules = plan(table.columns);
+  std::vector<ColumnRule> rules;
+  try {
+    rules = plan(table.columns);
+  } catch (const Error &error) {
+    fail(error.what() + separator_hint(line));
+  }
 
   int64_t blank_from = 0; // the first of the blank lines just passed
   for (bool more = header ? lines.next(line) : true; more; more = lines.next(line)) {
@@ -229,7 +242,7 @@ Table read_csv(const std::string &path, const ColumnPlan &plan) {
       uint32_t cell;
       std::string wrong = parse_cell(field, rules[column], cell);
       if (!wrong.empty())
-        fail_at(path, lines.number(), column, shown(field) + " " + wrong);
+        fail_at(path, lines.number(), column, shown(field) + " " + wrong + separator_hint(field));
       if (rules[column].kept)
         table.cells.push_back(cell);
     }

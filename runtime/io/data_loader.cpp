@@ -53,6 +53,8 @@ Dataset load_csv(const DataSource &source, const ModelDescription &model, bool n
       std::string expected = count_of(inputs, "input") + " and " + count_of(targets, "target");
       if (own_target || !needs_target)
         expected += ", or the " + count_of(inputs, "input") + " alone";
+      else if (columns == inputs)
+        expected += "; the targets are missing";
       fail(source.path + " has " + count_of(columns, "column") + "; " + model.name + " takes " +
            expected);
     }

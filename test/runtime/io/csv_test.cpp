@@ -82,7 +82,9 @@ TEST(Csv, ReadsLinesOfAnyLength) {
 TEST(Csv, SaysWhereAFieldIsNoNumber) {
   EXPECT_EQ(":2: column 2: \"x\" is not a number", csv_fails("1,2\n3,x\n"));
   EXPECT_EQ(":3: column 1: an empty field is not a number", csv_fails("a,b\n1,2\n,4\n"));
-  EXPECT_EQ(":2: column 1: \"1;2\" is not a number", csv_fails("a\n1;2\n"));
+  EXPECT_EQ(":2: column 1: \"1;2\" is not a number; fields are separated by commas here, not by "
+            "semicolons",
+            csv_fails("a\n1;2\n"));
   EXPECT_EQ(":2: column 1: \"0x10\" is not a number", csv_fails("1\n0x10\n"));
   EXPECT_EQ(":2: column 1: \"1?2\" is not a number", csv_fails(std::string("1\n1\0"
                                                                            "2\n",

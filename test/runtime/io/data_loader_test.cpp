@@ -76,7 +76,17 @@ TEST_F(DataLoading, NamesWhatAFileHasAndWhatIsExpected) {
   ModelDescription model =
       describe({{"x", ElementType::f32, {2}}}, {"target", ElementType::f32, {1}});
   EXPECT_EQ("d.csv has 1 column; Net takes 2 inputs and 1 target", fails(csv("1\n"), model));
-  EXPECT_EQ("d.csv has 2 columns; Net takes 2 inputs and 1 target", fails(csv("1,2\n"), model));
+  EXPECT_EQ("d.csv has 2 columns; Net takes 2 inputs and 1 target; the targets are missing",
+            fails(csv("1,2\n"), model));
+  EXPECT_EQ("d.csv has 1 column; Net takes 2 inputs and 1 target; fields are separated by commas "
+            "here, not by semicolons",
+            fails(csv("1;2;3\n"), model));
+  EXPECT_EQ("d.csv has 4 columns; Net takes 2 inputs and 1 target; fields are separated by commas "
+            "here, not by semicolons",
+            fails(csv("1,5;2,5;3,0\n"), model));
+  EXPECT_EQ("d.csv has 1 column; Net takes 2 inputs and 1 target; fields are separated by commas "
+            "here, not by tabs",
+            fails(csv("1\t2\t3\n"), model));
   EXPECT_EQ("", fails(csv("1,2\n"), model, false));
   EXPECT_EQ("", fails(csv("1,2,3\n"), model, false));
   EXPECT_EQ("d.csv has 4 columns; Net takes 2 inputs and 1 target, or the 2 inputs alone",
@@ -96,7 +106,8 @@ TEST_F(DataLoading, InputsAloneAreTheirOwnTargetOnlyWhereTheyCanBe) {
   EXPECT_EQ(data.inputs()[0].table, data.target()[0].table);
   ModelDescription classes =
       describe({{"x", ElementType::i32, {}}}, {"target", ElementType::i32, {}}, 3);
-  EXPECT_EQ("d.csv has 1 column; Net takes 1 input and 1 target", fails(csv("1\n"), classes));
+  EXPECT_EQ("d.csv has 1 column; Net takes 1 input and 1 target; the targets are missing",
+            fails(csv("1\n"), classes));
 }
 
 TEST_F(DataLoading, TakesArraysOfThePortsShapeOrFlatOnes) {
