@@ -136,7 +136,9 @@ std::string describeFunctor(ArrayRef<MapOp> same) {
       words.push_back(wordOf(&op));
   if (words.empty())
     return "Copy";
-  return words.size() <= kMostNamed ? llvm::join(words, "") : toCamelCase(commonName(same));
+  std::string name =
+      words.size() <= kMostNamed ? llvm::join(words, "") : toCamelCase(commonName(same));
+  return isReserved(name) ? name + "Value" : name;
 }
 
 std::string describeOperation(Operation *op) {
