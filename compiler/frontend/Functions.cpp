@@ -44,6 +44,7 @@ struct Table {
     addIndexingFunctions(functions);
     addAttentionFunctions(functions);
     addConvolutionFunctions(functions);
+    addPoolFunctions(functions);
     addListFunctions(functions);
     for (const Function &function : functions) {
       byName[function.name] = &function;

@@ -94,6 +94,7 @@ void addProductFunctions(FunctionTable &table);
 void addIndexingFunctions(FunctionTable &table);
 void addAttentionFunctions(FunctionTable &table);
 void addConvolutionFunctions(FunctionTable &table);
+void addPoolFunctions(FunctionTable &table);
 void addListFunctions(FunctionTable &table);
 /// One entry; parameters as in "x, dim?:d, keepdim?": `?` optional, `:d` a dimension, `:l` a list,
 /// `:t` a type.

@@ -62,6 +62,29 @@ std::optional<Tensor> padWithZeros(FunctionCall &call, Tensor x, ArrayRef<Margin
   return x;
 }
 
+std::optional<Tensor> padWithConstant(FunctionCall &call, Tensor x, ArrayRef<Margin> margins,
+                                      double value) {
+  GraphBuilder &graph = call.graph();
+  for (auto [index, margin] : llvm::enumerate(margins)) {
+    const int64_t along = x.rank() - int64_t(margins.size()) + int64_t(index);
+    const int64_t size = x.dimensions()[along].getSize() + margin.before + margin.after;
+    mp::DimensionsAttr dims = resized(graph, x, along, size);
+    if (!dims)
+      return std::nullopt;
+    SmallVector<mlir::Value> parts;
+    auto add = [&](int64_t count) {
+      if (count > 0)
+        parts.push_back(graph.constant(value, resized(graph, x, along, count)).value);
+    };
+    add(margin.before);
+    parts.push_back(x.value);
+    add(margin.after);
+    if (parts.size() > 1)
+      x = graph.create<mp::ConcatOp>(dims, x.element(), parts, along);
+  }
+  return x;
+}
+
 std::optional<PaddingMode> findPaddingMode(StringRef name) {
   return llvm::StringSwitch<std::optional<PaddingMode>>(name)
       .Case("zeros", PaddingMode::zeros)
@@ -90,10 +113,10 @@ public:
       parts.push_back(x.value);
       slice(0, margin.after);
     } else if (mode == PaddingMode::reflect) {
-      for (int64_t i = margin.before; i > 0; --i)
+      for (int64_t i = margin.before; i > 0 && !graph.session.isStopped(); --i)
         slice(i, i + 1);
       parts.push_back(x.value);
-      for (int64_t i = 1; i <= margin.after; ++i)
+      for (int64_t i = 1; i <= margin.after && !graph.session.isStopped(); ++i)
         slice(size - 1 - i, size - i);
     } else {
       repeat(0, margin.before);
@@ -147,7 +170,10 @@ std::optional<Tensor> pad(FunctionCall &call, Tensor x, ArrayRef<Margin> margins
     mp::DimensionsAttr dims = resized(graph, x, along, size);
     if (!dims)
       return std::nullopt;
-    x = graph.create<mp::ConcatOp>(dims, x.element(), filler.join(margin, mode), along);
+    SmallVector<mlir::Value> parts = filler.join(margin, mode);
+    if (graph.session.isStopped())
+      return std::nullopt;
+    x = graph.create<mp::ConcatOp>(dims, x.element(), parts, along);
   }
   return x;
 }

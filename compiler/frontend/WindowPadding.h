@@ -33,6 +33,10 @@ std::optional<Margins> marginsToSame(FunctionCall &call, unsigned padding,
 /// large.
 std::optional<Tensor> padWithZeros(FunctionCall &call, Tensor x, llvm::ArrayRef<Margin> margins);
 
+/// `x` with a number in the margins of its last dimensions.
+std::optional<Tensor> padWithConstant(FunctionCall &call, Tensor x, llvm::ArrayRef<Margin> margins,
+                                      double value);
+
 /// What else stands in margins, by torch's names: the elements beside the edge, mirrored; those at
 /// the edge; those from the other end.
 enum class PaddingMode { zeros, reflect, replicate, circular };

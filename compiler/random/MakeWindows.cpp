@@ -71,18 +71,24 @@ std::optional<Expression> ForwardWriter::makeWindow(const Variable &x) {
   if (fixed < 1)
     return std::nullopt;
   const int64_t spatial = random_.between(1, std::min<int64_t>(3, fixed));
-  std::vector<int64_t> kernel, stride, padding;
+  std::vector<int64_t> kernel, stride, padding, dilation;
   Shape shape = x.shape;
+  const bool isMean = random_.chance(0.5);
   for (size_t i = shape.size() - spatial; i < shape.size(); ++i) {
     kernel.push_back(random_.between(1, std::min<int64_t>(3, shape[i].size)));
     stride.push_back(random_.between(1, 2));
     padding.push_back(random_.chance(0.3) ? kernel.back() / 2 : 0);
-    shape[i].size = (shape[i].size + 2 * padding.back() - kernel.back()) / stride.back() + 1;
+    const int64_t room = shape[i].size + 2 * padding.back() - kernel.back();
+    // A kernel of one element may have any.
+    const bool fits = !isMean && room >= kernel.back() - 1;
+    dilation.push_back(fits && random_.chance(0.15) ? 2 : 1);
+    shape[i].size = (room - (dilation.back() - 1) * (kernel.back() - 1)) / stride.back() + 1;
   }
-  const bool isMean = random_.chance(0.5);
   std::string text = std::string(isMean ? "avg" : "max") + "_pool" + std::to_string(spatial) +
                      "d(" + x.name + ", " + numbers(kernel) + ", " + numbers(stride) + ", " +
                      numbers(padding);
+  if (std::count(dilation.begin(), dilation.end(), 1) < spatial)
+    text += ", " + numbers(dilation);
   if (isMean && random_.chance(0.5))
     text += ", count_include_pad: false";
   double bound = x.bound;

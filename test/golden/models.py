@@ -201,6 +201,23 @@ def edges():
                    gradient_tolerance=5e-6)
 
 
+def apart():
+    def forward(m, x):
+        h = F.relu(m.plane(x.reshape(-1, 1, 3, 4)))
+        k = F.relu(m.line(h.reshape(-1, 4, 12)))
+        parts = m.spread(h), m.stepped(h), m.uneven(h), m.along(k), m.wide(k), m.more(k), k
+        return m.output(torch.cat([part.flatten(1) for part in parts], dim=1))
+
+    def model():
+        return Model(forward, plane=nn.Conv2d(1, 4, 3, padding=1), line=nn.Conv1d(4, 4, 3, padding=1),
+                     spread=nn.MaxPool2d(2, stride=1, dilation=2),
+                     stepped=nn.MaxPool2d((2, 3), stride=(1, 2), padding=(0, 1), dilation=(1, 2), ceil_mode=True),
+                     along=nn.MaxPool1d(3, 2, 1, 3), wide=nn.MaxPool1d(2, 3, dilation=5),
+                     uneven=nn.AdaptiveAvgPool2d((2, 3)), more=nn.AdaptiveAvgPool1d(7), output=nn.Linear(152, 12))
+
+    return Program(model, 12, SUNSPOTS, test=0.2, optimizer=sgd(0.1, momentum=0.5), epochs=3, batch=80, seed=47)
+
+
 def rectangles():
     def forward(m, x):
         return m.output(m.plane(x.reshape(-1, 1, 4, 3)))
@@ -1010,7 +1027,7 @@ PROGRAMS = {function.__name__: function for function in (
     batch_norm_parts, batch_norm_replicas,
     integers, activation_layers, element_wise, low_precision, half_precision, initialisers, embedding, padding, characters,
     attention, attention_layers, transformer, rounded_transformer, llama, cnn, convolutions, rectangles, rounded_up,
-    edges, averaged_squares, summed_squares, scheduled, clipped, accumulated, stepped, gpt,
+    edges, apart, averaged_squares, summed_squares, scheduled, clipped, accumulated, stepped, gpt,
     tied, tied_embedding, containers, own_loss, replicas, data_parallel_two, data_parallel_four)}
 
 # Parameters that are not drawn bit for bit: normal() is PyTorch's to 1e-6.
