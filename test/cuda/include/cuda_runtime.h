@@ -7,7 +7,8 @@
 // its error; what it would leave undefined ends the process with a line that says what.
 //
 // `MPAR_EMULATED_GPUS`: how many there are (1). `MPAR_EMULATED_GPU_BYTES`: the memory of each (4
-// GiB). `MPAR_EMULATED_FAILURE`: "cudaMalloc:3:2" lets the third call of cudaMalloc return error 2.
+// GiB). `MPAR_EMULATED_FAILURE`: "cudaMalloc:3:2" lets the third call of cudaMalloc return error 2,
+// "cudaMalloc:0:2" each.
 // `MPAR_EMULATED_HANG`: after so many operations nothing is carried out any more.
 #pragma once
 
