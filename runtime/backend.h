@@ -33,9 +33,9 @@ public:
   virtual void launch() = 0;
 };
 
-/// The orders in which a GPU carries out what is issued: computation, transfers to it, and marks of
-/// what is done.
-enum class Lane { compute, copies, marks };
+/// The orders in which a GPU carries out what is issued: computation, transfers to it, marks of
+/// what is done, and rows of the step to come.
+enum class Lane { compute, copies, marks, ahead };
 
 class Backend;
 struct KeptRows;
@@ -84,9 +84,10 @@ public:
   /// can read where it lies.
   virtual void *allocate_pinned(int64_t bytes) = 0;
   virtual void release_pinned(void *memory) noexcept = 0;
-  /// Issues in the order of the compute lane: zeroes; copies from pinned memory.
+  /// Issues in the order of the compute lane.
   virtual void zero(void *memory, int64_t bytes) = 0;
-  virtual void copy_from_pinned(void *to, const void *pinned, int64_t bytes) = 0;
+  /// Issues a copy from pinned memory.
+  virtual void copy_from_pinned(void *to, const void *pinned, int64_t bytes, Lane lane) = 0;
   /// Issues, in the order of the compute lane, the gathering of `count` rows that the GPU keeps to
   /// `to`, side by side; `numbers`, which are below `kept.rows`, lie on the GPU.
   virtual void gather_rows(const KeptRows &kept, const int32_t *numbers, int64_t count,

@@ -26,7 +26,8 @@ public:
     for (size_t item = 0; item < devices.size(); ++item)
       work(context, item);
   }
-  virtual void fetch_first(std::vector<Fetch> /*fetches*/) {}
+  virtual void fetch_first(const std::vector<Fetch> & /*fetches*/) {}
+  virtual void do_meanwhile(const std::function<void()> & /*work*/) {}
   virtual void forget_recordings() {}
   virtual void check_streams(const std::vector<Machine *> & /*machines*/,
                              const Schedule & /*schedule*/) {

@@ -29,24 +29,31 @@ public:
   Streams &operator=(const Streams &) = delete;
   ~Streams() override { gpus_.front()->release_pinned(marks_); }
   void run(Workers::Work work, void *context, int64_t rows) override;
-  void fetch_first(std::vector<Fetch> fetches) override { fetches_ = std::move(fetches); }
-  void forget_recordings() override { recordings_.clear(); }
+  void fetch_first(const std::vector<Fetch> &fetches) override { fetches_ = fetches; }
+  void do_meanwhile(const std::function<void()> &work) override { meanwhile_ = work; }
+  void forget_recordings() override { steps_.clear(); }
   void check_streams(const std::vector<Machine *> &machines, const Schedule &schedule) override {
     checker_ = std::make_unique<StreamChecker>(machines, schedule, schedule_);
   }
 
 private:
-  /// A step of so many rows.
+  /// A step that begins with these fetches.
   struct Recorded {
-    bool was_issued = false; // once turn by turn, so that libraries have made their choices
+    std::vector<Fetch> fetches;
     std::unique_ptr<Recording> recording;
-    std::vector<Fetch> fetches; // that it has been recorded with
+  };
+  /// Steps of so many rows.
+  struct Steps {
+    bool was_issued = false; // once turn by turn, so that libraries have made their choices
+    std::vector<Recorded> recorded;
   };
 
   void issue(Workers::Work work, void *context);
   /// Has this process's part in a turn issued where it belongs.
   void issue_work(size_t number, Workers::Work work, void *context);
-  void record(Workers::Work work, void *context, Recorded &step);
+  /// The step at hand, recorded if it has not been.
+  Recording &find_recording(Workers::Work work, void *context, Steps &steps);
+  std::unique_ptr<Recording> record(Workers::Work work, void *context);
   /// Lets the other lanes of all GPUs begin after what has been issued on the first one's.
   void fork();
   /// Issues what rows the step needs, and lets all lanes begin after that.
@@ -60,7 +67,8 @@ private:
   std::string where_it_stands() const;
   [[noreturn]] void stall();
 
-  static constexpr size_t most_recordings = 16;
+  static constexpr size_t most_sizes = 16;     // of steps that are recorded, in rows
+  static constexpr size_t most_recordings = 4; // of a size: rows come from two rooms, or are kept
 
   const std::vector<const Device *> devices_;
   const Schedule &schedule_;
@@ -73,10 +81,11 @@ private:
   int32_t *marks_ = nullptr; // by turn: 1 once it is done, in a step that is replayed
   bool marking_ = false;     // while one is recorded
   bool recorded_;
-  std::map<int64_t, Recorded> recordings_; // by rows
-  bool replaying_ = false;                 // the step at hand
+  std::map<int64_t, Steps> steps_; // by rows
+  bool replaying_ = false;         // the step at hand
   bool failed_ = false;
   std::vector<Fetch> fetches_; // of the step at hand
+  std::function<void()> meanwhile_;
   std::unique_ptr<StreamChecker> checker_;
 };
 
@@ -198,7 +207,17 @@ static bool drop_recording(Backend &backend) {
   }
 }
 
-void Streams::record(Workers::Work work, void *context, Recorded &step) {
+Recording &Streams::find_recording(Workers::Work work, void *context, Steps &steps) {
+  for (const Recorded &each : steps.recorded)
+    if (each.fetches == fetches_)
+      return *each.recording;
+  if (steps.recorded.size() == most_recordings)
+    steps.recorded.erase(steps.recorded.begin());
+  steps.recorded.push_back({fetches_, record(work, context)});
+  return *steps.recorded.back().recording;
+}
+
+std::unique_ptr<Recording> Streams::record(Workers::Work work, void *context) {
   Backend &first = *gpus_.front();
   first.begin_recording();
   marking_ = true;
@@ -213,8 +232,7 @@ void Streams::record(Workers::Work work, void *context, Recorded &step) {
     throw;
   }
   marking_ = false;
-  step.recording = first.end_recording();
-  step.fetches = fetches_;
+  return first.end_recording();
 }
 
 void Streams::run(Workers::Work work, void *context, int64_t rows) {
@@ -232,20 +250,17 @@ void Streams::run(Workers::Work work, void *context, int64_t rows) {
   if (checker_)
     checker_->begin_step();
   if (recorded_ && observers_.empty() && !checker_ &&
-      (recordings_.count(rows) > 0 || recordings_.size() < most_recordings)) {
-    Recorded &step = recordings_[rows];
-    if (step.recording && step.fetches != fetches_)
-      step.recording.reset(); // its rows come from elsewhere now
-    if (std::exchange(step.was_issued, true) && !step.recording)
-      record(work, context, step);
-    if (step.recording) {
+      (steps_.count(rows) > 0 || steps_.size() < most_sizes)) {
+    // On all ranks alike, which messages ask for: where rows come from may differ.
+    if (Steps &steps = steps_[rows]; std::exchange(steps.was_issued, true)) {
+      Recording &recording = find_recording(work, context, steps);
       // After what the other GPUs were given before the step.
       for (Backend *gpu : gpus_)
         if (gpu != &first)
           order(*gpu, first);
       std::fill_n(marks_, schedule_.turns.size(), 0);
       replaying_ = true;
-      step.recording->launch();
+      recording.launch();
     } else {
       begin();
       issue(work, context);
@@ -257,6 +272,8 @@ void Streams::run(Workers::Work work, void *context, int64_t rows) {
     join();
   }
   first.record(*end_, Lane::compute);
+  if (const auto meanwhile = std::exchange(meanwhile_, nullptr); meanwhile && !checker_)
+    meanwhile();
   wait_for(*end_);
   if (checker_)
     checker_->end_step();

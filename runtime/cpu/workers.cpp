@@ -260,7 +260,9 @@ Workers::~Workers() = default;
 
 void Workers::run(Work work, void *context, int64_t rows) { runner_->run(work, context, rows); }
 
-void Workers::fetch_first(std::vector<Fetch> fetches) { runner_->fetch_first(std::move(fetches)); }
+void Workers::fetch_first(const std::vector<Fetch> &fetches) { runner_->fetch_first(fetches); }
+
+void Workers::do_meanwhile(const std::function<void()> &work) { runner_->do_meanwhile(work); }
 
 void Workers::run_on_devices(const std::vector<int> &devices,
                              void (*work)(void *context, size_t item), void *context) {

@@ -122,7 +122,7 @@ CudaBackend::CudaBackend(int number) {
   try {
     use();
     open_to_peers(number);
-    for (cudaStream_t *stream : {&queue_.stream, &queue_.copies, &marks_})
+    for (cudaStream_t *stream : {&queue_.stream, &queue_.copies, &marks_, &ahead_})
       check(cudaStreamCreateWithFlags(stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
     check(cublasLtCreate(&queue_.blas), "cublasLtCreate");
     queue_.workspace = allocate(static_cast<int64_t>(workspace_size));
@@ -153,7 +153,7 @@ void CudaBackend::close() noexcept {
   release_pinned(queue_.finding);
   if (queue_.blas)
     static_cast<void>(cublasLtDestroy(queue_.blas));
-  for (cudaStream_t stream : {queue_.stream, queue_.copies, marks_})
+  for (cudaStream_t stream : {queue_.stream, queue_.copies, marks_, ahead_})
     if (stream)
       static_cast<void>(cudaStreamDestroy(stream));
 }
@@ -213,9 +213,9 @@ void CudaBackend::zero(void *memory, int64_t bytes) {
   check(cudaMemsetAsync(memory, 0, size(bytes), queue_.stream), "cudaMemsetAsync");
 }
 
-void CudaBackend::copy_from_pinned(void *to, const void *pinned, int64_t bytes) {
+void CudaBackend::copy_from_pinned(void *to, const void *pinned, int64_t bytes, Lane lane) {
   use();
-  check(cudaMemcpyAsync(to, pinned, size(bytes), cudaMemcpyHostToDevice, queue_.stream),
+  check(cudaMemcpyAsync(to, pinned, size(bytes), cudaMemcpyHostToDevice, stream_of(lane)),
         "cudaMemcpyAsync");
 }
 
@@ -349,7 +349,7 @@ void CudaBackend::begin_step(const OptimizerSettings &settings, int64_t step, in
   while (has_told_ && !is_done(*told_event_))
     ; // the copy of a step that is over, or about to be
   std::memcpy(static_cast<void *>(told_), &block, sizeof block);
-  copy_from_pinned(block_, told_, sizeof block);
+  copy_from_pinned(block_, told_, sizeof block, Lane::compute);
   record(*told_event_, Lane::compute);
   has_told_ = true;
 }

@@ -40,7 +40,7 @@ public:
   void *allocate_pinned(int64_t bytes) override;
   void release_pinned(void *memory) noexcept override;
   void zero(void *memory, int64_t bytes) override;
-  void copy_from_pinned(void *to, const void *pinned, int64_t bytes) override;
+  void copy_from_pinned(void *to, const void *pinned, int64_t bytes, Lane lane) override;
   void gather_rows(const KeptRows &kept, const int32_t *numbers, int64_t count, void *to) override;
   void write(void *to, const void *from, int64_t bytes) override;
   void read(void *to, const void *from, int64_t bytes) override;
@@ -185,7 +185,10 @@ public:
 
 private:
   cudaStream_t stream_of(Lane lane) const {
-    return lane == Lane::compute ? queue_.stream : lane == Lane::copies ? queue_.copies : marks_;
+    return lane == Lane::compute  ? queue_.stream
+           : lane == Lane::copies ? queue_.copies
+           : lane == Lane::marks  ? marks_
+                                  : ahead_;
   }
   /// Gives back what NCCL has allocated.
   void release_of_nccl(void *memory) noexcept;
@@ -198,6 +201,7 @@ private:
 
   Queue queue_;
   cudaStream_t marks_ = nullptr;
+  cudaStream_t ahead_ = nullptr;
   StepBlock *block_ = nullptr; // on the GPU
   StepBlock *told_ = nullptr;  // pinned: what was copied there last
   bool has_told_ = false;

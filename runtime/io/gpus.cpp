@@ -6,71 +6,18 @@
 #include "mpar/errors.h"
 #include "mpar/part.h"
 #include "mpar/resident.h"
+#include "mpar/safetensors.h"
 #include "mpar/world.h"
 #include "ranks.h"
 #include "staged_port.h"
 
 #include <algorithm>
-#include <cstring>
 #include <exception>
+#include <functional>
 #include <set>
+#include <utility>
 
 namespace mpar {
-
-void Fetch::issue() const {
-  if (count > 0)
-    gpu->gather_rows(kept, static_cast<const int32_t *>(from), count, to);
-  else
-    gpu->copy_from_pinned(to, from, bytes);
-}
-
-std::byte *StagedPort::memory() {
-  if (memory_ || !readers_.only)
-    return memory_;
-  memory_ = static_cast<std::byte *>(communicator_ ? readers_.only->allocate_for_messages(bytes_)
-                                                   : readers_.only->allocate(bytes_));
-  if (communicator_) // an input, or a view of it, may be sent on as it is
-    communicator_->register_memory(memory_, bytes_);
-  return memory_;
-}
-
-Fetch StagedPort::take(const void *rows, int64_t bytes) {
-  if (!pinned_)
-    pinned_ = static_cast<std::byte *>(readers_.any->allocate_pinned(bytes_));
-  std::memcpy(pinned_, rows, static_cast<size_t>(bytes));
-  Fetch fetch;
-  if (!readers_.only)
-    return fetch;
-  fetch.gpu = readers_.only;
-  fetch.to = memory();
-  fetch.from = pinned_;
-  fetch.bytes = bytes;
-  return fetch;
-}
-
-Fetch StagedPort::gather(const KeptRows &kept, const int32_t *numbers, int64_t count) {
-  Fetch fetch;
-  fetch.gpu = readers_.only;
-  fetch.to = memory();
-  fetch.from = numbers;
-  fetch.count = count;
-  fetch.kept = kept;
-  return fetch;
-}
-
-Readers readers_of(const PortDescription &port, const Machine &machine) {
-  std::set<Backend *> all;
-  const std::vector<int> none = {0};
-  for (const int device : port.devices.empty() ? none : port.devices)
-    if (machine.device(device).here())
-      all.insert(machine.device(device).backend());
-  Readers readers;
-  readers.here = !all.empty();
-  for (Backend *gpu : all)
-    readers.any = gpu ? gpu : readers.any;
-  readers.only = all.size() == 1 ? *all.begin() : nullptr;
-  return readers;
-}
 
 Model::~Model() {
   Communicator *const communicator = world_ && lead_ == this ? world_->communicator() : nullptr;
@@ -120,10 +67,38 @@ void Model::start_streams(const Settings &settings) {
 }
 
 void Model::fetch(const BatchPart &part, const Fetch &fetch) {
-  if (fetch.gpu && part.is_of_turns())
+  if (part.is_of_turns())
     fetches_.push_back(fetch);
-  else if (fetch.gpu)
+  else
     fetch.issue();
+}
+
+RowRange Model::own_rows(int64_t batch_rows) const {
+  return batch_rows > largest_share_
+             ? rows_of_microbatch(batch_rows, number_, description_.replicas)
+             : RowRange{0, batch_rows};
+}
+
+void Model::do_meanwhile(const std::function<void()> &work) {
+  if (Workers *const streams = has_gpus_ ? workers() : nullptr)
+    streams->do_meanwhile(work);
+}
+
+void Model::bring_ahead(Batch &batch) {
+  batch.ahead = ++brought_ahead_;
+  for (int number = 0; number < replicas(); ++number) {
+    Model &own = replica(number);
+    const RowRange rows = own.own_rows(batch.rows);
+    for (size_t each = 0; each < own.staged_.size() && rows.count > 0; ++each) {
+      StagedPort &staged = own.staged_[each];
+      const void *const values = each < batch.inputs.size() ? batch.inputs[each] : batch.target;
+      if (!values || !staged.readers().any || (batch.resident && batch.resident->has(each)))
+        continue;
+      const int64_t row_bytes = element_count(port(each).shape) * element_bytes(port(each).type);
+      staged.bring_ahead(static_cast<const std::byte *>(values) + rows.first * row_bytes,
+                         rows.count * row_bytes, batch.ahead);
+    }
+  }
 }
 
 const void *Model::stage_rows(const BatchPart &part, const Batch &batch, size_t port,
@@ -139,15 +114,14 @@ const void *Model::stage_rows(const BatchPart &part, const Batch &batch, size_t 
                         world_ ? world_->communicator() : nullptr);
   if (!staged.readers().any)
     return values_from(part.first_row);
-  // This replica's rows, for which it has room.
-  const RowRange own = part.batch_rows > largest_share_
-                           ? rows_of_microbatch(part.batch_rows, number_, description_.replicas)
-                           : RowRange{0, part.batch_rows};
+  const RowRange own = own_rows(part.batch_rows);
   if (staged.begins(calls_)) {
     Backend *const gpu = staged.readers().only;
     const KeptRows *const kept = gpu && batch.resident ? batch.resident->find(*gpu, port) : nullptr;
     if (kept)
       fetch(part, staged.gather(*kept, stage_numbers(part, *gpu, batch.numbers, own), own.count));
+    else if (staged.enter(batch.ahead))
+      fetch(part, staged.present());
     else
       fetch(part, staged.take(values_from(own.first), own.count * row_bytes));
   }

@@ -5,8 +5,10 @@
 #include "fetch.h"
 #include "mpar/model.h"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <utility>
 
 namespace mpar {
@@ -21,7 +23,8 @@ Readers readers_of(const PortDescription &port, const Machine &machine);
 
 /// Room for a replica's rows of one port, or their numbers: where one GPU alone reads them, its own
 /// memory, and pinned memory of the host from which it is filled; else all read them where they are
-/// pinned. Memory is taken when it is first needed.
+/// pinned. There are two rooms: while a step reads one, the rows of the next may be brought to the
+/// other. Memory is taken when it is first needed.
 class StagedPort {
 public:
   StagedPort() = default;
@@ -32,47 +35,51 @@ public:
   StagedPort(const StagedPort &) = delete;
   StagedPort &operator=(const StagedPort &) = delete;
   StagedPort(StagedPort &&other) noexcept { *this = std::move(other); }
-  StagedPort &operator=(StagedPort &&other) noexcept {
-    std::swap(readers_, other.readers_);
-    std::swap(bytes_, other.bytes_);
-    std::swap(is_known_, other.is_known_);
-    std::swap(communicator_, other.communicator_);
-    std::swap(call_, other.call_);
-    std::swap(pinned_, other.pinned_);
-    std::swap(memory_, other.memory_);
-    return *this;
-  }
-  ~StagedPort() {
-    if (pinned_)
-      readers_.any->release_pinned(pinned_);
-    if (memory_ && communicator_)
-      communicator_->forget_memory(memory_);
-    if (memory_)
-      readers_.only->release(memory_);
-  }
+  StagedPort &operator=(StagedPort &&other) noexcept;
+  ~StagedPort();
 
   bool is_known() const { return is_known_; }
   const Readers &readers() const { return readers_; }
   /// Whether this is the first time that it is asked in a call of the model, which has a number.
   bool begins(int64_t call) { return std::exchange(call_, call) != call; }
   /// Takes all rows of a call from memory of the host: they are read, or copied by what is
-  /// returned, from the room's beginning on. Nothing is to be copied where no GPU is named.
+  /// returned, from the room's beginning on. Where several devices read them, nothing is copied.
   Fetch take(const void *rows, int64_t bytes);
   /// Brings rows there which the one GPU keeps.
   Fetch gather(const KeptRows &kept, const int32_t *numbers, int64_t count);
+  /// Takes the rows of the next step, to which a number above 0 is given, and copies them beside
+  /// what is under way. Only where rows have been taken before, and there is memory for a second
+  /// room.
+  void bring_ahead(const void *rows, int64_t bytes, int64_t number);
+  /// Where the rows of that number have been brought: lets what the GPU computes from now on read
+  /// them. Else false.
+  bool enter(int64_t number);
+  /// What a step that reads rows which are there already is recorded with: it copies nothing.
+  Fetch present() const;
   /// Where what is so many bytes from the beginning is read.
-  const std::byte *at(int64_t offset) const { return (memory_ ? memory_ : pinned_) + offset; }
+  const std::byte *at(int64_t offset) const {
+    const Room &room = rooms_[current_];
+    return (room.memory ? room.memory : room.pinned) + offset;
+  }
 
 private:
-  std::byte *memory();
+  struct Room {
+    std::byte *pinned = nullptr;
+    std::byte *memory = nullptr; // of the one GPU
+    std::unique_ptr<Event> event;
+    int64_t number = 0; // of the rows that were brought ahead
+  };
+  void make_pinned(Room &room);
+  void make_memory(Room &room);
 
   Readers readers_;
   int64_t bytes_ = 0;
   bool is_known_ = false;
   Communicator *communicator_ = nullptr;
   int64_t call_ = 0;
-  std::byte *pinned_ = nullptr;
-  std::byte *memory_ = nullptr; // of the one GPU
+  std::array<Room, 2> rooms_;
+  size_t current_ = 0;
+  bool fits_twice_ = true; // for all that is known
 };
 
 } // namespace mpar

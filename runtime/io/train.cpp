@@ -132,9 +132,17 @@ void train(Model &model, const Dataset &train, const std::optional<Dataset> &tes
     } else {
       loader.restart(state.sampler_seed);
     }
+    std::optional<Batch> next;
     while (state.batch < loader.batches()) {
       const int64_t skipped = model.loss_scaling().skipped_steps;
-      const Batch batch = loader.batch(state.batch);
+      const Batch batch = next ? *next : loader.batch(state.batch);
+      next.reset();
+      // Rows that GPUs are sent are found and sent while they are at the step before.
+      if (state.batch + 1 < loader.batches())
+        model.do_meanwhile([&] {
+          next = loader.batch(state.batch + 1);
+          model.bring_ahead(*next);
+        });
       if (hooks.before_step)
         hooks.before_step(batch.rows);
       float loss = model.train_step(batch);

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <limits>
 #include <numeric>
 #include <string>
@@ -242,7 +243,9 @@ public:
         port_({&gpu(5), &gpu(5), true}, count * int64_t(sizeof(int32_t))) {}
 
   /// What the step finds among the rows it is brought.
-  std::vector<int32_t> run(const std::vector<Fetch> &fetches) {
+  std::vector<int32_t> run(const std::vector<Fetch> &fetches,
+                           const std::function<void()> &meanwhile = nullptr) {
+    workers_.do_meanwhile(meanwhile);
     workers_.fetch_first(fetches);
     workers_.run(
         [](void *context, int, int) {
@@ -304,6 +307,36 @@ TEST_F(Resident, AStepIsReplayedWithItsRowsAndRecordedAnewWithOthers) {
   EXPECT_EQ(step.issued, 3);
   EXPECT_EQ(step.run(kept({1, 2, 5, 4})), (Values{101, 102, 105, 104}));
   EXPECT_EQ(step.issued, 3);
+}
+
+TEST_F(Resident, RowsOfTheNextStepAreSentWhileOneIsAtHand) {
+  FetchingStep step;
+  using Values = std::vector<int32_t>;
+  constexpr int64_t bytes = 4 * FetchingStep::count;
+  Values next{1, 2, 3, 4};
+  const std::vector<Fetch> first{step.port_.take(next.data(), bytes)};
+  step.rows = step.port_.at(0);
+  for (int number = 1; number < 7; ++number) {
+    const Values expected = next;
+    const auto meanwhile = [&] {
+      for (int32_t &each : next)
+        each += 10;
+      step.port_.bring_ahead(next.data(), bytes, number);
+    };
+    const std::vector<Fetch> fetches = number == 1 ? first : std::vector{step.port_.present()};
+    EXPECT_EQ(step.run(fetches, meanwhile), expected) << number;
+    EXPECT_FALSE(step.port_.enter(number + 1));
+    const void *const before = step.port_.at(0);
+    ASSERT_TRUE(step.port_.enter(number));
+    step.rows = step.port_.at(0);
+    EXPECT_NE(step.rows, before);
+    // Issued once, then recorded for each of the two rooms.
+    EXPECT_EQ(step.issued, std::min(number, 3));
+  }
+  // Nothing is entered twice, and what is not sent ahead is sent.
+  EXPECT_FALSE(step.port_.enter(6));
+  const Values other{7, 7, 8, 8};
+  EXPECT_EQ(step.run({step.port_.take(other.data(), bytes)}), other);
 }
 
 } // namespace

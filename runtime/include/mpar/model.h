@@ -161,6 +161,7 @@ struct Batch {
   /// are not read above, and may be null. See mpar/resident.h.
   const ResidentData *resident = nullptr;
   const int32_t *numbers = nullptr;
+  int64_t ahead = 0; // see Model::bring_ahead
 };
 
 /// What the command line, or a program that embeds a model, decides.
@@ -260,6 +261,13 @@ public:
   /// input, or that of inputs for the target. Brings all that the replica has of the batch there
   /// when it is first asked for. See find_input.
   const void *stage_rows(const BatchPart &part, const Batch &batch, size_t port, int64_t row_bytes);
+  /// Has `work` done, once, when the next step has been issued and GPUs are at it; nothing where
+  /// steps are not issued to GPUs.
+  void do_meanwhile(const std::function<void()> &work);
+  /// For such work: sends the rows of the batch that is to be trained on next where that step reads
+  /// them, and notes in it that they are there. Another batch may come instead. To be called of
+  /// replica 0.
+  void bring_ahead(Batch &batch);
   /// An input, or, of the number of inputs, the target.
   const PortDescription &port(size_t number) const {
     return number < description_.inputs.size() ? description_.inputs[number] : description_.target;
@@ -360,6 +368,8 @@ private:
   void run_aside(std::vector<Share> &shares, void (*work)(Share &share));
   /// Has GPUs brought what they are to have: now, or as part of the step where it is one.
   void fetch(const BatchPart &part, const Fetch &fetch);
+  /// Of the rows of a batch, those that this replica has room for and works on.
+  RowRange own_rows(int64_t batch_rows) const;
   /// Where a GPU has the numbers of a replica's rows of a batch.
   const int32_t *stage_numbers(const BatchPart &part, Backend &gpu, const int32_t *numbers,
                                const RowRange &rows);
@@ -395,6 +405,7 @@ private:
   std::vector<StagedPort> numbers_;          // of the rows of a batch, by GPU
   std::vector<Fetch> fetches_;               // that come with the step at hand
   int64_t calls_ = 0;                        // of the model, each with rows of its own
+  int64_t brought_ahead_ = 0;                // batches
   OptimizerSettings told_;                   // to the GPUs
 };
 

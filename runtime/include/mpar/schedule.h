@@ -192,7 +192,10 @@ public:
   /// are what observers are told.
   void run(Work work, void *context, int64_t rows = 0);
   /// What GPUs are to be brought at the beginning of the next step, in this order.
-  void fetch_first(std::vector<Fetch> fetches);
+  void fetch_first(const std::vector<Fetch> &fetches);
+  /// Where devices are GPUs: what the calling thread does once, when the next step has been issued
+  /// and before it waits for it. Not while streams are checked.
+  void do_meanwhile(const std::function<void()> &work);
   /// Calls work(context, item) for every item, each on the thread of its device, those of one
   /// thread one after the other in their order; returns when all are done. An item of another
   /// process's device is the calling thread's, and all are where there are GPUs. What one throws is

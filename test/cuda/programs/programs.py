@@ -160,6 +160,10 @@ def compare_placements(failures, settings, name, program):
         worst = max((abs(a - b) / abs(a) for a, b in zip(expected, losses)), default=1)
         failures.expect(len(losses) == len(expected) and worst < LOW_PRECISION.get(name, ROUNDING),
                         f"{what}: losses differ from the processor's by {worst:.2g}")
+    # GPUs that cannot read each other's memory.
+    done = train(program, work, ["--devices", spread, *keep], seed=11, MPAR_EMULATED_PEERS="0")
+    failures.expect(done.returncode == 0 and (losses_of(work), content(work, "end")) == first,
+                    f"{name} --devices {spread}, no peers: other bytes; {done.stderr.strip()}")
     # Held to what orders the streams.
     mixed = ",".join("cpu" if index == 1 else f"cuda:{index % 2}" for index in range(count))
     for devices, seed in [("cuda:0", 7), ("auto", 8), (spread, 9)]:
@@ -183,7 +187,8 @@ def check_resident(failures, settings, name, program):
     for more in (["--batch", "44"], ["--shuffle", "false", "--batch", "7"], ["--batch", "13", "--no-graph"]):
         first = None
         for devices, flags, memory in [("cuda:0", ["--no-resident-data"], None), ("cuda:0", [], None), (spread, [], None),
-                                       (spread, ["--no-resident-data"], None), (spread, [], 512 << 20)]:
+                                       (spread, ["--no-resident-data"], None), (spread, [], 512 << 20),
+                                       (spread, [], 200 << 20)]:
             what = f"{name} {' '.join(more + flags)} --devices {devices}, memory {memory}"
             variables = {"MPAR_EMULATED_GPU_BYTES": str(memory)} if memory else {}
             done = train(program, work, ["--devices", devices, *more, *flags, "--dump-losses", "losses", "--save", "end",
@@ -226,6 +231,10 @@ def check_refusals(failures, settings, program):
     expect("beside GPUs a device of a processor is the calling thread's, `cpu`",
            ["--devices", "cuda:0,cuda:0,cpu:0,cpu:0"], status=2)
     expect("cudaMalloc failed", ["--devices", "cuda:0"], MPAR_EMULATED_FAILURE="cudaMalloc:2:2")
+    expect("cuda:0 has compute capability 7.5; this program needs 8.0 or newer", ["--devices", "cuda:0"], MPAR_EMULATED_CAPABILITY="75")
+    expect("(cudaErrorDevicesUnavailable); another process has the GPU for itself: see nvidia-smi", ["--devices", "cuda:0"],
+           MPAR_EMULATED_FAILURE="cudaSetDevice:1:46")
+    expect("note: no GPU: the CUDA driver is older than this program", [], status=0, MPAR_EMULATED_FAILURE="cudaGetDeviceCount:0:35")
     expect("are left on cuda:0", ["--devices", "cuda:0"], MPAR_EMULATED_GPU_BYTES=str((64 << 20) + (1 << 17)))
 
 

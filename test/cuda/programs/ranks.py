@@ -74,7 +74,8 @@ def compare(failures, settings, name, program):
         return
     alone = content(work, "losses"), content(work, "end")
     for number, (ranks, devices) in enumerate(MAPS[name]):
-        for more, seed in ([], number), (["--no-graph"], number + 100), *((([], seed) for seed in range(2, 12)) if settings.full else ()):
+        for more, seed in ([], number), (["--no-graph"], number + 100), (["--no-resident-data"], number + 200), *(
+                (([], seed) for seed in range(2, 12)) if settings.full else ()):
             os.remove(os.path.join(work, "end"))
             statuses, outs, errors = GpuRanks(program, ranks, ["--devices", devices, *more, *keep], work, seed).wait()
             what = f"{name} on {ranks} ranks, {devices} {' '.join(more)}, seed {seed}"
