@@ -125,7 +125,8 @@ cudaError_t injected(const char *call) {
       std::sscanf(failure + length, ":%d:%d", &number, &error) != 2)
     return cudaSuccess;
   static auto *calls = new std::map<std::string, int>;
-  return number == 0 || ++(*calls)[failure] == number ? failed(static_cast<cudaError_t>(error)) : cudaSuccess;
+  return number == 0 || ++(*calls)[failure] == number ? failed(static_cast<cudaError_t>(error))
+                                                      : cudaSuccess;
 }
 
 int device_count() { return number_of("MPAR_EMULATED_GPUS", 1); }
