@@ -57,6 +57,7 @@ private:
   void printSums(mp::ProgramOp program, llvm::raw_ostream &out);
   void printTurns(mp::ProgramOp program, llvm::raw_ostream &out);
   void printReturn(mp::ProgramOp program, llvm::raw_ostream &out);
+  /// The functions of a step by number, as workers take them.
   void printStageTable(mp::ProgramOp program, llvm::raw_ostream &out);
   /// A training step of several replicas.
   void printReplicas(mp::ProgramOp program, llvm::raw_ostream &out);

@@ -221,6 +221,10 @@ std::string NameValuesPass::memberName(Value value, StringRef given) {
 void NameValuesPass::nameParameters() {
   Builder builder(&getContext());
   Scope members;
+  for (StringRef own : {"parts_", "stages_"}) { // of every class
+    members.reserve(own);
+    shared[own] = {};
+  }
   for (auto parameter : getOperation().getOps<ParameterOp>()) {
     std::string name = members.unique(makeIdentifier(parameter.getSymName()) + "_");
     shared[name] = {}; // no value is called that

@@ -54,7 +54,10 @@ void FilePrinter::printMembers(llvm::raw_ostream &out) {
         << getDevice(parameter).value_or(0) << alsoComment(parameter) << "\n";
   bool first = true;
   if (hasSchedule())
-    out << "\n// Parts of microbatches, where devices have workers.\nstd::vector<Part> parts_;\n";
+    out << "\n// Stages of a step by number, and parts of microbatches, where devices have "
+           "workers.\n"
+        << "using Stage = void (" << className
+        << "::*)(Part &);\nstatic const Stage stages_[];\nstd::vector<Part> parts_;\n";
   forEachShared(Holder::model, [&](Value value, StringRef name) {
     if (first)
       out << "\n// Values of all rows together; they live for a call.\n";
@@ -226,6 +229,8 @@ EmittedText FilePrinter::print() {
   printConstructor(source);
   if (options.main)
     printMain(source);
+  if (hasSchedule())
+    printStageTable(index.train, source);
   source << "\n";
   printDescription(index, options, source);
   if (hasSchedule())

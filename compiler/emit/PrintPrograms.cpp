@@ -48,7 +48,8 @@ void FilePrinter::printSums(ProgramOp program, llvm::raw_ostream &out) {
 }
 
 void FilePrinter::printStageTable(ProgramOp program, llvm::raw_ostream &out) {
-  out << "static constexpr void (" << className << "::*stages[])(Part &) = {\n";
+  out << "\n// In the order of the schedule below.\nconst " << className << "::Stage " << className
+      << "::stages_[] = {\n";
   llvm::interleave(
       functions[program], out,
       [&](const Function &stage) { out << "&" << className << "::" << stage.name; }, ", ");
@@ -57,10 +58,9 @@ void FilePrinter::printStageTable(ProgramOp program, llvm::raw_ostream &out) {
 
 /// The step of devices that have workers: every stage by its number, in turns.
 void FilePrinter::printTurns(ProgramOp program, llvm::raw_ostream &out) {
-  printStageTable(program, out);
   out << "if (workers()) {\n"
          "run_turns(whole, parts_, begin, [this](Part &part, int stage) { "
-         "(this->*stages[stage])(part); });\n";
+         "(this->*stages_[stage])(part); });\n";
   printReturn(program, out);
   out << "}\n";
 }

@@ -21,10 +21,9 @@ void FilePrinter::printReplicas(ProgramOp program, llvm::raw_ostream &out) {
   out << "const auto begin = [&](Part &part) {\n";
   printArguments(program, "part", out);
   out << "};\n";
-  printStageTable(program, out);
   out << "ReplicaStep<" << className
       << ", Part> step_of_all(*this, batch.rows);\n"
-         "if (workers()) {\nstep_of_all.run_turns(parts_, begin, stages);\n";
+         "if (workers()) {\nstep_of_all.run_turns(parts_, begin, stages_);\n";
   printReturn(program, out);
   out << "}\n\n";
   auto run = [&](const Function &stage) {

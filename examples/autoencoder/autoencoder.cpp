@@ -167,7 +167,9 @@ private:
   float *const layer8_weight_; // [out 12, in 256], device 3
   float *const layer8_bias_;   // [out 12], device 3
 
-  // Parts of microbatches, where devices have workers.
+  // Stages of a step by number, and parts of microbatches, where devices have workers.
+  using Stage = void (Autoencoder::*)(Part &);
+  static const Stage stages_[];
   std::vector<Part> parts_;
 
   // Values of all rows together; they live for a call.
@@ -183,18 +185,9 @@ float Autoencoder::train_step(const Batch &batch) {
     part.x = input_rows<float>(part, batch, 0, 12);
     part.target = target_rows<float>(part, batch, 12);
   };
-  static constexpr void (Autoencoder::*stages[])(Part &) = {
-      &Autoencoder::forward_on_0,    &Autoencoder::transfer_0_to_1, &Autoencoder::forward_on_1,
-      &Autoencoder::transfer_1_to_2, &Autoencoder::forward_on_2,    &Autoencoder::transfer_2_to_3,
-      &Autoencoder::forward_on_3,    &Autoencoder::backward_on_3,   &Autoencoder::transfer_3_to_2,
-      &Autoencoder::weights_on_3,    &Autoencoder::backward_on_2,   &Autoencoder::transfer_2_to_1,
-      &Autoencoder::weights_on_2,    &Autoencoder::backward_on_1,   &Autoencoder::transfer_1_to_0,
-      &Autoencoder::weights_on_1,    &Autoencoder::weights_on_0,    &Autoencoder::finish_on_3,
-      &Autoencoder::update_on_0,     &Autoencoder::update_on_1,     &Autoencoder::update_on_2,
-      &Autoencoder::update_on_3};
   if (workers()) {
     run_turns(whole, parts_, begin,
-              [this](Part &part, int stage) { (this->*stages[stage])(part); });
+              [this](Part &part, int stage) { (this->*stages_[stage])(part); });
     return value_from(3, loss_);
   }
 
@@ -718,6 +711,17 @@ int main(int argc, char **argv) {
                        return std::make_unique<Autoencoder>(settings);
                      });
 }
+
+// In the order of the schedule below.
+const Autoencoder::Stage Autoencoder::stages_[] = {
+    &Autoencoder::forward_on_0,    &Autoencoder::transfer_0_to_1, &Autoencoder::forward_on_1,
+    &Autoencoder::transfer_1_to_2, &Autoencoder::forward_on_2,    &Autoencoder::transfer_2_to_3,
+    &Autoencoder::forward_on_3,    &Autoencoder::backward_on_3,   &Autoencoder::transfer_3_to_2,
+    &Autoencoder::weights_on_3,    &Autoencoder::backward_on_2,   &Autoencoder::transfer_2_to_1,
+    &Autoencoder::weights_on_2,    &Autoencoder::backward_on_1,   &Autoencoder::transfer_1_to_0,
+    &Autoencoder::weights_on_1,    &Autoencoder::weights_on_0,    &Autoencoder::finish_on_3,
+    &Autoencoder::update_on_0,     &Autoencoder::update_on_1,     &Autoencoder::update_on_2,
+    &Autoencoder::update_on_3};
 
 ModelDescription Autoencoder::describe() {
   ModelDescription description;

@@ -114,7 +114,9 @@ private:
   float *const output_weight_;  // [out 10, in 128], device 2
   float *const output_bias_;    // [out 10], device 2
 
-  // Parts of microbatches, where devices have workers.
+  // Stages of a step by number, and parts of microbatches, where devices have workers.
+  using Stage = void (Digits::*)(Part &);
+  static const Stage stages_[];
   std::vector<Part> parts_;
 
   // Values of all rows together; they live for a call.
@@ -130,16 +132,9 @@ float Digits::train_step(const Batch &batch) {
     part.image = input_rows<float>(part, batch, 0, 64);
     part.target = target_rows<int32_t>(part, batch, 1);
   };
-  static constexpr void (Digits::*stages[])(Part &) = {
-      &Digits::forward_on_0,    &Digits::transfer_0_to_1, &Digits::forward_on_1,
-      &Digits::transfer_1_to_2, &Digits::forward_on_2,    &Digits::backward_on_2,
-      &Digits::transfer_2_to_1, &Digits::weights_on_2,    &Digits::backward_on_1,
-      &Digits::transfer_1_to_0, &Digits::weights_on_1,    &Digits::weights_on_0,
-      &Digits::finish_on_2,     &Digits::update_on_0,     &Digits::update_on_1,
-      &Digits::update_on_2};
   if (workers()) {
     run_turns(whole, parts_, begin,
-              [this](Part &part, int stage) { (this->*stages[stage])(part); });
+              [this](Part &part, int stage) { (this->*stages_[stage])(part); });
     return value_from(2, loss_);
   }
 
@@ -451,6 +446,15 @@ int main(int argc, char **argv) {
                        return std::make_unique<Digits>(settings);
                      });
 }
+
+// In the order of the schedule below.
+const Digits::Stage Digits::stages_[] = {
+    &Digits::forward_on_0,    &Digits::transfer_0_to_1, &Digits::forward_on_1,
+    &Digits::transfer_1_to_2, &Digits::forward_on_2,    &Digits::backward_on_2,
+    &Digits::transfer_2_to_1, &Digits::weights_on_2,    &Digits::backward_on_1,
+    &Digits::transfer_1_to_0, &Digits::weights_on_1,    &Digits::weights_on_0,
+    &Digits::finish_on_2,     &Digits::update_on_0,     &Digits::update_on_1,
+    &Digits::update_on_2};
 
 ModelDescription Digits::describe() {
   ModelDescription description;

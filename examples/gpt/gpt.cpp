@@ -260,7 +260,9 @@ private:
   float *const ln_f_weight_;            // [normalized_shape 128], device 3
   float *const ln_f_bias_;              // [normalized_shape 128], device 3
 
-  // Parts of microbatches, where devices have workers.
+  // Stages of a step by number, and parts of microbatches, where devices have workers.
+  using Stage = void (Gpt::*)(Part &);
+  static const Stage stages_[];
   std::vector<Part> parts_;
 
   // Values of all rows together; they live for a call.
@@ -280,17 +282,9 @@ float Gpt::train_step(const Batch &batch) {
     part.text = input_rows<int32_t>(part, batch, 0, 128);
     part.target = target_rows<int32_t>(part, batch, 128);
   };
-  static constexpr void (Gpt::*stages[])(Part &) = {
-      &Gpt::prepare_on_0,    &Gpt::transfer_0_to_3, &Gpt::forward_on_0,       &Gpt::transfer_0_to_1,
-      &Gpt::forward_on_1,    &Gpt::transfer_1_to_2, &Gpt::forward_on_2,       &Gpt::transfer_2_to_3,
-      &Gpt::forward_on_3,    &Gpt::backward_on_3,   &Gpt::transfer_3_to_2,    &Gpt::weights_on_3,
-      &Gpt::backward_on_2,   &Gpt::transfer_2_to_1, &Gpt::weights_on_2,       &Gpt::backward_on_1,
-      &Gpt::transfer_1_to_0, &Gpt::weights_on_1,    &Gpt::weights_on_0,       &Gpt::finish_on_3,
-      &Gpt::finish_on_0,     &Gpt::transfer_3_to_0, &Gpt::finish_on_0_part_2, &Gpt::update_on_0,
-      &Gpt::update_on_1,     &Gpt::update_on_2,     &Gpt::update_on_3};
   if (workers()) {
     run_turns(whole, parts_, begin,
-              [this](Part &part, int stage) { (this->*stages[stage])(part); });
+              [this](Part &part, int stage) { (this->*stages_[stage])(part); });
     return value_from(3, loss_);
   }
   prepare_on_0(whole); // wpe
@@ -1604,6 +1598,16 @@ int main(int argc, char **argv) {
                        return std::make_unique<Gpt>(settings);
                      });
 }
+
+// In the order of the schedule below.
+const Gpt::Stage Gpt::stages_[] = {
+    &Gpt::prepare_on_0,    &Gpt::transfer_0_to_3, &Gpt::forward_on_0,       &Gpt::transfer_0_to_1,
+    &Gpt::forward_on_1,    &Gpt::transfer_1_to_2, &Gpt::forward_on_2,       &Gpt::transfer_2_to_3,
+    &Gpt::forward_on_3,    &Gpt::backward_on_3,   &Gpt::transfer_3_to_2,    &Gpt::weights_on_3,
+    &Gpt::backward_on_2,   &Gpt::transfer_2_to_1, &Gpt::weights_on_2,       &Gpt::backward_on_1,
+    &Gpt::transfer_1_to_0, &Gpt::weights_on_1,    &Gpt::weights_on_0,       &Gpt::finish_on_3,
+    &Gpt::finish_on_0,     &Gpt::transfer_3_to_0, &Gpt::finish_on_0_part_2, &Gpt::update_on_0,
+    &Gpt::update_on_1,     &Gpt::update_on_2,     &Gpt::update_on_3};
 
 ModelDescription Gpt::describe() {
   ModelDescription description;

@@ -145,7 +145,9 @@ private:
   float *const digit_weight_;       // [out 10, in 256], device 2
   float *const digit_bias_;         // [out 10], device 2
 
-  // Parts of microbatches, where devices have workers.
+  // Stages of a step by number, and parts of microbatches, where devices have workers.
+  using Stage = void (Parallel::*)(Part &);
+  static const Stage stages_[];
   std::vector<Part> parts_;
 
   // Values of all rows together; they live for a call.
@@ -160,22 +162,9 @@ float Parallel::train_step(const Batch &batch) {
     part.image = input_rows<float>(part, batch, 0, 64);
     part.target = target_rows<int32_t>(part, batch, 1);
   };
-  static constexpr void (Parallel::*stages[])(Part &) = {
-      &Parallel::forward_on_0,        &Parallel::forward_on_1,
-      &Parallel::transfer_1_to_0,     &Parallel::forward_on_0_part_2,
-      &Parallel::transfer_0_to_2,     &Parallel::forward_on_2,
-      &Parallel::backward_on_2,       &Parallel::transfer_2_to_0,
-      &Parallel::weights_on_2,        &Parallel::backward_on_0,
-      &Parallel::transfer_0_to_1,     &Parallel::weights_on_0,
-      &Parallel::weights_on_1,        &Parallel::reduce_scatter_on_2,
-      &Parallel::reduce_scatter_on_0, &Parallel::reduce_scatter_on_1,
-      &Parallel::all_gather_on_2,     &Parallel::all_gather_on_0,
-      &Parallel::all_gather_on_1,     &Parallel::finish_on_2,
-      &Parallel::update_on_0,         &Parallel::update_on_1,
-      &Parallel::update_on_2};
   ReplicaStep<Parallel, Part> step_of_all(*this, batch.rows);
   if (workers()) {
-    step_of_all.run_turns(parts_, begin, stages);
+    step_of_all.run_turns(parts_, begin, stages_);
     return value_from(2, loss_);
   }
 
@@ -696,6 +685,17 @@ int main(int argc, char **argv) {
                        return std::make_unique<Parallel>(settings);
                      });
 }
+
+// In the order of the schedule below.
+const Parallel::Stage Parallel::stages_[] = {
+    &Parallel::forward_on_0,        &Parallel::forward_on_1,        &Parallel::transfer_1_to_0,
+    &Parallel::forward_on_0_part_2, &Parallel::transfer_0_to_2,     &Parallel::forward_on_2,
+    &Parallel::backward_on_2,       &Parallel::transfer_2_to_0,     &Parallel::weights_on_2,
+    &Parallel::backward_on_0,       &Parallel::transfer_0_to_1,     &Parallel::weights_on_0,
+    &Parallel::weights_on_1,        &Parallel::reduce_scatter_on_2, &Parallel::reduce_scatter_on_0,
+    &Parallel::reduce_scatter_on_1, &Parallel::all_gather_on_2,     &Parallel::all_gather_on_0,
+    &Parallel::all_gather_on_1,     &Parallel::finish_on_2,         &Parallel::update_on_0,
+    &Parallel::update_on_1,         &Parallel::update_on_2};
 
 ModelDescription Parallel::describe() {
   ModelDescription description;
