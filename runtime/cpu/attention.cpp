@@ -9,9 +9,9 @@
 #include "backend.h"
 
 #include "mpar/elementary.h"
-#include "mpar/low_precision.h"
 
 #include "attention_products.h"
+#include "attention_rounding.h"
 #include "fold_lanes.h"
 #include "multiversion.h"
 #include "parallel.h"
@@ -69,25 +69,6 @@ Workspace make_workspace(const AttentionSizes &sizes) {
   return {floats, floats + scores, floats + 2 * scores, floats + 2 * scores + packing};
 }
 
-template <typename T>
-MPAR_INLINE void round_rows(int64_t rows, int64_t columns, const float *from, int64_t step,
-                            float *to) {
-  for (int64_t i = 0; i < rows; ++i, from += step, to += columns) {
-    MPAR_INDEPENDENT
-    for (int64_t j = 0; j < columns; ++j)
-      to[j] = static_cast<float>(T(from[j]));
-  }
-}
-
-/// `to`, contiguous, are the rows rounded; it may be where they lie.
-MPAR_MULTIVERSION void round_rows(Rounding rounding, int64_t rows, int64_t columns,
-                                  const float *from, int64_t step, float *to) {
-  if (rounding == Rounding::bf16)
-    round_rows<bfloat16>(rows, columns, from, step, to);
-  else if (rounding == Rounding::f16)
-    round_rows<float16>(rows, columns, from, step, to);
-}
-
 /// An operand of products: the rows as they are, or a rounded copy in `to`, which `to` then passes.
 ReadRows rounded_operand(Rounding rounding, ReadRows x, int64_t rows, int64_t columns, float *&to) {
   if (rounding == Rounding::none)
@@ -112,8 +93,10 @@ MPAR_INLINE void hide(const Block &block, float *scores) {
   }
 }
 
-/// A block's scores become exponentials, each less the largest so far of its query; `sum` is that
-/// of all so far, and `rescale` what was made for earlier blocks of keys is to be multiplied by.
+/// A block's scores become exponentials, each less the largest so far of its query, rounded to T;
+/// `sum` is that of all so far, not rounded, and `rescale` what was made for earlier blocks of keys
+/// is to be multiplied by.
+template <typename T>
 MPAR_INLINE void soften_columns(int64_t keys, int64_t queries, float scale, float *scores,
                                 float *largest, float *sum, float *rescale) {
   float most[block_queries];
@@ -139,8 +122,9 @@ MPAR_INLINE void soften_columns(int64_t keys, int64_t queries, float scale, floa
       float *row = scores + key * queries;
       MPAR_INDEPENDENT
       for (int64_t i = 0; i < queries; ++i) {
-        row[i] = exponential(row[i] * scale - largest[i]);
-        partial[i] += row[i];
+        const float power = exponential(row[i] * scale - largest[i]);
+        partial[i] += power;
+        row[i] = rounded<T>(power);
       }
     }
     for (int64_t i = 0; i < queries; ++i)
@@ -148,16 +132,27 @@ MPAR_INLINE void soften_columns(int64_t keys, int64_t queries, float scale, floa
   }
 }
 
-MPAR_MULTIVERSION void soften(const Block &block, bool causal, float scale, float *scores,
-                              float *largest, float *sum, float *rescale) {
-  if (causal)
-    hide(block, scores);
+template <typename T>
+MPAR_INLINE void soften_block(const Block &block, float scale, float *scores, float *largest,
+                              float *sum, float *rescale) {
   if (block.queries == block_queries) // a constant count of columns stays in registers
-    soften_columns(block.keys, block_queries, scale, scores, largest, sum, rescale);
+    soften_columns<T>(block.keys, block_queries, scale, scores, largest, sum, rescale);
   else if (block.queries == block_queries / 2)
-    soften_columns(block.keys, block_queries / 2, scale, scores, largest, sum, rescale);
+    soften_columns<T>(block.keys, block_queries / 2, scale, scores, largest, sum, rescale);
   else
-    soften_columns(block.keys, block.queries, scale, scores, largest, sum, rescale);
+    soften_columns<T>(block.keys, block.queries, scale, scores, largest, sum, rescale);
+}
+
+MPAR_MULTIVERSION void soften(const Block &block, const AttentionSizes &sizes, float scale,
+                              float *scores, float *largest, float *sum, float *rescale) {
+  if (sizes.causal == Causal::yes)
+    hide(block, scores);
+  if (sizes.rounding == Rounding::bf16)
+    soften_block<bfloat16>(block, scale, scores, largest, sum, rescale);
+  else if (sizes.rounding == Rounding::f16)
+    soften_block<float16>(block, scale, scores, largest, sum, rescale);
+  else
+    soften_block<float>(block, scale, scores, largest, sum, rescale);
 }
 
 /// Multiplies each row of y by its factor.
@@ -206,8 +201,7 @@ void attend_block(const AttentionSizes &sizes, const Head &head, int64_t query, 
     multiply(rows_by_rows(block.keys, queries, sizes.depth, head.k.from(key), head.q.from(query),
                           workspace.scores),
              workspace);
-    soften(block, causal, scale, workspace.scores, largest, sum, rescale);
-    round_rows(sizes.rounding, block.keys, queries, workspace.scores, queries, workspace.scores);
+    soften(block, sizes, scale, workspace.scores, largest, sum, rescale);
     if (key > 0)
       scale_rows(queries, sizes.width, rescale, y.data, y.step);
     multiply(columns_by_rows(queries, sizes.width, block.keys, workspace.scores, head.v.from(key),
@@ -254,7 +248,9 @@ MPAR_MULTIVERSION void row_products(int64_t rows, int64_t columns, const float *
     means[i] = sum_lanes<16>(columns, [&](int64_t j) { return gradient[j] * y[j]; });
 }
 
-/// Scores become probabilities, and the probabilities' gradients those of the scores.
+/// Scores become probabilities, and the probabilities' gradients those of the scores, both rounded
+/// to T.
+template <typename T>
 MPAR_INLINE void differentiate_columns(int64_t keys, int64_t queries, float scale,
                                        const float *log_sums, const float *means, float *scores,
                                        float *changes) {
@@ -262,23 +258,35 @@ MPAR_INLINE void differentiate_columns(int64_t keys, int64_t queries, float scal
     MPAR_INDEPENDENT
     for (int64_t i = 0; i < queries; ++i) {
       const float probability = exponential(scores[i] * scale - log_sums[i]);
-      scores[i] = probability;
-      changes[i] = probability * (changes[i] - means[i]) * scale;
+      scores[i] = rounded<T>(probability);
+      changes[i] = rounded<T>(probability * (changes[i] - means[i]) * scale);
     }
   }
 }
 
-MPAR_MULTIVERSION void differentiate(const Block &block, bool causal, float scale,
+template <typename T>
+MPAR_INLINE void differentiate_block(const Block &block, float scale, const float *log_sums,
+                                     const float *means, float *scores, float *changes) {
+  if (block.queries == block_queries)
+    differentiate_columns<T>(block.keys, block_queries, scale, log_sums, means, scores, changes);
+  else if (block.queries == block_queries / 2)
+    differentiate_columns<T>(block.keys, block_queries / 2, scale, log_sums, means, scores,
+                             changes);
+  else
+    differentiate_columns<T>(block.keys, block.queries, scale, log_sums, means, scores, changes);
+}
+
+MPAR_MULTIVERSION void differentiate(const Block &block, const AttentionSizes &sizes, float scale,
                                      const float *log_sums, const float *means, float *scores,
                                      float *changes) {
-  if (causal)
+  if (sizes.causal == Causal::yes)
     hide(block, scores);
-  if (block.queries == block_queries)
-    differentiate_columns(block.keys, block_queries, scale, log_sums, means, scores, changes);
-  else if (block.queries == block_queries / 2)
-    differentiate_columns(block.keys, block_queries / 2, scale, log_sums, means, scores, changes);
+  if (sizes.rounding == Rounding::bf16)
+    differentiate_block<bfloat16>(block, scale, log_sums, means, scores, changes);
+  else if (sizes.rounding == Rounding::f16)
+    differentiate_block<float16>(block, scale, log_sums, means, scores, changes);
   else
-    differentiate_columns(block.keys, block.queries, scale, log_sums, means, scores, changes);
+    differentiate_block<float>(block, scale, log_sums, means, scores, changes);
 }
 
 /// Adds what a block of queries and keys gives to the gradients; to those of the queries only after
@@ -294,10 +302,8 @@ void add_block(const AttentionSizes &sizes, const HeadGradient &head, const Bloc
   multiply(rows_by_rows(block.keys, block.queries, width, head.v.from(block.key), gradient,
                         workspace.changes),
            workspace);
-  differentiate(block, sizes.causal == Causal::yes, scale, head.log_sums + block.query, means,
-                workspace.scores, workspace.changes);
-  for (float *weights : {workspace.scores, workspace.changes})
-    round_rows(sizes.rounding, block.keys, block.queries, weights, block.queries, weights);
+  differentiate(block, sizes, scale, head.log_sums + block.query, means, workspace.scores,
+                workspace.changes);
   multiply(add_rows(block.keys, width, block.queries, workspace.scores, gradient,
                     head.dv.from(block.key)),
            workspace);
