@@ -19,6 +19,7 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <cstddef>
 #include <cstdio>
 #include <cstring>
 #include <functional>
@@ -81,15 +82,26 @@ void run_benchmark(Model &model, const Dataset &train, const TrainingSettings &s
   // The first steps fault pages in and let libraries choose their kernels.
   for (int64_t i = 0; i < std::clamp<int64_t>(steps / 10, 3, 100); ++i)
     model.train_step(batch);
-  std::vector<double> times;
+  std::vector<double> times, times_of_host; // until GPUs have been given all of the step
   for (int64_t i = 0; i < steps; ++i) {
-    Clock::time_point start = Clock::now();
+    const Clock::time_point start = Clock::now();
+    const auto since = [&] {
+      return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
+    };
+    model.do_meanwhile([&] { times_of_host.push_back(since()); });
     model.train_step(batch);
-    times.push_back(std::chrono::duration<double, std::micro>(Clock::now() - start).count());
+    times.push_back(since());
   }
-  std::nth_element(times.begin(), times.begin() + times.size() / 2, times.end());
-  char line[64];
-  std::snprintf(line, sizeof line, "median step: %.1f us", times[times.size() / 2]);
+  const auto median = [](const char *what, std::vector<double> &all) {
+    std::nth_element(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(all.size() / 2),
+                     all.end());
+    char text[64];
+    std::snprintf(text, sizeof text, "%s: %.1f us", what, all[all.size() / 2]);
+    return std::string(text);
+  };
+  std::string line = median("median step", times);
+  if (!times_of_host.empty())
+    line += median("; host", times_of_host);
   if (is_lead(model.world()))
     print_line(line);
 }

@@ -3,6 +3,7 @@
 
 #include "backend.h"
 #include "fetch.h"
+#include "mpar/safetensors.h"
 #include "staged_port.h"
 
 #include <algorithm>
@@ -19,6 +20,10 @@ constexpr int64_t block_bytes = int64_t(16) << 20;
 int64_t bytes_of(const Dataset::Port &port) {
   return port.tokens ? port.tokens->count() * port.tokens->token_bytes()
                      : port.table->rows * port.width * element_bytes(port.type);
+}
+
+int64_t row_bytes_of(const PortDescription &port) {
+  return element_count(port.shape) * element_bytes(port.type);
 }
 
 const void *source_of(const Dataset::Port &port) {
@@ -94,6 +99,9 @@ bool is_same(const std::vector<Dataset::Port> &a, const std::vector<Dataset::Por
 
 ResidentData::ResidentData(const Model &model, const Dataset &dataset, int64_t margin)
     : ports_(model.description().inputs.size() + 1) {
+  // Steps are to have room for the rows of a batch, too, wherever they come from.
+  for (size_t number = 0; number < ports_.size(); ++number)
+    margin += model.replicas() * model.largest_share() * row_bytes_of(model.port(number));
   for (size_t number = 0; number < dataset.inputs().size(); ++number)
     keep(model, number, dataset.inputs()[number], margin);
   if (!dataset.target().empty())

@@ -24,8 +24,8 @@ public:
   static constexpr int64_t default_margin = int64_t(1) << 30;
 
   /// Copies the rows of each port, in this process, to the GPUs of the model's replicas; not those
-  /// of which a replica has other readers than one GPU, nor those that do not fit on one of them
-  /// beside a margin. Which numbers are sent changes no result.
+  /// of which a replica has other readers than one GPU, nor those that would leave one of them less
+  /// than `margin` bytes free, beside the rows of a batch. Whether rows are kept changes no result.
   ResidentData(const Model &model, const Dataset &dataset, int64_t margin = default_margin);
   ResidentData(const ResidentData &) = delete;
   ResidentData &operator=(const ResidentData &) = delete;

@@ -184,7 +184,8 @@ def check_resident(failures, settings, name, program):
     """Rows that GPUs keep are those that they would be sent: in any order, in short batches, and where some do not fit."""
     work = settings.work
     spread = ",".join(f"cuda:{index % 2}" for index in range(DEVICES[name]))
-    for more in (["--batch", "44"], ["--shuffle", "false", "--batch", "7"], ["--batch", "13", "--no-graph"]):
+    few = [["--shuffle", "false", "--batch", "21", "--epochs", "1"], ["--batch", "23", "--epochs", "1", "--no-graph"]]
+    for more in [["--batch", "44"], *(few if name == "chain" else [])]:
         first = None
         for devices, flags, memory in [("cuda:0", ["--no-resident-data"], None), ("cuda:0", [], None), (spread, [], None),
                                        (spread, ["--no-resident-data"], None), (spread, [], 512 << 20),
@@ -271,6 +272,13 @@ def check_tf32(failures, settings, program):
     failures.expect(1e-6 < worst < 1e-2, f"--tf32: losses differ by {worst:.2g}")
 
 
+def check_times(failures, settings, program):
+    """A benchmark says on GPUs what part of a step is the host's."""
+    for devices, words in (("cuda", r"median step: [\d.]+ us; host: [\d.]+ us\n"), ("cpu", r"median step: [\d.]+ us\n")):
+        done = train(program, settings.work, ["--devices", devices, "--benchmark-steps", "3"])
+        failures.expect(done.returncode == 0 and re.fullmatch(words, done.stdout), f"--benchmark-steps: {done.stdout} {done.stderr}")
+
+
 def main():
     settings = arguments(__doc__, libraries="")
     failures = Failures("programs on GPUs")
@@ -287,6 +295,7 @@ def main():
             check_trace(failures, settings, program)
             check_tf32(failures, settings, program)
             check_watchdog(failures, settings, program)
+            check_times(failures, settings, program)
     return failures.finish()
 
 
