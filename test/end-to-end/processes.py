@@ -132,6 +132,19 @@ def test_prediction(settings, failures, programs):
                         f"{name} predicts something else on two ranks")
 
 
+def test_reading(settings, failures, programs):
+    """A rank reads the data that its devices need, and no other: one without any does not find it missing."""
+    alone, empty = harness.run([programs["chain-1"]], settings.work).stdout, os.path.join(settings.work, "empty")
+    os.makedirs(empty, exist_ok=True)
+    for rank_without in (2, 0):
+        statuses, outs, errors = Ranks(programs["chain-1"], 3, [], settings.work,
+                                       begin=lambda rank: os.chdir(empty) if rank == rank_without else None).wait()
+        if rank_without == 2:
+            failures.expect(statuses == [0, 0, 0] and outs[0] == alone, f"a rank without rows: {statuses} {errors}")
+        else:
+            failures.expect(all(statuses) and "rank 0: cannot read rows16.csv" in "".join(errors), f"no data: {statuses} {errors}")
+
+
 def test_trace(settings, failures, programs):
     """The trace of two ranks has the turns of all devices, as that of workers has them."""
     def turns(name):
@@ -318,6 +331,7 @@ def test():
         check_same(settings, failures, name, program, (harness.read(saved), alone.stdout))
     test_files(settings, failures, programs)
     test_prediction(settings, failures, programs)
+    test_reading(settings, failures, programs)
     test_trace(settings, failures, programs)
     test_threads(settings, failures)
     test_refusals(settings, failures, programs)

@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <string>
 #include <thread>
+#include <time.h>
 #include <vector>
 
 using namespace mpar;
@@ -233,6 +234,36 @@ TEST_F(WorkersTest, AskBeforeTheyEndTheProcess) {
         nullptr);
   };
   EXPECT_EXIT(run(), testing::ExitedWithCode(7), "^$");
+}
+
+/// Milliseconds that the process has spent on all its cores.
+double busy_milliseconds() {
+  timespec time{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) * 1e3 + static_cast<double>(time.tv_nsec) / 1e6;
+}
+
+TEST_F(WorkersTest, LeaveTheirCoresWhenTheyHaveWaitedForLong) {
+  const std::vector<int> cores = some_cores(2);
+  if (cores.size() < 2)
+    GTEST_SKIP() << "one core";
+  static constexpr auto long_time = std::chrono::milliseconds(400);
+  const Schedule schedule = make_chain(2);
+  Workers workers({cores[0], cores[1], cores[0]}, schedule);
+  workers.run([](void *, int, int) {}, nullptr);
+  // Between steps,
+  double before = busy_milliseconds();
+  std::this_thread::sleep_for(long_time);
+  EXPECT_LT(busy_milliseconds() - before, 100);
+  // and within one, where another takes so long.
+  before = busy_milliseconds();
+  workers.run(
+      [](void *, int stage, int microbatch) {
+        if (stage == 0 && microbatch == 0)
+          std::this_thread::sleep_for(long_time);
+      },
+      nullptr);
+  EXPECT_LT(busy_milliseconds() - before, 200);
 }
 
 TEST_F(WorkersTest, RefuseACoreThatIsNotThere) {
