@@ -31,12 +31,27 @@ static int64_t roundUp(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
-static int64_t bytesAt(const mp::Allocation &value, int64_t batch) {
-  return value.perRow ? value.bytes * roundUp(batch, 64) : value.bytes;
+namespace {
+
+/// The rows that a device has values of: of what microbatches share, those of one.
+struct Rows {
+  Rows(DictionaryAttr device, int64_t batch) : all(emit::rowsAtOnce(device, batch)) {
+    auto microbatches = device.getAs<IntegerAttr>("microbatches");
+    int64_t parts = microbatches ? microbatches.getInt() : 1;
+    one = (emit::rowsOfReplica(device, batch) + parts - 1) / parts;
+  }
+  int64_t all, one;
+};
+
+} // namespace
+
+static int64_t bytesAt(const mp::Allocation &value, const Rows &rows) {
+  return value.perRow ? value.bytes * roundUp(value.shared ? rows.one : rows.all, 64) : value.bytes;
 }
 
 /// The plan of a program that is already planned: made anew, of a copy without places.
-static mp::MemoryPlan planAgain(mp::ProgramOp program) {
+static mp::MemoryPlan planAgain(mp::ProgramOp program,
+                                const llvm::SmallDenseSet<int64_t> &sharing) {
   program.walk([](Operation *op) {
     SmallVector<mp::BufferAttr> kept; // of gradients, which lie where they must
     for (Value result : op->getResults()) {
@@ -50,14 +65,17 @@ static mp::MemoryPlan planAgain(mp::ProgramOp program) {
       if (place)
         mp::setPlace(result, place);
   });
-  return mp::planMemory(program);
+  return mp::planMemory(program, sharing);
 }
 
-static Peak findPeak(mp::ModelOp model, int64_t device, int64_t batch) {
+static Peak findPeak(mp::ModelOp model, int64_t device, DictionaryAttr entry, const Rows &rows) {
   Peak peak;
+  llvm::SmallDenseSet<int64_t> sharing;
+  if (entry.contains("shared_row_bytes"))
+    sharing.insert(device);
   for (auto program : model.getOps<mp::ProgramOp>()) {
     OwningOpRef<mp::ProgramOp> copy = program.clone();
-    mp::MemoryPlan plan = planAgain(*copy);
+    mp::MemoryPlan plan = planAgain(*copy, sharing);
     llvm::erase_if(plan.allocations,
                    [&](const mp::Allocation &value) { return value.device != device; });
     // Whatever is alive at most is alive where one of them begins.
@@ -65,8 +83,8 @@ static Peak findPeak(mp::ModelOp model, int64_t device, int64_t batch) {
       Peak here;
       for (const mp::Allocation &value : plan.allocations)
         if (value.begin <= moment.begin && value.end >= moment.begin) {
-          here.bytes += bytesAt(value, batch);
-          here.values.push_back({bytesAt(value, batch), value.first.getLoc()});
+          here.bytes += bytesAt(value, rows);
+          here.values.push_back({bytesAt(value, rows), value.first.getLoc()});
         }
       if (here.bytes > peak.bytes)
         peak = std::move(here);
@@ -111,7 +129,7 @@ bool Compilation::checkMemory() {
     error << "device " << number << " needs " << emit::grouped(needed) << " B at batch " << batch
           << ", --memory gives " << emit::grouped(*options.memory) << " B; "
           << whatFits(device, slots, batch, *options.memory);
-    Peak peak = findPeak(model(), number, emit::rowsAtOnce(device, batch));
+    Peak peak = findPeak(model(), static_cast<int64_t>(number), device, Rows(device, batch));
     for (const LiveValue &value : llvm::ArrayRef(peak.values).take_front(kMostNamed)) {
       StringRef name = mp::getSourceName(value.location);
       error.attachNote(value.location)

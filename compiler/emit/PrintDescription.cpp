@@ -101,6 +101,9 @@ static void printDevices(const ModelIndex &index, llvm::raw_ostream &out) {
           << "].slots = " << device.getAs<IntegerAttr>("slots").getInt()
           << "; // microbatches that have values there at once\ndescription.devices[" << number
           << "].microbatches = " << count.getInt() << ";\n";
+    if (auto shared = device.getAs<IntegerAttr>("shared_row_bytes"))
+      out << "description.devices[" << number << "].shared_row_bytes = " << shared.getInt()
+          << "; // once for all of these\n";
     if (device.contains("evaluates_whole"))
       out << "description.devices[" << number << "].evaluates_whole = true;\n";
     if (auto bytes = device.getAs<IntegerAttr>("output_row_bytes"))

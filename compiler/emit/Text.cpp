@@ -204,14 +204,14 @@ int64_t rowsAtOnce(DictionaryAttr device, int64_t batch) {
 }
 
 int64_t arenaBytes(DictionaryAttr device, int slots, int64_t batch) {
-  int64_t rows = entryOf(device, "row_bytes") * roundUp(rowsAtOnce(device, batch), 64);
-  if (int64_t output = entryOf(device, "output_row_bytes")) {
-    batch = rowsOfReplica(device, batch);
-    int64_t microbatches = entryOf(device, "microbatches", 1);
-    int64_t largest = (batch + microbatches - 1) / microbatches;
-    rows = std::max(rows, entryOf(device, "row_bytes") * roundUp(largest, 64) +
-                              output * roundUp(batch, 64));
-  }
+  int64_t row = entryOf(device, "row_bytes"), shared = entryOf(device, "shared_row_bytes");
+  batch = rowsOfReplica(device, batch);
+  int64_t microbatches = entryOf(device, "microbatches", 1);
+  int64_t largest = (batch + microbatches - 1) / microbatches;
+  int64_t rows = (row - shared) * roundUp(entryOf(device, "slots", 1) * largest, 64) +
+                 shared * roundUp(largest, 64);
+  int64_t whole = row * roundUp(device.contains("evaluates_whole") ? batch : largest, 64);
+  rows = std::max(rows, whole + entryOf(device, "output_row_bytes") * roundUp(batch, 64));
   return roundUp(trainingBytes(device, slots), 256) + roundUp(entryOf(device, "fixed_bytes"), 256) +
          roundUp(rows, 256);
 }
@@ -224,6 +224,8 @@ std::string activationsText(DictionaryAttr device) {
     return text;
   text += ", of " + grouped(entryOf(device, "slots", 1)) + " of " + grouped(microbatches) +
           " microbatches at once";
+  if (int64_t shared = entryOf(device, "shared_row_bytes"))
+    text += " but for " + grouped(shared) + " B that they share";
   if (device.contains("evaluates_whole"))
     text += ", or of a whole batch in evaluation, which cannot be cut";
   else if (int64_t output = entryOf(device, "output_row_bytes"))

@@ -123,6 +123,7 @@ private:
     std::vector<std::byte> bytes;
     int64_t begin[4] = {}, end[4] = {};
     int64_t slots = 1, slotBytes = 0; // of the rows of microbatches
+    int64_t keptRowBytes = 0;         // what lies behind these all microbatches share
   };
 
   FailureOr<View> locate(Operation *op, Type type, BufferAttr buffer);
@@ -155,9 +156,11 @@ LogicalResult ArenaStorage::allocate(ModelOp model) {
     Arena arena;
     if (options_.slots)
       arena.slots = std::max<int64_t>(1, size("slots"));
-    arena.slotBytes = size("row_bytes") * roundedRows_ * scale;
-    const int64_t sizes[] = {size("parameter_floats") * 4, size("parameter_floats") * 4,
-                             size("fixed_bytes"), size("row_bytes") * roundedRows_ * arena.slots};
+    arena.keptRowBytes = size("row_bytes") - size("shared_row_bytes");
+    arena.slotBytes = arena.keptRowBytes * roundedRows_ * scale;
+    const int64_t sizes[] = {
+        size("parameter_floats") * 4, size("parameter_floats") * 4, size("fixed_bytes"),
+        roundedRows_ * (arena.keptRowBytes * arena.slots + size("shared_row_bytes"))};
     int64_t total = 0;
     for (int region = 0; region < 4; ++region) {
       arena.begin[region] = total;
@@ -198,12 +201,19 @@ FailureOr<View> ArenaStorage::locate(Operation *op, Type type, BufferAttr buffer
                        : buffer.getRegion() == RegionKind::fixed ? 1
                                                                  : 4;
   int64_t begin = arena.begin[region], end = arena.end[region];
-  if (buffer.getRegion() == RegionKind::rows) {
-    begin += (microbatch_ == none ? 0 : microbatch_ % arena.slots) * arena.slotBytes;
-    end = begin + arena.slotBytes;
+  int64_t offset = buffer.getOffset();
+  // By itself a microbatch has all in a row; else what is kept of each comes first.
+  if (buffer.getRegion() == RegionKind::rows && microbatch_ != none) {
+    if (offset >= arena.keptRowBytes) {
+      begin += arena.slots * arena.slotBytes;
+      offset -= arena.keptRowBytes;
+    } else {
+      begin += microbatch_ % arena.slots * arena.slotBytes;
+      end = begin + arena.slotBytes;
+    }
   }
-  begin += buffer.getOffset() * unit * (realBytes_ / 4);
-  if (buffer.getOffset() < 0 || begin + bytesOf(view) > end)
+  begin += offset * unit * (realBytes_ / 4);
+  if (offset < 0 || begin + bytesOf(view) > end)
     return op->emitError("lies outside the region ")
            << stringifyRegionKind(buffer.getRegion()) << " of device " << *device;
   view.data = arena.bytes.data() + begin;

@@ -27,6 +27,7 @@ namespace {
 
 struct DeviceNeeds {
   int64_t parameterFloats = 0, trainedFloats = 0, undecayedFloats = 0, fixedBytes = 0, rowBytes = 0;
+  int64_t keptRowBytes = -1; // -1: microbatches share nothing
 };
 
 class PlanMemory : public mparc::mp::impl::PlanMemoryBase<PlanMemory> {
@@ -168,6 +169,11 @@ static void addReuseWaits(ProgramOp program, const MemoryPlan &plan) {
 
 void PlanMemory::placeValues(ProgramOp program) {
   MemoryPlan plan = planMemory(program);
+  llvm::SmallDenseSet<int64_t> sharing;
+  if (program.getSymName() == "train")
+    sharing = chooseSharing(program, plan);
+  if (!sharing.empty())
+    plan = planMemory(program, sharing);
   for (auto [value, index] : plan.of) {
     const Allocation &allocation = plan.allocations[index];
     RegionKind region = allocation.perRow ? RegionKind::rows : RegionKind::fixed;
@@ -176,6 +182,8 @@ void PlanMemory::placeValues(ProgramOp program) {
   for (size_t device = 0; device < needs.size(); ++device) {
     needs[device].fixedBytes = std::max(needs[device].fixedBytes, plan.getExtent(device, false));
     needs[device].rowBytes = std::max(needs[device].rowBytes, plan.getExtent(device, true));
+    if (sharing.contains(static_cast<int64_t>(device)))
+      needs[device].keptRowBytes = plan.getKeptExtent(static_cast<int64_t>(device));
   }
   addReuseWaits(program, plan);
   for (Operation &op : program.getBlock()) {
@@ -214,6 +222,9 @@ void PlanMemory::runOnOperation() {
       add("undecayed_floats", device.undecayedFloats);
     add("fixed_bytes", device.fixedBytes);
     add("row_bytes", device.rowBytes);
+    // Evaluation, which goes microbatch by microbatch, uses both.
+    if (device.keptRowBytes >= 0)
+      add("shared_row_bytes", device.rowBytes - device.keptRowBytes);
     devices.push_back(entries.getDictionary(&getContext()));
   }
   model->setAttr("mp.devices", builder.getArrayAttr(devices));

@@ -1,5 +1,6 @@
 // Lifetimes, and what may be computed in place.
 #include "planner/MemoryPlan.h"
+#include "planner/Stages.h"
 #include "planner/Streams.h"
 
 #include "llvm/ADT/DenseSet.h"
@@ -7,6 +8,7 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 
 using namespace mlir;
 
@@ -137,7 +139,28 @@ static Value findInPlaceOperand(MapOp map, const Lifetimes &lifetimes, const Mem
   return {};
 }
 
-MemoryPlan planMemory(ProgramOp program) {
+/// Whether all that reads a value, through what is made anew by each reader, is in its stage.
+static bool staysWithin(Value value, Attribute stage) {
+  Block *block = value.getParentBlock();
+  return llvm::all_of(value.getUsers(), [&](Operation *user) {
+    Operation *reader = block->findAncestorOpInBlock(*user);
+    if (isInstruction(reader))
+      return reader->getAttr(kStage) == stage;
+    return reader->getNumResults() > 0 && llvm::all_of(reader->getResults(), [&](Value result) {
+             return staysWithin(result, stage);
+           });
+  });
+}
+
+/// Values of a row that live within one turn of a stage.
+static bool isBrief(Value value) {
+  Operation *op = value.getDefiningOp();
+  Attribute stage = op->getAttr(kStage);
+  return stage && !op->hasAttr(kWhen) && !isa<TransferOp>(op) && !isSumOverParts(value) &&
+         staysWithin(value, stage);
+}
+
+MemoryPlan planMemory(ProgramOp program, const llvm::SmallDenseSet<int64_t> &sharing) {
   MemoryPlan plan;
   Lifetimes lifetimes(program.getBlock());
   for (Operation &op : program.getBlock()) {
@@ -159,12 +182,56 @@ MemoryPlan planMemory(ProgramOp program) {
       plan.allocations.push_back({result, *getDevice(&op), perRow, bytes, begin, end});
     }
   }
-  std::map<std::pair<int64_t, bool>, std::vector<Allocation *>> groups;
   for (Allocation &allocation : plan.allocations)
-    groups[{allocation.device, allocation.perRow}].push_back(&allocation);
+    allocation.shared = allocation.perRow && sharing.contains(allocation.device);
+  for (auto [value, index] : plan.of)
+    if (Allocation &allocation = plan.allocations[index]; allocation.shared)
+      allocation.shared = isBrief(value);
+  std::map<std::tuple<int64_t, bool, bool>, std::vector<Allocation *>> groups;
+  for (Allocation &allocation : plan.allocations)
+    groups[{allocation.device, allocation.perRow, allocation.shared}].push_back(&allocation);
   for (auto &[key, group] : groups)
     chooseOffsets(std::move(group));
+  for (Allocation &allocation : plan.allocations)
+    if (allocation.shared)
+      allocation.offset += plan.getKeptExtent(allocation.device);
   return plan;
+}
+
+llvm::SmallDenseSet<int64_t> chooseSharing(ProgramOp train, const MemoryPlan &plan) {
+  auto model = train->getParentOfType<ModelOp>();
+  llvm::SmallDenseSet<int64_t> sharing;
+  for (TrainingOp training : model.getBody().getOps<TrainingOp>()) {
+    auto kind = parseScheduleKind(training.getSchedule());
+    int64_t microbatches = training.getMicrobatches();
+    if (!kind || microbatches < 2 || training.getReplicas() > 1)
+      continue;
+    divideIntoStages(train);
+    int64_t devices = model.getDevices().value_or(1);
+    std::vector<Stage> stages = readStages(train);
+    llvm::SmallVector<int64_t> slots =
+        countSlots(stages, orderTurns(stages, microbatches, *kind), microbatches, devices);
+    llvm::SmallDenseSet<int64_t> all;
+    for (int64_t device = 0; device < devices; ++device)
+      if (slots[device] > 1)
+        all.insert(device);
+    if (all.empty())
+      continue;
+    MemoryPlan shared = planMemory(train, all);
+    for (int64_t device : all)
+      if (shared.getExtent(device, true) + (slots[device] - 1) * shared.getKeptExtent(device) <
+          slots[device] * plan.getExtent(device, true))
+        sharing.insert(device);
+  }
+  return sharing;
+}
+
+int64_t MemoryPlan::getKeptExtent(int64_t device) const {
+  int64_t extent = 0;
+  for (const Allocation &allocation : allocations)
+    if (allocation.device == device && allocation.perRow && !allocation.shared)
+      extent = std::max(extent, allocation.offset + allocation.bytes);
+  return extent;
 }
 
 int64_t MemoryPlan::getExtent(int64_t device, bool perRow) const {

@@ -35,7 +35,8 @@ static MemoryRange rangeOf(int64_t device, BufferAttr place, Type type) {
 /// Sorts ranges and joins those that touch.
 static void join(std::vector<MemoryRange> &ranges) {
   auto key = [](const MemoryRange &range) {
-    return std::tuple(range.device, range.region, range.begin, range.end, range.once, range.partly);
+    return std::tuple(range.device, range.region, range.shared, range.begin, range.end, range.once,
+                      range.partly);
   };
   llvm::sort(ranges, [&](const auto &a, const auto &b) { return key(a) < key(b); });
   std::vector<MemoryRange> joined;
@@ -44,7 +45,8 @@ static void join(std::vector<MemoryRange> &ranges) {
       continue;
     if (!joined.empty() && joined.back().device == range.device && !joined.back().once &&
         !range.once && joined.back().region == range.region &&
-        joined.back().partly == range.partly && range.begin <= joined.back().end)
+        joined.back().partly == range.partly && joined.back().shared == range.shared &&
+        range.begin <= joined.back().end)
       joined.back().end = std::max(joined.back().end, range.end);
     else
       joined.push_back(range);
@@ -69,6 +71,14 @@ private:
                    parameter.getTensorType());
   }
   void read(Operation *op, Value operand, StageMemory &memory);
+  bool isShared(const MemoryRange &range) const {
+    if (range.region != RegionKind::rows)
+      return false;
+    auto entry = cast<DictionaryAttr>(model->getAttrOfType<ArrayAttr>("mp.devices")[range.device]);
+    auto shared = entry.getAs<IntegerAttr>("shared_row_bytes");
+    return shared &&
+           range.begin >= entry.getAs<IntegerAttr>("row_bytes").getInt() - shared.getInt();
+  }
 
   ModelOp model;
   bool shared;
@@ -123,6 +133,9 @@ StageMemory Collector::collect(ArrayRef<Operation *> stage) {
       memory.writes.push_back({device, RegionKind::parameters, 0, bytes});
     }
   }
+  for (auto *list : {&memory.reads, &memory.writes})
+    for (MemoryRange &range : *list)
+      range.shared = isShared(range);
   join(memory.reads);
   join(memory.writes);
   return memory;

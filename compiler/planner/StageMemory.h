@@ -17,6 +17,7 @@ struct MemoryRange {
   int64_t begin, end;
   bool once = false;
   bool partly = false; // only a piece of the rows lies there
+  bool shared = false; // by all microbatches, as what lies there lives within one stage
 };
 
 /// Of which every replica adds up a share over all of them, or fetches the others' shares.

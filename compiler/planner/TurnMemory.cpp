@@ -64,6 +64,9 @@ private:
   std::optional<std::string> checkDemand(const Demand &demand) const;
   /// That each microbatch takes over a device's memory after the one that had it before.
   std::optional<std::string> checkSlots() const;
+  /// That what all microbatches share is touched by its device's own stages alone, one after the
+  /// other, and read by none but who has written it.
+  std::optional<std::string> checkShared() const;
   std::optional<std::string> checkSlot(int64_t device, llvm::ArrayRef<int64_t> users,
                                        int64_t microbatch) const;
   bool isDuring(int64_t stage) const { return stages[stage].when == When::during; }
@@ -144,7 +147,8 @@ std::vector<Demand> MemoryChecker::findDemands() const {
       for (const MemoryRange &range :
            writes ? memory[visit.stage].writes : memory[visit.stage].reads) {
         // Microbatches have memory of their own for what grows with rows.
-        if (range.begin == range.end || (range.region == RegionKind::rows && visit.microbatch > 0))
+        if (range.begin == range.end || range.shared ||
+            (range.region == RegionKind::rows && visit.microbatch > 0))
           continue;
         regions[{range.device, range.region}].access(
             static_cast<int64_t>(number), range.begin, range.end, writes,
@@ -178,13 +182,31 @@ std::optional<std::string> MemoryChecker::checkSlots() const {
     for (const auto *list : {&own.reads, &own.writes})
       for (const MemoryRange &range : *list)
         if (auto &known = users[range.device];
-            range.region == RegionKind::rows && isDuring(static_cast<int64_t>(stage)) &&
+            range.region == RegionKind::rows && !range.shared &&
+            isDuring(static_cast<int64_t>(stage)) &&
             (known.empty() || known.back() != static_cast<int64_t>(stage)))
           known.push_back(static_cast<int64_t>(stage));
   for (auto [device, stagesThere] : llvm::enumerate(users))
     for (int64_t microbatch = slots[device]; microbatch < microbatches; ++microbatch)
       if (auto error = checkSlot(static_cast<int64_t>(device), stagesThere, microbatch))
         return error;
+  return std::nullopt;
+}
+
+std::optional<std::string> MemoryChecker::checkShared() const {
+  for (auto [stage, own] : llvm::enumerate(memory))
+    for (const auto *list : {&own.reads, &own.writes})
+      for (const MemoryRange &range : *list) {
+        if (!range.shared)
+          continue;
+        std::string where =
+            " what all microbatches share on device " + std::to_string(range.device);
+        Turn turn{static_cast<int64_t>(stage), 0};
+        if (list == &own.reads)
+          return describe(turn) + " reads what another stage has written in" + where;
+        if (stages[stage].device != range.device || !isDuring(turn.stage))
+          return describe(turn) + " writes" + where + ", and is none of its turns";
+      }
   return std::nullopt;
 }
 
@@ -212,6 +234,8 @@ std::optional<std::string> MemoryChecker::run(llvm::ArrayRef<PlannedTurn> plan) 
   for (const Demand &demand : findDemands())
     if (auto error = checkDemand(demand))
       return error;
+  if (auto error = checkShared())
+    return error;
   return checkSlots();
 }
 

@@ -195,10 +195,9 @@ void TurnChecker::look_for_poison(size_t number) const {
     for (int64_t part = 0; part < machine.parts_a_microbatch(); ++part) {
       const Device &view = machine.slot(access.device, microbatch, part);
       // Values lie close to one another only where the part is as large as it can be.
-      const int64_t room = view.rows<std::byte>(1) - view.rows<std::byte>(0);
+      const int64_t room = view.bytes_of_rows(1), bytes = access.end - access.begin;
       const std::byte *const first = view.rows<std::byte>(access.begin);
-      const std::byte *const last =
-          access.once ? first + (access.end - access.begin) : view.rows<std::byte>(access.end);
+      const std::byte *const last = first + (access.once ? bytes : view.bytes_of_rows(bytes));
       const int64_t rows = rows_of_part(number, part);
       if (rows > 0 && (access.once || rows == room) && holds_poison(first, last))
         fail(describe(number) + " reads memory on device " +
@@ -217,7 +216,8 @@ void TurnChecker::end(size_t number) {
            machine.device(dying.device).here() && part < machine.parts_a_microbatch(); ++part) {
         const Device &view = machine.slot(dying.device, microbatch, part);
         for (const auto &[begin, end] : dying.intervals)
-          fill(view.rows<std::byte>(begin), view.rows<std::byte>(end));
+          fill(view.rows<std::byte>(begin),
+               view.rows<std::byte>(begin) + view.bytes_of_rows(end - begin));
       }
   finished_[static_cast<size_t>(device_of(number))].fetch_add(1, std::memory_order_relaxed);
 }

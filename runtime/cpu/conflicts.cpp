@@ -52,9 +52,11 @@ public:
     for (const auto &[access, writes] : accesses_[stage]) {
       const int device = replica * devices_each_ + access->device;
       Touch touch{number, access->begin, access->end, any_slot, writes};
-      if (access->region == Region::rows && during)
+      const bool shared = is_shared(devices_[device]->description(), *access);
+      if (access->region == Region::rows && during && !shared)
         touch.slot = static_cast<int>(turn.microbatch % devices_[device]->description().slots);
-      else if (access->region == Region::rows) // of all slots, which lie otherwise for it
+      else if (access->region == Region::rows &&
+               !during) // of all slots, which lie otherwise for it
         std::tie(touch.begin, touch.end) = std::pair(int64_t(0), all);
       meet(device, access->region, touch);
     }

@@ -29,13 +29,20 @@ constexpr int64_t floats_of_a_line = 16; // in a cache line
 /// models are worth being shared out one by one.
 constexpr int64_t most_copied_floats = int64_t(4) << 20;
 
+/// Of what microbatches of `each` rows do not share, the bytes of those that are there at once.
+int64_t bytes_of_slots(const DeviceDescription &description, int64_t each) {
+  return multiply_sizes(description.row_bytes - description.shared_row_bytes,
+                        round_up(multiply_sizes(description.slots, each), rows_rounded_to));
+}
+
 /// The bytes of activations that grow with the batch: as many microbatches as are there at once, or
 /// one and the output of all.
 int64_t bytes_of_rows(const DeviceDescription &description, int64_t largest_batch) {
   const int64_t each =
       largest_microbatch(largest_batch, static_cast<int>(description.microbatches));
-  const int64_t slots = multiply_sizes(
-      description.row_bytes, round_up(multiply_sizes(description.slots, each), rows_rounded_to));
+  const int64_t slots =
+      add_sizes(bytes_of_slots(description, each),
+                multiply_sizes(description.shared_row_bytes, round_up(each, rows_rounded_to)));
   const int64_t one = multiply_sizes(
       description.row_bytes, round_up(rows_at_once(description, largest_batch), rows_rounded_to));
   const int64_t output =
@@ -76,6 +83,11 @@ Regions regions(const DeviceDescription &description, int optimizer_slots, int64
 
 } // namespace
 
+bool is_shared(const DeviceDescription &device, const MemoryAccess &access) {
+  return access.region == MemoryAccess::Region::rows &&
+         access.begin >= device.row_bytes - device.shared_row_bytes;
+}
+
 int64_t rows_at_once(const DeviceDescription &description, int64_t largest_batch) {
   return description.evaluates_whole
              ? largest_batch
@@ -115,6 +127,7 @@ Device::Device(int index, int physical, const DeviceDescription &description, in
   own_gradients_ = whole_gradients_ = gradients_ = parameters_ + description.parameter_floats;
   fixed_ = arena + region.parameters;
   rows_ = fixed_ + region.fixed;
+  shared_rows_ = rows_ + bytes_of_rows(description.row_bytes - description.shared_row_bytes);
   end_of_rows_ = rows_ + region.rows;
 }
 
@@ -125,12 +138,19 @@ Device::Device(const Device &whole, std::byte *memory, int64_t first_row, int64_
       state_floats_(whole.state_floats_), parameters_(whole.parameters_),
       gradients_(whole.gradients_), own_gradients_(whole.gradients_),
       whole_gradients_(whole.gradients_), fixed_(whole.fixed_),
-      rows_(whole.rows_ + first_row * description_.row_bytes) {
+      rows_(whole.rows_ + first_row * description_.row_bytes),
+      shared_rows_(rows_ + bytes_of_rows(description_.row_bytes - description_.shared_row_bytes)) {
   if (memory) {
     fixed_ = memory;
     own_gradients_ = gradients_ =
         reinterpret_cast<float *>(memory + round_up(description_.fixed_bytes, alignment));
   }
+}
+
+Device::Device(const Device &whole, int64_t first_row, std::byte *shared_rows, int64_t rows)
+    : Device(whole, nullptr, 0, rows) {
+  rows_ += first_row * (description_.row_bytes - description_.shared_row_bytes);
+  shared_rows_ = shared_rows;
 }
 
 Device::~Device() {
@@ -267,10 +287,13 @@ void Machine::make_slots(const Schedule &schedule, int64_t largest_batch) {
   parts_a_microbatch_ = (rows + part_rows - 1) / part_rows;
   for (const std::unique_ptr<Device> &device : devices_) {
     Devices &views = slots_.emplace_back();
+    std::byte *const shared =
+        device->rows<std::byte>(0) + bytes_of_slots(device->description(), rows);
     for (int64_t slot = 0; slot < device->description().slots; ++slot)
       for (int64_t first = 0; first < rows; first += part_rows)
-        views.push_back(std::make_unique<Device>(*device, nullptr, slot * rows + first,
-                                                 std::min(part_rows, rows - first)));
+        views.push_back(std::make_unique<Device>(
+            *device, slot * rows + first, shared + first * device->description().shared_row_bytes,
+            std::min(part_rows, rows - first)));
   }
 }
 

@@ -219,7 +219,7 @@ void StreamChecker::poison_dying(size_t number) {
       const Device &view = machine.slot(dying.device, turn.microbatch, part);
       for (const auto &[from, to] : dying.intervals) {
         std::byte *const begin = view.rows<std::byte>(from);
-        const std::byte *const end = view.rows<std::byte>(to);
+        const std::byte *const end = begin + view.bytes_of_rows(to - from);
         aliases_.erase(std::remove_if(aliases_.begin(), aliases_.end(),
                                       [&](const Alias &alias) {
                                         return begin <= alias.begin && alias.end <= end;

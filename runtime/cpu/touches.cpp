@@ -58,14 +58,17 @@ void Touches::add_own(size_t number, std::vector<Touch> &touches) const {
         std::byte *base = region_of(device, access.region);
         touches.push_back({number, where, base + access.begin, base + access.end, writes, -1});
       } else if (!during) {
-        touches.push_back({number, where, device.rows<std::byte>(access.begin),
-                           device.rows<std::byte>(access.end), writes, -1});
+        std::byte *const begin = device.rows<std::byte>(access.begin);
+        touches.push_back({number, where, begin,
+                           begin + device.bytes_of_rows(access.end - access.begin), writes, -1});
       } else {
         for (int64_t part = 0; part < machine.parts_a_microbatch(); ++part) {
           const Device &view = machine.slot(access.device, turn.microbatch, part);
-          touches.push_back({number, where, view.rows<std::byte>(access.begin),
-                             view.rows<std::byte>(access.end), writes,
-                             static_cast<int>(turn.microbatch % device.description().slots)});
+          std::byte *const begin = view.rows<std::byte>(access.begin);
+          const bool shared = is_shared(device.description(), access);
+          touches.push_back(
+              {number, where, begin, begin + view.bytes_of_rows(access.end - access.begin), writes,
+               shared ? -1 : static_cast<int>(turn.microbatch % device.description().slots)});
         }
       }
     }

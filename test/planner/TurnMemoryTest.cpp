@@ -338,6 +338,34 @@ TEST_P(RandomMemory, IsProvedAndFaultsAreFound) {
   EXPECT_EQ(found[withoutWrite], 0);
 }
 
+// What all microbatches share is its device's own stages' alone, and no stage's to read that has
+// not written it.
+TEST(SharedMemory, IsOfOneTurnAtATime) {
+  Stage own, other;
+  own.device = 0;
+  other.device = 1;
+  other.waits = {0};
+  std::vector<Stage> stages{own, other};
+  std::vector<PlannedTurn> turns;
+  for (int64_t microbatch : {0, 1}) {
+    turns.push_back({{0, microbatch}, {}});
+    turns.push_back({{1, microbatch}, {{0, microbatch + 1}}});
+  }
+  MemoryRange range{0, RegionKind::rows, 8, 12};
+  range.shared = true;
+  std::vector<StageMemory> memory(2);
+  auto check = [&] { return checkTurnMemory(stages, turns, {2, 2}, 2, memory); };
+  memory[0].writes = {range};
+  EXPECT_EQ(check(), std::nullopt);
+  memory[1].reads = {range};
+  EXPECT_EQ(check(), "stage 1 of microbatch 0 reads what another stage has written in what all "
+                     "microbatches share on device 0");
+  memory[1].reads.clear();
+  memory[1].writes = {range};
+  EXPECT_EQ(check(), "stage 1 of microbatch 0 writes what all microbatches share on device 0, and "
+                     "is none of its turns");
+}
+
 INSTANTIATE_TEST_SUITE_P(Seeds, RandomMemory, testing::Range(0, kSeeds));
 
 } // namespace

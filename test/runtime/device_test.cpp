@@ -172,6 +172,30 @@ TEST(Machine, GivesEveryPartOfAMicrobatchMemoryOfItsOwn) {
   EXPECT_LE(next, machine.device(0).rows<std::byte>(0) + 8 * 128);
 }
 
+TEST(Machine, HasOnceWhatMicrobatchesShare) {
+  // 100 rows in 2 microbatches of 50, these in parts of 20: 8 bytes a row each, and 8 together.
+  DeviceDescription description{16, 16, 0, 16};
+  description.slots = description.microbatches = 2;
+  description.shared_row_bytes = 8;
+  EXPECT_EQ(arena_bytes(description, 0, 100), 256 + 8 * 128 + 8 * 64);
+  Machine machine("cpu:0", 1, {description}, 0, 100);
+  Schedule schedule;
+  schedule.microbatches = 2;
+  schedule.part_rows = 20;
+  machine.make_slots(schedule, 100);
+  const Device &whole = machine.device(0);
+  std::byte *const first = whole.rows<std::byte>(0);
+  // Without workers there is one microbatch at a time.
+  EXPECT_EQ(whole.rows<std::byte>(8), first + 8 * 64);
+  for (int microbatch : {0, 1})
+    for (int64_t part : {0, 1, 2}) {
+      const Device &slot = machine.slot(0, microbatch, part);
+      EXPECT_EQ(slot.rows<std::byte>(0), first + 8 * (50 * microbatch + 20 * part));
+      EXPECT_EQ(slot.rows<std::byte>(8), first + 8 * 128 + 8 * 20 * part);
+      EXPECT_LE(slot.rows<std::byte>(8) + slot.bytes_of_rows(8), whole.end_of_rows());
+    }
+}
+
 TEST(Machine, RefusesThreadCountsOutOfRange) {
   EXPECT_EQ(message_of([] { Machine("cpu", 0, {some_device}, 0, 1); }),
             "threads: 0 is not in 1 to 1024");

@@ -20,7 +20,9 @@ class World;
 /// state, each of `parameter_floats` floats and contiguous, so that a step of the optimiser is one
 /// pass; then the activations: `fixed_bytes`, and `row_bytes` for each row of the microbatches that
 /// are there at once, at least one of them; the output of a batch that is evaluated microbatch by
-/// microbatch lies behind the first, where training has others. Rows are rounded up to a multiple
+/// microbatch lies behind the first, where training has others. The last `shared_row_bytes` of
+/// `row_bytes` are there once, behind the others of all microbatches: what lies there lives no
+/// longer than one stage of one of them. Rows are rounded up to a multiple
 /// of 64, and each of the three regions is padded to 256 bytes.
 struct DeviceDescription {
   int64_t parameter_floats; // all parameters of the device, each padded to 16 floats
@@ -38,10 +40,15 @@ struct DeviceDescription {
   bool evaluates_whole = false;
   /// Where they do not: the bytes of a row of the output, if it is this device that has it.
   int64_t output_row_bytes = 0;
+  /// Of `row_bytes`, those that all microbatches share.
+  int64_t shared_row_bytes = 0;
   /// Where replicas share out the optimiser's state: how many do, and which of them this one is.
   int shards = 1;
   int shard = 0;
 };
+
+/// Whether bytes that a stage of the microbatches touches are there once for all of these.
+bool is_shared(const DeviceDescription &device, const MemoryAccess &access);
 
 /// Elements [begin, end).
 struct Range {
@@ -76,6 +83,10 @@ public:
   /// the activations a row it has `rows` rows, `first_row` after where those of `whole` begin.
   /// Its kernels use the calling thread alone. `whole` and `memory` must outlive it.
   Device(const Device &whole, std::byte *memory, int64_t first_row, int64_t rows);
+  /// The device as a part of a microbatch sees it: it has `rows` rows, `first_row` after where
+  /// those of the first microbatch begin, and at `shared_rows` of the activations that all
+  /// microbatches share. `whole` must outlive it.
+  Device(const Device &whole, int64_t first_row, std::byte *shared_rows, int64_t rows);
   Device(const Device &) = delete;
   Device &operator=(const Device &) = delete;
   ~Device();
@@ -146,8 +157,12 @@ public:
   }
   /// An activation: `offset` bytes a row into the region that grows with the batch.
   template <typename T> T *rows(int64_t offset) const {
-    return reinterpret_cast<T *>(rows_ + offset * rounded_rows_);
+    const int64_t kept = description_.row_bytes - description_.shared_row_bytes;
+    return reinterpret_cast<T *>(offset < kept ? rows_ + bytes_of_rows(offset)
+                                               : shared_rows_ + bytes_of_rows(offset - kept));
   }
+  /// What `row_bytes` a row of that region take.
+  int64_t bytes_of_rows(int64_t row_bytes) const { return row_bytes * rounded_rows_; }
   /// Where the region that grows with the batch ends, of a device as a whole.
   std::byte *end_of_rows() const { return end_of_rows_; }
   /// Where the output of a batch lies that is evaluated microbatch by microbatch: behind the values
@@ -176,6 +191,7 @@ private:
   float *whole_gradients_ = nullptr;
   std::byte *fixed_ = nullptr;
   std::byte *rows_ = nullptr;
+  std::byte *shared_rows_ = nullptr;
   std::byte *end_of_rows_ = nullptr;
 };
 
