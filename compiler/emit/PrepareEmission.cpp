@@ -105,8 +105,14 @@ static std::string stageName(Operation *op) {
   return (work + "_on_" + device).str();
 }
 
+/// Whether an operation belongs to the loss, which @evaluate has and @predict has not.
+static bool isOfLoss(Operation *op) {
+  auto layer = op->getAttrOfType<StringAttr>(kLayer);
+  return layer && layer.getValue().split('.').first == "loss";
+}
+
 /// The function of a run of another program. A transfer stands apart: it is two devices', which may
-/// be of two processes.
+/// be of two processes. So does the loss: without it programs may have the same functions.
 static std::string functionName(StringRef program, Operation *op) {
   std::string device = std::to_string(getDevice(op).value_or(0));
   // Of a batch that is cut, what stands before or after its parts.
@@ -114,7 +120,7 @@ static std::string functionName(StringRef program, Operation *op) {
   StringRef stands = !when ? "" : when.getValue() == "before" ? "prepare_" : "finish_";
   if (auto transfer = dyn_cast<TransferOp>(op))
     return (stands + program + "_" + Twine(transfer.getFrom()) + "_to_" + device).str();
-  return (stands + program + "_on_" + device).str();
+  return (stands + program + (!when && isOfLoss(op) ? "_loss" : "") + "_on_" + device).str();
 }
 
 /// A function is a stage of @train; of other programs, a run on one device of a length that is read

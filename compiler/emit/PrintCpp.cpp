@@ -202,7 +202,7 @@ EmittedText FilePrinter::print() {
   }
   source << "\n#include \"mpar/mpar.h\"\n";
   printHeaders(source);
-  source << "\n#include <algorithm>\n#include <cstdint>\n#include "
+  source << "\n#include <cstdint>\n#include "
             "<initializer_list>\n#include "
             "<iterator>\n#include <memory>\n#include <vector>\n"
          << "\nusing namespace mpar;\n";

@@ -19,7 +19,6 @@
 
 #include "mpar/mpar.h"
 
-#include <algorithm>
 #include <cstdint>
 #include <initializer_list>
 #include <iterator>
@@ -146,7 +145,7 @@ private:
   void evaluate_on_2(Part &part);
   void evaluate_2_to_3(Part &part);
   void evaluate_on_3(Part &part);
-  void predict_on_3(Part &part);
+  void evaluate_loss_on_3(Part &part);
   static void describe_accesses(mpar::Schedule &schedule);
 
   // Parameters, in the arenas of their devices.
@@ -558,7 +557,8 @@ float Autoencoder::evaluate(const Batch &batch, const void *&output) {
   evaluate_1_to_2(whole);
   evaluate_on_2(whole); // layer5, layer6
   evaluate_2_to_3(whole);
-  evaluate_on_3(whole); // layer7, layer8, loss
+  evaluate_on_3(whole);      // layer7, layer8
+  evaluate_loss_on_3(whole); // loss
 
   output = output_for_target(3, whole.layer8_out, batch.rows);
   return value_from(3, evaluated_loss_);
@@ -645,6 +645,13 @@ void Autoencoder::evaluate_on_3(Part &part) {
   part.layer8_out = d3.rows<float>(1024); // [rows, out 12]
   linear(d3, rows, 256, 12, layer7_relu, layer8_weight_, layer8_bias_, Activation::none,
          part.layer8_out);
+}
+
+void Autoencoder::evaluate_loss_on_3(Part &part) {
+  if (!has_device(3))
+    return; // another process has it
+  Device &d3 = part.device(3);
+  const int64_t rows = part.rows;
 
   // loss = mse                                                           autoencoder.mp:18
   float *const loss_square = d3.rows<float>(0); // [rows, out 12]
@@ -664,26 +671,9 @@ const void *Autoencoder::predict(const Batch &batch) {
   evaluate_1_to_2(whole);
   evaluate_on_2(whole); // layer5, layer6
   evaluate_2_to_3(whole);
-  predict_on_3(whole); // layer7, layer8
+  evaluate_on_3(whole); // layer7, layer8
 
   return output_from(3, whole.layer8_out, batch.rows);
-}
-
-void Autoencoder::predict_on_3(Part &part) {
-  if (!has_device(3))
-    return; // another process has it
-  Device &d3 = part.device(3);
-  const int64_t rows = part.rows;
-
-  // layer7 = Linear(128, 256)                                            autoencoder.mp:9
-  float *const layer7_relu = d3.rows<float>(0); // [rows, out 256]
-  linear(d3, rows, 128, 256, part.layer6_relu_on_3, layer7_weight_, layer7_bias_, Activation::relu,
-         layer7_relu);
-
-  // layer8 = Linear(256, 12)                                             autoencoder.mp:10
-  part.layer8_out = d3.rows<float>(1024); // [rows, out 12]
-  linear(d3, rows, 256, 12, layer7_relu, layer8_weight_, layer8_bias_, Activation::none,
-         part.layer8_out);
 }
 
 float Autoencoder::train_step(const float *x, const float *target, int64_t rows) {

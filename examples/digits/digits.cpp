@@ -16,7 +16,6 @@
 
 #include "mpar/mpar.h"
 
-#include <algorithm>
 #include <cstdint>
 #include <initializer_list>
 #include <iterator>
@@ -103,7 +102,7 @@ private:
   void evaluate_on_0(Part &part);
   void evaluate_on_1(Part &part);
   void evaluate_on_2(Part &part);
-  void predict_on_2(Part &part);
+  void evaluate_loss_on_2(Part &part);
   static void describe_accesses(mpar::Schedule &schedule);
 
   // Parameters, in the arenas of their devices.
@@ -352,7 +351,8 @@ float Digits::evaluate(const Batch &batch, const void *&output) {
   transfer_0_to_1(whole);
   evaluate_on_1(whole); // hidden2
   transfer_1_to_2(whole);
-  evaluate_on_2(whole); // output, loss
+  evaluate_on_2(whole);      // output
+  evaluate_loss_on_2(whole); // loss
 
   output = output_for_target(2, whole.output_out, batch.rows);
   return value_from(2, evaluated_loss_);
@@ -392,6 +392,13 @@ void Digits::evaluate_on_2(Part &part) {
   part.output_out = d2.rows<float>(512); // [rows, out 10]
   linear(d2, rows, 128, 10, part.hidden2_relu_on_2, output_weight_, output_bias_, Activation::none,
          part.output_out);
+}
+
+void Digits::evaluate_loss_on_2(Part &part) {
+  if (!has_device(2))
+    return; // another process has it
+  Device &d2 = part.device(2);
+  const int64_t rows = part.rows;
 
   // loss = cross_entropy                                                 digits.mp:13
   float *const loss_cross_entropy = d2.rows<float>(0); // [rows]
@@ -409,21 +416,9 @@ const void *Digits::predict(const Batch &batch) {
   transfer_0_to_1(whole);
   evaluate_on_1(whole); // hidden2
   transfer_1_to_2(whole);
-  predict_on_2(whole); // output
+  evaluate_on_2(whole); // output
 
   return output_from(2, whole.output_out, batch.rows);
-}
-
-void Digits::predict_on_2(Part &part) {
-  if (!has_device(2))
-    return; // another process has it
-  Device &d2 = part.device(2);
-  const int64_t rows = part.rows;
-
-  // output = Linear(128, 10)                                             digits.mp:5
-  part.output_out = d2.rows<float>(512); // [rows, out 10]
-  linear(d2, rows, 128, 10, part.hidden2_relu_on_2, output_weight_, output_bias_, Activation::none,
-         part.output_out);
 }
 
 float Digits::train_step(const float *image, const int32_t *target, int64_t rows) {

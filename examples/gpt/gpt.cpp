@@ -21,7 +21,6 @@
 
 #include "mpar/mpar.h"
 
-#include <algorithm>
 #include <cstdint>
 #include <initializer_list>
 #include <iterator>
@@ -202,7 +201,7 @@ private:
   void evaluate_2_to_3(Part &part);
   void evaluate_on_3(Part &part);
   void evaluate_on_3_part_2(Part &part);
-  void predict_on_3_part_2(Part &part);
+  void evaluate_loss_on_3(Part &part);
   static void describe_accesses(mpar::Schedule &schedule);
 
   // Parameters, in the arenas of their devices.
@@ -1183,7 +1182,8 @@ float Gpt::evaluate(const Batch &batch, const void *&output) {
   evaluate_on_3(whole); // h.3.ln_1, h.3.attn.c_attn, h.3.attn, h.3.attn.c_proj, h.3, h.3.ln_2,
                         // h.3.mlp.c_fc, h.3.mlp, h.3.mlp.c_proj, ln_f
   transfer_0_to_3(whole);
-  evaluate_on_3_part_2(whole); // lm_head, loss
+  evaluate_on_3_part_2(whole); // lm_head
+  evaluate_loss_on_3(whole);   // loss
 
   output = output_for_target(3, whole.lm_head_matmul, batch.rows);
   return value_from(3, evaluated_loss_);
@@ -1492,6 +1492,13 @@ void Gpt::evaluate_on_3_part_2(Part &part) {
   part.lm_head_matmul = d3.rows<float>(0); // [rows * 128, out 256]
   matmul(d3, 1, rows * 128, 256, 128, Transpose::no, Transpose::yes, part.ln_f_out,
          wte_weight_on_3_, part.lm_head_matmul);
+}
+
+void Gpt::evaluate_loss_on_3(Part &part) {
+  if (!has_device(3))
+    return; // another process has it
+  Device &d3 = part.device(3);
+  const int64_t rows = part.rows;
 
   // loss = cross_entropy                                                 gpt.mp:20
   float *const loss_cross_entropy = d3.rows<float>(131072); // [rows, time 128]
@@ -1518,21 +1525,9 @@ const void *Gpt::predict(const Batch &batch) {
   evaluate_on_3(whole); // h.3.ln_1, h.3.attn.c_attn, h.3.attn, h.3.attn.c_proj, h.3, h.3.ln_2,
                         // h.3.mlp.c_fc, h.3.mlp, h.3.mlp.c_proj, ln_f
   transfer_0_to_3(whole);
-  predict_on_3_part_2(whole); // lm_head
+  evaluate_on_3_part_2(whole); // lm_head
 
   return output_from(3, whole.lm_head_matmul, batch.rows);
-}
-
-void Gpt::predict_on_3_part_2(Part &part) {
-  if (!has_device(3))
-    return; // another process has it
-  Device &d3 = part.device(3);
-  const int64_t rows = part.rows;
-
-  // lm_head = Linear(width, 256, bias: false, weight: wte.weight)        gpt.mp:10
-  part.lm_head_matmul = d3.rows<float>(0); // [rows * 128, out 256]
-  matmul(d3, 1, rows * 128, 256, 128, Transpose::no, Transpose::yes, part.ln_f_out,
-         wte_weight_on_3_, part.lm_head_matmul);
 }
 
 float Gpt::train_step(const int32_t *text, const int32_t *target, int64_t rows) {

@@ -20,7 +20,6 @@
 
 #include "mpar/mpar.h"
 
-#include <algorithm>
 #include <cstdint>
 #include <initializer_list>
 #include <iterator>
@@ -127,8 +126,8 @@ private:
   void evaluate_on_0_part_2(Part &part);
   void evaluate_0_to_2(Part &part);
   void evaluate_on_2(Part &part);
+  void evaluate_loss_on_2(Part &part);
   void finish_evaluate_on_2(Part &part);
-  void predict_on_2(Part &part);
   static void describe_accesses(mpar::Schedule &schedule);
 
   // Parameters, in the arenas of their devices.
@@ -507,7 +506,8 @@ float Parallel::evaluate(const Batch &batch, const void *&output) {
     evaluate_1_to_0(part);
     evaluate_on_0_part_2(part);
     evaluate_0_to_2(part);
-    evaluate_on_2(part); // hidden, digit, loss
+    evaluate_on_2(part);      // hidden, digit
+    evaluate_loss_on_2(part); // loss
     keep_output(part, 2, part.digit_out);
   });
   sum_over_threads<float>(whole, 2, 0, 1); // loss_sum
@@ -598,6 +598,13 @@ void Parallel::evaluate_on_2(Part &part) {
   part.digit_out = d2.rows<float>(1024); // [rows, out 10]
   linear(d2, rows, 256, 10, hidden_relu, digit_weight_, digit_bias_, Activation::none,
          part.digit_out);
+}
+
+void Parallel::evaluate_loss_on_2(Part &part) {
+  if (!has_device(2))
+    return; // another process has it
+  Device &d2 = part.device(2);
+  const int64_t rows = part.rows;
 
   // loss = cross_entropy                                                 parallel.mp:18
   float *const loss_cross_entropy = d2.rows<float>(0); // [rows]
@@ -634,28 +641,11 @@ const void *Parallel::predict(const Batch &batch) {
     evaluate_1_to_0(part);
     evaluate_on_0_part_2(part);
     evaluate_0_to_2(part);
-    predict_on_2(part); // hidden, digit
+    evaluate_on_2(part); // hidden, digit
     keep_output(part, 2, part.digit_out);
   });
 
   return output_from(2, kept_output(2), batch.rows);
-}
-
-void Parallel::predict_on_2(Part &part) {
-  if (!has_device(2))
-    return; // another process has it
-  Device &d2 = part.device(2);
-  const int64_t rows = part.rows;
-
-  // hidden = Linear(128, 256)                                            parallel.mp:8
-  float *const hidden_relu = d2.rows<float>(0); // [rows, out 256]
-  linear(d2, rows, 128, 256, part.narrow_relu_at_0_on_2, hidden_weight_, hidden_bias_,
-         Activation::relu, hidden_relu);
-
-  // digit = Linear(256, 10)                                              parallel.mp:9
-  part.digit_out = d2.rows<float>(1024); // [rows, out 10]
-  linear(d2, rows, 256, 10, hidden_relu, digit_weight_, digit_bias_, Activation::none,
-         part.digit_out);
 }
 
 float Parallel::train_step(const float *image, const int32_t *target, int64_t rows) {
