@@ -261,6 +261,12 @@ def cast(graph):
     return graph.elementwise("mul", [same, back], lambda p, q: p * q)
 
 
+@test("that no gradient flows through a sign", smooth=False)
+def sign(graph):
+    a = graph.parameter("a", (3, 4))
+    return graph.elementwise("mul", [a, graph.elementwise("sign", [a], torch.sign)], lambda p, q: p * q)
+
+
 @test("that no gradient flows through detach", smooth=False)
 def detach(graph):
     a = graph.parameter("a", (3, 4))
