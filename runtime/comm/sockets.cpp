@@ -144,7 +144,8 @@ Socket connect_to(const std::vector<Address> &addresses, Clock::time_point end) 
       Socket connection(socket(address.bytes.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
       if (connection &&
           connect(connection.get(), reinterpret_cast<const sockaddr *>(&address.bytes),
-                  address.length) == 0)
+                  address.length) == 0 &&
+          !is_own_peer(connection))
         return connection;
     }
     if (seconds_left(end) <= 0)
@@ -281,6 +282,16 @@ private:
 Socket::~Socket() {
   if (descriptor_ >= 0)
     ::close(descriptor_);
+}
+
+bool is_own_peer(const Socket &connection) {
+  Address own{}, peer{};
+  own.length = peer.length = sizeof own.bytes;
+  return getsockname(connection.get(), reinterpret_cast<sockaddr *>(&own.bytes), &own.length) ==
+             0 &&
+         getpeername(connection.get(), reinterpret_cast<sockaddr *>(&peer.bytes), &peer.length) ==
+             0 &&
+         own.length == peer.length && std::memcmp(&own.bytes, &peer.bytes, own.length) == 0;
 }
 
 void make_immediate(const Socket &socket) {

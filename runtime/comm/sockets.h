@@ -26,6 +26,10 @@ private:
   int descriptor_ = -1;
 };
 
+/// Whether a connection is with itself: where nobody listens at a port yet, the system may choose
+/// that very port to connect from.
+bool is_own_peer(const Socket &connection);
+
 /// Small messages go at once; reads and writes do not block.
 void make_immediate(const Socket &socket);
 

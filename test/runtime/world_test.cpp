@@ -1,6 +1,7 @@
 // Messages between ranks, here threads of one process: over TCP, and over a transport that keeps no
 // message, where a send is over when it has been received.
 #include "backend.h"
+#include "comm/sockets.h"
 #include "mpar/device.h"
 #include "mpar/errors.h"
 #include "mpar/schedule.h"
@@ -230,6 +231,28 @@ TEST(Tcp, KeepsMessagesOfChannelsApartAndInOrder) {
     world.close();
   });
   EXPECT_EQ(thrown, std::vector<std::string>(2));
+}
+
+TEST(Tcp, KnowsAConnectionWithItself) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof address;
+  auto *const bytes = reinterpret_cast<sockaddr *>(&address);
+  const Socket own(socket(AF_INET, SOCK_STREAM, 0));
+  ASSERT_EQ(bind(own.get(), bytes, length), 0);
+  ASSERT_EQ(getsockname(own.get(), bytes, &length), 0);
+  ASSERT_EQ(connect(own.get(), bytes, length), 0); // nobody listens there
+  EXPECT_TRUE(is_own_peer(own));
+
+  const Socket listener(socket(AF_INET, SOCK_STREAM, 0));
+  address.sin_port = 0;
+  ASSERT_EQ(bind(listener.get(), bytes, length), 0);
+  ASSERT_EQ(listen(listener.get(), 1), 0);
+  ASSERT_EQ(getsockname(listener.get(), bytes, &length), 0);
+  const Socket other(socket(AF_INET, SOCK_STREAM, 0));
+  ASSERT_EQ(connect(other.get(), bytes, length), 0);
+  EXPECT_FALSE(is_own_peer(other));
 }
 
 TEST(Tcp, RefusesAMessageOfAnotherSize) {
