@@ -142,11 +142,15 @@ Socket connect_to(const std::vector<Address> &addresses, Clock::time_point end) 
   while (true) {
     for (const Address &address : addresses) {
       Socket connection(socket(address.bytes.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-      if (connection &&
+      if (!connection ||
           connect(connection.get(), reinterpret_cast<const sockaddr *>(&address.bytes),
-                  address.length) == 0 &&
-          !is_own_peer(connection))
+                  address.length) != 0)
+        continue;
+      if (!is_own_peer(connection))
         return connection;
+      // Reset, or its port would be taken for a minute, and rank 0 is to listen there.
+      const linger at_once{1, 0};
+      setsockopt(connection.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
     }
     if (seconds_left(end) <= 0)
       return {};
@@ -234,12 +238,18 @@ private:
 
   void receive_all() {
     Socket listener;
-    for (const Address &address : look_up(launch_.address, launch_.port))
+    // What has the port may have it for a moment, as a rank does that has connected to itself.
+    const Clock::time_point soon = std::min(end_, Clock::now() + std::chrono::seconds(2));
+    while (!listener) {
+      for (const Address &address : look_up(launch_.address, launch_.port))
+        if (!listener)
+          listener = listen_at(address);
+      if (!listener && seconds_left(soon) <= 0)
+        fail("cannot listen at " + launch_.address + ", port " + std::to_string(launch_.port) +
+             ": " + error_text());
       if (!listener)
-        listener = listen_at(address);
-    if (!listener)
-      fail("cannot listen at " + launch_.address + ", port " + std::to_string(launch_.port) + ": " +
-           error_text());
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
     std::vector<Address> addresses(launch_.size);
     take(listener, 1, &addresses);
     for (int rank = 1; rank < launch_.size; ++rank)

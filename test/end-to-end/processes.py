@@ -43,9 +43,16 @@ MPI_ENVIRONMENT = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS
 
 
 def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """And the one after it, where rank 0 listens if torchrun's agent has the port itself."""
+    while True:
+        with socket.socket() as listener, socket.socket() as next_one:
+            listener.bind(("127.0.0.1", 0))
+            port = listener.getsockname()[1]
+            try:
+                next_one.bind(("127.0.0.1", port + 1))
+                return port
+            except OSError:
+                pass
 
 
 class Ranks:
