@@ -218,10 +218,16 @@ llvm::SmallDenseSet<int64_t> chooseSharing(ProgramOp train, const MemoryPlan &pl
     if (all.empty())
       continue;
     MemoryPlan shared = planMemory(train, all);
-    for (int64_t device : all)
-      if (shared.getExtent(device, true) + (slots[device] - 1) * shared.getKeptExtent(device) <
-          slots[device] * plan.getExtent(device, true))
+    // As the runtime counts them: of a small batch the rounding is more than what is saved.
+    constexpr int64_t roundedTo = 64;
+    int64_t rows = roundUp(training.getBatch(), microbatches) / microbatches;
+    for (int64_t device : all) {
+      int64_t ofSlots = roundUp(slots[device] * rows, roundedTo);
+      int64_t kept = shared.getKeptExtent(device);
+      int64_t once = shared.getExtent(device, true) - kept;
+      if (ofSlots * kept + roundUp(rows, roundedTo) * once < ofSlots * plan.getExtent(device, true))
         sharing.insert(device);
+    }
   }
   return sharing;
 }
