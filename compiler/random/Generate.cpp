@@ -260,8 +260,9 @@ Program generate(uint64_t seed, bool foreign) {
   if (random.chance(0.2))
     file.insert(file.end() - random.below(2), writeFurtherModel(random));
 
-  // The larger one is worked through in parts.
-  program.batch = random.chance(0.5) ? 4 : 100;
+  // The larger ones are worked through in parts; the largest, more than there are rows, has
+  // microbatches that share memory.
+  program.batch = random.chance(0.5) ? 4 : random.chance(0.5) ? 100 : 600;
   if (isText)
     program.source = DataSource::text;
   else if (random.chance(0.25))

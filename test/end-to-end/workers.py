@@ -5,8 +5,8 @@ same bytes as the calling thread alone, gives the same losses of training and ev
   workers.py [--full]
 
 A chain with a skip connection over two devices that the batch visits twice, with weights tied over devices, dropout and
-clipping; and a small transformer. Batches are 50 rows and a short last one of 13, cut into 1, 2, 5 and 60 microbatches:
-more than there are rows too. --full tries all cells, else every fifth and all schedules of one.
+clipping; and a small transformer. Programs are made for large batches, at which microbatches share what is brief; they get
+50 rows and a short last batch of 13, cut into 1, 2, 5 and 60 microbatches: more than there are rows too. --full tries all cells, else every fifth and all schedules of one.
 """
 
 import itertools
@@ -34,7 +34,7 @@ train Chain {{
   optimizer = adamw(lr: 1e-2, weight_decay: 0.1);
   clip_norm = 0.5;
   epochs = 2;
-  batch = 50;
+  batch = 5000;
   {pipeline}
 }}
 """
@@ -53,7 +53,7 @@ train Small {{
   data = text("words.txt", context: 6, test: 0.1);
   loss = cross_entropy;
   epochs = 2;
-  batch = 50;
+  batch = 5000;
   {pipeline}
 }}
 """
@@ -62,7 +62,7 @@ def run(settings, program, name, devices):
     """What a program saves, the losses it prints, and, of rows of numbers, what it predicts."""
     predicts = name.startswith("chain")
     output = os.path.join(settings.work, name + ".csv")
-    trained = harness.train(settings, program, name, "--devices", devices, *(["--predict", "rows8.csv", "--output", output] if predicts else []))
+    trained = harness.train(settings, program, name, "--batch", "50", "--devices", devices, *(["--predict", "rows8.csv", "--output", output] if predicts else []))
     return trained + (harness.read(output) if predicts else b"",)
 
 
