@@ -45,9 +45,10 @@ struct MemoryPlan {
 /// after another to use; the program has then been divided into stages.
 MemoryPlan planMemory(ProgramOp program, const llvm::SmallDenseSet<int64_t> &sharing = {});
 
-/// The devices of @train, planned without sharing, whose arenas are smaller with it at the program's
-/// batch: where several microbatches are under way at once. Divides the program into stages. Replicas share nothing, as
-/// what they add up, and where stages end for that, is decided when the memory is planned.
+/// The devices of @train, planned without sharing, whose arenas are smaller with it at the
+/// program's batch: where several microbatches are under way at once. Divides the program into
+/// stages. Replicas share nothing, as what they add up, and where stages end for that, is decided
+/// when the memory is planned.
 llvm::SmallDenseSet<int64_t> chooseSharing(ProgramOp train, const MemoryPlan &plan);
 
 /// Gives every allocation of one device and kind its offset, so that those alive at the same time

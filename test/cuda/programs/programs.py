@@ -249,7 +249,7 @@ def check_refusals(failures, settings, program):
 def check_watchdog(failures, settings, program):
     """A GPU that hangs is given up on, and the line says where its step stands, replayed or not."""
     for flags in [[], ["--no-graph"]]:
-        done = train(program, settings.work, ["--devices", "cuda", "--quiet", "--timeout", "0.5", *flags],
+        done = train(program, settings.work, ["--devices", "cuda", "--epochs", "100", "--quiet", "--timeout", "0.5", *flags],
                      MPAR_EMULATED_HANG="300")
         failures.expect(done.returncode == 1 and re.search(
             r"^error: the step has waited 0.5 s for its GPUs; cuda:\d has not finished \w+_\d.* \(chain.mp:\d\)$",

@@ -176,7 +176,7 @@ def check_ends(failures, settings, program):
                             and re.search(words, "".join(others)), f"{name} {more}: {statuses} after {seconds:.1f} s: {others}")
     for more in ([], ["--no-graph"]):
         begin = time.monotonic()
-        ranks = GpuRanks(program, 2, ["--devices", "cuda", "--quiet", "--timeout", "2", *more], settings.work,
+        ranks = GpuRanks(program, 2, ["--devices", "cuda", "--epochs", "100", "--quiet", "--timeout", "2", *more], settings.work,
                          own=lambda rank: {"MPAR_EMULATED_HANG": "400"} if rank == 1 else {})
         statuses, _, errors = ranks.wait()
         failures.expect(statuses == [1, 1] and all(text.count("\n") == 1 for text in errors) and time.monotonic() - begin < 20
