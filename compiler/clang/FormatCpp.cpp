@@ -3,12 +3,15 @@
 
 #include "clang/Format/Format.h"
 #include "clang/Tooling/Core/Replacement.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringMap.h"
 
 #include <algorithm>
-#include <atomic>
-#include <future>
-#include <thread>
+#include <optional>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 namespace mparc::clang_tools {
@@ -28,8 +31,85 @@ static std::string formatPart(llvm::StringRef text) {
   return text.str();
 }
 
-/// Below this many bytes a part is not worth a thread.
-static constexpr size_t kPart = 128 << 10;
+// Of rows in a list, these are formatted, and one that stands for the others.
+static constexpr size_t kFirstRows = 2, kLastRows = 2;
+static constexpr size_t kRowColumns = 80;
+static constexpr llvm::StringLiteral kRowsTakenComment = "// mparc: rows taken";
+static constexpr llvm::StringLiteral kRowsTaken = "{mparc_rows_taken},";
+
+using Lines = llvm::ArrayRef<llvm::StringRef>;
+
+static void append(std::string &text, llvm::StringRef line) { (text += line) += '\n'; }
+
+static bool isComment(llvm::StringRef line) {
+  return line.starts_with("//") && line.size() <= kRowColumns;
+}
+
+static bool isRow(llvm::StringRef line) {
+  return line.starts_with("{") && line.ends_with("},") && line.size() <= kRowColumns;
+}
+
+/// The rows of a list that libFormat leaves as lines, by number of line. It does so where a comment
+/// divides them, and else, if there are enough, lays them out in columns.
+static llvm::SmallVector<size_t> findRows(Lines run) {
+  llvm::SmallVector<size_t> rows;
+  bool isDivided = false;
+  for (size_t i = 0; i < run.size(); ++i)
+    if (isRow(run[i]))
+      rows.push_back(i);
+    else
+      isDivided |= !rows.empty() && i < run.size() - 1;
+  bool isUnderComment = !run.empty() && isComment(run.front());
+  return isDivided && isUnderComment ? rows : llvm::SmallVector<size_t>();
+}
+
+/// Takes rows out of such lists, with the comments that stand between them: libFormat would search
+/// for the best layout of the whole list, longer than for everything around it. What it decides is
+/// their indentation, that of any other row. Appends to `taken` what each row that stands for
+/// others stands for.
+static std::string takeRowsOut(Lines lines, std::vector<Lines> &taken) {
+  std::string rest;
+  auto keep = [&](size_t count) {
+    for (llvm::StringRef line : lines.take_front(count))
+      append(rest, line);
+    lines = lines.drop_front(count);
+  };
+  while (!lines.empty()) {
+    Lines run =
+        lines.take_while([](llvm::StringRef line) { return isComment(line) || isRow(line); });
+    llvm::SmallVector<size_t> rows = findRows(run);
+    if (rows.size() <= kFirstRows + kLastRows + 1) {
+      keep(std::max<size_t>(run.size(), 1));
+      continue;
+    }
+    size_t first = rows[kFirstRows], last = rows[rows.size() - kLastRows];
+    keep(first);
+    append(rest, kRowsTakenComment); // divides what is left
+    append(rest, kRowsTaken);
+    taken.push_back(lines.take_front(last - first));
+    lines = lines.drop_front(last - first);
+    keep(run.size() - last);
+  }
+  return rest;
+}
+
+/// None where libFormat has not left what stands for rows as lines.
+static std::optional<std::string> putRowsBack(llvm::StringRef text, llvm::ArrayRef<Lines> taken) {
+  std::string whole;
+  while (!text.empty()) {
+    llvm::StringRef line, words;
+    std::tie(line, text) = text.split('\n');
+    words = line.ltrim();
+    if (words == kRowsTaken && !taken.empty()) {
+      for (llvm::StringRef row : taken.front())
+        append(whole += line.drop_back(words.size()), row);
+      taken = taken.drop_front();
+    } else if (words != kRowsTakenComment) {
+      append(whole, line);
+    }
+  }
+  return taken.empty() ? std::optional(whole) : std::nullopt;
+}
 
 /// How many braces of the text are still open at its end. A brace in a comment or a string is none.
 static int countOpenBraces(llvm::StringRef text) {
@@ -47,119 +127,153 @@ static int countOpenBraces(llvm::StringRef text) {
   return open;
 }
 
-/// Cuts text between functions: nothing that libFormat lines up goes past the end of one. What is
-/// not formatted yet has no indentation by which to tell that end from one of a block within.
-static llvm::SmallVector<llvm::StringRef> cut(llvm::StringRef text) {
-  static constexpr llvm::StringLiteral kEnd = "\n}\n\n";
-  llvm::SmallVector<llvm::StringRef> parts;
-  while (text.size() > kPart) {
-    size_t end = 0, counted = 0;
-    int open = 0;
-    for (end = text.find(kEnd, kPart); end != llvm::StringRef::npos;
-         end = text.find(kEnd, end + 1)) {
-      end += kEnd.size();
-      open += countOpenBraces(text.slice(counted, end));
-      counted = end;
-      if (open == 0)
-        break;
-    }
-    if (end == llvm::StringRef::npos)
-      break;
-    parts.push_back(text.take_front(end));
-    text = text.drop_front(end);
-  }
-  parts.push_back(text);
-  return parts;
+/// What libFormat lays out by itself within a function: a paragraph, or a statement of one.
+struct Piece {
+  std::string text;
+  bool startsParagraph;
+};
+
+static bool isStatement(llvm::StringRef line) {
+  return line.ends_with(";") && !line.contains("//") && !line.starts_with("else");
 }
 
-// Of rows under a comment, these are formatted, and one that stands for the others.
-static constexpr size_t kFirstRows = 2, kLastRows = 2;
-static constexpr size_t kRowColumns = 80;
-static constexpr const char *kRowsTaken = "{mparc_rows_taken},";
-
-static bool isRow(llvm::StringRef line) {
-  return line.starts_with("{") && line.ends_with("},") && line.size() <= kRowColumns;
-}
-
-/// Takes rows out of lists whose rows are lines of their own, each ending in a comma, under
-/// comments: libFormat would search for the best layout of the whole list, longer than for
-/// everything around it, to find that they stay lines, as between comments they must. What it
-/// decides is their indentation, that of any other row. Appends to `taken` what each row that
-/// stands for others stands for.
-static std::string takeRowsOut(llvm::ArrayRef<llvm::StringRef> lines,
-                               std::vector<llvm::ArrayRef<llvm::StringRef>> &taken) {
-  std::string rest;
-  auto keep = [&rest](llvm::ArrayRef<llvm::StringRef> kept) {
-    for (llvm::StringRef line : kept)
-      (rest += line) += '\n';
-  };
-  while (!lines.empty()) {
-    bool isUnderComment = lines.front().starts_with("//");
-    keep(lines.take_front());
-    lines = lines.drop_front();
-    llvm::ArrayRef<llvm::StringRef> rows = lines.take_while(isRow);
-    if (!isUnderComment || rows.size() <= kFirstRows + kLastRows + 1)
+/// Gives `onBody` the pieces of each function's body, and `onLine` each other line, in order. Blank
+/// lines divide a body into paragraphs, and these are divided between statements of a line each,
+/// but where one has a comment behind it: such comments are lined up over several lines.
+static void walkFunctions(llvm::StringRef text, llvm::function_ref<void(llvm::StringRef)> onLine,
+                          llvm::function_ref<void(llvm::ArrayRef<Piece>)> onBody) {
+  std::vector<Piece> body;
+  bool isInFunction = false, startsParagraph = true;
+  llvm::StringRef last;
+  int depth = 0;
+  while (!text.empty()) {
+    llvm::StringRef line;
+    std::tie(line, text) = text.split('\n');
+    int before = depth;
+    depth += countOpenBraces(line);
+    if (isInFunction && depth > 0) {
+      if (depth == 1 && line.trim().empty()) {
+        startsParagraph = true;
+        continue;
+      }
+      bool isApart = before == 1 && isStatement(line) && isStatement(last);
+      if (startsParagraph || isApart)
+        body.push_back({"", startsParagraph});
+      append(body.back().text, line);
+      startsParagraph = false;
+      last = line;
       continue;
-    keep(rows.take_front(kFirstRows));
-    (rest += kRowsTaken) += '\n';
-    keep(rows.take_back(kLastRows));
-    taken.push_back(rows.drop_front(kFirstRows).drop_back(kLastRows));
-    lines = lines.drop_front(rows.size());
+    }
+    if (isInFunction)
+      onBody(std::exchange(body, {}));
+    isInFunction = before == 0 && depth == 1 && line.ends_with(") {");
+    startsParagraph = true;
+    last = "";
+    onLine(line);
   }
+}
+
+/// The pieces of functions, each shape once. Those that differ in digits alone are of one shape:
+/// libFormat looks at widths, and where it breaks lines only spaces and comments' slashes come in.
+/// A long model has the same few shapes over and over, so this keeps its layout from taking
+/// longest.
+struct Shapes {
+  std::vector<std::string> firsts; // the first piece of each shape
+  llvm::StringMap<size_t> indices; // by the text with 0 for every digit
+  struct Use {
+    size_t shape;
+    Piece piece;
+  };
+  std::vector<std::vector<Use>> functions; // that were emptied
+};
+
+// Stands for the body of a function: a comment, since libFormat lays out a function of one short
+// statement as one line.
+static constexpr llvm::StringLiteral kBodyTaken = "// mparc: body taken";
+
+static std::string takeBodiesOut(llvm::StringRef text, Shapes &shapes) {
+  std::string rest;
+  auto take = [&](llvm::ArrayRef<Piece> body) {
+    if (body.size() == 1) // may become one line with its function
+      rest += body.front().text;
+    if (body.size() <= 1)
+      return;
+    append(rest, kBodyTaken);
+    auto &function = shapes.functions.emplace_back();
+    for (const Piece &piece : body) {
+      std::string shape = piece.text;
+      std::replace_if(shape.begin(), shape.end(), llvm::isDigit, '0');
+      auto [place, isNew] = shapes.indices.try_emplace(shape, shapes.firsts.size());
+      if (isNew)
+        shapes.firsts.push_back(piece.text);
+      function.push_back({place->second, piece});
+    }
+  };
+  walkFunctions(text, [&](llvm::StringRef line) { append(rest, line); }, take);
   return rest;
 }
 
-static std::string putRowsBack(llvm::StringRef text,
-                               llvm::ArrayRef<llvm::ArrayRef<llvm::StringRef>> taken) {
-  std::string whole;
-  for (llvm::ArrayRef<llvm::StringRef> rows : taken) {
-    size_t place = text.find(kRowsTaken);
-    size_t begin = text.rfind('\n', place) + 1;
-    llvm::StringRef indentation = text.slice(begin, place);
-    whole += text.take_front(begin);
-    for (llvm::StringRef row : rows)
-      ((whole += indentation) += row) += '\n';
-    text = text.drop_front(text.find('\n', place) + 1);
-  }
-  return whole += text;
+/// Formats pieces, as paragraphs of one function.
+static std::vector<std::string> formatPieces(llvm::ArrayRef<std::string> pieces) {
+  std::string function = "void pieces() {\n";
+  for (const std::string &piece : pieces)
+    append(function, piece);
+  append(function, kBodyTaken); // so that one short statement is no line with it
+  std::vector<std::string> formatted;
+  auto take = [&](llvm::ArrayRef<Piece> body) {
+    for (const Piece &piece : body.drop_back())
+      if (piece.startsParagraph)
+        formatted.push_back(piece.text);
+      else
+        formatted.back() += piece.text;
+  };
+  walkFunctions(formatPart(function += "}\n"), [](llvm::StringRef) {}, take);
+  return formatted;
 }
 
-/// Formats text of any length, the parts of a long one at once.
-static std::string formatParts(llvm::StringRef text) {
-  llvm::SmallVector<llvm::StringRef> parts = cut(text);
-  if (parts.size() == 1)
-    return formatPart(text);
-  std::vector<std::string> formatted(parts.size());
-  std::atomic<size_t> next = 0;
-  auto work = [&] {
-    for (size_t part = next++; part < parts.size(); part = next++)
-      formatted[part] = formatPart(parts[part]);
-  };
-  size_t workers = std::clamp<size_t>(std::thread::hardware_concurrency(), 1, 16);
-  std::vector<std::future<void>> others;
-  for (size_t worker = 1; worker < workers; ++worker)
-    others.push_back(std::async(std::launch::async, work));
-  work();
-  for (std::future<void> &other : others)
-    other.get();
+static std::string withDigitsOf(std::string formatted, llvm::StringRef text) {
+  const char *next = text.begin();
+  for (char &character : formatted)
+    if (llvm::isDigit(character)) {
+      next = std::find_if(next, text.end(), llvm::isDigit);
+      character = *next++;
+    }
+  return formatted;
+}
+
+static std::string putBodiesBack(llvm::StringRef text, const Shapes &shapes) {
+  std::vector<std::string> formatted = formatPieces(shapes.firsts);
+  auto function = shapes.functions.begin();
   std::string whole;
-  for (size_t part = 0; part < parts.size(); ++part) {
-    whole += formatted[part];
-    // A part ends with the blank line before the next function; libFormat drops it.
-    if (part + 1 < parts.size() && !llvm::StringRef(whole).ends_with("\n\n"))
-      whole += '\n';
+  while (!text.empty()) {
+    llvm::StringRef line;
+    std::tie(line, text) = text.split('\n');
+    if (line.trim() != kBodyTaken) {
+      append(whole, line);
+      continue;
+    }
+    bool isFirst = true;
+    for (const auto &[shape, piece] : *function++) {
+      if (piece.startsParagraph && !std::exchange(isFirst, false))
+        whole += '\n';
+      whole += withDigitsOf(formatted[shape], piece.text);
+    }
   }
   return whole;
 }
 
+/// Formats text as libFormat would format it at once, in a fraction of the time where it is long.
 std::string formatCpp(llvm::StringRef text) {
   llvm::SmallVector<llvm::StringRef> lines;
   text.split(lines, '\n');
   if (lines.back().empty())
     lines.pop_back();
-  std::vector<llvm::ArrayRef<llvm::StringRef>> taken;
-  std::string rest = takeRowsOut(lines, taken);
-  return putRowsBack(formatParts(rest), taken);
+  std::vector<Lines> rows;
+  Shapes shapes;
+  std::string rest = takeBodiesOut(takeRowsOut(lines, rows), shapes);
+  if (auto whole = putRowsBack(putBodiesBack(formatPart(rest), shapes), rows))
+    return *whole;
+  return formatPart(text);
 }
 
 } // namespace mparc::clang_tools

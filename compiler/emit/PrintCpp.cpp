@@ -9,6 +9,7 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/StringSet.h"
+#include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
 using namespace mparc::mp;
@@ -41,6 +42,21 @@ static void printPointer(Value value, StringRef name, llvm::raw_ostream &out) {
       << " *" << name << " = nullptr; // " << shapeComment(value.getType()) << "\n";
 }
 
+/// `float *const weight_ = device(1).parameters() + 64; // [out 8, in 8]`
+static void printParameter(ParameterOp parameter, llvm::raw_ostream &out) {
+  Type element = parameter.getTensorType().getElementType();
+  int64_t offset = parameter->getAttrOfType<BufferAttr>(kBuffer).getOffset();
+  std::string place =
+      llvm::formatv("device({0}).parameters()", getDevice(parameter).value_or(0)).str();
+  if (offset != 0)
+    place += " + " + std::to_string(offset);
+  if (!element.isF32())
+    place = llvm::formatv("reinterpret_cast<{0} *>({1})", elementTypeName(element), place).str();
+  out << elementTypeName(element) << " *const "
+      << parameter->getAttrOfType<StringAttr>(kName).getValue() << " = " << place << "; // "
+      << shapeComment(parameter.getTensorType()) << alsoComment(parameter) << "\n";
+}
+
 void FilePrinter::printMembers(llvm::raw_ostream &out) {
   bool hasBuffers = llvm::any_of(ModelOp(index.model).getOps<ParameterOp>(),
                                  [](ParameterOp parameter) { return parameter.getUntrained(); });
@@ -48,10 +64,7 @@ void FilePrinter::printMembers(llvm::raw_ostream &out) {
     out << "\n// Parameters" << (hasBuffers ? " and buffers" : "")
         << ", in the arenas of their devices.\n";
   for (auto parameter : ModelOp(index.model).getOps<ParameterOp>())
-    out << elementTypeName(parameter.getTensorType().getElementType()) << " *const "
-        << parameter->getAttrOfType<StringAttr>(kName).getValue() << "; // "
-        << shapeComment(parameter.getTensorType()) << ", device "
-        << getDevice(parameter).value_or(0) << alsoComment(parameter) << "\n";
+    printParameter(parameter, out);
   bool first = true;
   if (hasSchedule())
     out << "\n// Stages of a step by number, and parts of microbatches, where devices have "
@@ -157,17 +170,6 @@ void FilePrinter::printConstructor(llvm::raw_ostream &out) {
   out << "\n"
       << className << "::" << className
       << "(const Settings &settings)\n: Model(describe(), settings)";
-  for (auto parameter : ModelOp(index.model).getOps<ParameterOp>()) {
-    int64_t offset = parameter->getAttrOfType<BufferAttr>(kBuffer).getOffset();
-    Type element = parameter.getTensorType().getElementType();
-    out << ",\n" << parameter->getAttrOfType<StringAttr>(kName).getValue() << "(";
-    if (!element.isF32())
-      out << "reinterpret_cast<" << elementTypeName(element) << " *>(";
-    out << "device(" << getDevice(parameter).value_or(0) << ").parameters()";
-    if (offset != 0)
-      out << " + " << offset;
-    out << (element.isF32() ? ")" : "))");
-  }
   if (replicas() > 1)
     out << " {\nadd_replicas<" << className << ">(settings);\n}\n";
   else

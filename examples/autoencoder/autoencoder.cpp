@@ -149,22 +149,22 @@ private:
   static void describe_accesses(mpar::Schedule &schedule);
 
   // Parameters, in the arenas of their devices.
-  float *const layer1_weight_; // [out 256, in 12], device 0
-  float *const layer1_bias_;   // [out 256], device 0
-  float *const layer2_weight_; // [out 128, in 256], device 0
-  float *const layer2_bias_;   // [out 128], device 0
-  float *const layer3_weight_; // [out 64, in 128], device 1
-  float *const layer3_bias_;   // [out 64], device 1
-  float *const layer4_weight_; // [out 8, in 64], device 1
-  float *const layer4_bias_;   // [out 8], device 1
-  float *const layer5_weight_; // [out 64, in 8], device 2
-  float *const layer5_bias_;   // [out 64], device 2
-  float *const layer6_weight_; // [out 128, in 64], device 2
-  float *const layer6_bias_;   // [out 128], device 2
-  float *const layer7_weight_; // [out 256, in 128], device 3
-  float *const layer7_bias_;   // [out 256], device 3
-  float *const layer8_weight_; // [out 12, in 256], device 3
-  float *const layer8_bias_;   // [out 12], device 3
+  float *const layer1_weight_ = device(0).parameters();         // [out 256, in 12]
+  float *const layer1_bias_ = device(0).parameters() + 3072;    // [out 256]
+  float *const layer2_weight_ = device(0).parameters() + 3328;  // [out 128, in 256]
+  float *const layer2_bias_ = device(0).parameters() + 36096;   // [out 128]
+  float *const layer3_weight_ = device(1).parameters();         // [out 64, in 128]
+  float *const layer3_bias_ = device(1).parameters() + 8192;    // [out 64]
+  float *const layer4_weight_ = device(1).parameters() + 8256;  // [out 8, in 64]
+  float *const layer4_bias_ = device(1).parameters() + 8768;    // [out 8]
+  float *const layer5_weight_ = device(2).parameters();         // [out 64, in 8]
+  float *const layer5_bias_ = device(2).parameters() + 512;     // [out 64]
+  float *const layer6_weight_ = device(2).parameters() + 576;   // [out 128, in 64]
+  float *const layer6_bias_ = device(2).parameters() + 8768;    // [out 128]
+  float *const layer7_weight_ = device(3).parameters();         // [out 256, in 128]
+  float *const layer7_bias_ = device(3).parameters() + 32768;   // [out 256]
+  float *const layer8_weight_ = device(3).parameters() + 33024; // [out 12, in 256]
+  float *const layer8_bias_ = device(3).parameters() + 36096;   // [out 12]
 
   // Stages of a step by number, and parts of microbatches, where devices have workers.
   using Stage = void (Autoencoder::*)(Part &);
@@ -684,16 +684,7 @@ const float *Autoencoder::forward(const float *x, int64_t rows) {
   return static_cast<const float *>(predict(Batch{rows, {x}, nullptr}));
 }
 
-Autoencoder::Autoencoder(const Settings &settings)
-    : Model(describe(), settings), layer1_weight_(device(0).parameters()),
-      layer1_bias_(device(0).parameters() + 3072), layer2_weight_(device(0).parameters() + 3328),
-      layer2_bias_(device(0).parameters() + 36096), layer3_weight_(device(1).parameters()),
-      layer3_bias_(device(1).parameters() + 8192), layer4_weight_(device(1).parameters() + 8256),
-      layer4_bias_(device(1).parameters() + 8768), layer5_weight_(device(2).parameters()),
-      layer5_bias_(device(2).parameters() + 512), layer6_weight_(device(2).parameters() + 576),
-      layer6_bias_(device(2).parameters() + 8768), layer7_weight_(device(3).parameters()),
-      layer7_bias_(device(3).parameters() + 32768), layer8_weight_(device(3).parameters() + 33024),
-      layer8_bias_(device(3).parameters() + 36096) {}
+Autoencoder::Autoencoder(const Settings &settings) : Model(describe(), settings) {}
 
 int main(int argc, char **argv) {
   return run_program(argc, argv, Autoencoder::describe(),

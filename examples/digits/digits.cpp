@@ -106,12 +106,12 @@ private:
   static void describe_accesses(mpar::Schedule &schedule);
 
   // Parameters, in the arenas of their devices.
-  float *const hidden1_weight_; // [out 256, in 64], device 0
-  float *const hidden1_bias_;   // [out 256], device 0
-  float *const hidden2_weight_; // [out 128, in 256], device 1
-  float *const hidden2_bias_;   // [out 128], device 1
-  float *const output_weight_;  // [out 10, in 128], device 2
-  float *const output_bias_;    // [out 10], device 2
+  float *const hidden1_weight_ = device(0).parameters();       // [out 256, in 64]
+  float *const hidden1_bias_ = device(0).parameters() + 16384; // [out 256]
+  float *const hidden2_weight_ = device(1).parameters();       // [out 128, in 256]
+  float *const hidden2_bias_ = device(1).parameters() + 32768; // [out 128]
+  float *const output_weight_ = device(2).parameters();        // [out 10, in 128]
+  float *const output_bias_ = device(2).parameters() + 1280;   // [out 10]
 
   // Stages of a step by number, and parts of microbatches, where devices have workers.
   using Stage = void (Digits::*)(Part &);
@@ -429,11 +429,7 @@ const float *Digits::forward(const float *image, int64_t rows) {
   return static_cast<const float *>(predict(Batch{rows, {image}, nullptr}));
 }
 
-Digits::Digits(const Settings &settings)
-    : Model(describe(), settings), hidden1_weight_(device(0).parameters()),
-      hidden1_bias_(device(0).parameters() + 16384), hidden2_weight_(device(1).parameters()),
-      hidden2_bias_(device(1).parameters() + 32768), output_weight_(device(2).parameters()),
-      output_bias_(device(2).parameters() + 1280) {}
+Digits::Digits(const Settings &settings) : Model(describe(), settings) {}
 
 int main(int argc, char **argv) {
   return run_program(argc, argv, Digits::describe(),

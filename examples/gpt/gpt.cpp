@@ -205,59 +205,60 @@ private:
   static void describe_accesses(mpar::Schedule &schedule);
 
   // Parameters, in the arenas of their devices.
-  float
-      *const wte_weight_; // [num_embeddings 256, embedding_dim 128], device 0, also lm_head.weight
-  float *const wpe_weight_;             // [num_embeddings 128, embedding_dim 128], device 0
-  float *const h_0_ln_1_weight_;        // [normalized_shape 128], device 0
-  float *const h_0_ln_1_bias_;          // [normalized_shape 128], device 0
-  float *const h_0_attn_c_attn_weight_; // [out 384, in 128], device 0
-  float *const h_0_attn_c_attn_bias_;   // [out 384], device 0
-  float *const h_0_attn_c_proj_weight_; // [out 128, in 128], device 0
-  float *const h_0_attn_c_proj_bias_;   // [out 128], device 0
-  float *const h_0_ln_2_weight_;        // [normalized_shape 128], device 0
-  float *const h_0_ln_2_bias_;          // [normalized_shape 128], device 0
-  float *const h_0_mlp_c_fc_weight_;    // [out 512, in 128], device 0
-  float *const h_0_mlp_c_fc_bias_;      // [out 512], device 0
-  float *const h_0_mlp_c_proj_weight_;  // [out 128, in 512], device 0
-  float *const h_0_mlp_c_proj_bias_;    // [out 128], device 0
-  float *const h_1_ln_1_weight_;        // [normalized_shape 128], device 1
-  float *const h_1_ln_1_bias_;          // [normalized_shape 128], device 1
-  float *const h_1_attn_c_attn_weight_; // [out 384, in 128], device 1
-  float *const h_1_attn_c_attn_bias_;   // [out 384], device 1
-  float *const h_1_attn_c_proj_weight_; // [out 128, in 128], device 1
-  float *const h_1_attn_c_proj_bias_;   // [out 128], device 1
-  float *const h_1_ln_2_weight_;        // [normalized_shape 128], device 1
-  float *const h_1_ln_2_bias_;          // [normalized_shape 128], device 1
-  float *const h_1_mlp_c_fc_weight_;    // [out 512, in 128], device 1
-  float *const h_1_mlp_c_fc_bias_;      // [out 512], device 1
-  float *const h_1_mlp_c_proj_weight_;  // [out 128, in 512], device 1
-  float *const h_1_mlp_c_proj_bias_;    // [out 128], device 1
-  float *const h_2_ln_1_weight_;        // [normalized_shape 128], device 2
-  float *const h_2_ln_1_bias_;          // [normalized_shape 128], device 2
-  float *const h_2_attn_c_attn_weight_; // [out 384, in 128], device 2
-  float *const h_2_attn_c_attn_bias_;   // [out 384], device 2
-  float *const h_2_attn_c_proj_weight_; // [out 128, in 128], device 2
-  float *const h_2_attn_c_proj_bias_;   // [out 128], device 2
-  float *const h_2_ln_2_weight_;        // [normalized_shape 128], device 2
-  float *const h_2_ln_2_bias_;          // [normalized_shape 128], device 2
-  float *const h_2_mlp_c_fc_weight_;    // [out 512, in 128], device 2
-  float *const h_2_mlp_c_fc_bias_;      // [out 512], device 2
-  float *const h_2_mlp_c_proj_weight_;  // [out 128, in 512], device 2
-  float *const h_2_mlp_c_proj_bias_;    // [out 128], device 2
-  float *const h_3_ln_1_weight_;        // [normalized_shape 128], device 3
-  float *const h_3_ln_1_bias_;          // [normalized_shape 128], device 3
-  float *const h_3_attn_c_attn_weight_; // [out 384, in 128], device 3
-  float *const h_3_attn_c_attn_bias_;   // [out 384], device 3
-  float *const h_3_attn_c_proj_weight_; // [out 128, in 128], device 3
-  float *const h_3_attn_c_proj_bias_;   // [out 128], device 3
-  float *const h_3_ln_2_weight_;        // [normalized_shape 128], device 3
-  float *const h_3_ln_2_bias_;          // [normalized_shape 128], device 3
-  float *const h_3_mlp_c_fc_weight_;    // [out 512, in 128], device 3
-  float *const h_3_mlp_c_fc_bias_;      // [out 512], device 3
-  float *const h_3_mlp_c_proj_weight_;  // [out 128, in 512], device 3
-  float *const h_3_mlp_c_proj_bias_;    // [out 128], device 3
-  float *const ln_f_weight_;            // [normalized_shape 128], device 3
-  float *const ln_f_bias_;              // [normalized_shape 128], device 3
+  float *const wte_weight_ =
+      device(0).parameters(); // [num_embeddings 256, embedding_dim 128], also lm_head.weight
+  float *const wpe_weight_ =
+      device(0).parameters() + 32768; // [num_embeddings 128, embedding_dim 128]
+  float *const h_0_ln_1_weight_ = device(0).parameters() + 49152;        // [normalized_shape 128]
+  float *const h_0_ln_1_bias_ = device(0).parameters() + 49280;          // [normalized_shape 128]
+  float *const h_0_attn_c_attn_weight_ = device(0).parameters() + 49408; // [out 384, in 128]
+  float *const h_0_attn_c_attn_bias_ = device(0).parameters() + 98560;   // [out 384]
+  float *const h_0_attn_c_proj_weight_ = device(0).parameters() + 98944; // [out 128, in 128]
+  float *const h_0_attn_c_proj_bias_ = device(0).parameters() + 115328;  // [out 128]
+  float *const h_0_ln_2_weight_ = device(0).parameters() + 115456;       // [normalized_shape 128]
+  float *const h_0_ln_2_bias_ = device(0).parameters() + 115584;         // [normalized_shape 128]
+  float *const h_0_mlp_c_fc_weight_ = device(0).parameters() + 115712;   // [out 512, in 128]
+  float *const h_0_mlp_c_fc_bias_ = device(0).parameters() + 181248;     // [out 512]
+  float *const h_0_mlp_c_proj_weight_ = device(0).parameters() + 181760; // [out 128, in 512]
+  float *const h_0_mlp_c_proj_bias_ = device(0).parameters() + 247296;   // [out 128]
+  float *const h_1_ln_1_weight_ = device(1).parameters();                // [normalized_shape 128]
+  float *const h_1_ln_1_bias_ = device(1).parameters() + 128;            // [normalized_shape 128]
+  float *const h_1_attn_c_attn_weight_ = device(1).parameters() + 256;   // [out 384, in 128]
+  float *const h_1_attn_c_attn_bias_ = device(1).parameters() + 49408;   // [out 384]
+  float *const h_1_attn_c_proj_weight_ = device(1).parameters() + 49792; // [out 128, in 128]
+  float *const h_1_attn_c_proj_bias_ = device(1).parameters() + 66176;   // [out 128]
+  float *const h_1_ln_2_weight_ = device(1).parameters() + 66304;        // [normalized_shape 128]
+  float *const h_1_ln_2_bias_ = device(1).parameters() + 66432;          // [normalized_shape 128]
+  float *const h_1_mlp_c_fc_weight_ = device(1).parameters() + 66560;    // [out 512, in 128]
+  float *const h_1_mlp_c_fc_bias_ = device(1).parameters() + 132096;     // [out 512]
+  float *const h_1_mlp_c_proj_weight_ = device(1).parameters() + 132608; // [out 128, in 512]
+  float *const h_1_mlp_c_proj_bias_ = device(1).parameters() + 198144;   // [out 128]
+  float *const h_2_ln_1_weight_ = device(2).parameters();                // [normalized_shape 128]
+  float *const h_2_ln_1_bias_ = device(2).parameters() + 128;            // [normalized_shape 128]
+  float *const h_2_attn_c_attn_weight_ = device(2).parameters() + 256;   // [out 384, in 128]
+  float *const h_2_attn_c_attn_bias_ = device(2).parameters() + 49408;   // [out 384]
+  float *const h_2_attn_c_proj_weight_ = device(2).parameters() + 49792; // [out 128, in 128]
+  float *const h_2_attn_c_proj_bias_ = device(2).parameters() + 66176;   // [out 128]
+  float *const h_2_ln_2_weight_ = device(2).parameters() + 66304;        // [normalized_shape 128]
+  float *const h_2_ln_2_bias_ = device(2).parameters() + 66432;          // [normalized_shape 128]
+  float *const h_2_mlp_c_fc_weight_ = device(2).parameters() + 66560;    // [out 512, in 128]
+  float *const h_2_mlp_c_fc_bias_ = device(2).parameters() + 132096;     // [out 512]
+  float *const h_2_mlp_c_proj_weight_ = device(2).parameters() + 132608; // [out 128, in 512]
+  float *const h_2_mlp_c_proj_bias_ = device(2).parameters() + 198144;   // [out 128]
+  float *const h_3_ln_1_weight_ = device(3).parameters();                // [normalized_shape 128]
+  float *const h_3_ln_1_bias_ = device(3).parameters() + 128;            // [normalized_shape 128]
+  float *const h_3_attn_c_attn_weight_ = device(3).parameters() + 256;   // [out 384, in 128]
+  float *const h_3_attn_c_attn_bias_ = device(3).parameters() + 49408;   // [out 384]
+  float *const h_3_attn_c_proj_weight_ = device(3).parameters() + 49792; // [out 128, in 128]
+  float *const h_3_attn_c_proj_bias_ = device(3).parameters() + 66176;   // [out 128]
+  float *const h_3_ln_2_weight_ = device(3).parameters() + 66304;        // [normalized_shape 128]
+  float *const h_3_ln_2_bias_ = device(3).parameters() + 66432;          // [normalized_shape 128]
+  float *const h_3_mlp_c_fc_weight_ = device(3).parameters() + 66560;    // [out 512, in 128]
+  float *const h_3_mlp_c_fc_bias_ = device(3).parameters() + 132096;     // [out 512]
+  float *const h_3_mlp_c_proj_weight_ = device(3).parameters() + 132608; // [out 128, in 512]
+  float *const h_3_mlp_c_proj_bias_ = device(3).parameters() + 198144;   // [out 128]
+  float *const ln_f_weight_ = device(3).parameters() + 198272;           // [normalized_shape 128]
+  float *const ln_f_bias_ = device(3).parameters() + 198400;             // [normalized_shape 128]
 
   // Stages of a step by number, and parts of microbatches, where devices have workers.
   using Stage = void (Gpt::*)(Part &);
@@ -1538,54 +1539,7 @@ const float *Gpt::forward(const int32_t *text, int64_t rows) {
   return static_cast<const float *>(predict(Batch{rows, {text}, nullptr}));
 }
 
-Gpt::Gpt(const Settings &settings)
-    : Model(describe(), settings), wte_weight_(device(0).parameters()),
-      wpe_weight_(device(0).parameters() + 32768), h_0_ln_1_weight_(device(0).parameters() + 49152),
-      h_0_ln_1_bias_(device(0).parameters() + 49280),
-      h_0_attn_c_attn_weight_(device(0).parameters() + 49408),
-      h_0_attn_c_attn_bias_(device(0).parameters() + 98560),
-      h_0_attn_c_proj_weight_(device(0).parameters() + 98944),
-      h_0_attn_c_proj_bias_(device(0).parameters() + 115328),
-      h_0_ln_2_weight_(device(0).parameters() + 115456),
-      h_0_ln_2_bias_(device(0).parameters() + 115584),
-      h_0_mlp_c_fc_weight_(device(0).parameters() + 115712),
-      h_0_mlp_c_fc_bias_(device(0).parameters() + 181248),
-      h_0_mlp_c_proj_weight_(device(0).parameters() + 181760),
-      h_0_mlp_c_proj_bias_(device(0).parameters() + 247296),
-      h_1_ln_1_weight_(device(1).parameters()), h_1_ln_1_bias_(device(1).parameters() + 128),
-      h_1_attn_c_attn_weight_(device(1).parameters() + 256),
-      h_1_attn_c_attn_bias_(device(1).parameters() + 49408),
-      h_1_attn_c_proj_weight_(device(1).parameters() + 49792),
-      h_1_attn_c_proj_bias_(device(1).parameters() + 66176),
-      h_1_ln_2_weight_(device(1).parameters() + 66304),
-      h_1_ln_2_bias_(device(1).parameters() + 66432),
-      h_1_mlp_c_fc_weight_(device(1).parameters() + 66560),
-      h_1_mlp_c_fc_bias_(device(1).parameters() + 132096),
-      h_1_mlp_c_proj_weight_(device(1).parameters() + 132608),
-      h_1_mlp_c_proj_bias_(device(1).parameters() + 198144),
-      h_2_ln_1_weight_(device(2).parameters()), h_2_ln_1_bias_(device(2).parameters() + 128),
-      h_2_attn_c_attn_weight_(device(2).parameters() + 256),
-      h_2_attn_c_attn_bias_(device(2).parameters() + 49408),
-      h_2_attn_c_proj_weight_(device(2).parameters() + 49792),
-      h_2_attn_c_proj_bias_(device(2).parameters() + 66176),
-      h_2_ln_2_weight_(device(2).parameters() + 66304),
-      h_2_ln_2_bias_(device(2).parameters() + 66432),
-      h_2_mlp_c_fc_weight_(device(2).parameters() + 66560),
-      h_2_mlp_c_fc_bias_(device(2).parameters() + 132096),
-      h_2_mlp_c_proj_weight_(device(2).parameters() + 132608),
-      h_2_mlp_c_proj_bias_(device(2).parameters() + 198144),
-      h_3_ln_1_weight_(device(3).parameters()), h_3_ln_1_bias_(device(3).parameters() + 128),
-      h_3_attn_c_attn_weight_(device(3).parameters() + 256),
-      h_3_attn_c_attn_bias_(device(3).parameters() + 49408),
-      h_3_attn_c_proj_weight_(device(3).parameters() + 49792),
-      h_3_attn_c_proj_bias_(device(3).parameters() + 66176),
-      h_3_ln_2_weight_(device(3).parameters() + 66304),
-      h_3_ln_2_bias_(device(3).parameters() + 66432),
-      h_3_mlp_c_fc_weight_(device(3).parameters() + 66560),
-      h_3_mlp_c_fc_bias_(device(3).parameters() + 132096),
-      h_3_mlp_c_proj_weight_(device(3).parameters() + 132608),
-      h_3_mlp_c_proj_bias_(device(3).parameters() + 198144),
-      ln_f_weight_(device(3).parameters() + 198272), ln_f_bias_(device(3).parameters() + 198400) {}
+Gpt::Gpt(const Settings &settings) : Model(describe(), settings) {}
 
 int main(int argc, char **argv) {
   return run_program(argc, argv, Gpt::describe(),

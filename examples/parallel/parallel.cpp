@@ -131,18 +131,18 @@ private:
   static void describe_accesses(mpar::Schedule &schedule);
 
   // Parameters, in the arenas of their devices.
-  float *const wide_weight_at_0_;   // [out 256, in 64], device 0
-  float *const wide_weight_at_1_;   // [out 256, in 64], device 1
-  float *const wide_bias_at_0_;     // [out 256], device 0
-  float *const wide_bias_at_1_;     // [out 256], device 1
-  float *const narrow_weight_at_0_; // [out 128, in 256], device 0
-  float *const narrow_weight_at_1_; // [out 128, in 256], device 1
-  float *const narrow_bias_at_0_;   // [out 128], device 0
-  float *const narrow_bias_at_1_;   // [out 128], device 1
-  float *const hidden_weight_;      // [out 256, in 128], device 2
-  float *const hidden_bias_;        // [out 256], device 2
-  float *const digit_weight_;       // [out 10, in 256], device 2
-  float *const digit_bias_;         // [out 10], device 2
+  float *const wide_weight_at_0_ = device(0).parameters();           // [out 256, in 64]
+  float *const wide_weight_at_1_ = device(1).parameters();           // [out 256, in 64]
+  float *const wide_bias_at_0_ = device(0).parameters() + 16384;     // [out 256]
+  float *const wide_bias_at_1_ = device(1).parameters() + 16384;     // [out 256]
+  float *const narrow_weight_at_0_ = device(0).parameters() + 16640; // [out 128, in 256]
+  float *const narrow_weight_at_1_ = device(1).parameters() + 16640; // [out 128, in 256]
+  float *const narrow_bias_at_0_ = device(0).parameters() + 49408;   // [out 128]
+  float *const narrow_bias_at_1_ = device(1).parameters() + 49408;   // [out 128]
+  float *const hidden_weight_ = device(2).parameters();              // [out 256, in 128]
+  float *const hidden_bias_ = device(2).parameters() + 32768;        // [out 256]
+  float *const digit_weight_ = device(2).parameters() + 33024;       // [out 10, in 256]
+  float *const digit_bias_ = device(2).parameters() + 35584;         // [out 10]
 
   // Stages of a step by number, and parts of microbatches, where devices have workers.
   using Stage = void (Parallel::*)(Part &);
@@ -656,16 +656,7 @@ const float *Parallel::forward(const float *image, int64_t rows) {
   return static_cast<const float *>(predict(Batch{rows, {image}, nullptr}));
 }
 
-Parallel::Parallel(const Settings &settings)
-    : Model(describe(), settings), wide_weight_at_0_(device(0).parameters()),
-      wide_weight_at_1_(device(1).parameters()), wide_bias_at_0_(device(0).parameters() + 16384),
-      wide_bias_at_1_(device(1).parameters() + 16384),
-      narrow_weight_at_0_(device(0).parameters() + 16640),
-      narrow_weight_at_1_(device(1).parameters() + 16640),
-      narrow_bias_at_0_(device(0).parameters() + 49408),
-      narrow_bias_at_1_(device(1).parameters() + 49408), hidden_weight_(device(2).parameters()),
-      hidden_bias_(device(2).parameters() + 32768), digit_weight_(device(2).parameters() + 33024),
-      digit_bias_(device(2).parameters() + 35584) {
+Parallel::Parallel(const Settings &settings) : Model(describe(), settings) {
   add_replicas<Parallel>(settings);
 }
 

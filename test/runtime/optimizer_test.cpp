@@ -13,7 +13,7 @@ namespace {
 
 #include "optimizer_golden.inc"
 
-constexpr int64_t count = sizeof(start) / sizeof(start[0]);
+constexpr int64_t start_count = sizeof(start) / sizeof(start[0]);
 const float *const gradients[] = {gradient1, gradient2, gradient3};
 
 OptimizerSettings settings(OptimizerSettings::Kind kind, double lr, double weight_decay = 0) {
@@ -29,14 +29,14 @@ using Step = void (*)(Device &, const OptimizerSettings &, int64_t, const float 
 /// Three steps; the same bits as torch, in any alignment of a vector's tail.
 void expect_steps(const OptimizerSettings &s, Step step, const float *expected,
                   int64_t undecayed = 0, const float *scale = nullptr) {
-  Device device(0, 0, {count, count, 0, 0, undecayed}, optimizer_slots(s), 1);
-  std::copy(start, start + count, device.parameters());
-  std::fill_n(device.state(0), count, static_cast<float>(s.initial_accumulator_value));
+  Device device(0, 0, {start_count, start_count, 0, 0, undecayed}, optimizer_slots(s), 1);
+  std::copy(start, start + start_count, device.parameters());
+  std::fill_n(device.state(0), start_count, static_cast<float>(s.initial_accumulator_value));
   for (int64_t i = 0; i < 3; ++i) {
-    std::copy(gradients[i], gradients[i] + count, device.gradients());
+    std::copy(gradients[i], gradients[i] + start_count, device.gradients());
     step(device, s, i + 1, scale, NonFinite::use);
   }
-  for (int64_t i = 0; i < count; ++i)
+  for (int64_t i = 0; i < start_count; ++i)
     EXPECT_EQ(device.parameters()[i], expected[i]) << "at " << i;
 }
 
@@ -126,7 +126,7 @@ TEST(Rmsprop, CenteredIsTorchs) {
 // A parameter group without weight decay, and gradients that are scaled first.
 TEST(Optimizers, HaveTorchsGroups) {
   const float scale = 0.625f;
-  const int64_t undecayed = count - 20;
+  const int64_t undecayed = start_count - 20;
   OptimizerSettings s = settings(OptimizerSettings::Kind::sgd, 0.05, 0.1);
   s.momentum = 0.9;
   expect_steps(s, sgd, groups_sgd, undecayed, &scale);
