@@ -241,8 +241,11 @@ static std::string withDigitsOf(std::string formatted, llvm::StringRef text) {
   return formatted;
 }
 
-static std::string putBodiesBack(llvm::StringRef text, const Shapes &shapes) {
+/// None where libFormat has not left a paragraph for each piece.
+static std::optional<std::string> putBodiesBack(llvm::StringRef text, const Shapes &shapes) {
   std::vector<std::string> formatted = formatPieces(shapes.firsts);
+  if (formatted.size() != shapes.firsts.size())
+    return std::nullopt;
   auto function = shapes.functions.begin();
   std::string whole;
   while (!text.empty()) {
@@ -271,9 +274,10 @@ std::string formatCpp(llvm::StringRef text) {
   std::vector<Lines> rows;
   Shapes shapes;
   std::string rest = takeBodiesOut(takeRowsOut(lines, rows), shapes);
-  if (auto whole = putRowsBack(putBodiesBack(formatPart(rest), shapes), rows))
-    return *whole;
-  return formatPart(text);
+  auto whole = putBodiesBack(formatPart(rest), shapes);
+  if (whole)
+    whole = putRowsBack(*whole, rows);
+  return whole ? *whole : formatPart(text);
 }
 
 } // namespace mparc::clang_tools
