@@ -156,12 +156,14 @@ DimensionAttr cutDimension(DimensionAttr dimension, const Cut &cut, int64_t coun
     }
     inner *= factor.getSize();
   }
-  // The names say nothing of the pieces.
+  // The names say nothing of the pieces. What lies before the batch stays there.
   SmallVector<FactorAttr> numbers;
-  for (FactorAttr factor : factors)
-    if (ShapedType::isDynamic(factor.getSize()))
-      numbers.push_back(factor);
-  numbers.push_back(FactorAttr::get(context, "", cut.outer * positions * cut.inner));
+  const int64_t before = countBeforeBatch(dimension);
+  if (before > 1)
+    numbers.push_back(FactorAttr::get(context, "", before));
+  if (dimension.hasBatch())
+    numbers.push_back(getFromBatchOn(dimension).front());
+  numbers.push_back(FactorAttr::get(context, "", cut.outer / before * positions * cut.inner));
   return DimensionAttr::get(context, "", numbers);
 }
 
@@ -190,6 +192,9 @@ SmallVector<Cut, 2> findNamed(Type tensor, StringRef name, int64_t pieces) {
     for (FactorAttr factor : dimension.getFactors()) {
       bool isNamed = factor.getName() == name;
       if (ShapedType::isDynamic(factor.getSize())) {
+        // What lies before the batch is not cut: its pieces would not be of [outer, size, inner].
+        llvm::erase_if(byFactor, [&](const Cut &cut) { return cut.dimension == position; });
+        divided = largest = std::nullopt;
         if (isNamed)
           byFactor.push_back({position, 1, ShapedType::kDynamic, all});
         continue;

@@ -60,8 +60,9 @@ bool isOn(LayerOp layer, int64_t device);
 int64_t countOnce(ParameterOp parameter);
 
 /// A cut of a dimension: its elements seen as [outer, size, inner], where the batch, if the
-/// dimension has it, is outermost; `size` is cut into as many contiguous pieces as an axis has. It
-/// may be the batch itself: then `outer` is 1 and `size` kDynamic.
+/// dimension has it, is outside of `size`; this is cut into as many contiguous pieces as an axis
+/// has. It may be the batch itself: then `outer` is 1, `size` kDynamic and `inner` all of the rest,
+/// what lies before the batch (`countBeforeBatch`) with it.
 struct Cut {
   int64_t dimension, outer, size, inner;
   bool isOfBatch() const { return mlir::ShapedType::isDynamic(size); }

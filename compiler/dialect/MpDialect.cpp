@@ -98,6 +98,20 @@ ElementCount getElementCount(ArrayRef<DimensionAttr> dimensions) {
   return elements;
 }
 
+ArrayRef<FactorAttr> getFromBatchOn(DimensionAttr dimension) {
+  ArrayRef<FactorAttr> all = dimension.getFactors();
+  ArrayRef<FactorAttr> rest =
+      all.drop_while([](FactorAttr factor) { return !ShapedType::isDynamic(factor.getSize()); });
+  return rest.empty() ? all : rest;
+}
+
+int64_t countBeforeBatch(DimensionAttr dimension) {
+  int64_t count = 1;
+  for (FactorAttr factor : dimension.getFactors().drop_back(getFromBatchOn(dimension).size()))
+    count *= factor.getSize();
+  return count;
+}
+
 DimensionAttr takeRowPiece(DimensionAttr dimension, RowPiece piece) {
   SmallVector<FactorAttr> factors(dimension.getFactors());
   for (FactorAttr &factor : factors)

@@ -122,6 +122,10 @@ struct ElementCount {
 };
 ElementCount getElementCount(mlir::Type tensor);
 ElementCount getElementCount(llvm::ArrayRef<DimensionAttr> dimensions);
+/// The factors from the batch on; all of them where it is not among them.
+llvm::ArrayRef<FactorAttr> getFromBatchOn(DimensionAttr dimension);
+/// The product of the factors before the batch, which its rows lie within: 1 where it is outermost.
+int64_t countBeforeBatch(DimensionAttr dimension);
 /// The dimension with the batch cut: of its rows, that piece.
 DimensionAttr takeRowPiece(DimensionAttr dimension, RowPiece piece);
 /// The bytes of one element: f32 and i32 4, bf16 and f16 2, bool 1.

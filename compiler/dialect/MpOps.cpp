@@ -144,6 +144,8 @@ static LogicalResult verifyPiece(Operation *op, DimensionAttr piece, DimensionAt
       !whole.getRowPiece().isWhole() || !isOne)
     return op->emitOpError("expected a piece of the batch, got number ")
            << own.number << " of " << own.count;
+  if (countBeforeBatch(whole) > 1)
+    return op->emitOpError("expected the batch outermost in the dimension, got ") << whole.str();
   return success();
 }
 

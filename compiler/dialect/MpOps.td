@@ -66,8 +66,8 @@ def Mp_PermuteOp : Mp_Op<"permute", [Pure]> {
 def Mp_SliceOp : Mp_Op<"slice", [Pure]> {
   let summary = "positions [from, to) of a dimension";
   let description = [{
-    (S1) the dimension does not contain the batch. (S2) 0 <= from < to <= its size. (S3) or it does, from and to are 0, and
-    the result is that piece of its rows which the result's dimension says.
+    (S1) the dimension does not contain the batch. (S2) 0 <= from < to <= its size. (S3) or it does, outermost, from and to
+    are 0, and the result is that piece of its rows which the result's dimension says.
 
     ```mlir
     %y = mp.slice %x dimension 1 from 0 to 4 : tensor<?x12xf32, #mp.dims<batch, 12>> -> tensor<?x4xf32, #mp.dims<batch, 4>>
@@ -103,8 +103,8 @@ def Mp_PadOp : Mp_Op<"pad", [Pure]> {
 def Mp_ConcatOp : Mp_Op<"concat", [Pure]> {
   let summary = "tensors one after the other along a dimension";
   let description = [{
-    (K1) they agree in all other dimensions. (K2) the dimension does not contain the batch. (K3) or it does, and they are
-    all the pieces of it, in order.
+    (K1) they agree in all other dimensions. (K2) the dimension does not contain the batch. (K3) or it does, outermost,
+    and they are all the pieces of it, in order.
 
     ```mlir
     %y = mp.concat %a, %b dimension 1 : (tensor<?x4xf32, #mp.dims<batch, 4>>, tensor<?x2xf32, #mp.dims<batch, 2>>) -> tensor<?x6xf32, #mp.dims<batch, 6>>

@@ -68,7 +68,8 @@ Value Resharder::maskPiece(DropoutMaskOp mask, const Group &group, const Layout 
   SmallVector<DimensionAttr> whole, piece;
   SmallVector<int64_t> from;
   bool isDivided = false;
-  for (auto [number, dimension] : llvm::enumerate(getDimensions(type))) {
+  for (auto [number, given] : llvm::enumerate(getDimensions(type))) {
+    DimensionAttr dimension = given;
     SmallVector<std::pair<Cut, unsigned>> cuts;
     for (auto [axis, state] : llvm::enumerate(layout))
       if (state.isCut() && state.cut.dimension == static_cast<int64_t>(number))
@@ -83,6 +84,12 @@ Value Resharder::maskPiece(DropoutMaskOp mask, const Group &group, const Layout 
       piece.push_back(own);
       from.push_back(first);
     };
+    // What lies before the batch is a dimension of its own.
+    const int64_t before = cuts.empty() ? 1 : countBeforeBatch(dimension);
+    if (before > 1) {
+      add(getDimension(context, "", before), getDimension(context, "", before), 0);
+      dimension = DimensionAttr::get(context, "", getFromBatchOn(dimension));
+    }
     DimensionAttr rows = dimension;
     int64_t rest = dimension.getStaticSize();
     size_t parts = 0;

@@ -40,41 +40,51 @@ Spread Resharder::single(Value value, int64_t device) {
   return {Group::single(device), {}, cast<RankedTensorType>(value.getType()), {value}};
 }
 
+/// Whether nothing of its dimension lies outside of a cut: its pieces are positions that follow one
+/// another, or rows of the batch.
+static bool isOutermost(const Cut &cut, ArrayRef<DimensionAttr> dimensions) {
+  DimensionAttr dimension = dimensions[cut.dimension];
+  return cut.isOfBatch() ? countBeforeBatch(dimension) == 1
+                         : cut.outer == 1 && !dimension.hasBatch();
+}
+
 /// The dimension number `cut.dimension` as two: what is outside of the cut, and the rest.
-static SmallVector<DimensionAttr> divide(ArrayRef<DimensionAttr> dimensions, const Cut &cut,
-                                         int64_t positions) {
+static SmallVector<DimensionAttr> divide(ArrayRef<DimensionAttr> dimensions, const Cut &cut) {
   DimensionAttr whole = dimensions[cut.dimension];
   MLIRContext *context = whole.getContext();
-  SmallVector<FactorAttr> outside;
-  for (FactorAttr factor : whole.getFactors())
-    if (ShapedType::isDynamic(factor.getSize()))
-      outside.push_back(factor);
-  if (outside.empty() || cut.outer > 1)
-    outside.push_back(FactorAttr::get(context, "", cut.outer));
+  SmallVector<FactorAttr> outside, rest;
+  if (cut.isOfBatch()) {
+    outside.push_back(FactorAttr::get(context, "", countBeforeBatch(whole)));
+    llvm::append_range(rest, getFromBatchOn(whole));
+  } else {
+    for (FactorAttr factor : whole.getFactors())
+      if (ShapedType::isDynamic(factor.getSize()))
+        outside.push_back(factor);
+    if (outside.empty() || cut.outer > 1)
+      outside.push_back(FactorAttr::get(context, "", cut.outer));
+    rest.push_back(FactorAttr::get(context, "", whole.getStaticSize() / cut.outer));
+  }
   SmallVector<DimensionAttr> divided(dimensions.take_front(cut.dimension));
-  divided.push_back(DimensionAttr::get(
-      context, outside.size() == 1 ? outside.front().getName() : StringRef(), outside));
-  divided.push_back(getDimension(context, "", positions * cut.inner));
+  for (ArrayRef<FactorAttr> factors : {ArrayRef(outside), ArrayRef(rest)})
+    divided.push_back(DimensionAttr::get(
+        context, factors.size() == 1 ? factors.front().getName() : StringRef(), factors));
   llvm::append_range(divided, dimensions.drop_front(cut.dimension + 1));
   return divided;
+}
+
+static RankedTensorType divide(RankedTensorType type, const Cut &cut) {
+  return getTensorType(type.getContext(), divide(getDimensions(type), cut), type.getElementType());
 }
 
 Value Resharder::slice(Value value, const Cut &cut, Positions positions, RankedTensorType type,
                        int64_t device) {
   auto whole = cast<RankedTensorType>(value.getType());
-  ArrayRef<DimensionAttr> dimensions = getDimensions(whole);
   int64_t from = positions.from * cut.inner, to = positions.to * cut.inner;
-  if (cut.isOfBatch())
-    return make<SliceOp>(device, "piece", type, value, cut.dimension, int64_t(0), int64_t(0));
-  if (cut.outer == 1 && !dimensions[cut.dimension].hasBatch())
+  if (isOutermost(cut, getDimensions(whole)))
     return make<SliceOp>(device, "piece", type, value, cut.dimension, from, to);
-  Type element = whole.getElementType();
-  MLIRContext *context = whole.getContext();
-  Value apart = make<ReshapeOp>(
-      device, "apart", getTensorType(context, divide(dimensions, cut, cut.size), element), value);
-  Type sliced =
-      getTensorType(context, divide(dimensions, cut, positions.to - positions.from), element);
-  Value piece = make<SliceOp>(device, "piece", sliced, apart, cut.dimension + 1, from, to);
+  Value apart = make<ReshapeOp>(device, "apart", divide(whole, cut), value);
+  Value piece =
+      make<SliceOp>(device, "piece", divide(type, cut), apart, cut.dimension + 1, from, to);
   return make<ReshapeOp>(device, "piece", type, piece);
 }
 
@@ -82,22 +92,13 @@ Value Resharder::concat(ArrayRef<Value> pieces, const Cut &cut, RankedTensorType
                         int64_t device) {
   if (pieces.size() == 1)
     return pieces.front();
-  ArrayRef<DimensionAttr> dimensions = getDimensions(type);
-  if (cut.isOfBatch() || (cut.outer == 1 && !dimensions[cut.dimension].hasBatch()))
+  if (isOutermost(cut, getDimensions(type)))
     return make<ConcatOp>(device, "whole", type, pieces, cut.dimension);
-  MLIRContext *context = type.getContext();
   SmallVector<Value> apart;
-  for (Value piece : pieces) {
-    auto own = cast<RankedTensorType>(piece.getType());
-    int64_t size = getDimensions(own)[cut.dimension].getStaticSize() / cut.outer;
-    Cut outside{cut.dimension, cut.outer, size, 1};
-    apart.push_back(make<ReshapeOp>(
-        device, "apart",
-        getTensorType(context, divide(getDimensions(own), outside, size), type.getElementType()),
-        piece));
-  }
-  Type joined = getTensorType(context, divide(dimensions, cut, cut.size), type.getElementType());
-  Value whole = make<ConcatOp>(device, "whole", joined, apart, cut.dimension + 1);
+  for (Value piece : pieces)
+    apart.push_back(make<ReshapeOp>(device, "apart",
+                                    divide(cast<RankedTensorType>(piece.getType()), cut), piece));
+  Value whole = make<ConcatOp>(device, "whole", divide(type, cut), apart, cut.dimension + 1);
   return make<ReshapeOp>(device, "whole", type, whole);
 }
 

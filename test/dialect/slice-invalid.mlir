@@ -86,6 +86,21 @@
 
 // -----
 
+// Tests that (S3) refuses rows that lie within other positions of their dimension: pieces of them do not follow one another.
+%x = "test.value"() : () -> tensor<?x4xf32, #mp.dims<2*batch, 4>>
+// expected-error @below {{'mp.slice' op expected the batch outermost in the dimension, got 2*batch}}
+%y = mp.slice %x dimension 0 from 0 to 0 : tensor<?x4xf32, #mp.dims<2*batch, 4>> -> tensor<?x4xf32, #mp.dims<2*batch[0 of 2], 4>>
+
+// -----
+
+// Tests that (K3) refuses them too.
+%x = "test.value"() : () -> tensor<?x4xf32, #mp.dims<2*batch[0 of 2], 4>>
+%y = "test.value"() : () -> tensor<?x4xf32, #mp.dims<2*batch[1 of 2], 4>>
+// expected-error @below {{'mp.concat' op expected the batch outermost in the dimension, got 2*batch}}
+%z = mp.concat %x, %y dimension 0 : (tensor<?x4xf32, #mp.dims<2*batch[0 of 2], 4>>, tensor<?x4xf32, #mp.dims<2*batch[1 of 2], 4>>) -> tensor<?x4xf32, #mp.dims<2*batch, 4>>
+
+// -----
+
 // Tests that joining refuses a result of another size.
 %x = "test.value"() : () -> tensor<?x4xf32, #mp.dims<batch, 4>>
 // expected-error @below {{'mp.concat' op expected a result of size 8}}
