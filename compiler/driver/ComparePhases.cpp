@@ -4,6 +4,10 @@
 #include "dialect/Groups.h"
 #include "interpreter/Report.h"
 
+#include "mlir/IR/TypeUtilities.h"
+
+#include <cmath>
+
 using namespace mlir;
 using namespace mparc::interpreter;
 
@@ -98,13 +102,17 @@ LogicalResult Comparison::runAll(StringRef where, const RunOptions &options, boo
   return success();
 }
 
-/// What results may differ by, of the largest element, where the devices of a group add up terms of
-/// a sum that the unsplit program adds up in another order; 0 where none do.
-static double toleranceOfSplit(ModuleOp module) {
-  bool regroups = false;
-  for (auto model : module.getOps<mp::ModelOp>())
-    regroups |= mp::regroupsSums(model);
-  return regroups ? 1e-4 : 0;
+static bool isRounded(Type type) {
+  Type element = getElementTypeOrSelf(type);
+  return element.isBF16() || element.isF16();
+}
+
+double toleranceOfSums(mp::ModelOp model) {
+  if (!mp::regroupsSums(model))
+    return 0;
+  bool rounds = false;
+  model.walk([&](Operation *op) { rounds |= llvm::any_of(op->getResultTypes(), isRounded); });
+  return rounds ? std::ldexp(1.0, -8) : 1e-4;
 }
 
 /// The turns of microbatches, in the order and the memory that the schedule gives them, against one
@@ -150,7 +158,7 @@ FailureOr<Outcomes> comparePhases(ModuleOp module, const ComparisonOptions &opti
     if (failed(passes.run(module)) ||
         (options.inspect && failed(options.inspect(phase, *models.begin()))) ||
         failed(comparison.runAll(getName(phase), options.run, phase == Phase::grad,
-                                 phase == Phase::split ? toleranceOfSplit(module) : 0)))
+                                 phase == Phase::split ? toleranceOfSums(*models.begin()) : 0)))
       return failure();
     before = phase;
   }

@@ -35,6 +35,12 @@ mlir::FailureOr<Outcomes> runPrograms(mlir::ModuleOp module,
 std::string describeDifference(const Outcomes &a, const Outcomes &b, bool onlyCommon = false,
                                double tolerance = 0);
 
+/// What results may differ by, of the largest element, where the devices of a group add up terms of
+/// a sum that the unsplit program adds up in another order; 0 where none do. Where numbers are
+/// rounded to bf16 or f16, the last bit of such a sum may decide which way: then it is a unit of
+/// these.
+double toleranceOfSums(mp::ModelOp model);
+
 /// Takes the module's model from phase to phase, with all verifiers, and runs its programs in float
 /// in each. In calls they run thrice: plainly, with buffers poisoned after their last use, and with
 /// transfers that copy nothing. Fails, with a diagnostic that names phase and program, where a pass

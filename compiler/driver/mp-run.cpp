@@ -182,6 +182,8 @@ int main(int argc, char **argv) {
   options.aliasTransfers = aliasTransfers;
   options.poisonDead = poisonDead;
   options.order = order;
+  if (comparePhasesFlag && scalar == ScalarKind::f64)
+    return fail("--compare-phases compares every bit of f32, and takes no --scalar=f64");
   if (comparePhasesFlag)
     return compare(*module, {*from, to.value_or(Phase::calls), inputOptions, options, {}});
   Inputs inputs = makeRandomInputs(model, found, inputOptions);

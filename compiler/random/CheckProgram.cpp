@@ -1,13 +1,13 @@
 // Runs a random program in all the ways that must agree.
 #include "random/CheckProgram.h"
 
-#include "dialect/Groups.h"
 #include "driver/ComparePhases.h"
 #include "frontend/Frontend.h"
 #include "interpreter/CheckGradients.h"
 
 #include "llvm/Support/SourceMgr.h"
 
+#include <algorithm>
 #include <cmath>
 
 using namespace mlir;
@@ -44,6 +44,7 @@ private:
   /// As written in another form it gives the same bits; `what` is the difference of form.
   LogicalResult checkForm(Form form, StringRef what);
   LogicalResult checkParts();
+  bool isClose(const Outcomes &a, const Outcomes &b) const;
   LogicalResult checkGradients();
   LogicalResult countTransfers(mp::ModelOp model);
   LogicalResult lower(ModuleOp module, Phase to);
@@ -67,7 +68,7 @@ private:
   InputOptions inputs_;
   RunOptions run_;
   Outcomes placed_;
-  bool regroups_ = false; // sums, whose terms the devices of a group have
+  double tolerance_ = 0; // of sums whose terms the devices of a group have
   Verdict verdict_;
 };
 
@@ -115,7 +116,7 @@ LogicalResult Check::checkPlaced() {
   comparison.inputs = inputs_;
   comparison.run = run_;
   comparison.inspect = [this](Phase phase, mp::ModelOp model) {
-    regroups_ |= mp::regroupsSums(model);
+    tolerance_ = std::max(tolerance_, toleranceOfSums(model));
     return phase == Phase::transferred ? countTransfers(model) : success();
   };
   auto outcomes = comparePhases(*module, comparison);
@@ -129,16 +130,17 @@ LogicalResult Check::checkPlaced() {
 }
 
 /// Whether what the programs gave is the same but for rounding.
-static bool isClose(const Outcomes &a, const Outcomes &b) {
+bool Check::isClose(const Outcomes &a, const Outcomes &b) const {
+  const double tolerance = std::max(1e-3, tolerance_);
   for (size_t program = 0; program < a.size(); ++program) {
     const Outcome &x = a[program].second, &y = b[program].second;
-    auto close = [](const Tensor &p, const Tensor &q) {
+    auto close = [&](const Tensor &p, const Tensor &q) {
       double largest = 1e-2, worst = 0;
       for (int64_t index = 0; index < p.count(); ++index) {
         largest = std::max(largest, std::abs(p.get(index)));
         worst = std::max(worst, std::abs(p.get(index) - q.get(index)));
       }
-      return worst <= 1e-3 * largest;
+      return worst <= tolerance * largest;
     };
     for (size_t index = 0; index < x.gradients.size(); ++index)
       if (!close(x.gradients[index].second, y.gradients[index].second))
@@ -160,7 +162,7 @@ LogicalResult Check::checkForm(Form form, StringRef what) {
   auto outcomes = runPrograms(*module, inputs_, run_);
   if (failed(outcomes))
     return failure();
-  if (regroups_)
+  if (tolerance_ > 0)
     return isClose(*outcomes, placed_) || !verdict_.isFinite
                ? success()
                : fail(what + " changes a result by more than rounding");
@@ -189,7 +191,7 @@ LogicalResult Check::checkParts() {
     outcomes.push_back(std::move(*compared));
   }
   std::string difference = describeDifference(outcomes[0], outcomes[1]);
-  if (!difference.empty() && !(regroups_ && isClose(outcomes[0], outcomes[1])))
+  if (!difference.empty() && !(tolerance_ > 0 && isClose(outcomes[0], outcomes[1])))
     return fail("placement changes a result in parts: " + difference);
   return isClose(placed_, outcomes[0]) ? success() : fail("a batch in parts gives other results");
 }
