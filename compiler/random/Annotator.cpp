@@ -2,13 +2,13 @@
 #include "random/ForwardWriter.h"
 
 #include <algorithm>
+#include <numeric>
 
 namespace mparc::random {
 
 void Annotator::group(Statement &statement, const std::vector<Cuttable> &names) {
-  std::vector<int64_t> numbers;
-  for (int64_t number = 0; number < devices_; ++number)
-    numbers.push_back(number);
+  std::vector<int64_t> numbers(static_cast<size_t>(devices_));
+  std::iota(numbers.begin(), numbers.end(), 0);
   int64_t count = std::min<int64_t>(devices_, groups_.between(2, 4));
   statement.device.clear();
   for (int64_t each = 0; each < count; ++each) {
