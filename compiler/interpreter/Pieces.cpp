@@ -88,6 +88,7 @@ LogicalResult Assembly::add(ParameterOp parameter, Tensor values) {
 
 std::vector<std::pair<std::string, Tensor>> Assembly::take() {
   std::vector<std::pair<std::string, Tensor>> tensors;
+  tensors.reserve(wholes_.size());
   for (Whole &whole : wholes_)
     tensors.emplace_back(std::move(whole.name), std::move(whole.tensor));
   return tensors;

@@ -69,7 +69,9 @@ static ViewAttr restep(ViewAttr view, ArrayRef<DimensionAttr> dimensions, ArrayR
   if (!before)
     return {};
   SmallVector<int64_t> after;
-  for (auto [seen, step] : llvm::zip(view.getDimensions().getDimensions(), view.getSteps())) {
+  for (auto each : llvm::zip(view.getDimensions().getDimensions(), view.getSteps())) {
+    const DimensionAttr seen = std::get<0>(each);
+    const int64_t step = std::get<1>(each);
     // The dimension in which a step of the view goes on, and in which its last step ends.
     int64_t size = seen.getStaticSize();
     auto holds = [&](size_t index) {
