@@ -39,14 +39,16 @@ struct Rows {
     auto microbatches = device.getAs<IntegerAttr>("microbatches");
     int64_t parts = microbatches ? microbatches.getInt() : 1;
     one = (emit::rowsOfReplica(device, batch) + parts - 1) / parts;
+    unit = emit::rowUnit(device);
   }
-  int64_t all, one;
+  int64_t all, one, unit;
 };
 
 } // namespace
 
 static int64_t bytesAt(const mp::Allocation &value, const Rows &rows) {
-  return value.perRow ? value.bytes * roundUp(value.shared ? rows.one : rows.all, 64) : value.bytes;
+  return value.perRow ? value.bytes * roundUp(value.shared ? rows.one : rows.all, rows.unit)
+                      : value.bytes;
 }
 
 /// The plan of a program that is already planned: made anew, of a copy without places.

@@ -26,10 +26,10 @@ static cl::opt<std::string>
 static cl::opt<std::string> program("program", cl::desc("train, evaluate or predict"),
                                     cl::init("train"));
 static cl::opt<int64_t> rows("rows", cl::desc("rows of the batch"), cl::init(4));
-static cl::opt<int64_t>
-    largestBatch("largest-batch",
-                 cl::desc("rows that arenas are laid out for, rounded up to 64; 0: just --rows"),
-                 cl::init(0));
+static cl::opt<int64_t> largestBatch(
+    "largest-batch",
+    cl::desc("rows that arenas are laid out for, rounded up as at run time; 0: just --rows"),
+    cl::init(0));
 static cl::opt<uint64_t> seed("seed", cl::desc("of random parameters, inputs and dropout"),
                               cl::init(0));
 enum class ScalarKind { f32, f64 };

@@ -68,6 +68,8 @@ EmittedText printCpp(mp::ModelOp model, const EmitOptions &options);
 int64_t leastRows(mp::ProgramOp train, bool ofPart = false);
 /// The floats of state the optimiser keeps for a parameter: as the runtime's `optimizer_slots`.
 int optimizerSlots(mp::TrainingOp training);
+/// What a device's rows are rounded up to a multiple of.
+int64_t rowUnit(mlir::DictionaryAttr device);
 /// The rows of a batch that a device has values of at once, at most: those of as many microbatches
 /// as are under way there.
 int64_t rowsAtOnce(mlir::DictionaryAttr device, int64_t batch);

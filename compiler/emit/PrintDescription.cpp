@@ -104,6 +104,9 @@ static void printDevices(const ModelIndex &index, llvm::raw_ostream &out) {
     if (auto shared = device.getAs<IntegerAttr>("shared_row_bytes"))
       out << "description.devices[" << number << "].shared_row_bytes = " << shared.getInt()
           << "; // once for all of these\n";
+    if (auto unit = device.getAs<IntegerAttr>("row_unit"))
+      out << "description.devices[" << number << "].row_unit = " << unit.getInt()
+          << (number == 0 ? "; // rows are rounded up to a multiple of it\n" : ";\n");
     if (device.contains("evaluates_whole"))
       out << "description.devices[" << number << "].evaluates_whole = true;\n";
     if (auto bytes = device.getAs<IntegerAttr>("output_row_bytes"))

@@ -195,6 +195,8 @@ int64_t trainingBytes(DictionaryAttr device, int slots) {
   return (2 * floats + slots * state) * 4;
 }
 
+int64_t rowUnit(DictionaryAttr device) { return entryOf(device, "row_unit", 64); }
+
 int64_t rowsAtOnce(DictionaryAttr device, int64_t batch) {
   batch = rowsOfReplica(device, batch);
   int64_t microbatches = entryOf(device, "microbatches", 1);
@@ -208,10 +210,11 @@ int64_t arenaBytes(DictionaryAttr device, int slots, int64_t batch) {
   batch = rowsOfReplica(device, batch);
   int64_t microbatches = entryOf(device, "microbatches", 1);
   int64_t largest = (batch + microbatches - 1) / microbatches;
-  int64_t rows = (row - shared) * roundUp(entryOf(device, "slots", 1) * largest, 64) +
-                 shared * roundUp(largest, 64);
-  int64_t whole = row * roundUp(device.contains("evaluates_whole") ? batch : largest, 64);
-  rows = std::max(rows, whole + entryOf(device, "output_row_bytes") * roundUp(batch, 64));
+  int64_t unit = rowUnit(device);
+  int64_t rows = (row - shared) * roundUp(entryOf(device, "slots", 1) * largest, unit) +
+                 shared * roundUp(largest, unit);
+  int64_t whole = row * roundUp(device.contains("evaluates_whole") ? batch : largest, unit);
+  rows = std::max(rows, whole + entryOf(device, "output_row_bytes") * roundUp(batch, unit));
   return roundUp(trainingBytes(device, slots), 256) + roundUp(entryOf(device, "fixed_bytes"), 256) +
          roundUp(rows, 256);
 }

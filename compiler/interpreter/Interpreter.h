@@ -21,7 +21,7 @@ struct RunOptions {
   /// calls, as the schedule has it, each microbatch in the memory that it gives it.
   enum class Order { parts, microbatches, turns } order = Order::parts;
   int64_t rows = 4;
-  int64_t largestBatch = 0;    // of arenas, rounded up to 64; 0: just `rows`
+  int64_t largestBatch = 0;    // of arenas, rounded up as at run time; 0: just `rows`
   uint64_t seed = 0;           // of dropout
   uint64_t step = 1;           // of dropout
   double lossScale = 65536;    // where the program scales its loss

@@ -122,6 +122,7 @@ private:
   struct Arena {
     std::vector<std::byte> bytes;
     int64_t begin[4] = {}, end[4] = {};
+    int64_t rows = 0;                 // as many as there are, or rounded up
     int64_t slots = 1, slotBytes = 0; // of the rows of microbatches
     int64_t keptRowBytes = 0;         // what lies behind these all microbatches share
   };
@@ -132,7 +133,6 @@ private:
   }
 
   StorageOptions options_;
-  int64_t roundedRows_ = 0;
   std::vector<Arena> arenas_;
   llvm::MapVector<Value, View> live_;
 };
@@ -144,8 +144,6 @@ static int64_t roundUp(int64_t value, int64_t multiple) {
 }
 
 LogicalResult ArenaStorage::allocate(ModelOp model) {
-  // With no more rows than there are, whatever overlaps in the plan overlaps in fact.
-  roundedRows_ = options_.largestBatch ? roundUp(options_.largestBatch, 64) : options_.rows;
   const int64_t scale = realBytes_ / 4;
   for (Attribute each : model->getAttrOfType<ArrayAttr>(kDevices)) {
     auto device = cast<DictionaryAttr>(each);
@@ -154,13 +152,17 @@ LogicalResult ArenaStorage::allocate(ModelOp model) {
       return attribute ? attribute.getInt() : 0;
     };
     Arena arena;
+    // With no more rows than there are, whatever overlaps in the plan overlaps in fact.
+    arena.rows = options_.rows;
+    if (options_.largestBatch)
+      arena.rows = roundUp(options_.largestBatch, size("row_unit") ? size("row_unit") : 64);
     if (options_.slots)
       arena.slots = std::max<int64_t>(1, size("slots"));
     arena.keptRowBytes = size("row_bytes") - size("shared_row_bytes");
-    arena.slotBytes = arena.keptRowBytes * roundedRows_ * scale;
+    arena.slotBytes = arena.keptRowBytes * arena.rows * scale;
     const int64_t sizes[] = {
         size("parameter_floats") * 4, size("parameter_floats") * 4, size("fixed_bytes"),
-        roundedRows_ * (arena.keptRowBytes * arena.slots + size("shared_row_bytes"))};
+        arena.rows * (arena.keptRowBytes * arena.slots + size("shared_row_bytes"))};
     int64_t total = 0;
     for (int region = 0; region < 4; ++region) {
       arena.begin[region] = total;
@@ -197,7 +199,7 @@ FailureOr<View> ArenaStorage::locate(Operation *op, Type type, BufferAttr buffer
   View view{getElementKind(type), getExtents(type, options_.rows), nullptr};
   Arena &arena = arenas_[*device];
   const auto region = static_cast<int>(buffer.getRegion());
-  const int64_t unit = buffer.getRegion() == RegionKind::rows    ? roundedRows_
+  const int64_t unit = buffer.getRegion() == RegionKind::rows    ? arena.rows
                        : buffer.getRegion() == RegionKind::fixed ? 1
                                                                  : 4;
   int64_t begin = arena.begin[region], end = arena.end[region];

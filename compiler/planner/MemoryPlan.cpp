@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 #include <tuple>
 
 using namespace mlir;
@@ -22,10 +23,9 @@ int64_t getHeldBytes(Type tensor) {
   return getElementCount(tensor).count * getElementBytes(getElementTypeOrSelf(tensor));
 }
 
-/// Bytes of a value: a row or altogether, with what alignment adds. Rows are rounded up to 64 at
-/// run time, so 4 bytes a row are 256 bytes: every value of every region begins at a multiple of
-/// 256. What a part has without rows lies among its rows, as if each had as much: it is small
-/// beside them, and no part is empty.
+/// Bytes of a value: a row or altogether, with what alignment adds: 4 bytes a row are 256 bytes
+/// where rows are rounded up to 64. What a part has without rows lies among its rows, as if each
+/// had as much: it is small beside them, and no part is empty.
 static std::pair<int64_t, bool> sizeOf(Value value) {
   bool perRow = isOfPart(value);
   return {roundUp(getHeldBytes(value.getType()), perRow ? 4 : 256), perRow};
@@ -218,14 +218,14 @@ llvm::SmallDenseSet<int64_t> chooseSharing(ProgramOp train, const MemoryPlan &pl
     if (all.empty())
       continue;
     MemoryPlan shared = planMemory(train, all);
-    // As the runtime counts them: of a small batch the rounding is more than what is saved.
-    constexpr int64_t roundedTo = 64;
     int64_t rows = roundUp(training.getBatch(), microbatches) / microbatches;
     for (int64_t device : all) {
-      int64_t ofSlots = roundUp(slots[device] * rows, roundedTo);
       int64_t kept = shared.getKeptExtent(device);
+      // As the runtime counts them: of a small batch the rounding is more than what is saved.
+      int64_t unit = chooseRowUnit(shared.getExtent(device, true), shared.getRowAlignment(device));
+      int64_t ofSlots = roundUp(slots[device] * rows, unit);
       int64_t once = shared.getExtent(device, true) - kept;
-      if (ofSlots * kept + roundUp(rows, roundedTo) * once < ofSlots * plan.getExtent(device, true))
+      if (ofSlots * kept + roundUp(rows, unit) * once < ofSlots * plan.getExtent(device, true))
         sharing.insert(device);
     }
   }
@@ -246,6 +246,19 @@ int64_t MemoryPlan::getExtent(int64_t device, bool perRow) const {
     if (allocation.device == device && allocation.perRow == perRow)
       extent = std::max(extent, allocation.offset + allocation.bytes);
   return extent;
+}
+
+int64_t MemoryPlan::getRowAlignment(int64_t device) const {
+  int64_t alignment = std::gcd(256, getKeptExtent(device));
+  for (const Allocation &allocation : allocations)
+    if (allocation.device == device && allocation.perRow)
+      alignment = std::gcd(std::gcd(alignment, allocation.offset), allocation.bytes);
+  return alignment;
+}
+
+int64_t chooseRowUnit(int64_t rowBytes, int64_t alignment) {
+  constexpr int64_t most = 64, small = 1 << 20;
+  return most * rowBytes <= small ? most : 256 / alignment;
 }
 
 int64_t MemoryPlan::getPeak(int64_t device, bool perRow) const {

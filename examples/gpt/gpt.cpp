@@ -2,16 +2,16 @@
 // Written by mparc 0.1.0: mparc gpt.mp -o gpt.cpp
 //
 // device 0: wte … h.0.mlp.drop (13)
-//   arena 92,563,968 B at batch 16: 247,424 parameters with gradients and optimiser's state
+//   arena 26,307,072 B at batch 16: 247,424 parameters with gradients and optimiser's state
 //     3,958,784 B, activations 262,656 B + 1,380,352 B a row
 // device 1: h.1 … h.1.mlp.drop (11)
-//   arena 91,514,880 B at batch 16: 198,272 parameters with gradients and optimiser's state
+//   arena 25,257,984 B at batch 16: 198,272 parameters with gradients and optimiser's state
 //     3,172,352 B, activations 0 B + 1,380,352 B a row
 // device 2: h.2 … h.2.mlp.drop (11)
-//   arena 91,514,880 B at batch 16: 198,272 parameters with gradients and optimiser's state
+//   arena 25,257,984 B at batch 16: 198,272 parameters with gradients and optimiser's state
 //     3,172,352 B, activations 0 B + 1,380,352 B a row
 // device 3: h.3 … lm_head (13)
-//   arena 104,364,288 B at batch 16: 198,528 parameters with gradients and optimiser's state
+//   arena 28,670,208 B at batch 16: 198,528 parameters with gradients and optimiser's state
 //     3,176,448 B, activations 262,400 B + 1,576,960 B a row
 // transfers a step: 4 forward, 4 backward
 //   forward: 0 → 3 131,072 B, 0 → 1 65,536 B a row, 1 → 2 65,536 B a row, 2 → 3 65,536 B a
@@ -1570,6 +1570,10 @@ ModelDescription Gpt::describe() {
       {198272, 198272, 0, 1380352},
       {198528, 198528, 262400, 1576960},
   };
+  description.devices[0].row_unit = 1; // rows are rounded up to a multiple of it
+  description.devices[1].row_unit = 1;
+  description.devices[2].row_unit = 1;
+  description.devices[3].row_unit = 1;
 
   using Initial = Initializer::Kind;
   const auto add = [&](const char *name, std::initializer_list<int64_t> shape, int device,

@@ -22,17 +22,22 @@ namespace mpar {
 namespace {
 
 constexpr int64_t alignment = 256;
-constexpr int64_t rows_rounded_to = 64; // so that any offset a row of at least 4 bytes is aligned
 constexpr int largest_thread_count = 1024;
+constexpr int64_t most_rows_of_a_share = 64;
 constexpr int64_t floats_of_a_line = 16; // in a cache line
 /// Gradients of which each thread that shares out rows may have a copy: 16 MiB. Products of larger
 /// models are worth being shared out one by one.
 constexpr int64_t most_copied_floats = int64_t(4) << 20;
 
+/// The rows that a device has room for, of values of which it has those of one microbatch.
+int64_t rounded_rows(const DeviceDescription &description, int64_t largest_batch) {
+  return round_up(rows_at_once(description, largest_batch), description.row_unit);
+}
+
 /// Of what microbatches of `each` rows do not share, the bytes of those that are there at once.
 int64_t bytes_of_slots(const DeviceDescription &description, int64_t each) {
   return multiply_sizes(description.row_bytes - description.shared_row_bytes,
-                        round_up(multiply_sizes(description.slots, each), rows_rounded_to));
+                        round_up(multiply_sizes(description.slots, each), description.row_unit));
 }
 
 /// The bytes of activations that grow with the batch: as many microbatches as are there at once, or
@@ -42,11 +47,11 @@ int64_t bytes_of_rows(const DeviceDescription &description, int64_t largest_batc
       largest_microbatch(largest_batch, static_cast<int>(description.microbatches));
   const int64_t slots =
       add_sizes(bytes_of_slots(description, each),
-                multiply_sizes(description.shared_row_bytes, round_up(each, rows_rounded_to)));
-  const int64_t one = multiply_sizes(
-      description.row_bytes, round_up(rows_at_once(description, largest_batch), rows_rounded_to));
+                multiply_sizes(description.shared_row_bytes, round_up(each, description.row_unit)));
+  const int64_t one =
+      multiply_sizes(description.row_bytes, rounded_rows(description, largest_batch));
   const int64_t output =
-      multiply_sizes(description.output_row_bytes, round_up(largest_batch, rows_rounded_to));
+      multiply_sizes(description.output_row_bytes, round_up(largest_batch, description.row_unit));
   return std::max(slots, add_sizes(one, output));
 }
 
@@ -104,7 +109,7 @@ Device::Device(int index, int physical, const DeviceDescription &description, in
     : index_(index), physical_(physical), threads_(threads), seat_(seat), backend_(backend),
       stream_(backend ? backend->stream() : nullptr),
       here_(!seat.world || seat.rank == seat.world->rank()), description_(description),
-      rounded_rows_(round_up(rows_at_once(description, largest_batch), rows_rounded_to)),
+      rounded_rows_(rounded_rows(description, largest_batch)),
       arena_bytes_(mpar::arena_bytes(description, optimizer_slots, largest_batch)),
       state_floats_(floats_of_state(description)) {
   const Regions region = regions(description, optimizer_slots, largest_batch);
@@ -312,16 +317,17 @@ void Machine::make_shares(int64_t largest_batch) {
   int64_t floats = 0;
   for (const std::unique_ptr<Device> &device : devices_)
     floats += device->description().parameter_floats;
-  // The same on all, whatever the schedule.
-  const int64_t room =
-      round_up(rows_at_once(devices_.front()->description(), largest_batch), rows_rounded_to);
+  // The same on all: the least that one of them has, whatever the schedule.
+  int64_t room = INT64_MAX;
+  for (const std::unique_ptr<Device> &device : devices_)
+    room = std::min(room, rounded_rows(device->description(), largest_batch));
   if (floats > most_copied_floats || largest_batch < 2 || room < threads_)
     return;
   rows_of_a_share_ = room / threads_;
   // Where rows are many, what belongs to a thread begins with a cache line of its own.
   if (rows_of_a_share_ >= floats_of_a_line)
     rows_of_a_share_ = rows_of_a_share_ / floats_of_a_line * floats_of_a_line;
-  rows_of_a_share_ = std::min(rows_of_a_share_, rows_rounded_to);
+  rows_of_a_share_ = std::min(rows_of_a_share_, most_rows_of_a_share);
   for (int thread = 0; thread < threads_; ++thread) {
     Devices &share = thread == 0 ? first_share_ : shares_.emplace_back();
     for (const std::unique_ptr<Device> &device : devices_) {

@@ -141,6 +141,25 @@ TEST(Device, HasMemoryForTheMicrobatchesUnderWay) {
   EXPECT_EQ(rows_at_once(description, 800), 800);
 }
 
+TEST(Device, RoundsRowsUpToItsUnit) {
+  const int64_t parameters = 256, row = 1 << 20;
+  DeviceDescription description{16, 16, 0, row};
+  EXPECT_EQ(arena_bytes(description, 0, 5), parameters + 64 * row);
+  description.row_unit = 4;
+  EXPECT_EQ(arena_bytes(description, 0, 5), parameters + 8 * row);
+  Device device(0, 0, description, 0, 5);
+  EXPECT_EQ(device.rows<std::byte>(64), device.rows<std::byte>(0) + 64 * 8);
+}
+
+// Threads share out what the device with the fewest rows has room for.
+TEST(Machine, SharesOutRowsThatAllDevicesHave) {
+  DeviceDescription many{16, 16, 0, 8}, few{16, 16, 0, 1 << 20};
+  few.row_unit = 1;
+  Machine machine("cpu", 2, {many, few}, 0, 10);
+  EXPECT_EQ(machine.rows_of_a_share(), 5);
+  EXPECT_LE(machine.share(1, 1).rows<std::byte>(1 << 20), machine.device(1).end_of_rows());
+}
+
 TEST(Machine, SharesOutTheRowsOfOneMicrobatch) {
   DeviceDescription description{16, 16, 0, 8};
   description.microbatches = 8;

@@ -23,7 +23,7 @@ class World;
 /// microbatch lies behind the first, where training has others. The last `shared_row_bytes` of
 /// `row_bytes` are there once, behind the others of all microbatches: what lies there lives no
 /// longer than one stage of one of them. Rows are rounded up to a multiple
-/// of 64, and each of the three regions is padded to 256 bytes.
+/// of `row_unit`, and each of the three regions is padded to 256 bytes.
 struct DeviceDescription {
   int64_t parameter_floats; // all parameters of the device, each padded to 16 floats
   int64_t trained_floats;   // a prefix: those that the loss depends on, which the optimiser updates
@@ -42,6 +42,8 @@ struct DeviceDescription {
   int64_t output_row_bytes = 0;
   /// Of `row_bytes`, those that all microbatches share.
   int64_t shared_row_bytes = 0;
+  /// Such that all that rows have, of as many rows, begins at a multiple of 256 bytes.
+  int64_t row_unit = 64;
   /// Where replicas share out the optimiser's state: how many do, and which of them this one is.
   int shards = 1;
   int shard = 0;
