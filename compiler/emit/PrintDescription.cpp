@@ -78,8 +78,9 @@ static void printDevices(const ModelIndex &index, llvm::raw_ostream &out) {
     auto floats = cast<DictionaryAttr>(device).getAs<IntegerAttr>("undecayed_floats");
     return floats && floats.getInt() > 0;
   });
-  out << "// of each: floats of parameters, of those trained; bytes of activations, bytes a row"
-      << (haveUndecayed ? ";\n// floats of the trained, the last ones, that do not decay\n" : "\n")
+  out << "// of each: floats of parameters, of those trained; bytes of activations, bytes a row,\n"
+      << "// of so many rows or a multiple"
+      << (haveUndecayed ? "; floats of the trained, the last ones, that do not decay\n" : "\n")
       << "description.devices = {\n";
   for (Attribute entry : devices) {
     auto device = cast<DictionaryAttr>(entry);
@@ -88,7 +89,7 @@ static void printDevices(const ModelIndex &index, llvm::raw_ostream &out) {
       return value ? value.getInt() : 0;
     };
     out << "{" << get("parameter_floats") << ", " << get("trained_floats") << ", "
-        << get("fixed_bytes") << ", " << get("row_bytes");
+        << get("fixed_bytes") << ", " << get("row_bytes") << ", " << emit::rowUnit(device);
     if (get("undecayed_floats") > 0)
       out << ", " << get("undecayed_floats");
     out << "},\n";
@@ -104,9 +105,6 @@ static void printDevices(const ModelIndex &index, llvm::raw_ostream &out) {
     if (auto shared = device.getAs<IntegerAttr>("shared_row_bytes"))
       out << "description.devices[" << number << "].shared_row_bytes = " << shared.getInt()
           << "; // once for all of these\n";
-    if (auto unit = device.getAs<IntegerAttr>("row_unit"))
-      out << "description.devices[" << number << "].row_unit = " << unit.getInt()
-          << (number == 0 ? "; // rows are rounded up to a multiple of it\n" : ";\n");
     if (device.contains("evaluates_whole"))
       out << "description.devices[" << number << "].evaluates_whole = true;\n";
     if (auto bytes = device.getAs<IntegerAttr>("output_row_bytes"))

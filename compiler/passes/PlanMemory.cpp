@@ -14,7 +14,6 @@
 #include "planner/Order.h"
 
 #include <map>
-#include <numeric>
 
 namespace mparc::mp {
 #define GEN_PASS_DEF_PLANMEMORY
@@ -29,7 +28,7 @@ namespace {
 struct DeviceNeeds {
   int64_t parameterFloats = 0, trainedFloats = 0, undecayedFloats = 0, fixedBytes = 0, rowBytes = 0;
   int64_t keptRowBytes = -1; // -1: microbatches share nothing
-  int64_t rowAlignment = 256;
+  int64_t rowUnit = 1;
 };
 
 class PlanMemory : public mparc::mp::impl::PlanMemoryBase<PlanMemory> {
@@ -184,7 +183,7 @@ void PlanMemory::placeValues(ProgramOp program) {
   for (size_t device = 0; device < needs.size(); ++device) {
     needs[device].fixedBytes = std::max(needs[device].fixedBytes, plan.getExtent(device, false));
     needs[device].rowBytes = std::max(needs[device].rowBytes, plan.getExtent(device, true));
-    needs[device].rowAlignment = std::gcd(needs[device].rowAlignment, plan.getRowAlignment(device));
+    needs[device].rowUnit = std::max(needs[device].rowUnit, plan.getRowUnit(device));
     if (sharing.contains(static_cast<int64_t>(device)))
       needs[device].keptRowBytes = plan.getKeptExtent(static_cast<int64_t>(device));
   }
@@ -225,8 +224,7 @@ void PlanMemory::runOnOperation() {
       add("undecayed_floats", device.undecayedFloats);
     add("fixed_bytes", device.fixedBytes);
     add("row_bytes", device.rowBytes);
-    if (int64_t unit = chooseRowUnit(device.rowBytes, device.rowAlignment); unit != 64)
-      add("row_unit", unit);
+    add("row_unit", device.rowUnit);
     // Evaluation, which goes microbatch by microbatch, uses both.
     if (device.keptRowBytes >= 0)
       add("shared_row_bytes", device.rowBytes - device.keptRowBytes);

@@ -87,21 +87,27 @@ static int64_t sizeOfRegion(ArrayAttr devices, int64_t device, RegionKind region
   return size ? size.getInt() : -1;
 }
 
-/// Places begin at multiples of 64 bytes for parameters, else of 256: rows are rounded up to 64.
-static int64_t alignmentOf(RegionKind region) {
-  return countsFloats(region) ? 16 : region == RegionKind::rows ? 4 : 256;
+/// Places begin at multiples of 64 bytes for parameters, else of 256: of rows there is a multiple
+/// of the device's `row_unit`.
+static int64_t alignmentOf(RegionKind region, DictionaryAttr device) {
+  if (countsFloats(region))
+    return 16;
+  auto unit = device.getAs<IntegerAttr>("row_unit");
+  return region == RegionKind::fixed ? 256 : 256 / std::max<int64_t>(1, unit ? unit.getInt() : 64);
 }
 
 static LogicalResult checkBounds(Operation *op, const Span &span, BufferAttr place,
                                  ArrayAttr devices) {
-  int64_t size = sizeOfRegion(devices, getDevice(op).value_or(0), place.getRegion());
+  const int64_t device = getDevice(op).value_or(0);
+  const int64_t size = sizeOfRegion(devices, device, place.getRegion());
   if (span.begin < 0 || span.end > size)
     return op->emitError("lies at ")
            << span.begin << " to " << span.end << " of " << stringifyRegionKind(place.getRegion())
            << ", which has " << size;
-  if (span.begin % alignmentOf(place.getRegion()) != 0)
+  const int64_t alignment = alignmentOf(place.getRegion(), cast<DictionaryAttr>(devices[device]));
+  if (span.begin % alignment != 0)
     return op->emitError("expected an offset that is a multiple of ")
-           << alignmentOf(place.getRegion()) << ", got " << span.begin;
+           << alignment << ", got " << span.begin;
   return success();
 }
 

@@ -222,7 +222,7 @@ llvm::SmallDenseSet<int64_t> chooseSharing(ProgramOp train, const MemoryPlan &pl
     for (int64_t device : all) {
       int64_t kept = shared.getKeptExtent(device);
       // As the runtime counts them: of a small batch the rounding is more than what is saved.
-      int64_t unit = chooseRowUnit(shared.getExtent(device, true), shared.getRowAlignment(device));
+      int64_t unit = shared.getRowUnit(device);
       int64_t ofSlots = roundUp(slots[device] * rows, unit);
       int64_t once = shared.getExtent(device, true) - kept;
       if (ofSlots * kept + roundUp(rows, unit) * once < ofSlots * plan.getExtent(device, true))
@@ -248,17 +248,12 @@ int64_t MemoryPlan::getExtent(int64_t device, bool perRow) const {
   return extent;
 }
 
-int64_t MemoryPlan::getRowAlignment(int64_t device) const {
+int64_t MemoryPlan::getRowUnit(int64_t device) const {
   int64_t alignment = std::gcd(256, getKeptExtent(device));
   for (const Allocation &allocation : allocations)
     if (allocation.device == device && allocation.perRow)
       alignment = std::gcd(std::gcd(alignment, allocation.offset), allocation.bytes);
-  return alignment;
-}
-
-int64_t chooseRowUnit(int64_t rowBytes, int64_t alignment) {
-  constexpr int64_t most = 64, small = 1 << 20;
-  return most * rowBytes <= small ? most : 256 / alignment;
+  return 256 / alignment;
 }
 
 int64_t MemoryPlan::getPeak(int64_t device, bool perRow) const {

@@ -38,15 +38,10 @@ struct MemoryPlan {
   /// Of the bytes a row, those before what microbatches share.
   int64_t getKeptExtent(int64_t device) const;
   int64_t getPeak(int64_t device, bool perRow) const;
-  /// The largest power of two, at most 256, that what a row has of a device's values begins and
-  /// ends at multiples of.
-  int64_t getRowAlignment(int64_t device) const;
+  /// What the rows of a device's values are rounded up to a multiple of at run time, so that each
+  /// value begins at a multiple of 256 bytes: a power of two, at most 64.
+  int64_t getRowUnit(int64_t device) const;
 };
-
-/// At run time the rows of a device's values are rounded up to a multiple of this, so that each
-/// value begins at a multiple of 256 bytes: 64, or, where so many take more than 1 MiB, as few as
-/// `alignment` (see getRowAlignment) allows. `rowBytes`: of all values of a row together.
-int64_t chooseRowUnit(int64_t rowBytes, int64_t alignment);
 
 /// Plans a scheduled program: all values but gradients, which have a place already. On `sharing`
 /// devices values of a row that live within one stage lie behind all others, for one microbatch

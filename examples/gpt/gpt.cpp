@@ -1563,17 +1563,14 @@ ModelDescription Gpt::describe() {
   description.name = "Gpt";
   description.source = "gpt.mp";
 
-  // of each: floats of parameters, of those trained; bytes of activations, bytes a row
+  // of each: floats of parameters, of those trained; bytes of activations, bytes a row,
+  // of so many rows or a multiple
   description.devices = {
-      {247424, 247424, 262656, 1380352},
-      {198272, 198272, 0, 1380352},
-      {198272, 198272, 0, 1380352},
-      {198528, 198528, 262400, 1576960},
+      {247424, 247424, 262656, 1380352, 1},
+      {198272, 198272, 0, 1380352, 1},
+      {198272, 198272, 0, 1380352, 1},
+      {198528, 198528, 262400, 1576960, 1},
   };
-  description.devices[0].row_unit = 1; // rows are rounded up to a multiple of it
-  description.devices[1].row_unit = 1;
-  description.devices[2].row_unit = 1;
-  description.devices[3].row_unit = 1;
 
   using Initial = Initializer::Kind;
   const auto add = [&](const char *name, std::initializer_list<int64_t> shape, int device,

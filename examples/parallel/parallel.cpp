@@ -3,10 +3,10 @@
 // Written by mparc 0.1.0: mparc parallel.mp -o parallel.cpp
 //
 // device 0: wide, narrow
-//   arena 989,184 B at batch 32: 49,536 parameters with gradients and optimiser's state 792,576 B,
+//   arena 841,728 B at batch 32: 49,536 parameters with gradients and optimiser's state 792,576 B,
 //     activations 0 B + 3,072 B a row, of 4 of 4 microbatches at once
 // device 1: wide, narrow
-//   arena 956,416 B at batch 32: 49,536 parameters with gradients and optimiser's state 792,576 B,
+//   arena 823,296 B at batch 32: 49,536 parameters with gradients and optimiser's state 792,576 B,
 //     activations 0 B + 2,560 B a row, of 3 of 4 microbatches at once
 // device 2: hidden, digit
 //   arena 771,584 B at batch 32: 35,594 parameters with gradients and optimiser's state 569,600 B,
@@ -683,11 +683,12 @@ ModelDescription Parallel::describe() {
   description.name = "Parallel";
   description.source = "parallel.mp";
 
-  // of each: floats of parameters, of those trained; bytes of activations, bytes a row
+  // of each: floats of parameters, of those trained; bytes of activations, bytes a row,
+  // of so many rows or a multiple
   description.devices = {
-      {49536, 49536, 0, 3072},
-      {49536, 49536, 0, 2560},
-      {35600, 35600, 256, 3112},
+      {49536, 49536, 0, 3072, 1},
+      {49536, 49536, 0, 2560, 1},
+      {35600, 35600, 256, 3112, 64},
   };
   description.devices[0].slots = 4; // microbatches that have values there at once
   description.devices[0].microbatches = 4;

@@ -238,7 +238,7 @@ TEST_F(Resident, PartsOfADataSetAreKeptOnce) {
 class FetchingStep {
 public:
   FetchingStep()
-      : machine_({}, 1, {{16, 16, 0, 16, 0}}, 0, count, false, {}, {5}),
+      : machine_({}, 1, {{16, 16, 0, 16}}, 0, count, false, {}, {5}),
         workers_({&machine_.device(0)}, schedule_, true),
         port_({&gpu(5), &gpu(5), true}, count * int64_t(sizeof(int32_t))) {}
 

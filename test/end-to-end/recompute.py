@@ -85,7 +85,8 @@ def bytes_a_row(settings, name):
 
 
 def report_chain(settings, **choices):
-    """By device: bytes a row, of the arena, and what the report says is saved of both, or None."""
+    """By device: bytes a row, of the arena, what the report says is saved of both, and the bytes a row that microbatches
+    share; None for what it does not say."""
     name = os.path.join(settings.work, "chain.mp")
     with open(name, "w") as file:
         file.write(CHAIN.format(**choices))
@@ -96,7 +97,7 @@ def report_chain(settings, **choices):
     for text in re.split(r"\ndevice \d+\n", done.stdout.split("\ntransfers")[0])[1:]:
         numbers = [re.search(pattern, text) for pattern in (
             r"activations .* \+ ([\d,]+) B a row", r"arena +([\d,]+) B at batch", r"recomputed +([\d,]+) B a row less",
-            r"arena ([\d,]+) B smaller")]
+            r"arena ([\d,]+) B smaller", r"but for ([\d,]+) B\s+that they share")]
         devices.append([number and int(number[1].replace(",", "")) for number in numbers])
     return devices
 
@@ -110,8 +111,9 @@ def check_chain(settings, failures, devices, place, microbatches, schedule):
     failures.expect(len(kept) == len(recomputed) == devices, f"{what}: {len(kept)} and {len(recomputed)} devices")
     for device, (before, after) in enumerate(zip(kept, recomputed)):
         expected = (8 // devices - 1) * BLOCK_BYTES
-        failures.expect(before[0] - after[0] >= expected,
-                        f"{what}: device {device} takes {after[0]} B a row of {before[0]}, which is not {expected} less")
+        own = [row - (shared or 0) for row, _, _, _, shared in (before, after)]
+        failures.expect(own[0] - own[1] >= expected,
+                        f"{what}: device {device} keeps {own[1]} B a row of {own[0]}, which is not {expected} less")
         failures.expect(before[:2] == [after[0] + after[2], after[1] + after[3]],
                         f"{what}: the report says of device {device} {after}, without recomputation {before}")
 

@@ -51,6 +51,23 @@ mp.model @alignment devices 1 attributes {mp.devices = [#sizes]} {
 
 // -----
 
+#sizes = {fixed_bytes = 512 : i64, parameter_floats = 32 : i64, row_bytes = 64 : i64, row_unit = 8 : i64, trained_floats = 32 : i64}
+
+!row = tensor<?x4xf32, #mp.dims<batch, 4>>
+!weight = tensor<4x4xf32, #mp.dims<4, 4>>
+
+// Tests that where rows are rounded up to fewer, an offset is aligned to more.
+mp.model @alignment_of_few_rows devices 1 attributes {mp.devices = [#sizes]} {
+  mp.program @predict ["x", "w"] {
+  ^bb0(%x: !row, %w: !weight):
+    // expected-error @below {{expected an offset that is a multiple of 32, got 16}}
+    %a = mp.matmul %x, %w {mp.buffer = #mp.buffer<rows, 16>, mp.device = 0 : i64, mp.order = 0 : i64, mp.stream = "compute", mp.waits = array<i64>} : !row, !weight -> !row
+    mp.return %a : !row
+  }
+}
+
+// -----
+
 #sizes = {fixed_bytes = 512 : i64, parameter_floats = 32 : i64, row_bytes = 64 : i64, trained_floats = 32 : i64}
 
 !row = tensor<?x4xf32, #mp.dims<batch, 4>>

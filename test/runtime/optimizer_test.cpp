@@ -29,7 +29,7 @@ using Step = void (*)(Device &, const OptimizerSettings &, int64_t, const float 
 /// Three steps; the same bits as torch, in any alignment of a vector's tail.
 void expect_steps(const OptimizerSettings &s, Step step, const float *expected,
                   int64_t undecayed = 0, const float *scale = nullptr) {
-  Device device(0, 0, {start_count, start_count, 0, 0, undecayed}, optimizer_slots(s), 1);
+  Device device(0, 0, {start_count, start_count, 0, 0, 1, undecayed}, optimizer_slots(s), 1);
   std::copy(start, start + start_count, device.parameters());
   std::fill_n(device.state(0), start_count, static_cast<float>(s.initial_accumulator_value));
   for (int64_t i = 0; i < 3; ++i) {

@@ -28,7 +28,7 @@ public:
 private:
   static ModelDescription describe(int64_t row_multiplications, int64_t floats) {
     ModelDescription description;
-    description.devices = {{floats, floats, 64, 8, 30}, {floats, floats, 0, 0, 0}};
+    description.devices = {{floats, floats, 64, 8, 64, 30}, {floats, floats, 0, 0, 64, 0}};
     description.row_multiplications = row_multiplications;
     description.training.optimizer.kind = OptimizerSettings::Kind::sgd;
     description.training.optimizer.lr = 1;

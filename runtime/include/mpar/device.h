@@ -29,6 +29,7 @@ struct DeviceDescription {
   int64_t trained_floats;   // a prefix: those that the loss depends on, which the optimiser updates
   int64_t fixed_bytes;      // activations whose size does not depend on the batch
   int64_t row_bytes;        // activations, bytes a row
+  int64_t row_unit = 64;    // such that what so many rows have begins at multiples of 256 bytes
   /// Of the trained parameters, a suffix: those that weight decay leaves alone.
   int64_t undecayed_floats = 0;
   /// Microbatches that have values there at once where workers carry out a step, and how many a
@@ -42,8 +43,6 @@ struct DeviceDescription {
   int64_t output_row_bytes = 0;
   /// Of `row_bytes`, those that all microbatches share.
   int64_t shared_row_bytes = 0;
-  /// Such that all that rows have, of as many rows, begins at a multiple of 256 bytes.
-  int64_t row_unit = 64;
   /// Where replicas share out the optimiser's state: how many do, and which of them this one is.
   int shards = 1;
   int shard = 0;
