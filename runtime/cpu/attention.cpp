@@ -290,9 +290,9 @@ MPAR_MULTIVERSION void differentiate(const Block &block, const AttentionSizes &s
 }
 
 /// Adds what a block of queries and keys gives to the gradients; to those of the queries only after
-/// their first block of keys.
+/// their first block of keys, to those of the keys unless the block is the first that sees them.
 void add_block(const AttentionSizes &sizes, const HeadGradient &head, const Block &block,
-               float scale, const Workspace &workspace) {
+               bool is_first, float scale, const Workspace &workspace) {
   const int64_t depth = sizes.depth, width = sizes.width;
   const ReadRows q = head.q.from(block.query), k = head.k.from(block.key);
   const ReadRows gradient = head.gradient.from(block.query), y = head.y.from(block.query);
@@ -304,12 +304,12 @@ void add_block(const AttentionSizes &sizes, const HeadGradient &head, const Bloc
            workspace);
   differentiate(block, sizes, scale, head.log_sums + block.query, means, workspace.scores,
                 workspace.changes);
-  multiply(add_rows(block.keys, width, block.queries, workspace.scores, gradient,
-                    head.dv.from(block.key)),
+  multiply(rows_by_columns(block.keys, width, block.queries, workspace.scores, gradient,
+                           head.dv.from(block.key), !is_first),
            workspace);
-  multiply(
-      add_rows(block.keys, depth, block.queries, workspace.changes, q, head.dk.from(block.key)),
-      workspace);
+  multiply(rows_by_columns(block.keys, depth, block.queries, workspace.changes, q,
+                           head.dk.from(block.key), !is_first),
+           workspace);
   multiply(columns_by_rows(block.queries, depth, block.keys, workspace.changes, k,
                            head.dq.from(block.query), block.key > 0),
            workspace);
@@ -379,8 +379,12 @@ void attention_gradient(Device &device, const AttentionSizes &sizes,
     const ReadRows values = rounded_operand(sizes.rounding, rows_of(v, batch, shared), sizes.keys,
                                             sizes.width, rounded);
     const WriteRows dkeys = rows_of(dk, batch, shared), dvalues = rows_of(dv, batch, shared);
-    fill_zero(sizes.keys, sizes.depth, dkeys);
-    fill_zero(sizes.keys, sizes.width, dvalues);
+    // Unless the last queries see them all.
+    const bool zeroed = sizes.queries < (causal ? sizes.keys : 1);
+    if (zeroed) {
+      fill_zero(sizes.keys, sizes.depth, dkeys);
+      fill_zero(sizes.keys, sizes.width, dvalues);
+    }
     for (int64_t key = 0; key < sizes.keys; key += block_keys)
       for (int64_t i = shared * group; i < (shared + 1) * group; ++i) {
         float *of_head = rounded;
@@ -396,12 +400,16 @@ void attention_gradient(Device &device, const AttentionSizes &sizes,
                                 rows_of(dq, batch, i),
                                 dkeys,
                                 dvalues};
-        // Queries before the first key see none of the block.
-        for (int64_t query = causal ? key : 0; query < sizes.queries; query += step) {
+        // Queries before the first key see none of the block, the last ones see the most.
+        const int64_t first = causal ? key : 0;
+        const int64_t blocks = (sizes.queries - first + step - 1) / step;
+        for (int64_t number = blocks - 1; number >= 0; --number) {
+          const int64_t query = first + number * step;
           const int64_t count = std::min(step, sizes.queries - query);
           const int64_t seen = causal ? std::min(sizes.keys, query + count) : sizes.keys;
-          add_block(sizes, head, {query, count, key, std::min(block_keys, seen - key)}, scale,
-                    workspace);
+          const Block block{query, count, key, std::min(block_keys, seen - key)};
+          add_block(sizes, head, block, !zeroed && i == shared * group && number == blocks - 1,
+                    scale, workspace);
         }
       }
   };

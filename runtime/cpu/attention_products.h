@@ -56,10 +56,11 @@ Product rows_by_rows(int64_t m, int64_t n, int64_t k, ReadRows a, ReadRows b, fl
   return {m, n, k, a.data, a.step, 1, b.data, 1, b.step, c};
 }
 
-/// c[m, n] += a · b, where a lies in rows and is contiguous.
-Product add_rows(int64_t m, int64_t n, int64_t k, const float *a, ReadRows b, WriteRows c) {
+/// c[m, n] = a · b, or that added to c, where a lies in rows and is contiguous.
+Product rows_by_columns(int64_t m, int64_t n, int64_t k, const float *a, ReadRows b, WriteRows c,
+                        bool add) {
   Product product{m, n, k, a, k, 1, b.data, b.step, 1, c.data};
-  product.add = true;
+  product.add = add;
   product.c_row = c.step;
   return product;
 }
