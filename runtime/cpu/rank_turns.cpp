@@ -7,6 +7,12 @@
 namespace mpar {
 namespace {
 
+/// A part of a turn, and after which of the rank's own turns, by number, it comes.
+struct Placed {
+  size_t after;
+  RankTurn turn;
+};
+
 /// By device: how many of its turns have surely finished.
 using Clock = std::vector<int64_t>;
 
@@ -33,7 +39,9 @@ std::vector<RankTurn> turns_of_rank(const Schedule &schedule, const std::vector<
   const auto devices = static_cast<int>(ranks.size());
   std::vector<std::vector<Clock>> finished(devices);   // by device and turn: known once it has
   std::vector<Clock> told(devices, Clock(devices, 0)); // by device: waited for already
-  std::vector<RankTurn> turns;
+  std::vector<std::vector<size_t>> own_turns(devices); // by device of the rank: their numbers
+  std::vector<Placed> placed;
+  size_t count = 0;
   for (size_t index = 0; index < schedule.turns.size(); ++index) {
     const Turn &turn = schedule.turns[index];
     const StageDescription &stage = schedule.stages[turn.stage];
@@ -54,15 +62,27 @@ std::vector<RankTurn> turns_of_rank(const Schedule &schedule, const std::vector<
         (ranks[device] == rank ? part.waits : part.sent).push_back({device, clock[device]});
       }
       told[stage.device] = clock;
-      turns.push_back(std::move(part));
+      placed.push_back({++count, std::move(part)});
+      own_turns[stage.device].push_back(count);
     } else {
+      // As soon as it is there: in the schedule's order it would lie until whatever the sender has
+      // begun meanwhile is over. Those to one device stay in the order in which that receives them,
+      // since it knows ever more of the sender's turns.
       for (int source : sources_of(schedule, turn.stage, devices))
         if (ranks[source] == rank)
-          turns.push_back({index, source, true, {}, {}});
+          placed.push_back({clock[source] > 0 ? own_turns[source][clock[source] - 1] : 0,
+                            {index, source, true, {}, {}}});
     }
     clock[stage.device] = static_cast<int64_t>(own.size()) + 1;
     own.push_back(std::move(clock));
   }
+  // An own turn was placed before all that comes after it.
+  std::stable_sort(placed.begin(), placed.end(),
+                   [](const Placed &one, const Placed &other) { return one.after < other.after; });
+  std::vector<RankTurn> turns;
+  turns.reserve(placed.size());
+  for (Placed &each : placed)
+    turns.push_back(std::move(each.turn));
   return turns;
 }
 

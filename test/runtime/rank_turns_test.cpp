@@ -154,6 +154,21 @@ TEST(RankTurns, SendsHaveGoneBeforeWhatIsOrderedAfterThemAndNotSooner) {
   EXPECT_TRUE(own[4].sent.empty());
 }
 
+TEST(RankTurns, SendWhatThereIsBeforeTheyWorkOn) {
+  // Device 1 works on its own before it receives, and device 0 after it has made what it sends.
+  using When = StageDescription::When;
+  Schedule schedule;
+  schedule.stages = {
+      {0, When::during}, {0, When::during}, {1, When::during}, {1, When::during, "", "", 0}};
+  schedule.turns = {{0, 0, {}}, {1, 0, {}}, {2, 0, {}}, {3, 0, {{0, 1}}}};
+  const std::vector<RankTurn> own = turns_of_rank(schedule, {0, 1}, 0);
+  ASSERT_EQ(own.size(), 3u);
+  EXPECT_FALSE(own[0].sends);
+  EXPECT_TRUE(own[1].sends);
+  EXPECT_EQ(own[1].turn, 3u);
+  EXPECT_EQ(own[2].turn, 1u);
+}
+
 TEST(Device, OfAnotherRankTakesAddressesAndNoMemory) {
   Rendezvous meeting;
   World world(std::make_unique<RendezvousTransport>(meeting, 0, 1), 1);

@@ -132,7 +132,7 @@ std::string describe_turn(const Schedule &schedule, const Turn &turn);
 [[noreturn]] void fail_to_wait(const Schedule &schedule, const Turn &turn, const Turn::Wait &wait);
 
 /// What one rank carries out: a turn of a device of its own; or, of another rank's, its part, which
-/// is to send what it has of what that turn reads.
+/// is to send what it has of what that turn reads, right after the turn of its own that gives it.
 struct RankTurn {
   size_t turn; // of the schedule
   int device;  // of this rank, on whose behalf
