@@ -96,17 +96,31 @@ static Timetable::Kind kindOf(Operation *first) {
 
 namespace {
 
-/// Carries out turns on the devices of one replica.
+/// What a stage waits for in all other replicas: a device there, and so many of its turns.
+struct PeerWait {
+  int64_t stage, device, turns;
+};
+
+/// Carries out turns on the devices of all replicas, those of one replica after those before.
 class Simulator {
 public:
   Simulator(const emit::ModelIndex &index, int64_t rows, const CostModel &costs);
-  Timetable simulate(const std::vector<PlannedTurn> &plan, int64_t microbatches) const;
+  /// `replicas`: of them all, or of the first alone, which waits for no others then.
+  Timetable simulate(const std::vector<PlannedTurn> &plan, int64_t microbatches,
+                     int64_t replicas) const;
+  int64_t rowsOf(int64_t replica) const {
+    return rows / replicas + (replica < rows % replicas ? 1 : 0);
+  }
 
   const std::vector<emit::StageFacts> stages;
-  int64_t rows; // of the replica
-  int64_t devices;
+  int64_t rows; // of the batch
+  int64_t devices, replicas;
 
 private:
+  double carryOut(const PlannedTurn &turn, int64_t replica, int64_t microbatches, bool alone,
+                  std::vector<std::vector<double>> &finished, Timetable &table) const;
+
+  std::vector<PeerWait> peerWaits;
   std::vector<Work> works; // by stage
   std::vector<Timetable::Kind> kinds;
   const CostModel &costs;
@@ -117,7 +131,10 @@ private:
 Simulator::Simulator(const emit::ModelIndex &index, int64_t rows, const CostModel &costs)
     : stages(emit::describeStages(index)), rows(rows),
       devices(mp::ModelOp(index.model)->getAttrOfType<ArrayAttr>("mp.devices").size()),
-      works(stages.size()), costs(costs) {
+      replicas(mp::TrainingOp(index.training).getReplicas()), works(stages.size()), costs(costs) {
+  if (auto peers = mp::ProgramOp(index.train)->getAttrOfType<ArrayAttr>(kPeerWaits))
+    for (auto wait : peers.getAsRange<DenseI64ArrayAttr>())
+      peerWaits.push_back({wait[0], wait[1], wait[2]});
   for (auto [operations, work] : llvm::zip(groupByStage(index.train), works)) {
     kinds.push_back(kindOf(operations.front()));
     for (Operation *op : operations)
@@ -125,37 +142,55 @@ Simulator::Simulator(const emit::ModelIndex &index, int64_t rows, const CostMode
   }
 }
 
-Timetable Simulator::simulate(const std::vector<PlannedTurn> &plan, int64_t microbatches) const {
+/// Of a turn of a replica, the time that its device is busy with it.
+double Simulator::carryOut(const PlannedTurn &turn, int64_t replica, int64_t microbatches,
+                           bool alone, std::vector<std::vector<double>> &finished,
+                           Timetable &table) const {
+  const emit::StageFacts &stage = stages[turn.stage];
+  const bool during = stage.when == "during";
+  // The first few microbatches are a row longer; those beyond the rows have none.
+  const int64_t all = rowsOf(replica);
+  const int64_t mine =
+      during ? all / microbatches + (turn.microbatch < all % microbatches ? 1 : 0) : all;
+  const int64_t device = replica * devices + stage.device;
+  std::vector<double> &own = finished[device];
+  double begin = own.empty() ? 0 : own.back();
+  for (auto [other, count] : turn.waits)
+    begin = std::max(begin, finished[replica * devices + other][count - 1]);
+  for (const PeerWait &wait : peerWaits)
+    for (int64_t other = 0; !alone && wait.stage == turn.stage && other < replicas; ++other)
+      if (other != replica)
+        begin = std::max(begin, finished[other * devices + wait.device][wait.turns - 1]);
+  const double time = works[turn.stage].timeOf(static_cast<double>(mine), costs);
+  own.push_back(begin + time);
+  // Of a collective a replica fetches what falls to the others.
+  int64_t moved = stage.rowBytes * mine + stage.fixedBytes;
+  if (stage.from < 0)
+    moved -= moved / replicas + (replica < moved % replicas ? 1 : 0);
+  table.movedBytes += moved;
+  table.time = std::max(table.time, begin + time);
+  table.turns.push_back({stage.function, stage.place, kinds[turn.stage], device,
+                         during ? turn.microbatch : -1, begin, begin + time, moved});
+  return time;
+}
+
+Timetable Simulator::simulate(const std::vector<PlannedTurn> &plan, int64_t microbatches,
+                              int64_t replicas) const {
   Timetable table;
   table.microbatches = microbatches;
-  std::vector<double> busy(devices, 0);
-  std::vector<std::vector<double>> finished(devices); // by device and turn
-  for (const PlannedTurn &turn : plan) {
-    const emit::StageFacts &stage = stages[turn.stage];
-    const bool during = stage.when == "during";
-    // The first few microbatches are a row longer; those beyond the rows have none.
-    int64_t mine =
-        during ? rows / microbatches + (turn.microbatch < rows % microbatches ? 1 : 0) : rows;
-    std::vector<double> &own = finished[stage.device];
-    double begin = own.empty() ? 0 : own.back();
-    for (auto [device, count] : turn.waits)
-      begin = std::max(begin, finished[device][count - 1]);
-    const double time = works[turn.stage].timeOf(static_cast<double>(mine), costs);
-    own.push_back(begin + time);
-    busy[stage.device] += time;
-    const int64_t moved = stage.from < 0 ? 0 : stage.rowBytes * mine + stage.fixedBytes;
-    table.movedBytes += moved;
-    table.time = std::max(table.time, begin + time);
-    table.turns.push_back({stage.function, stage.place, kinds[turn.stage], stage.device,
-                           during ? turn.microbatch : -1, begin, begin + time, moved});
-  }
+  std::vector<double> busy(replicas * devices, 0);
+  std::vector<std::vector<double>> finished(replicas * devices); // by device and turn
+  for (const PlannedTurn &turn : plan)
+    for (int64_t replica = 0; replica < replicas; ++replica)
+      busy[replica * devices + stages[turn.stage].device] +=
+          carryOut(turn, replica, microbatches, replicas == 1, finished, table);
   double all = 0;
   for (double time : busy) {
     table.idle.push_back(table.time > 0 ? 1 - time / table.time : 0);
     all += time;
   }
   if (table.time > 0)
-    table.bubble = 1 - all / (static_cast<double>(devices) * table.time);
+    table.bubble = 1 - all / (static_cast<double>(busy.size()) * table.time);
   return table;
 }
 
@@ -170,7 +205,7 @@ static std::optional<Timetable::Advice> findAdvice(const Simulator &simulator, P
     return std::nullopt; // nothing waits, or rows cannot be parted
   std::optional<Timetable::Advice> best;
   const std::vector<Stage> stages = readStages(train);
-  for (int64_t microbatches = 2; microbatches <= std::min(mostMicrobatches, simulator.rows);
+  for (int64_t microbatches = 2; microbatches <= std::min(mostMicrobatches, simulator.rowsOf(0));
        microbatches *= 2)
     for (StringRef name : {"gpipe", "1f1b", "interleaved", "zero-bubble"}) {
       std::vector<mp::Turn> order = orderTurns(stages, microbatches, *parseScheduleKind(name));
@@ -181,7 +216,7 @@ static std::optional<Timetable::Advice> findAdvice(const Simulator &simulator, P
         for (auto wait : turn.waits)
           plan.back().waits.push_back({wait.device, wait.turns});
       }
-      Timetable table = simulator.simulate(plan, microbatches);
+      Timetable table = simulator.simulate(plan, microbatches, 1);
       if (table.time < gain * (best ? best->time : time))
         best = {microbatches, name.str(), table.time, table.bubble};
     }
@@ -189,14 +224,14 @@ static std::optional<Timetable::Advice> findAdvice(const Simulator &simulator, P
 }
 
 Timetable predict(const emit::ModelIndex &index, int64_t rows, const CostModel &costs) {
-  // Replicas work side by side; what is predicted is the first, which has the most rows.
-  mp::TrainingOp training = index.training;
-  int64_t replicas = training.getReplicas(), microbatches = training.getMicrobatches();
-  Simulator simulator(index, (rows + replicas - 1) / replicas, costs);
-  Timetable table =
-      simulator.simulate(readTurns(index.train, simulator.stages, microbatches), microbatches);
+  const int64_t microbatches = mp::TrainingOp(index.training).getMicrobatches();
+  Simulator simulator(index, rows, costs);
+  const std::vector<PlannedTurn> plan = readTurns(index.train, simulator.stages, microbatches);
+  Timetable table = simulator.simulate(plan, microbatches, simulator.replicas);
   table.rows = rows;
-  table.advice = findAdvice(simulator, index.train, table.time);
+  // Others of the first replica, which has the most rows, against what that takes by itself.
+  const Timetable alone = simulator.simulate(plan, microbatches, 1);
+  table.advice = findAdvice(simulator, index.train, alone.time);
   return table;
 }
 

@@ -28,7 +28,7 @@ struct Timetable {
     int64_t device;
     int64_t microbatch; // -1: it is carried out once
     double begin, end;
-    int64_t movedBytes; // of a transfer
+    int64_t movedBytes; // of a transfer or a collective
   };
   int64_t rows = 0, microbatches = 1;
   std::vector<Turn> turns; // in the order of issue

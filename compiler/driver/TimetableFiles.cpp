@@ -42,7 +42,7 @@ std::string traceOf(const Timetable &table, llvm::StringRef model) {
               out.attribute("microbatch", turn.microbatch);
             if (!turn.place.empty())
               out.attribute("place", turn.place);
-            if (turn.kind == Timetable::Kind::transfer)
+            if (turn.kind == Timetable::Kind::transfer || turn.movedBytes > 0)
               out.attribute("bytes", turn.movedBytes);
           });
         });

@@ -17,8 +17,9 @@ struct StageFacts {
   std::string place; // where its first layer is declared: `autoencoder.mp:3`; may be empty
   std::string when;  // `before`, `during` or `after` the microbatches
   int64_t device;
-  int64_t from = -1;                    // of a transfer: the sender
-  int64_t rowBytes = 0, fixedBytes = 0; // that it moves, a row and besides
+  int64_t from = -1; // of a transfer: the sender
+  /// Of a transfer, what it moves, a row and besides; of a collective, what replicas sum or gather.
+  int64_t rowBytes = 0, fixedBytes = 0;
 };
 /// The stages of @train of a model that has been prepared for emission.
 std::vector<StageFacts> describeStages(const ModelIndex &index);

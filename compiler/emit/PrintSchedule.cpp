@@ -63,6 +63,10 @@ std::vector<StageFacts> describeStages(const ModelIndex &index) {
         stage.from = transfer.getFrom();
         (bytes.perRow ? stage.rowBytes : stage.fixedBytes) += bytes.count;
       }
+      if (auto reduce = dyn_cast<ReduceScatterOp>(op))
+        stage.fixedBytes += reduce.getCount() * getElementBytes(reduce.getElement());
+      if (auto gather = dyn_cast<AllGatherOp>(op))
+        stage.fixedBytes += gather.getCount() * getElementBytes(gather.getElement());
     }
     stages.push_back(std::move(stage));
   }
@@ -73,12 +77,15 @@ static void printStages(ArrayRef<StageFacts> stages, llvm::raw_ostream &out) {
   out << "// Stages, in the order of train_step: device, how they stand towards the microbatches, "
          "function,\n"
          "// and where their first layer is declared; of transfers the sender, bytes a row, and "
-         "bytes besides.\n"
-         "using When = StageDescription::When;\nschedule.stages = {\n";
+         "bytes besides.\n";
+  if (llvm::any_of(stages,
+                   [](const StageFacts &stage) { return stage.from < 0 && stage.fixedBytes > 0; }))
+    out << "// Of collectives no sender, and the bytes that replicas sum or gather.\n";
+  out << "using When = StageDescription::When;\nschedule.stages = {\n";
   for (const StageFacts &stage : stages) {
     out << "{" << stage.device << ", When::" << stage.when << ", " << quote(stage.function) << ", "
         << quote(stage.place);
-    if (stage.from >= 0)
+    if (stage.from >= 0 || stage.fixedBytes > 0)
       out << ", " << stage.from << ", " << stage.rowBytes << ", " << stage.fixedBytes;
     out << "},\n";
   }

@@ -750,7 +750,7 @@ ModelDescription Parallel::describe() {
   schedule.part_rows = 64;
   // Stages, in the order of train_step: device, how they stand towards the microbatches, function,
   // and where their first layer is declared; of transfers the sender, bytes a row, and bytes
-  // besides.
+  // besides. Of collectives no sender, and the bytes that replicas sum or gather.
   using When = StageDescription::When;
   schedule.stages = {
       {0, When::during, "forward_on_0", "parallel.mp:4"},
@@ -766,12 +766,12 @@ ModelDescription Parallel::describe() {
       {1, When::during, "transfer_0_to_1", "parallel.mp:5", 0, 512, 0},
       {0, When::during, "weights_on_0", "parallel.mp:5"},
       {1, When::during, "weights_on_1", "parallel.mp:5"},
-      {2, When::after, "reduce_scatter_on_2", "parallel.mp:18"},
-      {0, When::after, "reduce_scatter_on_0", "parallel.mp:18"},
-      {1, When::after, "reduce_scatter_on_1", "parallel.mp:18"},
-      {2, When::after, "all_gather_on_2", "parallel.mp:18"},
-      {0, When::after, "all_gather_on_0", "parallel.mp:18"},
-      {1, When::after, "all_gather_on_1", "parallel.mp:18"},
+      {2, When::after, "reduce_scatter_on_2", "parallel.mp:18", -1, 0, 142404},
+      {0, When::after, "reduce_scatter_on_0", "parallel.mp:18", -1, 0, 198144},
+      {1, When::after, "reduce_scatter_on_1", "parallel.mp:18", -1, 0, 198144},
+      {2, When::after, "all_gather_on_2", "parallel.mp:18", -1, 0, 142404},
+      {0, When::after, "all_gather_on_0", "parallel.mp:18", -1, 0, 198144},
+      {1, When::after, "all_gather_on_1", "parallel.mp:18", -1, 0, 198144},
       {2, When::after, "finish_on_2", "parallel.mp:18"},
       {0, When::after, "update_on_0", "parallel.mp:18"},
       {1, When::after, "update_on_1", "parallel.mp:18"},

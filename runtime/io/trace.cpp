@@ -106,10 +106,24 @@ void Trace::end_whole_step() {
 int64_t Trace::moved_bytes(const Turn &turn, int64_t rows) const {
   const Schedule &schedule = model_->schedule_of_all();
   const StageDescription &stage = schedule.stages[turn.stage];
-  if (stage.from < 0 || model_->device_of_all(stage.from).physical() ==
-                            model_->device_of_all(stage.device).physical())
+  const int devices = model_->machine().count(), replicas = model_->replicas();
+  const int replica = stage.device / devices;
+  const auto moves_from = [&](int source) {
+    return model_->device_of_all(source).physical() !=
+           model_->device_of_all(stage.device).physical();
+  };
+  if (stage.from < 0) {
+    // Of a collective each replica fetches what falls to the others: when summing, of its own
+    // share.
+    int64_t bytes = 0;
+    for (int other = 0; other < replicas; ++other)
+      if (moves_from(stage.device % devices + other * devices))
+        bytes += rows_of_microbatch(stage.fixed_bytes, other, replicas).count;
+    return bytes;
+  }
+  if (!moves_from(stage.from))
     return 0;
-  rows = rows_of_replica(rows, stage.device / model_->machine().count(), model_->replicas()).count;
+  rows = rows_of_replica(rows, replica, replicas).count;
   if (stage.when == StageDescription::When::during)
     rows = rows_of_microbatch(rows, turn.microbatch, schedule.microbatches).count;
   return stage.row_bytes * rows + stage.fixed_bytes;
@@ -284,7 +298,7 @@ void Trace::write(const std::string &path) const {
         arguments["microbatch"] = turn.microbatch;
       if (*stage.place)
         arguments["place"] = stage.place;
-      if (stage.from >= 0)
+      if (stage.from >= 0 || stage.fixed_bytes > 0)
         arguments["bytes"] = moved_bytes(turn, steps_[event.step].rows);
       write({{"ph", "X"},
              {"name", stage.name},

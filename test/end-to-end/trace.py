@@ -20,6 +20,15 @@ ONE = """model One {
 train One { data = csv("rows5.csv"); epochs = 1; batch = 8;}
 """
 
+# 36 and 4 floats of parameters, each padded to 16, and the loss.
+REPLICAS = """model Both {{
+  only = Linear(9, 4);
+  forward(x: f32[batch, 9]) -> f32[batch, 4] {{ return only(x); }}
+}}
+train Both {{ data = csv("rows13.csv"); epochs = 1; batch = 8; replicas = 2;{more} }}
+"""
+REDUCED = 4 * (48 + 16 + 1)
+
 
 def read(path):
     with open(path) as file:
@@ -56,6 +65,7 @@ def test():
     program = harness.build(settings, "article", text)
     harness.write_rows(os.path.join(settings.work, "sunspots.csv"), 80, 12)
     harness.write_rows(os.path.join(settings.work, "rows5.csv"), 24, 5)
+    harness.write_rows(os.path.join(settings.work, "rows13.csv"), 24, 13)
 
     predicted, drawing = os.path.join(settings.work, "predicted.json"), os.path.join(settings.work, "predicted.svg")
     report = harness.run([settings.mparc, "report", "article.mp", "--trace", predicted, "--svg", drawing], settings.work)
@@ -102,6 +112,17 @@ def test():
     alone = harness.build(settings, "one", ONE)
     trace, out = train(settings, failures, alone, "auto")
     failures.expect(len(operations(trace, 3)[0]) == 1 and "bubble 0.0 %" in out, out)
+    # Replicas: each fetches half of what they add up, and half of the sums; a row each, in the report as in the run.
+    for name, more in ("replicas", ""), ("shared", " shard_optimizer = true;"):
+        program = harness.build(settings, name, REPLICAS.format(more=more))
+        report = harness.run([settings.mparc, "report", name + ".mp", "--trace", predicted], settings.work)
+        trace, out = train(settings, failures, program, f"cpu:{first},cpu:{last}")
+        prediction = read(predicted)
+        failures.expect(prediction["otherData"]["moved_bytes_a_step"] == 2 * REDUCED, f"{name}: {report.stdout}")
+        failures.expect(trace["otherData"]["moved_bytes_a_step"] == (2 * REDUCED if first != last else 0), f"{name}: {out}")
+        failures.expect(len(prediction["otherData"]["idle"]) == 2 and len(operations(prediction)) == 2, f"{name}: {report.stdout}")
+        failures.expect(first == last or operations(trace, 1) == operations(prediction),
+                        f"{name}: {operations(trace, 1)}, not {operations(prediction)}")
     return failures.finish()
 
 

@@ -16,7 +16,7 @@ struct TraceSummary {
   double step_seconds = 0;  // from the first turn's begin to the last one's end
   double bubble = 0;        // of that time of all workers together, the part without a turn
   std::vector<double> idle; // the same of each device
-  int64_t moved_bytes = 0;  // by the transfers of a step; what shares memory moves nothing
+  int64_t moved_bytes = 0;  // by transfers and collectives; what shares a worker moves nothing
 };
 
 /// Records a run's steps and, where devices have workers, their turns. Steps are recorded until a
