@@ -146,7 +146,8 @@ bool moveValue(ProgramOp program, Random &random) {
   auto sizes = cast<DictionaryAttr>(devices[*getDevice(op)]);
   int64_t room = sizes.getAs<IntegerAttr>(rows ? "row_bytes" : "fixed_bytes").getInt() -
                  getElementCount(op->getResult(0).getType()).count * 4;
-  int64_t step = rows ? 4 : 256;
+  // Places stay aligned: what is not is refused whatever lies there.
+  int64_t step = rows ? 256 / sizes.getAs<IntegerAttr>("row_unit").getInt() : 256;
   int64_t offset = static_cast<int64_t>(random() % (room / step + 1)) * step;
   op->setAttr(kBuffer, BufferAttr::get(op->getContext(), place.getRegion(), offset));
   // What is named of it lies there, too.

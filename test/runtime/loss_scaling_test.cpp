@@ -17,7 +17,7 @@ namespace {
 
 constexpr int64_t count = 64;
 
-Device make_device(int slots) { return Device(0, 0, {count, count, 0, 0, 0}, slots, 1); }
+Device make_device(int slots) { return Device(0, 0, {count, count, 0, 0}, slots, 1); }
 
 /// What `unscale` gives for gradients of that squared norm.
 float unscaled(LossScaling &scaling, float squared, double clip_norm = 0) {

@@ -284,7 +284,7 @@ TEST(Optimizers, AreTheSameWithTwoThreads) {
   for (Step step : {sgd, adam, adamw, adagrad, rmsprop}) {
     std::vector<float> results[2];
     for (int threads : {1, 2}) {
-      Device device(0, 0, {floats, floats, 0, 0, 30011}, 2, 1, threads);
+      Device device(0, 0, {floats, floats, 0, 0, 1, 30011}, 2, 1, threads);
       std::copy(parameters.begin(), parameters.end(), device.parameters());
       std::copy(gradient.begin(), gradient.end(), device.gradients());
       for (int64_t i = 1; i <= 3; ++i)
