@@ -105,9 +105,9 @@ struct PeerWait {
 class Simulator {
 public:
   Simulator(const emit::ModelIndex &index, int64_t rows, const CostModel &costs);
-  /// `replicas`: of them all, or of the first alone, which waits for no others then.
+  /// `count`: of all replicas, or 1: the first alone, which waits for no others then.
   Timetable simulate(const std::vector<PlannedTurn> &plan, int64_t microbatches,
-                     int64_t replicas) const;
+                     int64_t count) const;
   int64_t rowsOf(int64_t replica) const {
     return rows / replicas + (replica < rows % replicas ? 1 : 0);
   }
@@ -175,15 +175,15 @@ double Simulator::carryOut(const PlannedTurn &turn, int64_t replica, int64_t mic
 }
 
 Timetable Simulator::simulate(const std::vector<PlannedTurn> &plan, int64_t microbatches,
-                              int64_t replicas) const {
+                              int64_t count) const {
   Timetable table;
   table.microbatches = microbatches;
-  std::vector<double> busy(replicas * devices, 0);
-  std::vector<std::vector<double>> finished(replicas * devices); // by device and turn
+  std::vector<double> busy(count * devices, 0);
+  std::vector<std::vector<double>> finished(count * devices); // by device and turn
   for (const PlannedTurn &turn : plan)
-    for (int64_t replica = 0; replica < replicas; ++replica)
+    for (int64_t replica = 0; replica < count; ++replica)
       busy[replica * devices + stages[turn.stage].device] +=
-          carryOut(turn, replica, microbatches, replicas == 1, finished, table);
+          carryOut(turn, replica, microbatches, count == 1, finished, table);
   double all = 0;
   for (double time : busy) {
     table.idle.push_back(table.time > 0 ? 1 - time / table.time : 0);

@@ -79,7 +79,7 @@ static void printDevices(const ModelIndex &index, llvm::raw_ostream &out) {
     return floats && floats.getInt() > 0;
   });
   out << "// of each: floats of parameters, of those trained; bytes of activations, bytes a row,\n"
-      << "// of so many rows or a multiple"
+      << "// and what rows are rounded up to a multiple of"
       << (haveUndecayed ? "; floats of the trained, the last ones, that do not decay\n" : "\n")
       << "description.devices = {\n";
   for (Attribute entry : devices) {

@@ -710,7 +710,7 @@ ModelDescription Autoencoder::describe() {
   description.source = "autoencoder.mp";
 
   // of each: floats of parameters, of those trained; bytes of activations, bytes a row,
-  // of so many rows or a multiple
+  // and what rows are rounded up to a multiple of
   description.devices = {
       {36224, 36224, 0, 3072, 1},
       {8784, 8784, 0, 1600, 8},

@@ -453,7 +453,7 @@ ModelDescription Digits::describe() {
   description.source = "digits.mp";
 
   // of each: floats of parameters, of those trained; bytes of activations, bytes a row,
-  // of so many rows or a multiple
+  // and what rows are rounded up to a multiple of
   description.devices = {
       {16640, 16640, 0, 3072, 1},
       {32896, 32896, 0, 3072, 1},

@@ -1564,7 +1564,7 @@ ModelDescription Gpt::describe() {
   description.source = "gpt.mp";
 
   // of each: floats of parameters, of those trained; bytes of activations, bytes a row,
-  // of so many rows or a multiple
+  // and what rows are rounded up to a multiple of
   description.devices = {
       {247424, 247424, 262656, 1380352, 1},
       {198272, 198272, 0, 1380352, 1},

@@ -684,7 +684,7 @@ ModelDescription Parallel::describe() {
   description.source = "parallel.mp";
 
   // of each: floats of parameters, of those trained; bytes of activations, bytes a row,
-  // of so many rows or a multiple
+  // and what rows are rounded up to a multiple of
   description.devices = {
       {49536, 49536, 0, 3072, 1},
       {49536, 49536, 0, 2560, 1},
