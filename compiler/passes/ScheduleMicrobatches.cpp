@@ -110,10 +110,6 @@ void ScheduleMicrobatches::runOnOperation() {
       return signalPassFailure();
     }
   }
-  // A device by itself has nothing to wait for; microbatches it takes as several do, whose sums it
-  // must give.
-  if (devices == 1 && microbatches == 1 && replicas == 1)
-    return;
   std::vector<Stage> stages = readStages(train);
   std::vector<Turn> order = orderTurns(stages, microbatches, kind);
   SmallVector<int64_t> slots = countSlots(stages, order, microbatches, devices);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a run writes with --trace and what the report predicts are one thing: the same operations on the same devices for the
 same microbatches, each device in the same order; bubble, idle time and bytes in both. Where devices share a worker nothing
-moves; a program of one device has its steps alone.
+moves; a program of one device has its functions one after the other.
 
   trace.py
 """
@@ -106,12 +106,15 @@ def test():
     # The calling thread alone is one worker.
     trace, out = train(settings, failures, program, "cpu")
     failures.expect(operations(trace, 1).keys() == expected.keys() and trace["otherData"]["moved_bytes_a_step"] == 0, out)
-    # Threads that share out rows, and one device, have steps.
+    # Threads that share out rows have steps.
     trace, _ = train(settings, failures, program, "cpu", "--threads", "2")
     failures.expect(operations(trace, 1) == {0: [("train_step", None, None, None)]}, f"{operations(trace, 1)}")
     alone = harness.build(settings, "one", ONE)
-    trace, out = train(settings, failures, alone, "auto")
-    failures.expect(len(operations(trace, 3)[0]) == 1 and "bubble 0.0 %" in out, out)
+    harness.run([settings.mparc, "report", "one.mp", "--trace", predicted], settings.work)
+    for devices in "auto", f"cpu:{last}":
+        trace, out = train(settings, failures, alone, devices)
+        failures.expect(operations(trace, 1) == operations(read(predicted)), f"{operations(trace, 1)} on {devices}")
+        failures.expect("moved 0 B" in out, out)
     # Replicas: each fetches half of what they add up, and half of the sums; a row each, in the report as in the run.
     for name, more in ("replicas", ""), ("shared", " shard_optimizer = true;"):
         program = harness.build(settings, name, REPLICAS.format(more=more))
