@@ -88,7 +88,7 @@ class Gpt(nn.Module):
         self.lm_head = Head(self.wte)
 
     def forward(self, text):
-        x = self.wte(text) + self.wpe(torch.arange(text.shape[1]))
+        x = self.wte(text) + self.wpe(torch.arange(text.shape[1], device=text.device))
         for block in self.h:
             x = block(x)
         return self.lm_head(self.ln_f(x))
