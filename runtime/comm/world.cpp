@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstring>
 #include <mutex>
+#include <utility>
 
 namespace mpar {
 namespace {
@@ -18,12 +19,20 @@ namespace {
 constexpr int control_channel = 0, common_channel = 1;
 // Looking is a call of the transport, and ranks may be more than cores.
 constexpr int looks = 100;
+// Seconds, for who listens at all.
+constexpr double long_enough = 1;
 
 } // namespace
 
 /// How one rank tells another that it ends.
 struct World::Control {
-  enum Kind : int32_t { leave, failed, lost, stalled };
+  enum Kind : int32_t {
+    leave,
+    failed,
+    lost,
+    stalled,
+    yielded, // to one that has stalled
+  };
   struct Notice {
     int32_t kind;
     int32_t rank;
@@ -33,6 +42,7 @@ struct World::Control {
   std::vector<Notice> notices; // by rank; memory of `receives`
   std::vector<std::unique_ptr<Transport::Message>> receives;
   bool stopping = false;
+  bool said = false; // why this rank ends
 };
 
 /// A rank has waited too long, and says what for: so do all.
@@ -120,20 +130,35 @@ void World::wait_or_fail(const std::function<bool()> &done,
         communicator_->look();
       if (!patience.is_over(timeout_))
         continue;
-      notify(Control::stalled, -1, /*seconds=*/1);
-      fail("has waited " + seconds_text(timeout_) + " s " + what());
+      give_up(Control::stalled, -1, "has waited " + seconds_text(timeout_) + " s " + what());
     }
   } catch (const Stalled &stalled) {
-    acknowledge();
-    fail("was waiting " + what() + ", when rank " + std::to_string(stalled.rank) + " gave up");
+    give_up(Control::yielded, -1,
+            "was waiting " + what() + ", when rank " + std::to_string(stalled.rank) + " gave up");
   } catch (const PeerLost &lost) {
     fail_without(lost.peer, what());
   }
 }
 
 void World::fail_without(int lost, const std::string &what) {
-  stop_others(lost);
-  fail("rank " + std::to_string(lost) + " has ended; this rank was waiting " + what);
+  give_up(Control::lost, lost,
+          "rank " + std::to_string(lost) + " has ended; this rank was waiting " + what);
+}
+
+void World::give_up(int32_t kind, int lost, const std::string &why) {
+  say(why);
+  notify(kind, lost, long_enough);
+  fail(why);
+}
+
+void World::say(const std::string &message) {
+  {
+    const std::lock_guard lock(control_->mutex);
+    if (std::exchange(control_->said, true))
+      return;
+  }
+  if (speaker_)
+    speaker_(message);
 }
 
 std::unique_ptr<Transport::Message> World::begin(bool sends, int peer, int channel, void *data,
@@ -234,35 +259,42 @@ void World::notify(int32_t kind, int rank, double seconds) {
       return;
     control_->stopping = true;
   }
+  // All hear of it before any is waited for: a launcher ends all ranks when one has ended.
   const Control::Notice notice{kind, rank};
+  std::vector<std::unique_ptr<Transport::Message>> sent(size_);
   for (int peer = 0; peer < size_; ++peer)
     if (peer != rank_ && peer != rank)
       try {
-        const std::unique_ptr<Transport::Message> message =
-            transport_->send(peer, control_channel, &notice, sizeof notice);
-        for (Patience patience(looks); !transport_->test(*message) && !patience.is_over(seconds);)
-          patience.wait();
-        // Until it has seen that: a launcher ends all ranks when one does, and these would ask why.
-        const auto answered = [&] {
-          const std::lock_guard lock(control_->mutex);
-          const std::unique_ptr<Transport::Message> &answer = control_->receives[peer];
-          return kind == Control::leave || !answer || transport_->test(*answer);
-        };
-        for (Patience patience(looks); !answered() && !patience.is_over(seconds);)
-          patience.wait();
+        sent[peer] = transport_->send(peer, control_channel, &notice, sizeof notice);
       } catch (const std::exception &) {
         continue; // it has ended already
       }
+  // Until each has said that it ends, too, which it does once it has said why.
+  const auto is_over = [&](int peer) {
+    if (!sent[peer])
+      return true;
+    try {
+      const std::lock_guard lock(control_->mutex);
+      const std::unique_ptr<Transport::Message> &answer = control_->receives[peer];
+      return transport_->test(*sent[peer]) &&
+             (kind == Control::leave || !answer || transport_->test(*answer));
+    } catch (const std::exception &) {
+      return true;
+    }
+  };
+  Patience patience(looks);
+  for (int peer = 0; peer < size_; ++peer)
+    while (!is_over(peer) && !patience.is_over(seconds))
+      patience.wait();
 }
 
 void World::stop_others(int lost) {
-  constexpr double long_enough = 1; // for who listens at all
   notify(lost < 0 ? Control::failed : Control::lost, lost, long_enough);
 }
 
 void World::acknowledge() {
-  constexpr double long_enough = 0.2;
-  notify(Control::leave, -1, long_enough);
+  constexpr double a_moment = 0.2;
+  notify(Control::leave, -1, a_moment);
 }
 
 void World::close() {

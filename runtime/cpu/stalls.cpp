@@ -59,11 +59,12 @@ void Workers::Threads::stall(const std::string &line) {
   const std::lock_guard lock(mutex_); // the first one speaks for all
   if (stalled_)
     stalled_(line);
-  std::fprintf(stderr, "error: %s%s\n",
-               world_ ? ("rank " + std::to_string(world_->rank()) + ": ").c_str() : "",
-               line.c_str());
-  if (world_)
+  if (world_) {
+    world_->say(line);
     world_->stop_others();
+  } else {
+    std::fprintf(stderr, "error: %s\n", line.c_str());
+  }
   std::_Exit(1);
 }
 

@@ -306,7 +306,7 @@ void Streams::wait_with_others(const Event &event) {
       patience.wait();
     if (gpus_.front()->is_done(*end_))
       throw;
-    std::fprintf(stderr, "error: rank %d: %s\n", world_->rank(), failure.what());
+    world_->say(failure.what());
     world_->stop_others();
     std::_Exit(1);
   }

@@ -298,6 +298,7 @@ int run_program(int argc, char **argv, const ModelDescription &description, Mode
       return 0;
     if (launch.size > 1) {
       world = open_world(launch, options.timeout);
+      let_speak(*world);
       agree(*world, wrong, argc, argv);
       if (launch.kind == Launch::Kind::mpi)
         say_when_ended(*world);

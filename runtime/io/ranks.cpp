@@ -96,13 +96,20 @@ void agree(World &world, const std::string &wrong, int argc, char **argv) {
   throw WrongUse(wrong);
 }
 
-void say(World *world, const std::string &message) {
-  if (world)
+void let_speak(World &world) {
+  world.set_speaker([rank = world.rank()](const std::string &message) {
     end_without_last_words();
-  const std::string rank = world ? "rank " + std::to_string(world->rank()) + ": " : "";
-  std::fprintf(stderr, "error: %s%s\n", rank.c_str(), message.c_str());
-  if (world)
-    world->stop_others();
+    std::fprintf(stderr, "error: rank %d: %s\n", rank, message.c_str());
+  });
+}
+
+void say(World *world, const std::string &message) {
+  if (!world) {
+    std::fprintf(stderr, "error: %s\n", message.c_str());
+    return;
+  }
+  world->say(message);
+  world->stop_others();
 }
 
 } // namespace mpar

@@ -28,7 +28,10 @@ std::string choose_for_ranks(World &world, std::string &why);
 /// carries messages.
 void join_ranks(World &world, Backend &gpu);
 
-/// Prints the line with which this process fails, and has the others end.
+/// Has a rank print why it ends as soon as that is known; its launcher then ends it silently.
+void let_speak(World &world);
+
+/// Prints the line with which this process fails, unless it has, and has the others end.
 void say(World *world, const std::string &message);
 
 /// Has this process say so, in one line, when its launcher ends it, as mpirun does with all ranks

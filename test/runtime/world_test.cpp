@@ -63,6 +63,34 @@ TEST_P(Worlds, WhoWaitsTooLongSaysWhatForAndSoDoOthers) {
   EXPECT_TRUE(thrown[1].find("for rank 2 for the loss") != std::string::npos) << thrown[1];
 }
 
+TEST_P(Worlds, SaysWhyItEndsOnceAndBeforeOthersHearOfIt) {
+  std::atomic<int> said{0};
+  std::atomic<bool> in_order{false};
+  const auto thrown = run_ranks(GetParam(), 3, [&](World &world) {
+    if (world.rank() == 2)
+      std::this_thread::sleep_for(std::chrono::milliseconds(600));
+    world.set_timeout(world.rank() == 0 ? 0.2 : 10);
+    world.set_speaker([&, rank = world.rank()](const std::string &) {
+      if (rank == 0)
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+      if (rank == 1)
+        in_order = said == 1;
+      ++said;
+    });
+    try {
+      world.barrier();
+    } catch (const Error &failure) {
+      world.say(failure.what());
+      throw;
+    }
+  });
+  EXPECT_TRUE(in_order);
+  EXPECT_EQ(said, 3);
+  EXPECT_EQ(thrown[0].substr(0, 22), "has waited 0.2 s for r") << thrown[0];
+  for (int rank : {1, 2})
+    EXPECT_NE(thrown[rank].find("when rank 0 gave up"), std::string::npos) << thrown[rank];
+}
+
 TEST(Tcp, KeepsMessagesOfChannelsApartAndInOrder) {
   constexpr int channels = 5, messages = 60;
   const auto thrown = run_ranks(Over::tcp, 2, [&](World &world) {

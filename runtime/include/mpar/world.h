@@ -88,6 +88,13 @@ public:
   /// Channels of messages between devices, numbered as in the program of all replicas.
   static int channel(int from, int to, int devices) { return 16 + from * devices + to; }
 
+  /// Who prints why this rank ends: it, before the others hear that it does, since a launcher ends
+  /// all ranks once one of them has ended. May be called on any thread.
+  void set_speaker(std::function<void(const std::string &)> speaker) {
+    speaker_ = std::move(speaker);
+  }
+  /// Says why this rank ends, unless that has been said.
+  void say(const std::string &message);
   /// Tells the others to end: this rank has said why or, with `lost`, the rank that has ended.
   void stop_others(int lost = -1);
   /// Tells the others that this rank has seen that it is to end, and is about to.
@@ -100,9 +107,11 @@ public:
 
 private:
   void look_for_stops();
-  /// Sends how this rank ends to all but `rank`, and waits so long, at most, for each.
+  /// Sends how this rank ends to all but `rank`, and waits so long, at most, for their answers.
   void notify(int32_t kind, int rank, double seconds);
   void wait_or_fail(const std::function<bool()> &done, const std::function<std::string()> &what);
+  /// Says why, tells the others how this rank ends, and throws Error.
+  [[noreturn]] void give_up(int32_t kind, int lost, const std::string &why);
   [[noreturn]] void fail_without(int lost, const std::string &what);
   std::unique_ptr<Transport::Message> begin(bool sends, int peer, int channel, void *data,
                                             int64_t bytes);
@@ -113,6 +122,7 @@ private:
   int local_rank_;
   double timeout_;
   std::unique_ptr<Communicator> communicator_;
+  std::function<void(const std::string &)> speaker_;
   const char *activity_ = "at the start";
   struct Control;
   struct Stalled;
