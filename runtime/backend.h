@@ -74,6 +74,9 @@ public:
   // Memory.
   /// Bytes that may still be allocated.
   virtual int64_t free_memory() const = 0;
+  /// Bytes that are fewer free than when the GPU was opened: what has been allocated here, by
+  /// libraries and, if there are any, by other processes since.
+  virtual int64_t taken_memory() const = 0;
   /// Zeroed memory of the GPU, aligned to 256 bytes; null for none.
   virtual void *allocate(int64_t bytes) = 0;
   /// The same where messages between processes are going to lie: as what carries them can have it
@@ -101,6 +104,10 @@ public:
 
   // Order.
   virtual std::unique_ptr<Event> make_event() = 0;
+  /// An event that knows when the GPU came by it, which takes longer than knowing that it did.
+  virtual std::unique_ptr<Event> make_timed_event() = 0;
+  /// Between two of these, of which both are done.
+  virtual double microseconds_between(const Event &first, const Event &second) const = 0;
   /// The event stands for all that has been issued on the lane so far.
   virtual void record(Event &event, Lane lane) = 0;
   /// What is issued on the lane from now on comes after what the event, which may be another GPU's,

@@ -15,8 +15,8 @@ constexpr int least_capability = 8;
 
 class CudaEvent final : public Event {
 public:
-  CudaEvent() {
-    check(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), "cudaEventCreateWithFlags");
+  explicit CudaEvent(unsigned flags) {
+    check(cudaEventCreateWithFlags(&event_, flags), "cudaEventCreateWithFlags");
   }
   CudaEvent(const CudaEvent &) = delete;
   CudaEvent &operator=(const CudaEvent &) = delete;
@@ -121,6 +121,7 @@ CudaBackend::CudaBackend(int number) {
   queue_.multiprocessors = attribute(cudaDevAttrMultiProcessorCount, number);
   try {
     use();
+    free_when_opened_ = free_memory();
     open_to_peers(number);
     for (cudaStream_t *stream : {&queue_.stream, &queue_.copies, &marks_, &ahead_})
       check(cudaStreamCreateWithFlags(stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
@@ -272,7 +273,19 @@ void *CudaBackend::message_room() {
 
 std::unique_ptr<Event> CudaBackend::make_event() {
   use();
-  return std::make_unique<CudaEvent>();
+  return std::make_unique<CudaEvent>(cudaEventDisableTiming);
+}
+
+std::unique_ptr<Event> CudaBackend::make_timed_event() {
+  use();
+  return std::make_unique<CudaEvent>(cudaEventDefault);
+}
+
+double CudaBackend::microseconds_between(const Event &first, const Event &second) const {
+  float milliseconds = 0;
+  check(cudaEventElapsedTime(&milliseconds, event_of(first), event_of(second)),
+        "cudaEventElapsedTime");
+  return 1e3 * double(milliseconds);
 }
 
 void CudaBackend::record(Event &event, Lane lane) {

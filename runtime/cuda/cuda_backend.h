@@ -34,6 +34,7 @@ public:
   std::string name() const override { return "cuda:" + std::to_string(queue_.device); }
   void *stream() const override { return queue_.stream; }
   int64_t free_memory() const override;
+  int64_t taken_memory() const override { return free_when_opened_ - free_memory(); }
   void *allocate(int64_t bytes) override;
   void *allocate_for_messages(int64_t bytes) override;
   void release(void *memory) noexcept override;
@@ -46,6 +47,8 @@ public:
   void read(void *to, const void *from, int64_t bytes) override;
   void copy(void *to, const Backend &of, const void *from, int64_t bytes, Lane lane) override;
   std::unique_ptr<Event> make_event() override;
+  std::unique_ptr<Event> make_timed_event() override;
+  double microseconds_between(const Event &first, const Event &second) const override;
   void record(Event &event, Lane lane) override;
   void wait(const Event &event, Lane lane) override;
   bool is_done(const Event &event) override;
@@ -200,6 +203,7 @@ private:
   void close() noexcept;
 
   Queue queue_;
+  int64_t free_when_opened_ = 0;
   cudaStream_t marks_ = nullptr;
   cudaStream_t ahead_ = nullptr;
   StepBlock *block_ = nullptr; // on the GPU

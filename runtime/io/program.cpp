@@ -1,6 +1,7 @@
 // The main of an emitted program, from the command line to the files it leaves.
 #include "mpar/program.h"
 
+#include "benchmark.h"
 #include "mpar/checkpoint.h"
 #include "mpar/data_loader.h"
 #include "mpar/errors.h"
@@ -15,11 +16,8 @@
 #include "prepare.h"
 #include "ranks.h"
 
-#include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <csignal>
-#include <cstddef>
 #include <cstdio>
 #include <cstring>
 #include <functional>
@@ -70,40 +68,6 @@ void dump_gradients(const std::string &path, const Model &model) {
     content.tensors.push_back({parameter.name, "F32", parameter.shape, nullptr, pieces});
   }
   write_safetensors(path, content, model.world());
-}
-
-void run_benchmark(Model &model, const Dataset &train, const TrainingSettings &settings,
-                   int64_t steps) {
-  using Clock = std::chrono::steady_clock;
-  DataLoader loader(train, settings.batch, settings.shuffle);
-  loader.start(model.generator());
-  model.run_steps() = std::max<int64_t>(1, settings.epochs) * loader.batches();
-  Batch batch = loader.batch(0);
-  // The first steps fault pages in and let libraries choose their kernels.
-  for (int64_t i = 0; i < std::clamp<int64_t>(steps / 10, 3, 100); ++i)
-    model.train_step(batch);
-  std::vector<double> times, times_of_host; // until GPUs have been given all of the step
-  for (int64_t i = 0; i < steps; ++i) {
-    const Clock::time_point start = Clock::now();
-    const auto since = [&] {
-      return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
-    };
-    model.do_meanwhile([&] { times_of_host.push_back(since()); });
-    model.train_step(batch);
-    times.push_back(since());
-  }
-  const auto median = [](const char *what, std::vector<double> &all) {
-    std::nth_element(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(all.size() / 2),
-                     all.end());
-    char text[64];
-    std::snprintf(text, sizeof text, "%s: %.1f us", what, all[all.size() / 2]);
-    return std::string(text);
-  };
-  std::string line = median("median step", times);
-  if (!times_of_host.empty())
-    line += median("; host", times_of_host);
-  if (is_lead(model.world()))
-    print_line(line);
 }
 
 // Column names: the output's own, numbered where a row has several values.
@@ -266,7 +230,10 @@ void carry_out(const ModelDescription &description, ModelFactory make, const Opt
   together(world, [&] { make_model(description, make, options, world, run); });
   together(world, [&] { bring_data(options, run); });
   if (options.benchmark_steps > 0 && run.data) {
-    run_benchmark(*run.model, run.data->train, run.settings, options.benchmark_steps);
+    const std::string line =
+        run_benchmark(*run.model, run.data->train, run.settings, options.benchmark_steps);
+    if (is_lead(world))
+      print_line(line);
     return;
   }
   if (run.data) {

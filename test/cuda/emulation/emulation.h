@@ -66,6 +66,7 @@ struct Stream {
 };
 struct Event {
   int device = 0;
+  bool timed = true;                // otherwise nobody may ask when
   uint64_t recorded = 0;            // so many times
   uint64_t finished = 0;            // of those
   double seconds = 0;               // when it last was

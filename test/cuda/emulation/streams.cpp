@@ -261,12 +261,13 @@ cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void 
   return add_operation(stream_of(stream), [function, data] { function(data); });
 }
 
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned) {
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags) {
   const std::lock_guard lock(mutex());
   if (const cudaError_t error = injected("cudaEventCreateWithFlags"))
     return error;
   *event = new Event;
   (*event)->device = current_device();
+  (*event)->timed = (flags & cudaEventDisableTiming) == 0;
   streams().events.insert(*event);
   return cudaSuccess;
 }
@@ -334,7 +335,10 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
 
 cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t start, cudaEvent_t end) {
   const std::lock_guard lock(mutex());
-  if (!is_event(start) || !is_event(end) || start->recorded == 0 || end->recorded == 0)
+  if (const cudaError_t error = injected("cudaEventElapsedTime"))
+    return error;
+  if (!is_event(start) || !is_event(end) || start->recorded == 0 || end->recorded == 0 ||
+      !start->timed || !end->timed)
     return failed(cudaErrorInvalidResourceHandle);
   if (start->finished < start->recorded || end->finished < end->recorded)
     return cudaErrorNotReady;

@@ -288,10 +288,15 @@ def check_tf32(failures, settings, program):
 
 
 def check_times(failures, settings, program):
-    """A benchmark says on GPUs what part of a step is the host's."""
-    for devices, words in (("cuda", r"median step: [\d.]+ us; host: [\d.]+ us\n"), ("cpu", r"median step: [\d.]+ us\n")):
+    """A benchmark says on GPUs, whose events time it, what part of a step is the host's, and what memory is taken."""
+    for devices, words in (("cuda", r"median step: ([\d.]+) us; host: [\d.]+ us; memory: (\d+) bytes\n"), ("cpu", r"median step: [\d.]+ us\n")):
         done = train(program, settings.work, ["--devices", devices, "--benchmark-steps", "3"])
-        failures.expect(done.returncode == 0 and re.fullmatch(words, done.stdout), f"--benchmark-steps: {done.stdout} {done.stderr}")
+        found = re.fullmatch(words, done.stdout)
+        failures.expect(done.returncode == 0 and found, f"--benchmark-steps: {done.stdout} {done.stderr}")
+        # Every GPU has 64 MiB to work in, beside the model.
+        failures.expect(not found or devices == "cpu" or (float(found[1]) > 0 and 64 << 20 < int(found[2]) < 1 << 30), f"--benchmark-steps: {done.stdout}")
+    done = train(program, settings.work, ["--devices", "cuda", "--benchmark-steps", "3"], MPAR_EMULATED_FAILURE="cudaEventElapsedTime:1:400")
+    failures.expect(done.returncode == 1 and "cudaEventElapsedTime failed (backend.cu:" in done.stderr, f"--benchmark-steps: {done.stdout} {done.stderr}")
 
 
 def main():
