@@ -38,6 +38,19 @@ std::string hint_for(cudaError_t status) {
   }
 }
 
+std::string hint_for(cublasStatus_t status) {
+  switch (status) {
+  case CUBLAS_STATUS_ALLOC_FAILED:
+    return bytes_left() + "; a smaller batch or more microbatches take less";
+  case CUBLAS_STATUS_ARCH_MISMATCH:
+    return "; this cuBLAS has no kernels for the GPU: a newer one may";
+  case CUBLAS_STATUS_EXECUTION_FAILED:
+    return "; an earlier kernel may have failed: run under compute-sanitizer";
+  default:
+    return "; CUBLASLT_LOG_LEVEL=1 has it say more";
+  }
+}
+
 /// The last part of a path.
 std::string place(const char *file, int line) {
   const std::string path = file;
@@ -60,7 +73,8 @@ void check(cublasStatus_t status, const char *call, const char *file, int line) 
   if (status == CUBLAS_STATUS_SUCCESS)
     return;
   fail(std::string(call) + " failed (" + place(file, line) +
-       "): " + cublasLtGetStatusString(status) + " (" + cublasLtGetStatusName(status) + ")");
+       "): " + cublasLtGetStatusString(status) + " (" + cublasLtGetStatusName(status) + ")" +
+       hint_for(status));
 }
 
 void fail_workspace(const Queue &queue, int64_t bytes, const char *what) {

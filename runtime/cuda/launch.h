@@ -58,14 +58,24 @@ Queue &queue_of(const Device &device);
 /// where one helps.
 void check(cudaError_t status, const char *call, const char *file = __builtin_FILE(),
            int line = __builtin_LINE());
-/// The same of cuBLAS.
+/// The same of cuBLAS, a hint always.
 void check(cublasStatus_t status, const char *call, const char *file = __builtin_FILE(),
            int line = __builtin_LINE());
 
+/// A kernel's name, and the place that names it: for an error's text.
+struct KernelName {
+  // NOLINTNEXTLINE(google-explicit-constructor): so that the place is that of the launch
+  KernelName(const char *name, const char *file = __builtin_FILE(), int line = __builtin_LINE())
+      : name(name), file(file), line(line) {}
+  const char *name;
+  const char *file;
+  int line;
+};
+
 /// Issues kernel<<<grid, block, shared_bytes, stream>>>(arguments…); nothing where the grid is
-/// empty. `name`: for the error's text.
+/// empty.
 template <typename... Parameters, typename... Arguments>
-void launch(const char *name, void (*kernel)(Parameters...), dim3 grid, dim3 block,
+void launch(const KernelName &name, void (*kernel)(Parameters...), dim3 grid, dim3 block,
             size_t shared_bytes, cudaStream_t stream, const Arguments &...arguments) {
   if (grid.x == 0 || grid.y == 0 || grid.z == 0)
     return;
@@ -74,7 +84,8 @@ void launch(const char *name, void (*kernel)(Parameters...), dim3 grid, dim3 blo
   config.blockDim = block;
   config.dynamicSmemBytes = shared_bytes;
   config.stream = stream;
-  check(cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...), name);
+  check(cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...), name.name,
+        name.file, name.line);
 }
 
 /// Lets a kernel have more than 48 KiB of dynamic shared memory.

@@ -37,6 +37,15 @@ const char *hint_for(ncclResult_t result) {
              : "";
 }
 
+bool has_nccl() {
+  try {
+    nccl();
+    return true;
+  } catch (const Error &) {
+    return false;
+  }
+}
+
 /// The bytes in which NCCL keeps what it tells ranks to meet by.
 ncclUniqueId id_of(const std::string &meeting) {
   ncclUniqueId id;
@@ -44,11 +53,18 @@ ncclUniqueId id_of(const std::string &meeting) {
   return id;
 }
 
+[[noreturn]] void fail_with(ncclResult_t result, const char *call, const char *file, int line) {
+  const std::string path = file, words = nccl().last_error(nullptr);
+  fail(std::string(call) + " failed (" + path.substr(path.rfind('/') + 1) + ":" +
+       std::to_string(line) + "): " + nccl().error_string(result) + " (" + name_of(result) + ")" +
+       (words.empty() ? "" : ": " + words) + hint_for(result));
+}
+
 /// Of calls that have nothing to do with other ranks.
-void check_alone(ncclResult_t result, const char *call) {
+void check_alone(ncclResult_t result, const char *call, const char *file = __builtin_FILE(),
+                 int line = __builtin_LINE()) {
   if (result != ncclSuccess)
-    fail(std::string(call) + " failed: " + nccl().error_string(result) + " (" + name_of(result) +
-         "): " + nccl().last_error(nullptr) + hint_for(result));
+    fail_with(result, call, file, line);
 }
 
 } // namespace
@@ -84,10 +100,7 @@ void NcclCommunicator::refuse(ncclResult_t result, const char *call, const char 
     world_.wait_until([&] { return Clock::now() > until; },
                       [&] { return "for " + backend_.name() + world_.place(); });
   }
-  const std::string path = file, words = nccl().last_error(nullptr);
-  fail(std::string(call) + " failed (" + path.substr(path.rfind('/') + 1) + ":" +
-       std::to_string(line) + "): " + nccl().error_string(result) + " (" + name_of(result) + ")" +
-       (words.empty() ? "" : ": " + words) + hint_for(result));
+  fail_with(result, call, file, line);
 }
 
 void NcclCommunicator::check(ncclResult_t result, const char *call, const char *file, int line) {
@@ -195,6 +208,8 @@ void NcclCommunicator::abort() noexcept {
 void *CudaBackend::allocate_for_messages(int64_t bytes) {
   if (bytes == 0)
     return nullptr;
+  if (!has_nccl()) // which is said where ranks join, after what keeps them from it anywhere
+    return allocate(bytes);
   use();
   void *memory = nullptr;
   check_alone(nccl().allocate(&memory, static_cast<size_t>(bytes)), "ncclMemAlloc");
@@ -239,7 +254,9 @@ static constexpr char without[] =
     "this program was built without NCCL, which ranks on GPUs need: its runtime is built with it "
     "where CMake finds nccl.h";
 
-void *CudaBackend::allocate_for_messages(int64_t) { fail(without); }
+// What keeps ranks from having a GPU each is said first, where they join: any memory does until
+// then.
+void *CudaBackend::allocate_for_messages(int64_t bytes) { return allocate(bytes); }
 
 void CudaBackend::release_of_nccl(void *) noexcept {}
 

@@ -167,6 +167,32 @@ TEST(Emulation, ReplaysWhatStreamsHaveCaptured) {
   cudaEventDestroy(joined);
 }
 
+TEST(Errors, SayWhichCallFailedWhereAndWhatHelps) {
+  const auto text_of = [](const auto &work) -> std::string {
+    try {
+      work();
+    } catch (const std::exception &error) {
+      return error.what();
+    }
+    return "";
+  };
+  const auto expect_contains = [](const std::string &text, const std::string &part) {
+    EXPECT_NE(text.find(part), std::string::npos) << text;
+  };
+  setenv("MPAR_EMULATED_FAILURE", "cudaLaunchKernel:1:719", 1);
+  const int line = __LINE__ + 2;
+  expect_contains(
+      text_of([] { cuda::launch("add_one", add_one, dim3(1), dim3(1), 0, nullptr, 0, nullptr); }),
+      "add_one failed (emulation_test.cpp:" + std::to_string(line) + "): ");
+  unsetenv("MPAR_EMULATED_FAILURE");
+  expect_contains(text_of([] { cuda::check(CUBLAS_STATUS_EXECUTION_FAILED, "cublasLtMatmul"); }),
+                  "; an earlier kernel may have failed: run under compute-sanitizer");
+  expect_contains(text_of([] { cuda::check(CUBLAS_STATUS_ALLOC_FAILED, "cublasLtMatmul"); }),
+                  "bytes are free; a smaller batch or more microbatches take less");
+  expect_contains(text_of([] { cuda::check(CUBLAS_STATUS_INVALID_VALUE, "cublasLtMatmul"); }),
+                  "; CUBLASLT_LOG_LEVEL=1 has it say more");
+}
+
 TEST(Emulation, FailsWhereItIsTold) {
   setenv("MPAR_EMULATED_FAILURE", "cudaMalloc:2:2", 1);
   void *first = nullptr, *second = nullptr;
