@@ -131,6 +131,15 @@ static bool isConstant(const Value &value) {
          std::holds_alternative<std::string>(value) || std::holds_alternative<None>(value);
 }
 
+/// An int of that parameter goes by its name, unless it is made of others that have names.
+Number Instantiator::nameNumber(const Number &number, const ast::Parameter &parameter,
+                                const Instance &owner) {
+  Number named = number.named(&session.context, parameter.name.text);
+  if (named.factors() && named.factors().getFactors().size() > 1)
+    session.splits.noteProduct(parameter.name.text, owner.name(), named.factors(), parameter.range);
+  return named;
+}
+
 std::optional<Value> Instantiator::convert(Evaluator &evaluator, const ast::Parameter &parameter,
                                            Instance &owner, const ast::Expr &expr) {
   llvm::StringRef type = parameter.type.element.text, name = parameter.name.text;
@@ -146,7 +155,7 @@ std::optional<Value> Instantiator::convert(Evaluator &evaluator, const ast::Para
   if (!isList) {
     if (std::optional<Value> converted = convertElement(value, type)) {
       if (auto *number = std::get_if<Number>(&*converted); number && type == "int")
-        *converted = number->named(&session.context, name);
+        *converted = nameNumber(*number, parameter, owner);
       return converted;
     }
   } else if (elements) {
@@ -167,7 +176,7 @@ std::optional<Value> Instantiator::convert(Evaluator &evaluator, const ast::Para
   } else if (std::optional<Value> only =
                  type == "layer" ? std::nullopt : convertElement(value, type)) {
     if (auto *number = std::get_if<Number>(&*only); number && type == "int")
-      *only = number->named(&session.context, name);
+      *only = nameNumber(*number, parameter, owner);
     return makeList({std::move(*only)});
   }
   session.error(expr.range, of + describeType(parameter.type) + ", got " + describe(value))

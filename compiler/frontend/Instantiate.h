@@ -65,6 +65,7 @@ private:
 
   // Arguments.cpp
   bool bindParameters(Instance &instance, Evaluator &caller, const CallSite &site);
+  Number nameNumber(const Number &number, const ast::Parameter &parameter, const Instance &owner);
   /// An argument as the parameter's type; layers in it belong to `owner`.
   std::optional<Value> convert(Evaluator &evaluator, const ast::Parameter &parameter,
                                Instance &owner, const ast::Expr &expr);

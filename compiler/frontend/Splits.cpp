@@ -90,16 +90,41 @@ void Splits::check(Session &session, Operation *op, const SplitMark &mark, Sourc
     }
 }
 
+void Splits::noteProduct(llvm::StringRef parameter, llvm::StringRef layer,
+                         mp::DimensionAttr factors, SourceRange where) {
+  if (products.count(parameter))
+    return;
+  std::string text = ("`" + parameter + "` of `" + layer + "` is ").str();
+  llvm::raw_string_ostream stream(text);
+  llvm::interleave(
+      factors.getFactors(), stream,
+      [&](mp::FactorAttr factor) {
+        if (factor.getName().empty())
+          stream << factor.getSize();
+        else
+          stream << factor.getName();
+      },
+      " * ");
+  products.emplace(parameter.str(), Product{where, text});
+}
+
 void Splits::reportUnused(Session &session) {
   for (const auto &[place, use] : uses)
     for (const auto &[name, pieces] : use.mark.axes) {
       if (use.found.count(name) || use.isRefused)
         continue;
       auto tooSmall = use.tooSmall.find(name);
-      session.error(use.mark.where,
-                    tooSmall != use.tooSmall.end()
-                        ? tooSmall->second
-                        : "no tensor of what stands here has a dimension or factor `" + name + "`");
+      Report &report = session.error(
+          use.mark.where,
+          tooSmall != use.tooSmall.end()
+              ? tooSmall->second
+              : "no tensor of what stands here has a dimension or factor `" + name + "`");
+      if (auto product = products.find(name); product != products.end())
+        report.note(product->second.where,
+                    product->second.text +
+                        " here, and dimensions of that size go by the names in "
+                        "it; a number, or a sum, goes by `" +
+                        name + "`");
     }
 }
 

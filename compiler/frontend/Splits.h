@@ -23,6 +23,10 @@ public:
                           const std::optional<SplitMark> &mark, bool isOfStatement);
   /// Checks that what is named can be cut in what the operation, made at `where`, gives.
   void check(Session &session, mlir::Operation *op, const SplitMark &mark, SourceRange where);
+  /// Notes that a layer's compile-time parameter is a product of numbers with other names, which
+  /// its dimensions have in place of its own: for who splits by it.
+  void noteProduct(llvm::StringRef parameter, llvm::StringRef layer, mp::DimensionAttr factors,
+                   SourceRange where);
   /// Reports the names by which none of the tensors could be cut.
   void reportUnused(Session &session);
 
@@ -36,6 +40,11 @@ private:
     bool isRefused;
   };
   std::map<Place, Use> uses;
+  struct Product {
+    SourceRange where;
+    std::string text; // "`hidden` of `Layer` is 4 * width"
+  };
+  std::map<std::string, Product, std::less<>> products; // by parameter
 };
 
 } // namespace mparc
