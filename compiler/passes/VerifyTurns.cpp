@@ -53,10 +53,21 @@ static LogicalResult readPlan(ProgramOp train, ArrayAttr turns, std::vector<Plan
   return success();
 }
 
-/// Makes of a claim about one replica that about all.
-static void replicate(Claim &claim, ModelOp model, ProgramOp train, int64_t replicas) {
-  // What is proved is the program of all replicas. More than a few add nothing new: each waits for
-  // each in the same way.
+/// Makes of a claim about one replica that about all. What is proved is the program of up to four.
+/// Two would do, however many there are. All replicas take the same turns and wait for the same
+/// number of them in each other one, on the device that waits: what a replica would so wait for in
+/// itself, its own device has behind it. So a way through streams and waits from a turn to another
+/// leads there, too, if all replicas but the first's are taken for one, and whether two turns are
+/// ordered depends only on whether they are of one replica. And whatever meets in memory meets
+/// among two: only its owner writes to an arena, and of two shares of a range one has the bytes in
+/// question, as one of many has. `MoreReplicasAddNoKindOfOrder` and `OfMoreReplicasIsProvedAlike`
+/// hold it for up to eight.
+static LogicalResult replicate(Claim &claim, ModelOp model, ProgramOp train, int64_t replicas) {
+  for (PeerWait wait : readPeerWaits(train))
+    if (wait.stage < 0 || wait.stage >= static_cast<int64_t>(claim.stages.size()) ||
+        claim.stages[wait.stage].device != wait.device)
+      return train.emitError("stage ") << wait.stage << " waits in other replicas for device "
+                                       << wait.device << ", which is not its own";
   claim.replicas = std::min<int64_t>(replicas, 4);
   int64_t devices = static_cast<int64_t>(claim.slots.size());
   claim.memory =
@@ -67,6 +78,7 @@ static void replicate(Claim &claim, ModelOp model, ProgramOp train, int64_t repl
   SmallVector<int64_t> own = claim.slots;
   for (int64_t replica = 1; replica < claim.replicas; ++replica)
     llvm::append_range(claim.slots, own);
+  return success();
 }
 
 void VerifyTurns::runOnOperation() {
@@ -83,8 +95,9 @@ void VerifyTurns::runOnOperation() {
     claim.slots = readNumbers(model, "slots", 1);
     claim.memory = findStageMemory(train, /*shared=*/true);
     for (TrainingOp training : model.getBody().getOps<TrainingOp>())
-      if (int64_t replicas = training.getReplicas(); replicas > 1)
-        replicate(claim, model, train, replicas);
+      if (int64_t replicas = training.getReplicas();
+          replicas > 1 && failed(replicate(claim, model, train, replicas)))
+        return signalPassFailure();
     auto error = checkTurns(claim.stages, claim.plan, claim.slots, microbatches.getInt());
     if (!error)
       error = checkTurnMemory(claim.stages, claim.plan, claim.slots, microbatches.getInt(),

@@ -55,3 +55,21 @@ mp.model @later devices 1 attributes {mp.devices = [{slots = 1 : i64}]} {
     mp.return %x : !row
   }
 }
+
+// -----
+
+!row = tensor<?x4xf32, #mp.dims<batch, 4>>
+!weight = tensor<4x4xf32, #mp.dims<4, 4>>
+
+// Tests that a wait in other replicas is for the stage's own device: else few replicas would not show what many do.
+mp.model @elsewhere devices 2 attributes {mp.devices = [{slots = 1 : i64}, {slots = 1 : i64}]} {
+  mp.training optimizer "sgd" {lr = 1.0e-3 : f64} loss "mse" epochs 1 batch 32 shuffle true seed 0 classes 0
+    data {} test_data {} replicas 2
+  // expected-error @below {{stage 1 waits in other replicas for device 1, which is not its own}}
+  mp.program @train ["x"] attributes {mp.microbatches = 1 : i64, mp.turns = [array<i64: 0, 0>, array<i64: 1, 0>], mp.peer_waits = [array<i64: 1, 1, 0>]} {
+  ^bb0(%x: !row):
+    %g = mp.matmul %x, %x transpose_a {mp.device = 0 : i64, mp.order = 0 : i64, mp.stage = 0 : i64, mp.accumulate, mp.buffer = #mp.buffer<gradients, 0>} : !row, !row -> !weight
+    mp.reduce_scatter <gradients, 0>, 16 : f32 {mp.device = 0 : i64, mp.order = 1 : i64, mp.stage = 1 : i64, mp.when = "after"}
+    mp.return %x : !row
+  }
+}

@@ -1,9 +1,11 @@
 // Turns of several replicas: the expanded program is proved, and no wait among them is idle.
 #include "planner/Replicas.h"
+#include "planner/TurnClocks.h"
 
 #include <gtest/gtest.h>
 
 #include <random>
+#include <utility>
 
 using namespace mparc::mp;
 
@@ -86,6 +88,75 @@ TEST(Replicas, TheProgramOfAllIsProvedAndEveryWaitIsNeeded) {
       }
       longer[index].turns += 1000;
       EXPECT_NE(check(longer), std::nullopt) << "with turns there are none of in wait " << index;
+    }
+  }
+}
+
+/// A program with its plan: what one replica does, and what it waits for in others.
+struct Planned {
+  Program program;
+  int64_t microbatches;
+  std::vector<PlannedTurn> plan;
+  std::vector<PeerWait> waits;
+};
+
+/// Of two turns of one replica's plan: whether the first has finished when the second begins, in
+/// the same replica and in another. Empty where that depends on which replicas they are of.
+using Orders = std::vector<std::pair<bool, bool>>;
+
+Orders findOrders(const Planned &planned, int64_t replicas) {
+  const Program &program = planned.program;
+  auto each = static_cast<int64_t>(program.stages.size());
+  auto turns = static_cast<int64_t>(planned.plan.size());
+  std::vector<Stage> all =
+      replicateStages(program.stages, program.peers, replicas, program.devices);
+  TurnClocks clocks(all, planned.microbatches);
+  for (const PlannedTurn &turn :
+       replicateTurns(planned.plan, planned.waits, replicas, each, program.devices))
+    clocks.add(turn);
+  auto of = [&](int64_t number, int64_t replica) {
+    Turn turn = planned.plan[number].turn;
+    return Turn{replica * each + turn.stage, turn.microbatch};
+  };
+  Orders orders;
+  for (int64_t first = 0; first < turns; ++first)
+    for (int64_t second = 0; second < turns; ++second)
+      for (int64_t one = 0; one < replicas; ++one)
+        for (int64_t other = 0; other < replicas; ++other) {
+          Turn earlier = of(first, one);
+          bool before = clocks.isBefore(all[earlier.stage].device, clocks.numberOf(earlier),
+                                        of(second, other));
+          auto index = static_cast<size_t>(first * turns + second);
+          if (orders.size() == index)
+            orders.push_back({before, false});
+          bool &known = one == other ? orders[index].first : orders[index].second;
+          if (one == 0 && other == 1)
+            known = before;
+          else if (known != before)
+            return {};
+        }
+  return orders;
+}
+
+TEST(Replicas, MoreReplicasAddNoKindOfOrder) {
+  std::mt19937 random(12);
+  for (int number = 0; number < 12; ++number) {
+    int64_t devices = 1 + random() % 3, microbatches = 1 + random() % 3;
+    Planned planned{makeProgram(devices, random() % 2), microbatches, {}, {}};
+    const std::vector<Stage> &stages = planned.program.stages;
+    std::vector<Turn> order = orderTurns(stages, microbatches, ScheduleKind::gpipe);
+    planned.plan =
+        planTurns(stages, order, countSlots(stages, order, microbatches, devices), microbatches);
+    planned.waits = planPeerWaits(stages, planned.program.peers, planned.plan);
+    for (bool spoiled : {false, true}) {
+      if (spoiled) {
+        PeerWait &wait = planned.waits[random() % planned.waits.size()];
+        wait.turns = random() % wait.turns;
+      }
+      const Orders ofTwo = findOrders(planned, 2);
+      EXPECT_FALSE(ofTwo.empty());
+      for (int64_t replicas = 3; replicas <= 8; ++replicas)
+        EXPECT_EQ(findOrders(planned, replicas), ofTwo) << replicas << " replicas";
     }
   }
 }

@@ -338,6 +338,32 @@ TEST_P(RandomMemory, IsProvedAndFaultsAreFound) {
   EXPECT_EQ(found[withoutWrite], 0);
 }
 
+// What is found of two replicas is found of more, and nothing else.
+TEST_P(RandomMemory, OfMoreReplicasIsProvedAlike) {
+  std::mt19937 random(GetParam() + 1000);
+  for (int cases = 0; cases < 8;) {
+    Case made = Maker(random).make();
+    if (made.replicas == 1)
+      continue;
+    ++cases;
+    for (int fault = -1; fault < faults; ++fault) {
+      Case each = made;
+      if (fault >= 0 && !spoil(each, fault, random))
+        continue;
+      std::vector<bool> verdicts;
+      for (int64_t replicas : {2, 4, 5, 6, 7, 8}) {
+        each.replicas = replicas;
+        const Whole all(each);
+        verdicts.push_back(checkTurns(all.stages, all.turns, all.slots, each.microbatches) ||
+                           checkTurnMemory(all.stages, all.turns, all.slots, each.microbatches,
+                                           all.memory, replicas));
+      }
+      EXPECT_EQ(verdicts, std::vector<bool>(verdicts.size(), verdicts.front()))
+          << "fault " << fault;
+    }
+  }
+}
+
 // What all microbatches share is its device's own stages' alone, and no stage's to read that has
 // not written it.
 TEST(SharedMemory, IsOfOneTurnAtATime) {
