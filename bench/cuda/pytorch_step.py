@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Times training steps on a GPU in PyTorch. Prints JSON: the median of the steps in microseconds, by CUDA events over runs of
-them, the most memory that PyTorch had allocated, in bytes, and the version.
+"""Times training steps on a GPU in PyTorch. Prints a line of JSON a mode, as soon as it is known: the median of the steps in
+microseconds, by CUDA events over runs of them, the most memory that PyTorch had allocated, in bytes, and the version; or why the
+mode does not run.
 
-  pytorch_step.py MODEL [--batch N] [--mode eager|compile|reduce-overhead] [--precision f32|tf32|bf16] [--seconds 3]
+  pytorch_step.py MODEL [--batch N] [--modes eager compile reduce-overhead] [--precision f32|tf32|bf16] [--seconds 3]
 
 MODEL: `article` (eight linear layers, mse, Adam), `wide` (eight linear layers 8192 wide) or `gpt2` (124 million parameters,
 1,024 tokens). PyTorch is given its best: fused optimisers, flash attention, parameters and batch on the GPU all the time;
@@ -12,6 +13,7 @@ batch: forward, loss, zero_grad, backward, the optimiser's step; the loss is not
 
 import argparse
 import contextlib
+import gc
 import json
 import statistics
 import time
@@ -20,6 +22,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+MODES = ["eager", "compile", "reduce-overhead"]
 ARTICLE = [12, 256, 128, 64, 8, 64, 128, 256, 12]
 
 
@@ -63,10 +66,10 @@ class Gpt2(nn.Module):
         return F.linear(self.ln_f(x), self.wte.weight)
 
 
-def make(name, batch):
+def make(name, batch, device):
     """The model, its optimiser, its loss of (output, target), and a batch: all on the GPU."""
     torch.manual_seed(1)
-    with torch.device("cuda"):
+    with torch.device(device):
         if name == "gpt2":
             model = Gpt2()
             optimizer = torch.optim.AdamW(model.parameters(), lr=6e-4, weight_decay=0.1, fused=True)
@@ -78,28 +81,21 @@ def make(name, batch):
         return model, optimizer, F.mse_loss, torch.rand(batch, widths[0]), torch.rand(batch, widths[-1])
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", choices=["article", "wide", "gpt2"])
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--mode", choices=["eager", "compile", "reduce-overhead"], default="eager")
-    parser.add_argument("--precision", choices=["f32", "tf32", "bf16"], default="f32")
-    parser.add_argument("--seconds", type=float, default=3)
-    arguments = parser.parse_args()
-    torch.backends.cuda.matmul.allow_tf32 = arguments.precision == "tf32"
-    model, optimizer, criterion, x, y = make(arguments.model, arguments.batch)
+def time_mode(arguments, mode):
+    """(microseconds a step, the most bytes)."""
+    model, optimizer, criterion, x, y = make(arguments.model, arguments.batch, "cuda")
 
     def loss_of(x, y):
         half = arguments.precision == "bf16"
         with torch.autocast("cuda", torch.bfloat16) if half else contextlib.nullcontext():
             return criterion(model(x), y)
 
-    if arguments.mode != "eager":
-        loss_of = torch.compile(loss_of, mode=None if arguments.mode == "compile" else "reduce-overhead")
+    if mode != "eager":
+        loss_of = torch.compile(loss_of, mode=None if mode == "compile" else "reduce-overhead")
 
     def step():
         loss = loss_of(x, y)
-        optimizer.zero_grad(set_to_none=arguments.mode != "reduce-overhead")
+        optimizer.zero_grad(set_to_none=mode != "reduce-overhead")
         loss.backward()
         optimizer.step()
 
@@ -120,8 +116,31 @@ def main():
     times, until = [], time.perf_counter() + arguments.seconds
     while len(times) < 5 or time.perf_counter() < until:
         times.append(run(steps))
-    print(json.dumps({"torch": torch.__version__, "step_us": round(statistics.median(times), 2),
-                      "bytes": torch.cuda.max_memory_allocated()}))
+    return statistics.median(times), torch.cuda.max_memory_allocated()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model", choices=["article", "wide", "gpt2"])
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--modes", nargs="+", choices=MODES, default=MODES)
+    parser.add_argument("--precision", choices=["f32", "tf32", "bf16"], default="f32")
+    parser.add_argument("--seconds", type=float, default=3)
+    arguments = parser.parse_args()
+    torch.backends.cuda.matmul.allow_tf32 = arguments.precision == "tf32"
+    for mode in arguments.modes:
+        found = {"mode": mode, "torch": torch.__version__}
+        try:
+            step_us, found["bytes"] = time_mode(arguments, mode)
+            found["step_us"] = round(step_us, 2)
+        except Exception as error:  # out of memory, or what the compiler cannot do: the other modes may
+            found["error"] = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        print(json.dumps(found), flush=True)
+        # What the mode leaves behind counts for the next one otherwise.
+        torch._dynamo.reset()
+        gc.collect()
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
 
 
 if __name__ == "__main__":
