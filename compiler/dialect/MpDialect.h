@@ -64,7 +64,8 @@ inline constexpr llvm::StringLiteral kAccumulate = "mp.accumulate";
 
 /// Of what may combine the rows of a batch though it is cut, each part by itself: operations of a
 /// layer that says so, and assignments of its buffers. Where a program has such, its parts are the
-/// microbatches, and `mp.rows_a_part` is 0.
+/// microbatches, and `mp.rows_a_part` is 0. Once operations no longer say so, the program does: cut
+/// into another number of parts, it computes something else.
 inline constexpr llvm::StringLiteral kEachPart = "mp.each_part";
 /// Of an operation that runs in each part: its results without rows are the part's own. Of an
 /// assignment: that it sets the buffer once a part.

@@ -232,6 +232,7 @@ Timetable predict(const emit::ModelIndex &index, int64_t rows, const CostModel &
   // Others of the first replica, which has the most rows, against what that takes by itself.
   const Timetable alone = simulator.simulate(plan, microbatches, 1);
   table.advice = findAdvice(simulator, index.train, alone.time);
+  table.ofEachPart = mp::ProgramOp(index.train)->hasAttr(kEachPart);
   return table;
 }
 
@@ -253,6 +254,13 @@ std::string describe(const Timetable &table, const CostModel &costs) {
         << table.advice->schedule << "\": "
         << llvm::formatv("time {0:F1} µs, bubble {1:F1} %\n", table.advice->time,
                          100 * table.advice->bubble);
+  // Who follows advice is to know that it is not about time alone.
+  if (table.ofEachPart && (table.microbatches > 1 || table.advice))
+    out << "  each microbatch goes by statistics of its own rows: with another number of them the "
+           "model computes something else\n";
+  else if (table.ofEachPart && table.idle.size() > 1)
+    out << "  nothing is said of microbatches: each would go by statistics of its own rows, which "
+           "computes something else\n";
   return text;
 }
 

@@ -44,6 +44,9 @@ struct Timetable {
     double time, bubble;
   };
   std::optional<Advice> advice; // where they would shorten the step
+  /// Whether rows depend on one another within each part of the batch, so that other microbatches
+  /// would compute something else.
+  bool ofEachPart = false;
 };
 
 /// Predicts a step on `rows` rows of a model that has been prepared for emission and has a train

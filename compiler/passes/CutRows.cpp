@@ -255,6 +255,8 @@ void CutRows::runOnOperation() {
       wanted = training.getMicrobatches() > 1 ? "microbatches"
                : training.getReplicas() > 1   ? "replicas"
                                               : "";
+    if (isOfEachPart(program))
+      program->setAttr(kEachPart, UnitAttr::get(&getContext()));
     Sorter sorter(wanted);
     if (succeeded(sorter.sort(program)))
       sorter.apply(program);

@@ -60,7 +60,10 @@ bool isOfEachPart(ProgramOp program) {
 
 LogicalResult refuseToCut(Operation *op, StringRef wanted) {
   return op->emitError("rows of the batch depend on one another here: a batch is cut into `")
-         << wanted << "` only where rows do not, or where the layer is `@each_part`";
+         << wanted
+         << "` only where rows do not, or where the layer is `@each_part`, which then goes by the "
+            "rows of "
+            "each part alone";
 }
 
 namespace {
