@@ -103,6 +103,11 @@ public:
   Finder(Header &result, const std::vector<ForeignOperation> &operations)
       : result(result), operations(operations) {}
   void HandleTranslationUnit(ASTContext &context) override {
+    const SourceManager &sources = context.getSourceManager();
+    for (auto file = sources.fileinfo_begin(); file != sources.fileinfo_end(); ++file)
+      if (file->first.getName() != kIncluder)
+        result.files.push_back(file->first.getName().str());
+    llvm::sort(result.files);
     if (!result.error.empty())
       return;
     for (const ForeignOperation &operation : operations)

@@ -40,6 +40,8 @@ struct Header {
   std::vector<ForeignFunction> functions;
   /// What functions there are, with their namespaces, but those of the system and of the runtime.
   std::vector<std::string> names;
+  /// What was read: the header, and all that it includes.
+  std::vector<std::string> files;
 };
 
 /// Reads `#include "header"` from the current folder as C++17 with `arguments` as for the compiler,

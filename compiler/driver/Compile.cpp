@@ -46,15 +46,18 @@ static HeaderPlace placeOf(const clang_tools::HeaderPlace &place) {
   return {place.file, place.line, place.column};
 }
 
-/// Asks Clang what the front end, which does not know it, asks of a header.
+/// Asks Clang what the front end, which does not know it, asks of a header. What that reads comes
+/// to `files`.
 static HeaderAnswer readHeader(const std::string &header,
                                const std::vector<ExternRequest> &operations,
-                               const std::vector<std::string> &flags) {
+                               const std::vector<std::string> &flags,
+                               std::vector<std::string> &files) {
   std::vector<clang_tools::ForeignOperation> wanted;
   wanted.reserve(operations.size());
   for (const ExternRequest &operation : operations)
     wanted.push_back({operation.function, operation.gradient, operation.inputs, operation.result});
   clang_tools::Header found = clang_tools::readHeader(header, flags, wanted);
+  llvm::append_range(files, found.files);
   HeaderAnswer answer{found.isFound, found.error, placeOf(found.place), {}, found.names};
   for (const clang_tools::ForeignFunction &function : found.functions)
     answer.operations.push_back({function.isElementWise, function.error, function.got,
@@ -62,23 +65,23 @@ static HeaderAnswer readHeader(const std::string &header,
   return answer;
 }
 
-static FrontendOptions frontendOptions(const Options &options, const Installation &installation) {
+FrontendOptions Compilation::frontendOptions() {
   FrontendOptions result;
   result.stdlibDirectory = installation.stdlib;
   result.settings = options.settings;
   result.modelName = options.model;
   result.trainEntries = options.trainEntries;
   result.keepActivations = options.keepActivations;
-  result.readHeader = [&options, &installation](const std::string &header,
-                                                const std::vector<ExternRequest> &operations) {
-    return readHeader(header, operations, includeFlags(options, installation));
+  result.readHeader = [this](const std::string &header,
+                             const std::vector<ExternRequest> &operations) {
+    return readHeader(header, operations, includeFlags(options, installation), headers);
   };
   return result;
 }
 
 int Compilation::verifyDiagnostics() {
   SourceMgrDiagnosticVerifierHandler handler(sources, &context);
-  tree = buildGraph(context, sources, buffer, frontendOptions(options, installation));
+  tree = buildGraph(context, sources, buffer, frontendOptions());
   return failed(handler.verify());
 }
 
@@ -113,7 +116,7 @@ bool Compilation::runPasses(PassManager &passes) {
 
 bool Compilation::compileTo(Phase phase) {
   DiagnosticPrinter printer(context, sources, llvm::errs());
-  tree = buildGraph(context, sources, buffer, frontendOptions(options, installation));
+  tree = buildGraph(context, sources, buffer, frontendOptions());
   if (!tree || !checkWritten())
     return false;
   auto first = PassManager::on<ModuleOp>(&context);
@@ -135,14 +138,19 @@ bool Compilation::checkWritten() {
                                                                 {"--header", options.header},
                                                                 {"--trace", options.trace},
                                                                 {"--svg", options.drawing}};
+  std::vector<std::string> imports;
+  for (unsigned read = 1; read <= sources.getNumBuffers(); ++read)
+    imports.push_back(sources.getMemoryBuffer(read)->getBufferIdentifier().str());
+  const std::pair<const std::vector<std::string> &, const char *> all[] = {
+      {imports, ", which the model imports"},
+      {headers, ", which the model's operations come from"}};
   for (auto [flag, file] : files)
-    for (unsigned read = 1; !file.empty() && file != "-" && read <= sources.getNumBuffers(); ++read)
-      if (std::string name = sources.getMemoryBuffer(read)->getBufferIdentifier().str();
-          isSameFile(file, name)) {
-        fail(llvm::Twine(flag) + ": " + file + " would be written over " + name +
-             ", which the model imports");
-        return false;
-      }
+    for (const auto &[read, why] : all)
+      for (const std::string &name : read)
+        if (!file.empty() && file != "-" && isSameFile(file, name)) {
+          fail(llvm::Twine(flag) + ": " + file + " would be written over " + name + why);
+          return false;
+        }
   return true;
 }
 

@@ -5,6 +5,7 @@
 #include "driver/Options.h"
 #include "driver/Pipeline.h"
 #include "emit/Emit.h"
+#include "frontend/Frontend.h"
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/MLIRContext.h"
@@ -40,7 +41,9 @@ public:
 
 private:
   bool runPasses(mlir::PassManager &passes);
-  /// Whether no file that is to be written has been read, as an import may have been.
+  FrontendOptions frontendOptions();
+  /// Whether no file that is to be written has been read, as an import or a header of operations
+  /// may have been.
   bool checkWritten();
   bool checkDevices();
   bool checkMemory();
@@ -51,6 +54,7 @@ private:
   llvm::SourceMgr sources;
   unsigned buffer = 0;
   mlir::OwningOpRef<mlir::ModuleOp> tree;
+  std::vector<std::string> headers; // that have been read, with what they include
 };
 
 } // namespace mparc
