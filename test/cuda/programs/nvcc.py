@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Builds the examples with nvcc, for all GPUs that the kernels are made for, and runs them on the processor.
+"""Builds the examples and the benchmarks with nvcc, for all GPUs that the kernels are made for, and runs them on the
+processor, where that is no work for a GPU.
 
 One by hand: test/cuda/programs/nvcc.py
 """
 
+import concurrent.futures
 import os
 import sys
 
@@ -12,11 +14,26 @@ from harness import ROOT, Failures, arguments, run  # noqa: E402
 
 FLAGS = {"autoencoder": ["--epochs", "1"], "digits": ["--epochs", "1"],
          "gpt": ["--epochs", "0", "--generate", "A", "--tokens", "1"]}
+# What is only to compile, link and begin: how its numbers are compared is seen above.
+MORE = {"examples/parallel/parallel.mp": ["--epochs", "1"], "examples/embed/wave.mp": ["--help"], "bench/cuda/wide.mp": ["--help"],
+        "bench/cuda/wide_bf16.mp": ["--help"], "bench/cuda/gpt2.mp": ["--help"]}
+
+
+def build_more(settings, source, flags):
+    """The program's run, or what kept it from being built."""
+    folder, name = os.path.split(os.path.join(ROOT, source))
+    program = os.path.join(settings.work, name[:-3] + "-more")
+    done = run([settings.mparc, "build", name, "-o", program, "--cuda"], folder, timeout=900)
+    return run([program, *flags], folder, timeout=300) if done.returncode == 0 and not done.stderr else done
 
 
 def main():
     settings = arguments(__doc__)
     failures = Failures("built with nvcc")
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for source, done in zip(MORE, pool.map(lambda each: build_more(settings, *each), MORE.items())):
+            failures.expect(done.returncode == 0 and (not done.stderr or done.stderr.startswith("note: no GPU: ")),
+                            f"{source}: {done.returncode}, {done.stderr.strip()}")
     for name, flags in FLAGS.items():
         folder = os.path.join(ROOT, "examples", name)
         outputs = []
