@@ -1,10 +1,11 @@
 // The matrix products of a training step of equal linear layers, by cuBLASLt alone: what a step
 // cannot be faster than. Prints the median, by CUDA events, in microseconds.
 //
-//   products [--rows 4096] [--width 8192] [--layers 8] [--precision f32|tf32|bf16] [--seconds 3]
+//   products [--rows 4096] [--width 8192] [--layers 8] [--precision f32|tf32|bf16]
+//            [--results f32|bf16] [--seconds 3]
 //
-// A step has a product a layer forward, one for the gradient of its weight, and one for that of its
-// input but in the first layer. Operands of bf16 give f32, as in a program of `@precision(bf16)`.
+// A step has a product a layer forward, one for the gradient of its weight, which is of f32, and
+// one for that of its input but in the first layer; those two are of --results.
 #include <cublasLt.h>
 #include <cuda_runtime.h>
 
@@ -24,7 +25,7 @@ namespace {
 struct Options {
   int64_t rows = 4096, width = 8192;
   int layers = 8;
-  std::string precision = "f32";
+  std::string precision = "f32", results = "f32";
   double seconds = 3;
 };
 
@@ -40,6 +41,8 @@ Options parse(int argc, char **argv) {
       options.layers = std::atoi(value.c_str());
     else if (name == "--precision" && (value == "f32" || value == "tf32" || value == "bf16"))
       options.precision = value;
+    else if (name == "--results" && (value == "f32" || value == "bf16"))
+      options.results = value;
     else if (name == "--seconds")
       options.seconds = std::atof(value.c_str());
     else
@@ -53,8 +56,9 @@ Options parse(int argc, char **argv) {
 /// it.
 class Product {
 public:
-  Product(cublasLtHandle_t handle, const std::string &precision, cublasOperation_t a,
-          cublasOperation_t b, int64_t m, int64_t n, int64_t k, size_t workspace)
+  Product(cublasLtHandle_t handle, const std::string &precision, const std::string &result,
+          cublasOperation_t a, cublasOperation_t b, int64_t m, int64_t n, int64_t k,
+          size_t workspace)
       : handle_(handle) {
     const cudaDataType_t type = precision == "bf16" ? CUDA_R_16BF : CUDA_R_32F;
     const cublasComputeType_t compute =
@@ -69,7 +73,7 @@ public:
     };
     a_ = a == CUBLAS_OP_N ? layout(type, m, k) : layout(type, k, m);
     b_ = b == CUBLAS_OP_N ? layout(type, k, n) : layout(type, n, k);
-    c_ = layout(CUDA_R_32F, m, n);
+    c_ = layout(result == "bf16" ? CUDA_R_16BF : CUDA_R_32F, m, n);
     cublasLtMatmulPreference_t preference;
     CHECK(cublasLtMatmulPreferenceCreate(&preference));
     CHECK(cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
@@ -119,11 +123,12 @@ int main(int argc, char **argv) {
                        cudaMemcpyHostToDevice));
   // What is row-major here is column-major and transposed to cuBLAS: y = x · weightᵀ, dx = dy ·
   // weight, dweight = dyᵀ · x.
-  const Product forward(handle, options.precision, CUBLAS_OP_T, CUBLAS_OP_N, width, rows, width,
+  const std::string &precision = options.precision, &results = options.results;
+  const Product forward(handle, precision, results, CUBLAS_OP_T, CUBLAS_OP_N, width, rows, width,
                         workspace_bytes);
-  const Product backward(handle, options.precision, CUBLAS_OP_N, CUBLAS_OP_N, width, rows, width,
+  const Product backward(handle, precision, results, CUBLAS_OP_N, CUBLAS_OP_N, width, rows, width,
                          workspace_bytes);
-  const Product weights(handle, options.precision, CUBLAS_OP_N, CUBLAS_OP_T, width, width, rows,
+  const Product weights(handle, precision, "f32", CUBLAS_OP_N, CUBLAS_OP_T, width, width, rows,
                         workspace_bytes);
   const auto step = [&] {
     for (int layer = 0; layer < options.layers; ++layer) {
