@@ -61,7 +61,7 @@ template <typename Scalar> LogicalResult Run<Scalar>::execute(Operation *op) {
     return success();
   if (auto update = dyn_cast<UpdateOp>(op))
     return noteScale(update);
-  // One machine works through the rows of all replicas: its sums are theirs already.
+  // Where one memory is that of all replicas, its sums are theirs already.
   if (isa<ReduceScatterOp, AllGatherOp>(op))
     return success();
   if (auto gradient = dyn_cast<GradientOp>(op)) {
@@ -92,7 +92,7 @@ template <typename Scalar> LogicalResult Run<Scalar>::execute(Operation *op) {
   SmallVector<View, 3> results;
   SmallVector<std::pair<Value, Tensor>, 2> parts;
   for (Value each : op->getResults()) {
-    if (firstRow_ > 0 && isSumOverParts(each)) {
+    if (firstRow_ > origin_ && isSumOverParts(each)) {
       const View &sum = get(each);
       parts.emplace_back(each, Tensor(sum.kind, sum.extents, sizeof(Scalar)));
       results.push_back(parts.back().second.view());
@@ -236,11 +236,11 @@ template <typename Scalar> LogicalResult Run<Scalar>::runWhole() {
   return success();
 }
 
-template <typename Scalar> FailureOr<Outcome> Run<Scalar>::run() {
+/// Makes the memory, and finds out what is read last where.
+template <typename Scalar> LogicalResult Run<Scalar>::prepare(const Parts &parts) {
   StorageOptions storage;
   storage.realBytes = sizeof(Scalar);
   storage.rows = options_.rows;
-  const auto parts = findParts();
   inParts_ = !parts.empty();
   if (inParts_)
     storage.rows = parts.front().front().second;
@@ -258,12 +258,18 @@ template <typename Scalar> FailureOr<Outcome> Run<Scalar>::run() {
     if (parameter.getUntrained())
       buffers_[parameter.getSymName()] = parameter;
   findLastUses();
+  return success();
+}
 
+template <typename Scalar> FailureOr<Outcome> Run<Scalar>::run() {
+  const auto parts = findParts();
+  if (failed(prepare(parts)))
+    return failure();
   Block &block = program_.getBlock();
   if (block.getNumArguments() != inputs_.arguments.size())
     return program_.emitError("expected ")
            << block.getNumArguments() << " arguments, got " << inputs_.arguments.size();
-  if (failed(inParts_ ? runInParts(parts) : runWhole()))
+  if (failed(!inParts_ ? runWhole() : hasReplicas() ? runReplicas(parts) : runInParts(parts)))
     return failure();
   return collect();
 }
@@ -284,6 +290,8 @@ FailureOr<Outcome> run(ModelOp model, StringRef program, const Inputs &inputs,
   return Run<Scalar>(model, found, inputs, options).run();
 }
 
+template LogicalResult Run<float>::prepare(const Parts &);
+template LogicalResult Run<double>::prepare(const Parts &);
 template FailureOr<Outcome> run<float>(ModelOp, StringRef, const Inputs &, const RunOptions &);
 template FailureOr<Outcome> run<double>(ModelOp, StringRef, const Inputs &, const RunOptions &);
 

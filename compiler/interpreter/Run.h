@@ -1,5 +1,5 @@
 // The state of one run of a program: Interpreter.cpp has its operations, RunParts.cpp the order of
-// those of a batch that is cut.
+// those of a batch that is cut, RunReplicas.cpp what replicas do together.
 #pragma once
 
 #include "interpreter/ElementProgram.h"
@@ -39,12 +39,37 @@ private:
   /// theirs already. None where the batch is not cut.
   using Parts = llvm::SmallVector<llvm::SmallVector<Part>>;
   Parts findParts() const;
+  /// The operations before the parts, in each, and after them.
+  struct Phases {
+    llvm::SmallVector<mlir::Operation *> before, during, after;
+  };
+  Phases sortByPhase();
+  mlir::LogicalResult prepare(const Parts &parts);
+  mlir::LogicalResult runAll(llvm::ArrayRef<mlir::Operation *> ops);
+  mlir::LogicalResult runParts(llvm::ArrayRef<Part> parts,
+                               llvm::ArrayRef<mlir::Operation *> during);
   mlir::LogicalResult runInParts(const Parts &parts);
   mlir::LogicalResult runTurns(llvm::ArrayRef<Part> parts,
                                llvm::ArrayRef<mlir::Operation *> during);
   mlir::LogicalResult assignBuffers(const llvm::StringMap<Tensor> &values);
   void enterRows(Part part);
   void keepReturned(Part part);
+
+  // With replicas that have memory of their own (RunReplicas.cpp):
+  /// Whether this is so: with a plan, and not just a few rows at a time.
+  bool hasReplicas() const;
+  mlir::LogicalResult runReplicas(const Parts &parts);
+  mlir::LogicalResult runOwn(llvm::ArrayRef<Part> parts, const Phases &phases);
+  mlir::LogicalResult reduce(mp::ReduceScatterOp op, size_t active);
+  mlir::LogicalResult gather(mp::AllGatherOp op);
+  mlir::LogicalResult descend(mp::UpdateOp op);
+  mlir::LogicalResult gatherGradients();
+  mlir::LogicalResult checkParameters();
+  /// What falls to a replica of a range, in elements of it from the first to behind the last.
+  std::pair<int64_t, int64_t> shareOf(mlir::Operation *op, mp::BufferAttr from, int64_t count,
+                                      size_t replica) const;
+  int64_t trainedFloats(mlir::Operation *op) const;
+
   /// Binds the program's arguments to rows of the inputs.
   void bindArguments(Part part);
 
@@ -64,7 +89,10 @@ private:
   bool inParts_ = false;
   bool isScaled_ = false; // the loss
   llvm::StringMap<mp::ParameterOp> buffers_;
-  int64_t firstRow_ = 0, partRows_ = 0; // of the part that is being worked on
+  int64_t firstRow_ = 0, partRows_ = 0;      // of the part that is being worked on
+  int64_t origin_ = 0;                       // the first row of all parts
+  std::vector<std::unique_ptr<Run>> others_; // replicas, which this one is the first of
+  std::vector<Run *> replicas_;              // with this one
 };
 
 } // namespace mparc::interpreter

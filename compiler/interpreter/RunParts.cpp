@@ -23,48 +23,59 @@ template <typename Scalar> void Run<Scalar>::bindArguments(Part part) {
   }
 }
 
-/// What comes before the parts, the parts one after the other, and what comes after them.
-template <typename Scalar> LogicalResult Run<Scalar>::runInParts(const Parts &parts) {
-  SmallVector<Operation *> before, during, after;
+template <typename Scalar> typename Run<Scalar>::Phases Run<Scalar>::sortByPhase() {
+  Phases phases;
   for (Operation &op : program_.getBlock()) {
     auto when = op.getAttrOfType<StringAttr>(kWhen);
     if (skipped_.contains(&op))
       continue;
     if (isa<ReadOp>(op) || (when && when.getValue() == "before"))
-      before.push_back(&op);
+      phases.before.push_back(&op);
     else if (when || (isa<ReturnOp, GradientOp, AssignOp, UpdateOp>(op) && !op.hasAttr(kOfPart)))
-      after.push_back(&op);
+      phases.after.push_back(&op);
     else
-      during.push_back(&op);
+      phases.during.push_back(&op);
   }
-  auto runAll = [&](ArrayRef<Operation *> ops) -> LogicalResult {
-    for (Operation *op : ops) {
-      if (failed(execute(op)))
-        return failure();
-      releaseAfter(op);
-    }
-    return success();
-  };
+  return phases;
+}
+
+template <typename Scalar> LogicalResult Run<Scalar>::runAll(ArrayRef<Operation *> ops) {
+  for (Operation *op : ops) {
+    if (failed(execute(op)))
+      return failure();
+    releaseAfter(op);
+  }
+  return success();
+}
+
+/// The parts of a replica, in the order that is wanted.
+template <typename Scalar>
+LogicalResult Run<Scalar>::runParts(ArrayRef<Part> parts, ArrayRef<Operation *> during) {
+  if (options_.order == RunOptions::Order::turns && program_.getSymName() == "train")
+    return runTurns(parts, during);
+  for (Part part : parts) {
+    enterRows(part);
+    bindArguments(part);
+    if (failed(runAll(during)))
+      return failure();
+    keepReturned(part);
+  }
+  return success();
+}
+
+/// What comes before the parts, the parts one after the other, and what comes after them.
+template <typename Scalar> LogicalResult Run<Scalar>::runInParts(const Parts &parts) {
+  const Phases phases = sortByPhase();
   bindArguments({0, parts.front().front().second});
-  if (failed(runAll(before)))
+  if (failed(runAll(phases.before)))
     return failure();
   // Buffers that are set in each part are the first replica's; the others begin as it did.
   llvm::StringMap<Tensor> buffers;
   for (ArrayRef<Part> replica : parts) {
     if (!buffers.empty() && failed(assignBuffers(cut_.empty() ? inputs_.parameters : cut_)))
       return failure();
-    if (options_.order == RunOptions::Order::turns && program_.getSymName() == "train") {
-      if (failed(runTurns(replica, during)))
-        return failure();
-    } else {
-      for (Part part : replica) {
-        enterRows(part);
-        bindArguments(part);
-        if (failed(runAll(during)))
-          return failure();
-        keepReturned(part);
-      }
-    }
+    if (failed(runParts(replica, phases.during)))
+      return failure();
     if (parts.size() == 1 || !buffers.empty())
       continue;
     for (AssignOp assign : program_.getBlock().getOps<AssignOp>())
@@ -80,7 +91,7 @@ template <typename Scalar> LogicalResult Run<Scalar>::runInParts(const Parts &pa
   if (failed(assignBuffers(buffers)))
     return failure();
   enterRows({0, 0});
-  return runAll(after);
+  return runAll(phases.after);
 }
 
 /// Puts a part's rows of what is returned where those of all parts lie together.
@@ -195,7 +206,7 @@ template <typename Scalar> typename Run<Scalar>::Parts Run<Scalar>::findParts() 
     replicas = training.getReplicas();
   }
   Parts parts;
-  if (rowsOfPart.getInt() == 0) {
+  if (rowsOfPart.getInt() == 0 || hasReplicas()) {
     for (auto [first, rows] : divide(0, options_.rows, replicas))
       parts.push_back(divide(first, rows, microbatches));
   } else if (options_.order != RunOptions::Order::parts &&

@@ -68,6 +68,9 @@ public:
     return success();
   }
   FailureOr<View> assigned(ParameterOp buffer) override { return assigned_.at(buffer).view(); }
+  FailureOr<View> range(Operation *op, BufferAttr, int64_t, Type) override {
+    return op->emitError("works on arenas, and there are none in this phase");
+  }
 
 private:
   const llvm::StringMap<Tensor> &parameters_;
@@ -116,6 +119,9 @@ public:
     return success();
   }
   FailureOr<View> assigned(ParameterOp buffer) override { return locate(buffer); }
+  FailureOr<View> range(Operation *op, BufferAttr from, int64_t count, Type element) override {
+    return locate(op, {getElementKind(element), {count}, nullptr}, from);
+  }
 
 private:
   /// The regions of one device's arena, in the order of RegionKind; between them lies padding.
@@ -127,7 +133,10 @@ private:
     int64_t keptRowBytes = 0;         // what lies behind these all microbatches share
   };
 
-  FailureOr<View> locate(Operation *op, Type type, BufferAttr buffer);
+  FailureOr<View> locate(Operation *op, View view, BufferAttr buffer);
+  FailureOr<View> locate(Operation *op, Type type, BufferAttr buffer) {
+    return locate(op, {getElementKind(type), getExtents(type, options_.rows), nullptr}, buffer);
+  }
   FailureOr<View> locate(ParameterOp parameter) {
     return locate(parameter, parameter.getType(), parameter->getAttrOfType<BufferAttr>(kBuffer));
   }
@@ -188,7 +197,7 @@ LogicalResult ArenaStorage::fill(ModelOp model, const llvm::StringMap<Tensor> &p
   return success();
 }
 
-FailureOr<View> ArenaStorage::locate(Operation *op, Type type, BufferAttr buffer) {
+FailureOr<View> ArenaStorage::locate(Operation *op, View view, BufferAttr buffer) {
   std::optional<int64_t> device = getDevice(op);
   if (!buffer || !device)
     return op->emitError("has no ") << (buffer ? "device" : "place in an arena");
@@ -196,7 +205,6 @@ FailureOr<View> ArenaStorage::locate(Operation *op, Type type, BufferAttr buffer
     return op->emitError("is on device ") << *device << ", which the model does not have";
   if (buffer.getRegion() == RegionKind::input)
     return op->emitError("is placed among the program's arguments");
-  View view{getElementKind(type), getExtents(type, options_.rows), nullptr};
   Arena &arena = arenas_[*device];
   const auto region = static_cast<int>(buffer.getRegion());
   const int64_t unit = buffer.getRegion() == RegionKind::rows    ? arena.rows

@@ -37,6 +37,11 @@ public:
   /// What a buffer that was set holds once the program has ended.
   virtual mlir::FailureOr<View> assigned(mp::ParameterOp buffer) = 0;
 
+  /// Elements of a region of the arena of the operation's device, whatever lies there. Fails, with
+  /// a diagnostic, without a plan.
+  virtual mlir::FailureOr<View> range(mlir::Operation *op, mp::BufferAttr from, int64_t count,
+                                      mlir::Type element) = 0;
+
   /// The elements of a value that has been defined.
   const View &get(mlir::Value value) const {
     if (own_)

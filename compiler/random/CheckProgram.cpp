@@ -1,6 +1,7 @@
 // Runs a random program in all the ways that must agree.
 #include "random/CheckProgram.h"
 
+#include "dialect/MpSchedule.h"
 #include "driver/ComparePhases.h"
 #include "frontend/Frontend.h"
 #include "interpreter/CheckGradients.h"
@@ -44,6 +45,7 @@ private:
   /// As written in another form it gives the same bits; `what` is the difference of form.
   LogicalResult checkForm(Form form, StringRef what);
   LogicalResult checkParts();
+  LogicalResult checkReplicas();
   bool isClose(const Outcomes &a, const Outcomes &b) const;
   LogicalResult checkGradients();
   LogicalResult countTransfers(mp::ModelOp model);
@@ -196,6 +198,43 @@ LogicalResult Check::checkParts() {
   return isClose(placed_, outcomes[0]) ? success() : fail("a batch in parts gives other results");
 }
 
+LogicalResult Check::checkReplicas() {
+  std::vector<Outcomes> outcomes;
+  bool isOfEachPart = false;
+  for (bool shared : {false, true}) {
+    auto module = build({});
+    if (!module || failed(lower(*module, Phase::fused)))
+      return fail("cannot be compiled for replicas");
+    bool cut = false;
+    module->walk([&](mp::ProgramOp program) {
+      auto rows = program->getAttrOfType<IntegerAttr>(mp::kRowsAPart);
+      cut |= rows && program.getSymName() == "train";
+      isOfEachPart |= rows && rows.getInt() == 0;
+    });
+    if (!cut) // rows depend on one another, or nothing is trained
+      return success();
+    module->walk([&](mp::TrainingOp training) {
+      training.setReplicas(3); // of four rows: one has two
+      training.setSharded(shared);
+      training->setAttr(mp::kBucketBytes, Builder(&context_).getI64IntegerAttr(64));
+    });
+    PassManager passes(&context_);
+    addPasses(passes, Phase::fused, Phase::calls);
+    RunOptions run = run_;
+    run.order = RunOptions::Order::turns;
+    auto outcome = failed(passes.run(*module)) ? FailureOr<Outcomes>(failure())
+                                               : runPrograms(*module, inputs_, run);
+    if (failed(outcome))
+      return fail("replicas cannot be carried out");
+    outcomes.push_back(std::move(*outcome));
+  }
+  std::string difference = describeDifference(outcomes[0], outcomes[1]);
+  if (!difference.empty())
+    return fail("sharing out the optimiser changes a result: " + difference);
+  return isOfEachPart || isClose(placed_, outcomes[0]) ? success()
+                                                       : fail("replicas give other results");
+}
+
 LogicalResult Check::checkGradients() {
   Form exact;
   exact.exact = true;
@@ -232,6 +271,7 @@ Verdict Check::run() {
       succeeded(checkPlaced()) && succeeded(checkForm({true}, "placement")) &&
       (!recomputes || succeeded(checkForm(kept, "recomputation"))) &&
       (!options_.parts || !verdict_.isFinite || succeeded(checkParts())) &&
+      (!options_.replicas || !verdict_.isFinite || succeeded(checkReplicas())) &&
       (!options_.finiteDifferences || !verdict_.isFinite || succeeded(checkGradients()));
   if (!passed && verdict_.kind == Verdict::Kind::passed)
     verdict_.kind = Verdict::Kind::failed;

@@ -14,6 +14,7 @@ struct CheckOptions {
   uint64_t seed = 0; // of parameters, inputs and dropout
   int64_t rows = 4;
   bool parts = false;             // work through the batch in parts, too
+  bool replicas = false;          // carry out those of several replicas, too
   bool finiteDifferences = false; // check gradients in double, too
 };
 
@@ -41,6 +42,8 @@ struct Verdict {
 ///   whole batch but for rounding;
 /// - microbatches in the order and the memory of their schedule give the bits of one after the
 /// other;
+/// - three replicas, each in memory of its own, give what one gives but for rounding, and the same
+/// bits whether they share out the optimiser or not;
 /// - no value moves twice to one device, none moves that nothing reads, none by way of a third;
 /// - where asked for, its gradients agree with finite differences in double, of the program in
 /// f32.

@@ -108,6 +108,7 @@ int main(int argc, char **argv) {
     options.seed = number;
     options.rows = 1 + static_cast<int64_t>(number % 5);
     options.parts = number % 4 == 3;
+    options.replicas = number % 8 == 1;
     options.finiteDifferences = differencesEvery && number % differencesEvery == 0;
     const Verdict verdict = check(file, options);
     if (verdict.kind != Verdict::Kind::passed)
