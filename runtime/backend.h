@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <type_traits>
 
 namespace mpar {
 
@@ -31,6 +32,37 @@ public:
   virtual ~Recording() = default;
   /// Issues all of it, in the order of the compute lane of the backend that it was begun on.
   virtual void launch() = 0;
+};
+
+/// The numbers that kernels read and give.
+enum class Real { f32, bf16, f16 };
+template <typename T> constexpr Real real_of() {
+  return std::is_same_v<T, float>      ? Real::f32
+         : std::is_same_v<T, bfloat16> ? Real::bf16
+                                       : Real::f16;
+}
+
+/// Calls `work` with a null pointer to numbers of that type.
+template <typename Work> void visit(Real real, const Work &work) {
+  if (real == Real::f32)
+    work(static_cast<float *>(nullptr));
+  else if (real == Real::bf16)
+    work(static_cast<bfloat16 *>(nullptr));
+  else
+    work(static_cast<float16 *>(nullptr));
+}
+
+/// A product of mpar/linear.h, as a backend is asked for it. No size is 0.
+struct ProductCall {
+  Real operands, result; // the result's is that of the operands or f32
+  int64_t batch, m, n, k;
+  Transpose transpose_a, transpose_b;
+  const void *a, *b;
+  void *c;
+  const void *bias = nullptr; // n numbers as the result's
+  bool rectifies = false;
+  Store store = Store::overwrite; // of f32 alone `add`
+  const float *gate = nullptr;    // of f32 alone
 };
 
 /// The orders in which a GPU carries out what is issued: computation, transfers to it, marks of
@@ -158,26 +190,14 @@ public:
   virtual std::unique_ptr<Communicator> join(World &world, const std::string &meeting) = 0;
 
   // The kernels: the functions of mpar/*.h.
-  virtual void linear(Device &device, int64_t rows, int64_t in, int64_t out, const float *x,
-                      const float *weight, const float *bias, Activation activation, float *y) = 0;
-  virtual void linear(Device &device, int64_t rows, int64_t in, int64_t out, const bfloat16 *x,
-                      const bfloat16 *weight, const float *bias, Activation activation,
-                      float *y) = 0;
-  virtual void linear(Device &device, int64_t rows, int64_t in, int64_t out, const float16 *x,
-                      const float16 *weight, const float *bias, Activation activation,
-                      float *y) = 0;
-  virtual void matmul(Device &device, int64_t batch, int64_t m, int64_t n, int64_t k,
-                      Transpose transpose_a, Transpose transpose_b, const float *a, const float *b,
-                      float *c, Store store, const float *gate) = 0;
-  virtual void matmul(Device &device, int64_t batch, int64_t m, int64_t n, int64_t k,
-                      Transpose transpose_a, Transpose transpose_b, const bfloat16 *a,
-                      const bfloat16 *b, float *c, Store store) = 0;
-  virtual void matmul(Device &device, int64_t batch, int64_t m, int64_t n, int64_t k,
-                      Transpose transpose_a, Transpose transpose_b, const float16 *a,
-                      const float16 *b, float *c, Store store) = 0;
+  virtual void multiply(Device &device, const ProductCall &call) = 0;
 
   virtual void reduce(Device &device, Reduction reduction, const Shape &shape, uint32_t dimensions,
                       const float *x, float *y, Store store) = 0;
+  virtual void sum_rows(Device &device, int64_t rows, int64_t columns, const bfloat16 *x, float *y,
+                        Store store) = 0;
+  virtual void sum_rows(Device &device, int64_t rows, int64_t columns, const float16 *x, float *y,
+                        Store store) = 0;
   virtual void reduce(Device &device, Reduction reduction, const Shape &shape, uint32_t dimensions,
                       const int32_t *x, int32_t *y, Store store) = 0;
   virtual void softmax(Device &device, int64_t outer, int64_t extent, int64_t inner, const float *x,
@@ -220,11 +240,12 @@ public:
   virtual void scatter_add(Device &device, int64_t table_rows, int64_t width, int64_t count,
                            const char *name, const int32_t *ids, const float *rows, float *table,
                            Store store) = 0;
-  virtual void cross_entropy(Device &device, int64_t count, int64_t classes, const float *x,
-                             const int32_t *target, float *y) = 0;
-  virtual void cross_entropy_gradient(Device &device, int64_t count, int64_t classes,
-                                      const float *x, const int32_t *target, const float *g,
-                                      float *dx) = 0;
+  virtual void cross_entropy(Device &device, int64_t count, int64_t classes, Real type,
+                             const void *x, const int32_t *target, float *y) = 0;
+  /// dx has the type of x.
+  virtual void cross_entropy_gradient(Device &device, int64_t count, int64_t classes, Real type,
+                                      const void *x, const int32_t *target, const float *g,
+                                      void *dx) = 0;
 
   virtual void layer_norm(Device &device, int64_t rows, int64_t size, float eps, const float *x,
                           const float *weight, const float *bias, float *y, float *mean,

@@ -43,8 +43,8 @@ def Mp_ScatterAddOp : Mp_Op<"scatter_add", [Pure]> {
 def Mp_CrossEntropyOp : Mp_Op<"cross_entropy", [Pure]> {
   let summary = "log Σ exp(x) - x[target] along the last dimension";
   let description = [{
-    (X1) `x` is f32 of rank 1 or more, and its last dimension, the classes, does not contain the batch. (X2) `target` is i32
-    and has the other dimensions of `x`. (X3) so has the result. One pass over `x`, with nothing kept for the gradient.
+    (X1) `x` is f32, bf16 or f16 of rank 1 or more, and its last dimension, the classes, does not contain the batch. (X2) `target` is i32
+    and has the other dimensions of `x`. (X3) so has the result, of f32, in which it is computed. One pass over `x`, with nothing kept for the gradient.
 
     ```mlir
     %l = mp.cross_entropy %x, %target : tensor<?x4x10xf32, #mp.dims<batch, 4, 10>>, tensor<?x4xi32, #mp.dims<batch, 4>> -> tensor<?x4xf32, #mp.dims<batch, 4>>
@@ -59,7 +59,8 @@ def Mp_CrossEntropyOp : Mp_Op<"cross_entropy", [Pure]> {
 def Mp_CrossEntropyGradientOp : Mp_Op<"cross_entropy_gradient", [Pure]> {
   let summary = "g · (softmax(x) - [class = target]): the adjoint of cross_entropy";
   let description = [{
-    (X1) and (X2) hold of `x` and `target`. `g` has the type of the losses, the result that of `x`.
+    (X1) and (X2) hold of `x` and `target`. `g` has the type of the losses, the result the shape of `x` and its element type or
+    f32.
 
     ```mlir
     %dx = mp.cross_entropy_gradient %x, %target, %g : tensor<?x10xf32, #mp.dims<batch, 10>>, tensor<?xi32, #mp.dims<batch>>, tensor<?xf32, #mp.dims<batch>> -> tensor<?x10xf32, #mp.dims<batch, 10>>

@@ -211,12 +211,12 @@ LogicalResult ConcatOp::verify() {
 
 /// (M4): operands of one element type, and a result of f32.
 static LogicalResult verifyProductElements(Operation *op, Value a, Value b, Value result) {
-  Type element = getElementTypeOrSelf(a.getType());
+  Type element = getElementTypeOrSelf(a.getType()), given = getElementTypeOrSelf(result.getType());
   if (getElementTypeOrSelf(b.getType()) != element || !isa<FloatType>(element) ||
-      !getElementTypeOrSelf(result.getType()).isF32())
-    return op->emitOpError("expected operands of one floating-point type and a result of f32, got ")
-           << element << ", " << getElementTypeOrSelf(b.getType()) << " and "
-           << getElementTypeOrSelf(result.getType());
+      (!given.isF32() && given != element))
+    return op->emitOpError(
+               "expected operands of one floating-point type and a result of it or f32, got ")
+           << element << ", " << getElementTypeOrSelf(b.getType()) << " and " << given;
   return success();
 }
 
@@ -244,6 +244,15 @@ LogicalResult MatmulOp::verify() {
 }
 
 LogicalResult ReduceOp::verify() {
+  Type element = getElementTypeOrSelf(getInput().getType());
+  bool isNarrow = element.isBF16() || element.isF16();
+  if (isNarrow &&
+      (getKind() != ReductionKind::sum || getDimensions().empty() ||
+       getDimensions() != ArrayRef(llvm::to_vector(llvm::seq<int64_t>(0, rank(getInput()) - 1)))))
+    return emitOpError("of ") << element << " sums over all dimensions but the last";
+  if (getElementTypeOrSelf(getType()) != (isNarrow ? Float32Type::get(getContext()) : element))
+    return emitOpError("expected a result of ")
+           << (isNarrow ? Float32Type::get(getContext()) : element);
   SmallVector<int64_t> kept;
   int64_t previous = -1;
   for (int64_t index : getDimensions()) {
@@ -297,6 +306,8 @@ LogicalResult LinearOp::verify() {
   if (getBias() &&
       (rank(getBias()) != 1 || !sameSize(dimension(getBias(), 0), dimension(getWeight(), 0))))
     return emitOpError("expected a bias of the output's size");
+  if (getBias() && getElementTypeOrSelf(getBias().getType()) != getElementTypeOrSelf(getType()))
+    return emitOpError("expected a bias of the result's type");
   return success();
 }
 

@@ -129,7 +129,8 @@ def Mp_MatmulOp : Mp_Op<"matmul", [Pure]> {
 
     (M1) both have the same rank, at least 2, and equal leading dimensions (broadcast beforehand). (M2) the inner
     dimensions agree. (M3) the result has the leading dimensions, then op(a)'s row and op(b)'s column dimension.
-    (M4) the operands are of one element type, f32, bf16 or f16; products are summed in f32, and the result is f32.
+    (M4) the operands are of one element type, f32, bf16 or f16; products are summed in f32, and the result is f32 or,
+    rounded once, of the operands' type.
     A `b` of rank 2 under an `a` of higher rank is written by reshaping `a` to rank 2.
 
     ```mlir
@@ -148,7 +149,8 @@ def Mp_ReduceOp : Mp_Op<"reduce", [Pure]> {
   let summary = "reduces over dimensions, which the result lacks";
   let description = [{
     (D1) `dimensions` are distinct, ascending dimensions of the operand. (D2) the result has the others, in order.
-    The mean divides the sum by the number of elements reduced.
+    The mean divides the sum by the number of elements reduced. (D3) the result has the operand's element type; of bf16 and
+    f16 there are sums over all dimensions but the last, in f32.
 
     ```mlir
     %s = mp.reduce sum %x [0] : tensor<?x4xf32, #mp.dims<batch, 4>> -> tensor<4xf32, #mp.dims<4>>
@@ -199,8 +201,8 @@ def Mp_ArgmaxOp : Mp_AlongDimension<"argmax"> {
 def Mp_LinearOp : Mp_Op<"linear", [Pure]> {
   let summary = "activation(x · weightᵀ + bias)";
   let description = [{
-    x [rows, in], weight [out, in], bias [out] where there is one. Bit for bit the product, the addition and the activation
-    apart.
+    x [rows, in], weight [out, in], bias [out] where there is one, of the result's element type. Bit for bit the product, the
+    addition, the activation and a cast to the result's type apart.
 
     ```mlir
     %y = mp.linear %x, %w bias %b relu : tensor<?x4xf32, #mp.dims<batch, 4>>, tensor<8x4xf32, #mp.dims<8, 4>>, tensor<8xf32, #mp.dims<8>> -> tensor<?x8xf32, #mp.dims<batch, 8>>

@@ -47,8 +47,8 @@ LogicalResult CheckIndexOp::verify() {
 /// (X1) and (X2), and that `losses` has the target's dimensions.
 static LogicalResult verifyClasses(Operation *op, Value x, Value target, Value losses) {
   ArrayRef<DimensionAttr> dimensions = getDimensions(x.getType());
-  if (!elementOf(x).isF32() || dimensions.empty() || dimensions.back().hasBatch())
-    return op->emitOpError("expected f32 with a last dimension of constant size, got ")
+  if (!isa<FloatType>(elementOf(x)) || dimensions.empty() || dimensions.back().hasBatch())
+    return op->emitOpError("expected reals with a last dimension of constant size, got ")
            << x.getType();
   if (!elementOf(target).isInteger(32) ||
       !sameSizes(getDimensions(target.getType()), dimensions.drop_back()))
@@ -65,7 +65,8 @@ LogicalResult CrossEntropyOp::verify() {
 }
 
 LogicalResult CrossEntropyGradientOp::verify() {
-  if (getX().getType() != getResult().getType())
-    return emitOpError("expected a result of the type of x");
+  if (!haveSameShape(getX().getType(), getResult().getType()) ||
+      (elementOf(getResult()) != elementOf(getX()) && !elementOf(getResult()).isF32()))
+    return emitOpError("expected a result of the type of x or of f32");
   return verifyClasses(*this, getX(), getTarget(), getG());
 }

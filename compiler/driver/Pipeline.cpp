@@ -47,6 +47,8 @@ static void addStep(OpPassManager &passes, Phase phase) {
   OpPassManager &model = passes.nest<ModelOp>();
   switch (phase) {
   case Phase::graph:
+    // First, as it says which numbers the phases are to compute.
+    model.addPass(createRoundProducts());
     // Border: primitives only, every size known up to the batch.
     model.addPass(createVerifyGraph());
     return;

@@ -57,8 +57,10 @@ static bool isOneOverCount(Value value) {
 
 /// `t + t` of `t = 1 / count * a`: what the mean of squares hands back to each.
 static bool isMeanSquareGradient(MapOp map) {
-  auto yield = cast<YieldOp>(map.getBody().front().getTerminator());
-  auto twice = yield.getValue().getDefiningOp<AddOp>();
+  Value given = cast<YieldOp>(map.getBody().front().getTerminator()).getValue();
+  if (auto rounded = given.getDefiningOp<CastOp>())
+    given = rounded.getX();
+  auto twice = given.getDefiningOp<AddOp>();
   auto share = twice && twice->getOperand(0) == twice->getOperand(1)
                    ? twice->getOperand(0).getDefiningOp<MulOp>()
                    : nullptr;
@@ -69,6 +71,14 @@ static bool isMeanSquareGradient(MapOp map) {
 
 //===- Names
 //----------------------------------------------------------------------------------------===//
+
+/// A cast of what the loop reads or gives, which its types say.
+static bool isConversion(Operation *op) {
+  auto cast = dyn_cast<CastOp>(op);
+  return cast && isa<FloatType>(cast.getX().getType()) && isa<FloatType>(cast.getType()) &&
+         (isa<BlockArgument>(cast.getX()) ||
+          llvm::all_of(cast->getUsers(), [](Operation *user) { return isa<YieldOp>(user); }));
+}
 
 /// Whether the word for what reads an operation says it too.
 static bool isSaidByReader(Operation *op) {
@@ -131,11 +141,17 @@ std::string describeFunctor(ArrayRef<MapOp> same) {
   if (isMeanSquareGradient(map))
     return "MeanSquareGradient";
   std::vector<std::string> words;
-  for (Operation &op : map.getBody().front())
-    if (!isa<ConstantOp, ExtentOp, IndexOp, YieldOp>(op) && !op.use_empty() && !isSaidByReader(&op))
+  bool converts = false;
+  for (Operation &op : map.getBody().front()) {
+    if (isa<ConstantOp, ExtentOp, IndexOp, YieldOp>(op) || op.use_empty() || isSaidByReader(&op))
+      continue;
+    if (isConversion(&op))
+      converts = true;
+    else
       words.push_back(wordOf(&op));
+  }
   if (words.empty())
-    return "Copy";
+    return converts ? "Cast" : "Copy";
   std::string name =
       words.size() <= kMostNamed ? llvm::join(words, "") : toCamelCase(commonName(same));
   return isReserved(name) ? name + "Value" : name;

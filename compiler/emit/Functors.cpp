@@ -95,6 +95,9 @@ std::string literal(ConstantOp constant) {
   Type element = getElementTypeOrSelf(constant.getType());
   if (element.isF32())
     return floatLiteral(number);
+  if (element.isBF16() || element.isF16())
+    return std::string(element.isBF16() ? "mpar::bfloat16(" : "mpar::float16(") +
+           floatLiteral(number) + ")";
   if (element.isInteger(1))
     return number != 0 ? "true" : "false";
   return integer == INT32_MIN ? "INT32_MIN" : std::to_string(integer);

@@ -231,8 +231,8 @@ static constexpr const char *kRuntimeNames[] = {
     "rms_norm_gradient", "rmsprop", "rows", "rows_of_piece", "rsqrt", "run_program", "run_steps",
     "run_turns", "save", "scatter_add", "schedule", "schedule_name", "seed", "settings", "sgd",
     "share_loss_scaling", "sharing_threads", "sigmoid", "sign", "silu", "sin", "softmax", "sqrt",
-    "Stage", "squared_norm", "std", "step", "store", "strided", "sum_over_threads", "tanh",
-    "target_rows", "train_step", "transfer", "uint32_t", "uint64_t", "unscale", "updates",
+    "Stage", "squared_norm", "std", "step", "store", "strided", "sum_over_threads", "sum_rows",
+    "tanh", "target_rows", "train_step", "transfer", "uint32_t", "uint64_t", "unscale", "updates",
     "value_from", "whole",
     // lower-case macros of the C library and of GNU dialects
     "alloca", "assert", "errno", "i386", "isfinite", "isinf", "isnan", "isnormal", "linux",

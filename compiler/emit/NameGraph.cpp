@@ -49,6 +49,13 @@ static bool leavesLayer(Operation *op) {
   return false;
 }
 
+/// Of a cast that only rounds, there or back, what it rounds; null where there is none.
+static Operation *roundedBy(Operation *op) {
+  auto isFloat = [](Value value) { return isa<FloatType>(getElementTypeOrSelf(value.getType())); };
+  auto cast = dyn_cast<CastOp>(op);
+  return cast && isFloat(cast.getX()) && isFloat(cast) ? cast.getX().getDefiningOp() : nullptr;
+}
+
 static void rename(Operation *op, const Twine &name) {
   Location place = op->getLoc();
   if (auto source = getSourceLocation(place))
@@ -69,6 +76,8 @@ void NameGraphPass::nameProgram(ProgramOp program) {
     if (inside && leavesLayer(&op)) {
       // The loss is a layer too, but its result is what everyone calls the loss.
       rename(&op, layer == "loss" ? layer : layer + "_out");
+      for (Operation *rounded = roundedBy(&op); rounded; rounded = roundedBy(rounded))
+        rounded->setLoc(op.getLoc());
       stems[op.getResult(0)] = layer.str();
       continue;
     }

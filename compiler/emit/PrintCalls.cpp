@@ -198,6 +198,13 @@ void CallPrinter::call(MatmulOp op) {
 }
 
 void CallPrinter::call(ReduceOp op) {
+  auto operand = getDimensions(op.getInput().getType());
+  if (getElementTypeOrSelf(op.getInput().getType()).getIntOrFloatBitWidth() == 16) {
+    out << "sum_rows(" << device(op) << ", " << size(getElementCount(operand.drop_back())) << ", "
+        << size(sizeOf(operand.back())) << ", " << name(op.getInput()) << ", "
+        << name(op.getResult()) << store(op) << ");\n";
+    return;
+  }
   std::string dimensions;
   for (int64_t dimension : op.getDimensions())
     dimensions += (dimensions.empty() ? "1u << " : " | 1u << ") + std::to_string(dimension);

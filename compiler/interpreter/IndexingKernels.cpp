@@ -117,6 +117,18 @@ static LogicalResult checkIndex(CheckIndexOp op, const View &ids, const View &re
 
 template <typename Scalar>
 LogicalResult computeIndexed(Operation *op, ArrayRef<View> operands, const View &result) {
+  if (isa<CrossEntropyOp, CrossEntropyGradientOp>(op) && operands[0].kind != ElementKind::real) {
+    const Tensor wide = widen<Scalar>(operands[0]);
+    SmallVector<View> given(operands);
+    given[0] = wide.view();
+    return computeIndexed<Scalar>(op, given, result);
+  }
+  if (isa<CrossEntropyGradientOp>(op) && result.kind != ElementKind::real) {
+    LogicalResult done = success();
+    narrow<Scalar>(result,
+                   [&](const View &wide) { done = computeIndexed<Scalar>(op, operands, wide); });
+    return done;
+  }
   if (isa<GatherOp>(op))
     return gather<Scalar>(op, operands[0], operands[1], result);
   if (auto check = dyn_cast<CheckIndexOp>(op))

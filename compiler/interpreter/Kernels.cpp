@@ -114,6 +114,14 @@ template <typename Scalar> void fillZero(const View &to) {
   std::memset(to.data, 0, to.count() * getElementBytes(to.kind, sizeof(Scalar)));
 }
 
+template <typename Scalar>
+void narrow(const View &view, llvm::function_ref<void(const View &)> compute) {
+  const Tensor wide(ElementKind::real, view.extents, sizeof(Scalar));
+  compute(wide.view());
+  for (int64_t index = 0, end = view.count(); index < end; ++index)
+    store(view, index, load<Scalar>(wide.view(), index));
+}
+
 template <typename Scalar> Tensor widen(const View &view) {
   Tensor wide(ElementKind::real, view.extents, sizeof(Scalar));
   for (int64_t index = 0, end = view.count(); index < end; ++index)
@@ -123,6 +131,9 @@ template <typename Scalar> Tensor widen(const View &view) {
 
 template <typename Scalar>
 void matmul(const View &a, bool transposeA, const View &b, bool transposeB, const View &c) {
+  if (c.kind != ElementKind::real)
+    return narrow<Scalar>(
+        c, [&](const View &wide) { matmul<Scalar>(a, transposeA, b, transposeB, wide); });
   // Operands of less precision are exact in f32, in which their products are summed.
   if (a.kind != ElementKind::real) {
     const Tensor wideA = widen<Scalar>(a), wideB = widen<Scalar>(b);
@@ -150,6 +161,11 @@ void matmul(const View &a, bool transposeA, const View &b, bool transposeB, cons
 template <typename Scalar>
 void linear(const View &x, const View &weight, const View &bias, bool relu, const View &y,
             const Surroundings &surroundings) {
+  if (y.kind != ElementKind::real)
+    return narrow<Scalar>(y, [&](const View &wide) {
+      const Tensor wideBias = bias.data ? widen<Scalar>(bias) : Tensor();
+      linear<Scalar>(x, weight, bias.data ? wideBias.view() : View(), relu, wide, surroundings);
+    });
   if (x.kind != ElementKind::real) {
     const Tensor wideX = widen<Scalar>(x), wideWeight = widen<Scalar>(weight);
     return linear<Scalar>(wideX.view(), wideWeight.view(), bias, relu, y, surroundings);
@@ -226,7 +242,9 @@ static void reduceElements(ReductionKind kind, const View &x, ArrayRef<int64_t> 
 template <typename Scalar>
 void reduce(ReductionKind kind, const View &x, ArrayRef<int64_t> dimensions, const View &y,
             const Surroundings &surroundings) {
-  if (x.kind == ElementKind::real)
+  if (x.kind == ElementKind::brain || x.kind == ElementKind::half)
+    reduceElements<Scalar>(kind, widen<Scalar>(x).view(), dimensions, y, surroundings.trace);
+  else if (x.kind == ElementKind::real)
     reduceElements<Scalar>(kind, x, dimensions, y, surroundings.trace);
   else if (x.kind == ElementKind::integer)
     reduceElements<int32_t>(kind, x, dimensions, y, nullptr);
@@ -337,6 +355,8 @@ void unscale(const View &squared, std::optional<double> norm, double scale, cons
   template void copy<SCALAR>(ArrayRef<int64_t>, const View &, int64_t, ArrayRef<int64_t>,          \
                              const View &, int64_t, ArrayRef<int64_t>);                            \
   template void fillZero<SCALAR>(const View &);                                                    \
+  template Tensor widen<SCALAR>(const View &);                                                     \
+  template void narrow<SCALAR>(const View &, llvm::function_ref<void(const View &)>);              \
   template void slice<SCALAR>(const View &, int64_t, int64_t, const View &);                       \
   template void pad<SCALAR>(const View &, int64_t, int64_t, const View &);                         \
   template void concat<SCALAR>(ArrayRef<View>, int64_t, const View &);                             \

@@ -28,6 +28,9 @@ void copy(llvm::ArrayRef<int64_t> extents, const View &from, int64_t fromOffset,
 
 /// The elements of a view as reals.
 template <typename Scalar> Tensor widen(const View &view);
+/// Rounds to the elements of `view` what `compute` writes to reals.
+template <typename Scalar>
+void narrow(const View &view, llvm::function_ref<void(const View &)> compute);
 
 /// Zero in every element.
 template <typename Scalar> void fillZero(const View &to);

@@ -28,10 +28,23 @@ Type AdjointBuilder::adjointType(Type type) {
   return withElement(type, Float32Type::get(type.getContext()));
 }
 
+/// What `x` was widened from, of `element`s, or null.
+static Value findNarrow(Value x, Type element = {}) {
+  auto widened = x.getDefiningOp<CastOp>();
+  if (!widened)
+    return {};
+  Type from = getElementTypeOrSelf(widened.getX().getType());
+  if (!from.isBF16() && !from.isF16())
+    return {};
+  return !element || element == from ? widened.getX() : Value();
+}
+
 Value AdjointBuilder::roundLike(Value x, Value like) {
   Type element = getElementTypeOrSelf(like.getType());
   if (element == getElementTypeOrSelf(x.getType()))
     return x;
+  if (Value narrow = findNarrow(x, element))
+    return narrow;
   auto op = builder.create<CastOp>(location(), withElement(x.getType(), element), x);
   mark(op);
   nameAfter(op, x, element.isBF16() ? "_bf16" : "_f16");
@@ -48,6 +61,29 @@ Value AdjointBuilder::compare(ComparisonKind kind, Value a, Value b) {
 
 Value AdjointBuilder::select(Value condition, Value a, Value b) {
   return make<SelectOp>(a.getType(), condition, a, b);
+}
+
+Value AdjointBuilder::gate(Value condition, Value g) {
+  Value narrow = findNarrow(g);
+  if (!narrow)
+    return select(condition, g, constant(0, g));
+  // Not by `make`: what was rounded is kept so, as nothing is added to it.
+  auto zero = builder.create<ConstantOp>(location(), narrow.getType(), builder.getF64FloatAttr(0));
+  auto op = builder.create<SelectOp>(location(), narrow.getType(), condition, narrow, zero);
+  mark(zero);
+  mark(op);
+  return make<CastOp>(g.getType(), op);
+}
+
+Value AdjointBuilder::castBack(Value g, CastOp op) {
+  if (op->hasAttr(kRoundsAdjoint))
+    g = make<CastOp>(g.getType(), roundLike(g, op));
+  return cast(g, getElementTypeOrSelf(op.getX().getType()));
+}
+
+Value AdjointBuilder::asRounded(Value y) {
+  auto rounded = y.hasOneUse() ? dyn_cast<CastOp>(*y.user_begin()) : CastOp();
+  return rounded && rounded->hasAttr(kRoundsAdjoint) ? make<CastOp>(y.getType(), rounded) : y;
 }
 
 Value AdjointBuilder::cast(Value x, Type element) {

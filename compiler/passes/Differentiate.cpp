@@ -83,6 +83,11 @@ static void nameAfter(Value gradient, Value value) {
   if (auto source = getSourceLocation(place))
     place = *source;
   op->setLoc(NameLoc::get(StringAttr::get(op->getContext(), name + "_grad"), place));
+  // What was rounded and widened again is kept as it was rounded.
+  auto widened = dyn_cast<CastOp>(op);
+  Operation *rounded = widened ? widened.getX().getDefiningOp() : nullptr;
+  if (rounded && rounded->hasAttr(kOf) && !getSourceName(rounded->getLoc()).ends_with("_grad"))
+    rounded->setLoc(op->getLoc());
 }
 
 void BackwardWalk::findActive() {

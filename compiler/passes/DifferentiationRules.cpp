@@ -28,6 +28,11 @@ Value clampRule(Operation *op, unsigned, Value g, Build &b) {
   return b.select(b.binary<AndOp>(above, below), g, b.constant(0, g));
 }
 
+Value reluRule(Operation *op, unsigned, Value g, Build &b) {
+  Value seen = b.asRounded(y(op));
+  return b.gate(b.compare(ComparisonKind::gt, seen, b.constant(0, seen)), g);
+}
+
 Value leakyReluRule(Operation *op, unsigned, Value g, Build &b) {
   Value slope = b.constant(cast<LeakyReluOp>(op).getSlope().convertToDouble(), g);
   return b.select(b.compare(ComparisonKind::gt, x(op), b.constant(0, x(op))), g, b.mul(g, slope));
@@ -267,8 +272,7 @@ const llvm::StringMap<DifferentiationRule> &table() {
   static const llvm::StringMap<DifferentiationRule> rules = {
       // element by element
       {"mp.neg", ROW(b.neg(g))},
-      {"mp.relu", ROW(b.select(b.compare(ComparisonKind::gt, y(op), b.constant(0, y(op))), g,
-                               b.constant(0, g)))},
+      {"mp.relu", reluRule},
       {"mp.leaky_relu", leakyReluRule},
       {"mp.gelu", ROW(b.mul(g, b.unary<GeluDerivativeOp>(x(op))))},
       {"mp.gelu_tanh", ROW(b.mul(g, b.unary<GeluTanhDerivativeOp>(x(op))))},
@@ -294,7 +298,7 @@ const llvm::StringMap<DifferentiationRule> &table() {
       {"mp.maximum", ROW(extremumRule(op, i, g, b, ComparisonKind::gt))},
       {"mp.clamp", clampRule},
       {"mp.select", selectRule},
-      {"mp.cast", ROW(b.cast(g, getElementTypeOrSelf(x(op).getType())))},
+      {"mp.cast", ROW(b.castBack(g, cast<CastOp>(op)))},
       {"mp.binary_cross_entropy",
        ROW(i == 0 ? b.mul(g, b.binary<BinaryCrossEntropyDerivativeOp>(x(op, 0), x(op, 1)))
                   : b.mul(g, b.sub(b.unary<LogOp>(b.sub(b.constant(1, g), x(op))),

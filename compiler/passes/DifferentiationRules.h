@@ -50,8 +50,15 @@ public:
   mlir::Value constant(double value, mlir::Value like);
   mlir::Value compare(ComparisonKind kind, mlir::Value a, mlir::Value b);
   mlir::Value select(mlir::Value condition, mlir::Value a, mlir::Value b);
+  /// The adjoint `g` where `condition` holds, else 0.
+  mlir::Value gate(mlir::Value condition, mlir::Value g);
   /// `x` itself where it has the elements already.
   mlir::Value cast(mlir::Value x, mlir::Type element);
+  /// The adjoint of what `op` reads from that of what it gives, `g`, which is rounded where the
+  /// cast is marked so.
+  mlir::Value castBack(mlir::Value g, CastOp op);
+  /// `y` as those read it who come after its rounding, where that alone reads it; else itself.
+  mlir::Value asRounded(mlir::Value y);
   /// `x` rounded to the element type of `like`, as an operand of a product with it.
   mlir::Value roundLike(mlir::Value x, mlir::Value like);
   mlir::Value sum(mlir::Value x, llvm::ArrayRef<int64_t> dimensions);
@@ -80,8 +87,9 @@ using DifferentiationRule = mlir::Value (*)(mlir::Operation *op, unsigned index,
 /// The rule of an operation, or null where there is none.
 DifferentiationRule findDifferentiationRule(mlir::Operation *op);
 
-inline constexpr llvm::StringLiteral kId = "mp.id";   // of a forward operation
-inline constexpr llvm::StringLiteral kOf = "mp.of";   // of an adjoint: its operation's id
+inline constexpr llvm::StringLiteral kId = "mp.id"; // of a forward operation
+inline constexpr llvm::StringLiteral kOf = "mp.of"; // of an adjoint: its operation's id
+inline constexpr llvm::StringLiteral kRoundsAdjoint = "mp.rounds_adjoint"; // of a cast to two bytes
 inline constexpr llvm::StringLiteral kSum = "mp.sum"; // an addition that sums a gradient over uses
 
 } // namespace mparc::mp

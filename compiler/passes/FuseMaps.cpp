@@ -170,13 +170,24 @@ static bool isUniform(MapOp map) {
          });
 }
 
-/// Whether a loop's body may hold a copy of the producer's: a number made anew, or all there is.
+/// Whether a map only widens what it reads in order: that is less to read than what it gives.
+static bool isWidening(MapOp map) {
+  Block &body = map.getBody().front();
+  return map.getInputs().size() == 1 && map.isContiguous(0) && bodySize(map) == 2 &&
+         isa<CastOp>(body.front()) &&
+         isa<FloatType>(getElementTypeOrSelf(map.getInputs()[0].getType())) &&
+         getElementTypeOrSelf(map.getInputs()[0].getType()).getIntOrFloatBitWidth() <
+             getElementTypeOrSelf(map.getType()).getIntOrFloatBitWidth();
+}
+
+/// Whether a loop's body may hold a copy of the producer's: a number made anew, one that is
+/// widened, or all there is.
 static bool canMerge(MapOp producer, MapOp consumer) {
   if (!producer || getDevice(producer) != getDevice(consumer))
     return false;
   if (isUniform(producer))
     return true;
-  if (!producer->hasOneUse())
+  if (!producer->hasOneUse() && !isWidening(producer))
     return false;
   unsigned index =
       llvm::find(consumer.getInputs(), producer.getResult()) - consumer.getInputs().begin();

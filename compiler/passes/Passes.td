@@ -5,6 +5,17 @@
 
 include "mlir/Pass/PassBase.td"
 
+def RoundProducts : Pass<"mp-round-products", "::mparc::mp::ModelOp"> {
+  let summary = "round what products of two-byte numbers give to these numbers";
+  let description = [{
+    The result of a product of bf16 or f16 is cast to that type and back, after the bias and the ReLU that follow it and
+    nothing else; the bias is rounded too. `mp.rounds_adjoint` marks the casts of rows of a batch, of operands as of
+    results: the adjoint that comes back through one is rounded likewise.
+
+    Example: test/passes/round-products.mlir
+  }];
+}
+
 def Differentiate : Pass<"mp-differentiate", "::mparc::mp::ModelOp"> {
   let summary = "append the gradient of every parameter to @train";
   let description = [{

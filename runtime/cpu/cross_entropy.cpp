@@ -13,6 +13,8 @@
 #include "fold_lanes.h"
 #include "multiversion.h"
 #include "parallel.h"
+#include "scratch.h"
+#include "two_bytes.h"
 
 #include <cmath>
 #include <cstring>
@@ -96,6 +98,50 @@ MPAR_MULTIVERSION void run_gradients(int64_t begin, int64_t end, int64_t classes
   }
 }
 
+/// A row at a time as floats.
+template <typename T>
+void run_losses(int64_t begin, int64_t end, int64_t classes, const T *x, const int32_t *target,
+                float *y) {
+  float *const row = scratch(classes, "a row of classes");
+  for (int64_t i = begin; i < end; ++i) {
+    widen(classes, x + i * classes, row);
+    run_losses(0, 1, classes, row, target + i, y + i);
+  }
+}
+
+template <typename T>
+void run_gradients(int64_t begin, int64_t end, int64_t classes, const T *x, const int32_t *target,
+                   const float *g, T *dx) {
+  float *const row = scratch(classes, "a row of classes");
+  for (int64_t i = begin; i < end; ++i) {
+    widen(classes, x + i * classes, row);
+    run_gradients(0, 1, classes, row, target + i, g + i, row);
+    narrow(classes, row, dx + i * classes);
+  }
+}
+
+template <typename T>
+void find_losses(Device &device, int64_t count, int64_t classes, const T *x, const int32_t *target,
+                 float *y) {
+  if (Backend *const backend = device.backend())
+    return backend->cross_entropy(device, count, classes, real_of<T>(), x, target, y);
+  require_targets(count, classes, target);
+  parallel_parts(
+      device, count, std::max<int64_t>(1, cross_entropy_grain / classes),
+      [&](int64_t begin, int64_t end) { run_losses(begin, end, classes, x, target, y); });
+}
+
+template <typename T>
+void find_gradients(Device &device, int64_t count, int64_t classes, const T *x,
+                    const int32_t *target, const float *g, T *dx) {
+  if (Backend *const backend = device.backend())
+    return backend->cross_entropy_gradient(device, count, classes, real_of<T>(), x, target, g, dx);
+  require_targets(count, classes, target);
+  parallel_parts(
+      device, count, std::max<int64_t>(1, cross_entropy_grain / classes),
+      [&](int64_t begin, int64_t end) { run_gradients(begin, end, classes, x, target, g, dx); });
+}
+
 } // namespace
 
 void check_targets(Device &device, int64_t classes, int64_t count, const int32_t *target,
@@ -108,22 +154,28 @@ void check_targets(Device &device, int64_t classes, int64_t count, const int32_t
 
 void cross_entropy(Device &device, int64_t count, int64_t classes, const float *x,
                    const int32_t *target, float *y) {
-  if (Backend *const backend = device.backend())
-    return backend->cross_entropy(device, count, classes, x, target, y);
-  require_targets(count, classes, target);
-  parallel_parts(
-      device, count, std::max<int64_t>(1, cross_entropy_grain / classes),
-      [&](int64_t begin, int64_t end) { run_losses(begin, end, classes, x, target, y); });
+  find_losses(device, count, classes, x, target, y);
+}
+void cross_entropy(Device &device, int64_t count, int64_t classes, const bfloat16 *x,
+                   const int32_t *target, float *y) {
+  find_losses(device, count, classes, x, target, y);
+}
+void cross_entropy(Device &device, int64_t count, int64_t classes, const float16 *x,
+                   const int32_t *target, float *y) {
+  find_losses(device, count, classes, x, target, y);
 }
 
 void cross_entropy_gradient(Device &device, int64_t count, int64_t classes, const float *x,
                             const int32_t *target, const float *g, float *dx) {
-  if (Backend *const backend = device.backend())
-    return backend->cross_entropy_gradient(device, count, classes, x, target, g, dx);
-  require_targets(count, classes, target);
-  parallel_parts(
-      device, count, std::max<int64_t>(1, cross_entropy_grain / classes),
-      [&](int64_t begin, int64_t end) { run_gradients(begin, end, classes, x, target, g, dx); });
+  find_gradients(device, count, classes, x, target, g, dx);
+}
+void cross_entropy_gradient(Device &device, int64_t count, int64_t classes, const bfloat16 *x,
+                            const int32_t *target, const float *g, bfloat16 *dx) {
+  find_gradients(device, count, classes, x, target, g, dx);
+}
+void cross_entropy_gradient(Device &device, int64_t count, int64_t classes, const float16 *x,
+                            const int32_t *target, const float *g, float16 *dx) {
+  find_gradients(device, count, classes, x, target, g, dx);
 }
 
 } // namespace mpar

@@ -123,11 +123,13 @@ void add_product(const Device &device, int64_t m, int64_t n, int64_t k, Transpos
 
 } // namespace
 
-bool finish_empty_product(Device &device, int64_t count, int64_t k, float *c, Store store) {
+bool finish_empty_product(Device &device, int64_t count, int64_t k, int64_t element_bytes, void *c,
+                          Store store) {
   if (count > 0 && k > 0)
     return false;
+  // Zeros of any type are bytes that are zero.
   if (count > 0 && store == Store::overwrite)
-    fill(device, count, 0.0f, c);
+    fill(device, count * element_bytes, false, static_cast<bool *>(c));
   return true;
 }
 
@@ -136,7 +138,9 @@ void linear(Device &device, int64_t rows, int64_t in, int64_t out, const float *
   if (finish_empty_product(device, rows * out, in, y, Store::overwrite))
     return;
   if (Backend *const backend = device.backend())
-    return backend->linear(device, rows, in, out, x, weight, bias, activation, y);
+    return backend->multiply(device,
+                             {Real::f32, Real::f32, 1, rows, out, in, Transpose::no, Transpose::yes,
+                              x, weight, y, bias, activation == Activation::relu});
   product(device, rows, out, in, Transpose::no, Transpose::yes, x, weight, y,
           {bias, activation == Activation::relu, nullptr});
 }
@@ -147,7 +151,8 @@ void matmul(Device &device, int64_t batch, int64_t m, int64_t n, int64_t k, Tran
   if (finish_empty_product(device, batch * m * n, k, c, store))
     return;
   if (Backend *const backend = device.backend())
-    return backend->matmul(device, batch, m, n, k, transpose_a, transpose_b, a, b, c, store, gate);
+    return backend->multiply(device, {Real::f32, Real::f32, batch, m, n, k, transpose_a,
+                                      transpose_b, a, b, c, nullptr, false, store, gate});
   // Threads share out the matrices where these are many and small, else each of them.
   const int64_t grain = std::max<int64_t>(1, smallest_shared / std::max<int64_t>(1, m * n * k));
   parallel_parts(device, batch, grain, [&](int64_t begin, int64_t end) {

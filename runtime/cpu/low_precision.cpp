@@ -7,16 +7,43 @@
 #include "multiversion.h"
 #include "parallel.h"
 #include "product.h"
+#include "two_bytes.h"
 
 #include <oneapi/dnnl/dnnl.hpp>
 
+#include <array>
 #include <cstdlib>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <unordered_map>
-#include <utility>
 
 namespace mpar {
+
+MPAR_MULTIVERSION void widen(int64_t count, const bfloat16 *from, float *to) {
+  MPAR_INDEPENDENT
+  for (int64_t i = 0; i < count; ++i)
+    to[i] = static_cast<float>(from[i]);
+}
+
+MPAR_MULTIVERSION void widen(int64_t count, const float16 *from, float *to) {
+  MPAR_INDEPENDENT
+  for (int64_t i = 0; i < count; ++i)
+    to[i] = static_cast<float>(from[i]);
+}
+
+MPAR_MULTIVERSION void narrow(int64_t count, const float *from, bfloat16 *to) {
+  MPAR_INDEPENDENT
+  for (int64_t i = 0; i < count; ++i)
+    to[i] = bfloat16(from[i]);
+}
+
+MPAR_MULTIVERSION void narrow(int64_t count, const float *from, float16 *to) {
+  MPAR_INDEPENDENT
+  for (int64_t i = 0; i < count; ++i)
+    to[i] = float16(from[i]);
+}
+
 namespace {
 
 /// Floats of a thread that operands are converted into; kept from call to call.
@@ -48,27 +75,20 @@ Scratch &scratch() {
   return floats;
 }
 
-MPAR_MULTIVERSION void widen(int64_t count, const bfloat16 *from, float *to) {
-  MPAR_INDEPENDENT
-  for (int64_t i = 0; i < count; ++i)
-    to[i] = static_cast<float>(from[i]);
-}
-
-MPAR_MULTIVERSION void widen(int64_t count, const float16 *from, float *to) {
-  MPAR_INDEPENDENT
-  for (int64_t i = 0; i < count; ++i)
-    to[i] = static_cast<float>(from[i]);
-}
-
-/// Both operands as floats, one after the other in the thread's scratch.
-template <typename T>
-std::pair<const float *, const float *> widened(int64_t count_a, const T *a, int64_t count_b,
-                                                const T *b) {
-  const int64_t begin_b = (count_a + 15) / 16 * 16;
-  float *floats = scratch().reserve(begin_b + count_b);
-  widen(count_a, a, floats);
-  widen(count_b, b, floats + begin_b);
-  return {floats, floats + begin_b};
+/// Arrays of floats, one after the other in the thread's scratch, until more are reserved.
+template <size_t Count>
+std::array<float *, Count> reserve(const std::array<int64_t, Count> &sizes) {
+  std::array<int64_t, Count> begins;
+  int64_t total = 0;
+  for (size_t i = 0; i < Count; ++i) {
+    begins[i] = total;
+    total += (sizes[i] + 15) / 16 * 16;
+  }
+  std::array<float *, Count> arrays;
+  float *const floats = scratch().reserve(total);
+  for (size_t i = 0; i < Count; ++i)
+    arrays[i] = floats + begins[i];
+  return arrays;
 }
 
 /// Whether the processor itself multiplies bfloat16; asked once.
@@ -85,27 +105,42 @@ bool has_bfloat16_products() {
   return has;
 }
 
-/// c = activation(op(a) · op(b) + bias), or c += op(a) · op(b), by oneDNN.
-void multiply(const Device &device, int64_t batch, int64_t m, int64_t n, int64_t k, bool ta,
-              bool tb, const bfloat16 *a, const bfloat16 *b, const float *bias, bool rectify,
-              bool add, float *c) {
+/// What is asked of a product: c = activation(op(a) · op(b) + bias), or c += op(a) · op(b), for
+/// `batch` matrices. c's numbers are those of the operands or floats, the bias's are as c's.
+template <typename T, typename Result> struct Call {
+  Device &device;
+  int64_t batch, m, n, k;
+  Transpose transpose_a, transpose_b;
+  const T *a, *b;
+  Result *c;
+  const Result *bias = nullptr;
+  Activation activation = Activation::none;
+  Store store = Store::overwrite;
+};
+
+/// By oneDNN.
+template <typename Result> void multiply(const Call<bfloat16, Result> &call) {
   using dnnl::memory;
+  const auto &[device, batch, m, n, k, transpose_a, transpose_b, a, b, c, bias, activation, store] =
+      call;
   const ThreadCount count(device.threads());
   try {
     static const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
     thread_local dnnl::stream stream(engine);
     const auto type = memory::data_type::bf16;
-    const auto real = memory::data_type::f32;
+    const auto result = std::is_same_v<Result, float> ? memory::data_type::f32 : type;
     const memory::desc a_layout({batch, m, k}, type,
-                                ta ? memory::dims{m * k, 1, m} : memory::dims{m * k, k, 1});
+                                transpose_a == Transpose::yes ? memory::dims{m * k, 1, m}
+                                                              : memory::dims{m * k, k, 1});
     const memory::desc b_layout({batch, k, n}, type,
-                                tb ? memory::dims{k * n, 1, k} : memory::dims{k * n, n, 1});
-    const memory::desc c_layout({batch, m, n}, real, memory::dims{m * n, n, 1});
-    const memory::desc bias_layout({1, 1, n}, real, memory::dims{n, n, 1});
+                                transpose_b == Transpose::yes ? memory::dims{k * n, 1, k}
+                                                              : memory::dims{k * n, n, 1});
+    const memory::desc c_layout({batch, m, n}, result, memory::dims{m * n, n, 1});
+    const memory::desc bias_layout({1, 1, n}, result, memory::dims{n, n, 1});
     dnnl::post_ops after;
-    if (add)
+    if (store == Store::add)
       after.append_sum(1.0f);
-    if (rectify)
+    if (activation == Activation::relu)
       after.append_eltwise(1.0f, dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
     dnnl::primitive_attr attributes;
     attributes.set_post_ops(after);
@@ -118,7 +153,7 @@ void multiply(const Device &device, int64_t batch, int64_t m, int64_t n, int64_t
         {DNNL_ARG_WEIGHTS, memory(b_layout, engine, const_cast<bfloat16 *>(b))},
         {DNNL_ARG_DST, memory(c_layout, engine, c)}};
     if (bias)
-      arguments.emplace(DNNL_ARG_BIAS, memory(bias_layout, engine, const_cast<float *>(bias)));
+      arguments.emplace(DNNL_ARG_BIAS, memory(bias_layout, engine, const_cast<Result *>(bias)));
     product.execute(stream, arguments);
     stream.wait();
   } catch (const dnnl::error &error) {
@@ -127,58 +162,94 @@ void multiply(const Device &device, int64_t batch, int64_t m, int64_t n, int64_t
   }
 }
 
-template <typename T>
-void multiply_widened(Device &device, int64_t batch, int64_t m, int64_t n, int64_t k,
-                      Transpose transpose_a, Transpose transpose_b, const T *a, const T *b,
-                      float *c, Store store) {
-  const auto [wide_a, wide_b] = widened(batch * m * k, a, batch * k * n, b);
-  matmul(device, batch, m, n, k, transpose_a, transpose_b, wide_a, wide_b, c, store);
+/// With operands that are converted to floats, and a result that is where it is not to be one.
+template <typename T, typename Result> void multiply_widened(const Call<T, Result> &call) {
+  constexpr bool wide_result = std::is_same_v<Result, float>;
+  const int64_t count = call.batch * call.m * call.n;
+  const auto [a, b, bias, c] =
+      reserve<4>({call.batch * call.m * call.k, call.batch * call.k * call.n,
+                  wide_result ? 0 : call.n, wide_result ? 0 : count});
+  widen(call.batch * call.m * call.k, call.a, a);
+  widen(call.batch * call.k * call.n, call.b, b);
+  const float *wide_bias = nullptr;
+  float *wide_c = c;
+  if constexpr (wide_result) {
+    wide_bias = call.bias;
+    wide_c = call.c;
+  } else if (call.bias) {
+    widen(call.n, call.bias, bias);
+    wide_bias = bias;
+  }
+  // Only `linear` has a bias or an activation.
+  if (wide_bias || call.activation != Activation::none)
+    linear(call.device, call.m, call.k, call.n, a, b, wide_bias, call.activation, wide_c);
+  else
+    matmul(call.device, call.batch, call.m, call.n, call.k, call.transpose_a, call.transpose_b, a,
+           b, wide_c, call.store);
+  if constexpr (!wide_result)
+    narrow(count, wide_c, call.c);
+}
+
+template <typename T, typename Result> void run(const Call<T, Result> &call) {
+  if (finish_empty_product(call.device, call.batch * call.m * call.n, call.k, call.c, call.store))
+    return;
+  if (Backend *const backend = call.device.backend())
+    return backend->multiply(call.device,
+                             {real_of<T>(), real_of<Result>(), call.batch, call.m, call.n, call.k,
+                              call.transpose_a, call.transpose_b, call.a, call.b, call.c, call.bias,
+                              call.activation == Activation::relu, call.store});
+  if constexpr (std::is_same_v<T, bfloat16>)
+    if (has_bfloat16_products())
+      return multiply(call);
+  multiply_widened(call);
 }
 
 } // namespace
 
 void linear(Device &device, int64_t rows, int64_t in, int64_t out, const bfloat16 *x,
             const bfloat16 *weight, const float *bias, Activation activation, float *y) {
-  if (finish_empty_product(device, rows * out, in, y, Store::overwrite))
-    return;
-  if (Backend *const backend = device.backend())
-    return backend->linear(device, rows, in, out, x, weight, bias, activation, y);
-  if (has_bfloat16_products())
-    return multiply(device, 1, rows, out, in, false, true, x, weight, bias,
-                    activation == Activation::relu, false, y);
-  const auto [wide_x, wide_weight] = widened(rows * in, x, out * in, weight);
-  linear(device, rows, in, out, wide_x, wide_weight, bias, activation, y);
+  run<bfloat16, float>(
+      {device, 1, rows, out, in, Transpose::no, Transpose::yes, x, weight, y, bias, activation});
 }
 
 void linear(Device &device, int64_t rows, int64_t in, int64_t out, const float16 *x,
             const float16 *weight, const float *bias, Activation activation, float *y) {
-  if (finish_empty_product(device, rows * out, in, y, Store::overwrite))
-    return;
-  if (Backend *const backend = device.backend())
-    return backend->linear(device, rows, in, out, x, weight, bias, activation, y);
-  const auto [wide_x, wide_weight] = widened(rows * in, x, out * in, weight);
-  linear(device, rows, in, out, wide_x, wide_weight, bias, activation, y);
+  run<float16, float>(
+      {device, 1, rows, out, in, Transpose::no, Transpose::yes, x, weight, y, bias, activation});
+}
+
+void linear(Device &device, int64_t rows, int64_t in, int64_t out, const bfloat16 *x,
+            const bfloat16 *weight, const bfloat16 *bias, Activation activation, bfloat16 *y) {
+  run<bfloat16, bfloat16>(
+      {device, 1, rows, out, in, Transpose::no, Transpose::yes, x, weight, y, bias, activation});
+}
+
+void linear(Device &device, int64_t rows, int64_t in, int64_t out, const float16 *x,
+            const float16 *weight, const float16 *bias, Activation activation, float16 *y) {
+  run<float16, float16>(
+      {device, 1, rows, out, in, Transpose::no, Transpose::yes, x, weight, y, bias, activation});
 }
 
 void matmul(Device &device, int64_t batch, int64_t m, int64_t n, int64_t k, Transpose transpose_a,
             Transpose transpose_b, const bfloat16 *a, const bfloat16 *b, float *c, Store store) {
-  if (finish_empty_product(device, batch * m * n, k, c, store))
-    return;
-  if (Backend *const backend = device.backend())
-    return backend->matmul(device, batch, m, n, k, transpose_a, transpose_b, a, b, c, store);
-  if (!has_bfloat16_products())
-    return multiply_widened(device, batch, m, n, k, transpose_a, transpose_b, a, b, c, store);
-  multiply(device, batch, m, n, k, transpose_a == Transpose::yes, transpose_b == Transpose::yes, a,
-           b, nullptr, false, store == Store::add, c);
+  run<bfloat16, float>({device, batch, m, n, k, transpose_a, transpose_b, a, b, c, nullptr,
+                        Activation::none, store});
 }
 
 void matmul(Device &device, int64_t batch, int64_t m, int64_t n, int64_t k, Transpose transpose_a,
             Transpose transpose_b, const float16 *a, const float16 *b, float *c, Store store) {
-  if (finish_empty_product(device, batch * m * n, k, c, store))
-    return;
-  if (Backend *const backend = device.backend())
-    return backend->matmul(device, batch, m, n, k, transpose_a, transpose_b, a, b, c, store);
-  multiply_widened(device, batch, m, n, k, transpose_a, transpose_b, a, b, c, store);
+  run<float16, float>({device, batch, m, n, k, transpose_a, transpose_b, a, b, c, nullptr,
+                       Activation::none, store});
+}
+
+void matmul(Device &device, int64_t batch, int64_t m, int64_t n, int64_t k, Transpose transpose_a,
+            Transpose transpose_b, const bfloat16 *a, const bfloat16 *b, bfloat16 *c) {
+  run<bfloat16, bfloat16>({device, batch, m, n, k, transpose_a, transpose_b, a, b, c});
+}
+
+void matmul(Device &device, int64_t batch, int64_t m, int64_t n, int64_t k, Transpose transpose_a,
+            Transpose transpose_b, const float16 *a, const float16 *b, float16 *c) {
+  run<float16, float16>({device, batch, m, n, k, transpose_a, transpose_b, a, b, c});
 }
 
 } // namespace mpar

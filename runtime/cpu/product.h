@@ -10,7 +10,12 @@ enum class Store;
 
 /// Products of no rows, or sums over none, which are 0: what a device of a group has of fewer rows
 /// than there are devices. Does what there is to do, and says that it has.
-bool finish_empty_product(Device &device, int64_t count, int64_t k, float *c, Store store);
+bool finish_empty_product(Device &device, int64_t count, int64_t k, int64_t element_bytes, void *c,
+                          Store store);
+template <typename T>
+bool finish_empty_product(Device &device, int64_t count, int64_t k, T *c, Store store) {
+  return finish_empty_product(device, count, k, sizeof(T), c, store);
+}
 
 /// c[m, n] = epilogue(a · b): a's element (i, p) lies at i · a_row + p · a_depth, b's (p, j) at p ·
 /// b_depth + j · b_column, c's (i, j) at i · c_row + j.

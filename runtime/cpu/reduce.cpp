@@ -75,8 +75,8 @@ MPAR_INLINE void reduce_rows(int64_t rows, int64_t count, const float *x, float 
 }
 
 /// y[j] = the reduction over i of x[i · stride + j], for at most `tile` columns.
-template <Reduction reduction>
-MPAR_INLINE void reduce_columns(int64_t rows, int64_t stride, int64_t columns, const float *x,
+template <Reduction reduction, typename T>
+MPAR_INLINE void reduce_columns(int64_t rows, int64_t stride, int64_t columns, const T *x,
                                 float divisor, bool add, float *y) {
   float partial[tile];
   double sum[tile];
@@ -88,7 +88,7 @@ MPAR_INLINE void reduce_columns(int64_t rows, int64_t stride, int64_t columns, c
       partial[j] = first_value<reduction>();
     for (int64_t i = begin; i < end; ++i)
       for (int64_t j = 0; j < columns; ++j)
-        partial[j] = combine<reduction>(partial[j], x[i * stride + j]);
+        partial[j] = combine<reduction>(partial[j], static_cast<float>(x[i * stride + j]));
     for (int64_t j = 0; j < columns; ++j) {
       if (reduction == Reduction::maximum || reduction == Reduction::minimum)
         y[j] = begin == 0 ? partial[j] : combine<reduction>(y[j], partial[j]);
@@ -107,15 +107,15 @@ MPAR_INLINE void reduce_columns(int64_t rows, int64_t stride, int64_t columns, c
 
 /// [outer, extent, inner] → [outer, inner]; the tiles [begin, end) of the outer · ⌈inner / tile⌉
 /// there are.
-template <Reduction reduction>
-MPAR_INLINE void reduce_tiles(int64_t begin, int64_t end, int64_t extent, int64_t inner,
-                              const float *x, float divisor, bool add, float *y) {
+template <Reduction reduction, typename T>
+MPAR_INLINE void reduce_tiles(int64_t begin, int64_t end, int64_t extent, int64_t inner, const T *x,
+                              float divisor, bool add, float *y) {
   const int64_t tiles = (inner + tile - 1) / tile;
   for (int64_t i = begin; i < end; ++i) {
     const int64_t outer = i / tiles;
     const int64_t column = i % tiles * tile;
     const int64_t columns = inner - column < tile ? inner - column : tile;
-    const float *from = x + outer * extent * inner + column;
+    const T *from = x + outer * extent * inner + column;
     float *to = y + outer * inner + column;
     if (columns == tile) // a constant count of columns is unrolled into registers
       reduce_columns<reduction>(extent, inner, tile, from, divisor, add, to);
@@ -164,6 +164,20 @@ MPAR_MULTIVERSION void run_tiles(const Part &p, int64_t begin, int64_t end) {
   }
 }
 
+MPAR_MULTIVERSION void sum_tiles(int64_t begin, int64_t end, int64_t rows, int64_t columns,
+                                 const bfloat16 *x, bool add, float *y) {
+  reduce_tiles<Reduction::sum>(begin, end, rows, columns, x, 1, add, y);
+}
+
+MPAR_MULTIVERSION void sum_tiles(int64_t begin, int64_t end, int64_t rows, int64_t columns,
+                                 const float16 *x, bool add, float *y) {
+  reduce_tiles<Reduction::sum>(begin, end, rows, columns, x, 1, add, y);
+}
+
+int64_t tiles_a_grain(int64_t extent, int64_t inner) {
+  return std::max<int64_t>(1, reduce_grain / (extent * std::min(inner, tile)));
+}
+
 /// Reduces the middle of [outer, extent, inner].
 void reduce_middle(Device &device, Reduction reduction, int64_t outer, int64_t extent,
                    int64_t inner, const float *x, float divisor, bool add, float *y) {
@@ -175,9 +189,7 @@ void reduce_middle(Device &device, Reduction reduction, int64_t outer, int64_t e
     return;
   }
   const int64_t tiles = outer * ((inner + tile - 1) / tile);
-  const int64_t tiles_a_grain =
-      std::max<int64_t>(1, reduce_grain / (extent * std::min(inner, tile)));
-  parallel_parts(device, tiles, tiles_a_grain,
+  parallel_parts(device, tiles, tiles_a_grain(extent, inner),
                  [&](int64_t begin, int64_t end) { run_tiles(part, begin, end); });
 }
 
@@ -248,5 +260,24 @@ void reduce(Device &device, Reduction reduction, const Shape &shape, uint32_t di
     merged[dimension] = 1;
   }
 }
+
+template <typename T>
+void sum_rows(Device &device, int64_t rows, int64_t columns, const T *x, float *y, Store store) {
+  if (columns == 0)
+    return;
+  if (rows == 0) {
+    if (store == Store::overwrite)
+      fill(device, columns, 0.0f, y);
+    return;
+  }
+  if (Backend *const backend = device.backend())
+    return backend->sum_rows(device, rows, columns, x, y, store);
+  parallel_parts(device, (columns + tile - 1) / tile, tiles_a_grain(rows, columns),
+                 [&](int64_t begin, int64_t end) {
+                   sum_tiles(begin, end, rows, columns, x, store == Store::add, y);
+                 });
+}
+template void sum_rows(Device &, int64_t, int64_t, const bfloat16 *, float *, Store);
+template void sum_rows(Device &, int64_t, int64_t, const float16 *, float *, Store);
 
 } // namespace mpar

@@ -4,34 +4,16 @@
 
 namespace mpar::cuda {
 
-void CudaBackend::linear(Device &device, int64_t rows, int64_t in, int64_t out, const float *x,
-                         const float *weight, const float *bias, Activation activation, float *y) {
-  cuda::linear(device, rows, in, out, x, weight, bias, activation, y);
+void CudaBackend::multiply(Device &device, const ProductCall &call) {
+  cuda::multiply(device, call);
 }
-void CudaBackend::linear(Device &device, int64_t rows, int64_t in, int64_t out, const bfloat16 *x,
-                         const bfloat16 *weight, const float *bias, Activation activation,
-                         float *y) {
-  cuda::linear(device, rows, in, out, x, weight, bias, activation, y);
+void CudaBackend::sum_rows(Device &device, int64_t rows, int64_t columns, const bfloat16 *x,
+                           float *y, Store store) {
+  cuda::sum_rows(device, rows, columns, x, y, store);
 }
-void CudaBackend::linear(Device &device, int64_t rows, int64_t in, int64_t out, const float16 *x,
-                         const float16 *weight, const float *bias, Activation activation,
-                         float *y) {
-  cuda::linear(device, rows, in, out, x, weight, bias, activation, y);
-}
-void CudaBackend::matmul(Device &device, int64_t batch, int64_t m, int64_t n, int64_t k,
-                         Transpose transpose_a, Transpose transpose_b, const float *a,
-                         const float *b, float *c, Store store, const float *gate) {
-  cuda::matmul(device, batch, m, n, k, transpose_a, transpose_b, a, b, c, store, gate);
-}
-void CudaBackend::matmul(Device &device, int64_t batch, int64_t m, int64_t n, int64_t k,
-                         Transpose transpose_a, Transpose transpose_b, const bfloat16 *a,
-                         const bfloat16 *b, float *c, Store store) {
-  cuda::matmul(device, batch, m, n, k, transpose_a, transpose_b, a, b, c, store);
-}
-void CudaBackend::matmul(Device &device, int64_t batch, int64_t m, int64_t n, int64_t k,
-                         Transpose transpose_a, Transpose transpose_b, const float16 *a,
-                         const float16 *b, float *c, Store store) {
-  cuda::matmul(device, batch, m, n, k, transpose_a, transpose_b, a, b, c, store);
+void CudaBackend::sum_rows(Device &device, int64_t rows, int64_t columns, const float16 *x,
+                           float *y, Store store) {
+  cuda::sum_rows(device, rows, columns, x, y, store);
 }
 void CudaBackend::reduce(Device &device, Reduction reduction, const Shape &shape,
                          uint32_t dimensions, const float *x, float *y, Store store) {
@@ -119,14 +101,14 @@ void CudaBackend::scatter_add(Device &device, int64_t table_rows, int64_t width,
                               Store store) {
   cuda::scatter_add(device, table_rows, width, count, name, ids, rows, table, store);
 }
-void CudaBackend::cross_entropy(Device &device, int64_t count, int64_t classes, const float *x,
-                                const int32_t *target, float *y) {
-  cuda::cross_entropy(device, count, classes, x, target, y);
+void CudaBackend::cross_entropy(Device &device, int64_t count, int64_t classes, Real type,
+                                const void *x, const int32_t *target, float *y) {
+  cuda::cross_entropy(device, count, classes, type, x, target, y);
 }
-void CudaBackend::cross_entropy_gradient(Device &device, int64_t count, int64_t classes,
-                                         const float *x, const int32_t *target, const float *g,
-                                         float *dx) {
-  cuda::cross_entropy_gradient(device, count, classes, x, target, g, dx);
+void CudaBackend::cross_entropy_gradient(Device &device, int64_t count, int64_t classes, Real type,
+                                         const void *x, const int32_t *target, const float *g,
+                                         void *dx) {
+  cuda::cross_entropy_gradient(device, count, classes, type, x, target, g, dx);
 }
 void CudaBackend::layer_norm(Device &device, int64_t rows, int64_t size, float eps, const float *x,
                              const float *weight, const float *bias, float *y, float *mean,

@@ -71,23 +71,13 @@ public:
   void set_communicator(NcclCommunicator *communicator) { communicator_ = communicator; }
 
   // The kernels, in kernels.h.
-  void linear(Device &device, int64_t rows, int64_t in, int64_t out, const float *x,
-              const float *weight, const float *bias, Activation activation, float *y) override;
-  void linear(Device &device, int64_t rows, int64_t in, int64_t out, const bfloat16 *x,
-              const bfloat16 *weight, const float *bias, Activation activation, float *y) override;
-  void linear(Device &device, int64_t rows, int64_t in, int64_t out, const float16 *x,
-              const float16 *weight, const float *bias, Activation activation, float *y) override;
-  void matmul(Device &device, int64_t batch, int64_t m, int64_t n, int64_t k, Transpose transpose_a,
-              Transpose transpose_b, const float *a, const float *b, float *c, Store store,
-              const float *gate) override;
-  void matmul(Device &device, int64_t batch, int64_t m, int64_t n, int64_t k, Transpose transpose_a,
-              Transpose transpose_b, const bfloat16 *a, const bfloat16 *b, float *c,
-              Store store) override;
-  void matmul(Device &device, int64_t batch, int64_t m, int64_t n, int64_t k, Transpose transpose_a,
-              Transpose transpose_b, const float16 *a, const float16 *b, float *c,
-              Store store) override;
+  void multiply(Device &device, const ProductCall &call) override;
   void reduce(Device &device, Reduction reduction, const Shape &shape, uint32_t dimensions,
               const float *x, float *y, Store store) override;
+  void sum_rows(Device &device, int64_t rows, int64_t columns, const bfloat16 *x, float *y,
+                Store store) override;
+  void sum_rows(Device &device, int64_t rows, int64_t columns, const float16 *x, float *y,
+                Store store) override;
   void reduce(Device &device, Reduction reduction, const Shape &shape, uint32_t dimensions,
               const int32_t *x, int32_t *y, Store store) override;
   void softmax(Device &device, int64_t outer, int64_t extent, int64_t inner, const float *x,
@@ -128,10 +118,11 @@ public:
   void scatter_add(Device &device, int64_t table_rows, int64_t width, int64_t count,
                    const char *name, const int32_t *ids, const float *rows, float *table,
                    Store store) override;
-  void cross_entropy(Device &device, int64_t count, int64_t classes, const float *x,
+  void cross_entropy(Device &device, int64_t count, int64_t classes, Real type, const void *x,
                      const int32_t *target, float *y) override;
-  void cross_entropy_gradient(Device &device, int64_t count, int64_t classes, const float *x,
-                              const int32_t *target, const float *g, float *dx) override;
+  void cross_entropy_gradient(Device &device, int64_t count, int64_t classes, Real type,
+                              const void *x, const int32_t *target, const float *g,
+                              void *dx) override;
   void layer_norm(Device &device, int64_t rows, int64_t size, float eps, const float *x,
                   const float *weight, const float *bias, float *y, float *mean,
                   float *scale) override;

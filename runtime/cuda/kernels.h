@@ -19,26 +19,21 @@
 
 #include <cstdint>
 
+namespace mpar {
+enum class Real;
+struct ProductCall;
+} // namespace mpar
+
 namespace mpar::cuda {
 
 struct Queue;
 
 // Products: matmul.cu. By cuBLASLt, plans chosen by its heuristic and kept by shape.
-void linear(Device &device, int64_t rows, int64_t in, int64_t out, const float *x,
-            const float *weight, const float *bias, Activation activation, float *y);
-void linear(Device &device, int64_t rows, int64_t in, int64_t out, const bfloat16 *x,
-            const bfloat16 *weight, const float *bias, Activation activation, float *y);
-void linear(Device &device, int64_t rows, int64_t in, int64_t out, const float16 *x,
-            const float16 *weight, const float *bias, Activation activation, float *y);
-void matmul(Device &device, int64_t batch, int64_t m, int64_t n, int64_t k, Transpose transpose_a,
-            Transpose transpose_b, const float *a, const float *b, float *c, Store store,
-            const float *gate);
-void matmul(Device &device, int64_t batch, int64_t m, int64_t n, int64_t k, Transpose transpose_a,
-            Transpose transpose_b, const bfloat16 *a, const bfloat16 *b, float *c, Store store);
-void matmul(Device &device, int64_t batch, int64_t m, int64_t n, int64_t k, Transpose transpose_a,
-            Transpose transpose_b, const float16 *a, const float16 *b, float *c, Store store);
+void multiply(Device &device, const ProductCall &call);
 
 // Reductions: reduce.cu, softmax.cu.
+template <typename T>
+void sum_rows(Device &device, int64_t rows, int64_t columns, const T *x, float *y, Store store);
 void reduce(Device &device, Reduction reduction, const Shape &shape, uint32_t dimensions,
             const float *x, float *y, Store store);
 void reduce(Device &device, Reduction reduction, const Shape &shape, uint32_t dimensions,
@@ -75,10 +70,10 @@ void check_targets(Device &device, int64_t classes, int64_t count, const int32_t
                    int32_t *y);
 void scatter_add(Device &device, int64_t table_rows, int64_t width, int64_t count, const char *name,
                  const int32_t *ids, const float *rows, float *table, Store store);
-void cross_entropy(Device &device, int64_t count, int64_t classes, const float *x,
+void cross_entropy(Device &device, int64_t count, int64_t classes, Real type, const void *x,
                    const int32_t *target, float *y);
-void cross_entropy_gradient(Device &device, int64_t count, int64_t classes, const float *x,
-                            const int32_t *target, const float *g, float *dx);
+void cross_entropy_gradient(Device &device, int64_t count, int64_t classes, Real type,
+                            const void *x, const int32_t *target, const float *g, void *dx);
 
 // Normalization: normalize.cu.
 void layer_norm(Device &device, int64_t rows, int64_t size, float eps, const float *x,

@@ -4,6 +4,7 @@
 // cᵀ = op(b)ᵀ · op(a)ᵀ is asked for, with b as its first operand. Which of its kernels computes a
 // product is what its heuristic, which measures nothing, names first for the sizes, the types and
 // how aligned operands are.
+#include "backend.h"
 #include "kernels.h"
 #include "launch.h"
 
@@ -16,17 +17,9 @@
 namespace mpar::cuda {
 namespace {
 
-enum class Type { real, bfloat, half };
-
-template <typename T> constexpr Type type_of() {
-  return std::is_same_v<T, float>      ? Type::real
-         : std::is_same_v<T, bfloat16> ? Type::bfloat
-                                       : Type::half;
-}
-
 /// What a plan is made for.
 struct Sizes {
-  Type type;
+  Real operands, result;
   int64_t batch, m, n, k;
   bool transpose_a, transpose_b;
   cublasLtEpilogue_t epilogue;
@@ -34,8 +27,8 @@ struct Sizes {
   uint32_t alignment_a, alignment_b, alignment_c; // in bytes
 
   auto all() const {
-    return std::tie(type, batch, m, n, k, transpose_a, transpose_b, epilogue, tf32, alignment_a,
-                    alignment_b, alignment_c);
+    return std::tie(operands, result, batch, m, n, k, transpose_a, transpose_b, epilogue, tf32,
+                    alignment_a, alignment_b, alignment_c);
   }
   bool operator<(const Sizes &other) const { return all() < other.all(); }
 };
@@ -100,10 +93,12 @@ std::string name_of(const Sizes &sizes) {
          " × " + std::to_string(sizes.n);
 }
 
+cudaDataType_t type_of(Real real) {
+  return real == Real::f32 ? CUDA_R_32F : real == Real::bf16 ? CUDA_R_16BF : CUDA_R_16F;
+}
+
 void make_plan(const Queue &queue, const Sizes &sizes, Plan &plan) {
-  const cudaDataType_t type = sizes.type == Type::real     ? CUDA_R_32F
-                              : sizes.type == Type::bfloat ? CUDA_R_16BF
-                                                           : CUDA_R_16F;
+  const cudaDataType_t type = type_of(sizes.operands), result_type = type_of(sizes.result);
   check(cublasLtMatmulDescCreate(plan.description.out(),
                                  sizes.tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F,
                                  CUDA_R_32F),
@@ -112,12 +107,12 @@ void make_plan(const Queue &queue, const Sizes &sizes, Plan &plan) {
   set(plan.description, CUBLASLT_MATMUL_DESC_TRANSB, sizes.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N);
   set(plan.description, CUBLASLT_MATMUL_DESC_EPILOGUE, sizes.epilogue);
   if ((sizes.epilogue & CUBLASLT_EPILOGUE_BIAS) != 0)
-    set(plan.description, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, CUDA_R_32F);
+    set(plan.description, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, result_type);
   // What we store [rows, columns] is for the library [columns, rows].
   const int64_t m = sizes.m, n = sizes.n, k = sizes.k;
   make_layout(plan.a, type, sizes.transpose_b ? k : n, sizes.transpose_b ? n : k, sizes.batch);
   make_layout(plan.b, type, sizes.transpose_a ? m : k, sizes.transpose_a ? k : m, sizes.batch);
-  make_layout(plan.c, CUDA_R_32F, n, m, sizes.batch);
+  make_layout(plan.c, result_type, n, m, sizes.batch);
 
   Preference preference;
   check(cublasLtMatmulPreferenceCreate(preference.out()), "cublasLtMatmulPreferenceCreate");
@@ -173,25 +168,10 @@ namespace {
 
 constexpr int threads = 256;
 
-/// c = activation(Σ over nothing + bias), or c itself: a product of no terms.
-__global__ void empty_product(int64_t count, int64_t n, const float *bias, bool add, float *c) {
-  for (int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x; i < count;
-       i += int64_t(gridDim.x) * blockDim.x) {
-    const float value = bias ? bias[i % n] : 0;
-    c[i] = add ? c[i] + value : value;
-  }
-}
-
 __global__ void apply_gate(int64_t count, const float *gate, float *c) {
   for (int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x; i < count;
        i += int64_t(gridDim.x) * blockDim.x)
     c[i] = gate[i] > 0 ? c[i] : 0;
-}
-
-__global__ void rectify(int64_t count, float *c) {
-  for (int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x; i < count;
-       i += int64_t(gridDim.x) * blockDim.x)
-    c[i] = c[i] < 0 ? 0 : c[i];
 }
 
 cublasLtEpilogue_t epilogue_of(bool bias, bool rectifies) {
@@ -200,83 +180,31 @@ cublasLtEpilogue_t epilogue_of(bool bias, bool rectifies) {
   return rectifies ? CUBLASLT_EPILOGUE_RELU : CUBLASLT_EPILOGUE_DEFAULT;
 }
 
-/// c = epilogue(op(a) · op(b)) or c += op(a) · op(b).
-template <typename T>
-void multiply(Device &device, int64_t batch, int64_t m, int64_t n, int64_t k, Transpose transpose_a,
-              Transpose transpose_b, const T *a, const T *b, const float *bias, bool rectifies,
-              bool add, float *c) {
+} // namespace
+
+void multiply(Device &device, const ProductCall &call) {
   Queue &queue = queue_of(device);
-  const int64_t count = batch * m * n;
-  if (count == 0)
-    return;
-  if (k == 0) {
-    launch("matmul", empty_product, blocks_for(queue, count, threads), threads, 0, queue.stream,
-           count, n, bias, add, c);
-    if (rectifies)
-      launch("matmul", rectify, blocks_for(queue, count, threads), threads, 0, queue.stream, count,
-             c);
-    return;
-  }
   if (!queue.plans)
     queue.plans = std::make_shared<Plans>();
   Plan &plan = queue.plans->plan_for(
       queue,
-      {type_of<T>(), batch, m, n, k, transpose_a == Transpose::yes, transpose_b == Transpose::yes,
-       epilogue_of(bias != nullptr, rectifies), queue.tf32 && type_of<T>() == Type::real,
-       alignment_of(a), alignment_of(b), alignment_of(c)});
-  if (bias)
-    set(plan.description, CUBLASLT_MATMUL_DESC_BIAS_POINTER, static_cast<const void *>(bias));
+      {call.operands, call.result, call.batch, call.m, call.n, call.k,
+       call.transpose_a == Transpose::yes, call.transpose_b == Transpose::yes,
+       epilogue_of(call.bias != nullptr, call.rectifies), queue.tf32 && call.operands == Real::f32,
+       alignment_of(call.a), alignment_of(call.b), alignment_of(call.c)});
+  if (call.bias)
+    set(plan.description, CUBLASLT_MATMUL_DESC_BIAS_POINTER, call.bias);
   const float one = 1;
-  const float beta = add ? 1 : 0;
-  check(cublasLtMatmul(queue.blas, plan.description, &one, b, plan.a, a, plan.b, &beta, c, plan.c,
-                       c, plan.c, &plan.algorithm, queue.workspace, queue.workspace_bytes,
-                       queue.stream),
+  const float beta = call.store == Store::add ? 1 : 0;
+  check(cublasLtMatmul(queue.blas, plan.description, &one, call.b, plan.a, call.a, plan.b, &beta,
+                       call.c, plan.c, call.c, plan.c, &plan.algorithm, queue.workspace,
+                       queue.workspace_bytes, queue.stream),
         "cublasLtMatmul");
-}
-
-} // namespace
-
-void linear(Device &device, int64_t rows, int64_t in, int64_t out, const float *x,
-            const float *weight, const float *bias, Activation activation, float *y) {
-  multiply(device, 1, rows, out, in, Transpose::no, Transpose::yes, x, weight, bias,
-           activation == Activation::relu, false, y);
-}
-
-void linear(Device &device, int64_t rows, int64_t in, int64_t out, const bfloat16 *x,
-            const bfloat16 *weight, const float *bias, Activation activation, float *y) {
-  multiply(device, 1, rows, out, in, Transpose::no, Transpose::yes, x, weight, bias,
-           activation == Activation::relu, false, y);
-}
-
-void linear(Device &device, int64_t rows, int64_t in, int64_t out, const float16 *x,
-            const float16 *weight, const float *bias, Activation activation, float *y) {
-  multiply(device, 1, rows, out, in, Transpose::no, Transpose::yes, x, weight, bias,
-           activation == Activation::relu, false, y);
-}
-
-void matmul(Device &device, int64_t batch, int64_t m, int64_t n, int64_t k, Transpose transpose_a,
-            Transpose transpose_b, const float *a, const float *b, float *c, Store store,
-            const float *gate) {
-  multiply(device, batch, m, n, k, transpose_a, transpose_b, a, b, nullptr, false,
-           store == Store::add, c);
-  if (!gate)
+  if (!call.gate)
     return;
-  const Queue &queue = queue_of(device);
-  const int64_t count = batch * m * n;
+  const int64_t count = call.batch * call.m * call.n;
   launch("matmul", apply_gate, blocks_for(queue, count, threads), threads, 0, queue.stream, count,
-         gate, c);
-}
-
-void matmul(Device &device, int64_t batch, int64_t m, int64_t n, int64_t k, Transpose transpose_a,
-            Transpose transpose_b, const bfloat16 *a, const bfloat16 *b, float *c, Store store) {
-  multiply(device, batch, m, n, k, transpose_a, transpose_b, a, b, nullptr, false,
-           store == Store::add, c);
-}
-
-void matmul(Device &device, int64_t batch, int64_t m, int64_t n, int64_t k, Transpose transpose_a,
-            Transpose transpose_b, const float16 *a, const float16 *b, float *c, Store store) {
-  multiply(device, batch, m, n, k, transpose_a, transpose_b, a, b, nullptr, false,
-           store == Store::add, c);
+         call.gate, static_cast<float *>(call.c));
 }
 
 } // namespace mpar::cuda

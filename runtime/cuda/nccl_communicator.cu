@@ -204,7 +204,8 @@ void NcclCommunicator::abort() noexcept {
 }
 
 // NCCL gives memory that is mapped for other GPUs of the machine, too, which messages between them
-// need to be read and written in place: what cudaMalloc gives can be so for those of a network only.
+// need to be read and written in place: what cudaMalloc gives can be so for those of a network
+// only.
 void *CudaBackend::allocate_for_messages(int64_t bytes) {
   if (bytes == 0)
     return nullptr;

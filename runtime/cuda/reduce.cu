@@ -58,6 +58,16 @@ struct IntegerMinimum {
   __device__ Partial operator()(Partial a, Partial b) const { return Minimum()(a, b); }
 };
 
+template <typename Rule, typename T> __device__ typename Rule::Partial partial_of(const T &x) {
+  return static_cast<typename Rule::Partial>(x);
+}
+template <typename Rule> __device__ typename Rule::Partial partial_of(const bfloat16 &x) {
+  return static_cast<float>(x);
+}
+template <typename Rule> __device__ typename Rule::Partial partial_of(const float16 &x) {
+  return static_cast<float>(x);
+}
+
 /// What is done with a result. `divisor`: 1 for all but the mean.
 struct Finish {
   float divisor;
@@ -88,7 +98,7 @@ __global__ void reduce_rows(int64_t rows, int64_t extent, int64_t chunk, const T
     const T *from = x + row * extent;
     Partial sum = Rule::start();
     for (int64_t i = begin + threadIdx.x; i < end; i += blockDim.x)
-      sum = Rule()(sum, static_cast<Partial>(from[i]));
+      sum = Rule()(sum, partial_of<Rule>(from[i]));
     sum = merge_block(sum, Rule::start(), Rule());
     if (threadIdx.x == 0) {
       if (partials)
@@ -116,7 +126,7 @@ __global__ void reduce_columns(int64_t tiles, int64_t extent, int64_t inner, int
     Partial sum = Rule::start();
     if (column < inner)
       for (int64_t i = begin + threadIdx.y; i < end; i += lanes)
-        sum = Rule()(sum, static_cast<Partial>(x[(outer * extent + i) * inner + column]));
+        sum = Rule()(sum, partial_of<Rule>(x[(outer * extent + i) * inner + column]));
     __syncthreads();
     shared[threadIdx.y][threadIdx.x] = sum;
     __syncthreads();
@@ -147,11 +157,10 @@ void reduce_pass(const Queue &queue, int64_t outer, int64_t extent, int64_t inne
          y);
 }
 
-/// Reduces the middle of [outer, extent, inner].
-template <typename Rule>
+/// Reduces the middle of [outer, extent, inner]. T: Element, or what becomes one exactly.
+template <typename Rule, typename T>
 void reduce_middle(const Queue &queue, Scratch &scratch, int64_t outer, int64_t extent,
-                   int64_t inner, const typename Rule::Element *x, const Finish &finish,
-                   typename Rule::Element *y) {
+                   int64_t inner, const T *x, const Finish &finish, typename Rule::Element *y) {
   if (outer * inner == 0)
     return;
   // Where results are many, they fill the GPU without chunks.
@@ -255,5 +264,14 @@ void reduce(Device &device, Reduction reduction, const Shape &shape, uint32_t di
     return reduce_all<IntegerMinimum>(device, shape, dimensions, x, y, false, false);
   }
 }
+
+template <typename T>
+void sum_rows(Device &device, int64_t rows, int64_t columns, const T *x, float *y, Store store) {
+  const Queue &queue = queue_of(device);
+  Scratch scratch(queue, "a sum over rows");
+  reduce_middle<FloatSum>(queue, scratch, 1, rows, columns, x, {1, store == Store::add}, y);
+}
+template void sum_rows(Device &, int64_t, int64_t, const bfloat16 *, float *, Store);
+template void sum_rows(Device &, int64_t, int64_t, const float16 *, float *, Store);
 
 } // namespace mpar::cuda

@@ -2,12 +2,14 @@
 //
 // A line's largest element and the sum of its exponentials are found in one pass: a larger element
 // rescales the sum so far.
+#include "backend.h"
 #include "block.h"
 #include "finding.h"
 #include "kernels.h"
 #include "launch.h"
 
 #include <cmath>
+#include <type_traits>
 
 #include "mpar/elementary.h"
 
@@ -57,11 +59,11 @@ __device__ Softened merge_lanes(Softened mine) {
 }
 
 /// Of a line of contiguous elements, by a block of threads, all of which have the result.
-__device__ Softened soften(int64_t extent, const float *x) {
+template <typename T> __device__ Softened soften(int64_t extent, const T *x) {
   __shared__ Softened warps[32];
   Softened mine;
   for (int64_t i = threadIdx.x; i < extent; i += blockDim.x)
-    mine.add(x[i]);
+    mine.add(static_cast<float>(x[i]));
   mine = merge_lanes(mine);
   if (blockDim.x == 32)
     return mine;
@@ -118,7 +120,8 @@ __device__ bool is_class(int32_t target, int64_t classes) {
   return target >= 0 && target < classes;
 }
 
-__global__ void losses(int64_t count, int64_t classes, const float *x, const int32_t *target,
+template <typename T>
+__global__ void losses(int64_t count, int64_t classes, const T *x, const int32_t *target,
                        Finding *finding, float *y) {
   for (int64_t i = blockIdx.x; i < count; i += gridDim.x) {
     const Softened whole = soften(classes, x + i * classes);
@@ -129,12 +132,13 @@ __global__ void losses(int64_t count, int64_t classes, const float *x, const int
       y[i] = 0;
       continue;
     }
-    y[i] = logf(whole.divisor()) + (whole.largest - x[i * classes + target[i]]);
+    y[i] = logf(whole.divisor()) + (whole.largest - static_cast<float>(x[i * classes + target[i]]));
   }
 }
 
-__global__ void loss_gradients(int64_t count, int64_t classes, const float *x,
-                               const int32_t *target, const float *g, Finding *finding, float *dx) {
+template <typename T>
+__global__ void loss_gradients(int64_t count, int64_t classes, const T *x, const int32_t *target,
+                               const float *g, Finding *finding, T *dx) {
   for (int64_t i = blockIdx.x; i < count; i += gridDim.x) {
     const Softened whole = soften(classes, x + i * classes);
     const float sum = whole.divisor();
@@ -145,9 +149,9 @@ __global__ void loss_gradients(int64_t count, int64_t classes, const float *x,
       find(finding, Finding::Kind::target, right, classes, nullptr);
     __syncthreads(); // dx may be x
     for (int64_t c = threadIdx.x; c < classes; c += blockDim.x) {
-      const float e = exponential(x[i * classes + c] - whole.largest);
+      const float e = exponential(static_cast<float>(x[i * classes + c]) - whole.largest);
       const float value = c == right ? (e / sum - 1) * g[i] : e * factor;
-      dx[i * classes + c] = known ? value : 0;
+      dx[i * classes + c] = static_cast<T>(known ? value : 0);
     }
   }
 }
@@ -211,19 +215,25 @@ void log_softmax(Device &device, int64_t outer, int64_t extent, int64_t inner, c
   run<true>(device, outer, extent, inner, x, y);
 }
 
-void cross_entropy(Device &device, int64_t count, int64_t classes, const float *x,
+void cross_entropy(Device &device, int64_t count, int64_t classes, Real type, const void *x,
                    const int32_t *target, float *y) {
-  const Queue &queue = queue_of(device);
-  launch("cross_entropy", losses, blocks_for(queue, count, 1), threads_for_row(classes), 0,
-         queue.stream, count, classes, x, target, queue.finding, y);
+  visit(type, [&](auto *numbers) {
+    using T = std::remove_pointer_t<decltype(numbers)>;
+    const Queue &queue = queue_of(device);
+    launch("cross_entropy", losses<T>, blocks_for(queue, count, 1), threads_for_row(classes), 0,
+           queue.stream, count, classes, static_cast<const T *>(x), target, queue.finding, y);
+  });
 }
 
-void cross_entropy_gradient(Device &device, int64_t count, int64_t classes, const float *x,
-                            const int32_t *target, const float *g, float *dx) {
-  const Queue &queue = queue_of(device);
-  launch("cross_entropy_gradient", loss_gradients, blocks_for(queue, count, 1),
-         threads_for_row(classes), 0, queue.stream, count, classes, x, target, g, queue.finding,
-         dx);
+void cross_entropy_gradient(Device &device, int64_t count, int64_t classes, Real type,
+                            const void *x, const int32_t *target, const float *g, void *dx) {
+  visit(type, [&](auto *numbers) {
+    using T = std::remove_pointer_t<decltype(numbers)>;
+    const Queue &queue = queue_of(device);
+    launch("cross_entropy_gradient", loss_gradients<T>, blocks_for(queue, count, 1),
+           threads_for_row(classes), 0, queue.stream, count, classes, static_cast<const T *>(x),
+           target, g, queue.finding, static_cast<T *>(dx));
+  });
 }
 
 template <typename T>

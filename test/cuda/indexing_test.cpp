@@ -96,6 +96,33 @@ TEST(CrossEntropy, AgreesWithTheProcessors) {
   }
 }
 
+template <typename T> void expect_rounded_classes(float rounding) {
+  Device cpu = test::cpu();
+  for (const auto &[count, classes] : {std::array<int64_t, 2>{1, 1}, {3, 10}, {5, 1500}}) {
+    const std::vector<float> values = random_values(count * classes), g = random_values(count, 2);
+    const std::vector<T> x(values.begin(), values.end());
+    const std::vector<int32_t> target = random_integers(count, static_cast<int32_t>(classes));
+    std::vector<float> losses(count);
+    std::vector<T> gradient(count * classes);
+    const OnGpu<T> x_on(x);
+    const OnGpu<float> g_on(g), y(count);
+    const OnGpu<int32_t> target_on(target);
+    cross_entropy(gpu(), count, classes, x_on, target_on, y);
+    cross_entropy(cpu, count, classes, x.data(), target.data(), losses.data());
+    expect_near(y.read(), losses, 2e-6f);
+    cross_entropy_gradient(gpu(), count, classes, x_on, target_on, g_on, x_on); // in place
+    cross_entropy_gradient(cpu, count, classes, x.data(), target.data(), g.data(), gradient.data());
+    const std::vector<T> found = x_on.read();
+    expect_near({found.begin(), found.end()}, {gradient.begin(), gradient.end()}, rounding);
+    EXPECT_EQ(finding(), "");
+  }
+}
+
+TEST(CrossEntropy, OfTwoByteNumbersAgreesWithTheProcessors) {
+  expect_rounded_classes<bfloat16>(0x1p-7f);
+  expect_rounded_classes<float16>(0x1p-10f);
+}
+
 TEST(CrossEntropy, FindsTargetsThatAreNoClass) {
   const OnGpu<float> x(random_values(20)), y(2), g(std::vector<float>{1, 1});
   const OnGpu<int32_t> target(std::vector<int32_t>{9, 10});

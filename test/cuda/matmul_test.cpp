@@ -76,6 +76,54 @@ TYPED_TEST(Products, OfMatricesAgreeWithTheProcessors) {
         }
 }
 
+template <typename T> class RoundedProducts : public testing::Test {};
+using NarrowTypes = testing::Types<bfloat16, float16>;
+TYPED_TEST_SUITE(RoundedProducts, NarrowTypes, );
+
+// Sums in another order may round to the next number.
+template <typename T> void expect_rounded(const OnGpu<T> &y, const std::vector<T> &expected) {
+  const std::vector<T> found = y.read();
+  const std::vector<float> wide(found.begin(), found.end()),
+      wanted(expected.begin(), expected.end());
+  expect_near(wide, wanted, std::is_same_v<T, bfloat16> ? 0x1p-7f : 0x1p-10f);
+}
+
+TYPED_TEST(RoundedProducts, OfLayersAgreeWithTheProcessors) {
+  using T = TypeParam;
+  Device cpu = test::cpu();
+  for (const auto &[rows, in, out] : {std::array<int64_t, 3>{1, 1, 1}, {33, 12, 65}, {64, 256, 8}})
+    for (const bool biased : {false, true})
+      for (const Activation activation : {Activation::none, Activation::relu}) {
+        const std::vector<T> x = rounded<T>(random_values(rows * in, 1)),
+                             weight = rounded<T>(random_values(out * in, 2)),
+                             bias = rounded<T>(random_values(out, 3));
+        const OnGpu<T> x_on(x), weight_on(weight), bias_on(bias), y(rows * out);
+        std::vector<T> expected(rows * out);
+        linear(gpu(), rows, in, out, x_on, weight_on, biased ? bias_on.data() : nullptr, activation,
+               y);
+        linear(cpu, rows, in, out, x.data(), weight.data(), biased ? bias.data() : nullptr,
+               activation, expected.data());
+        expect_rounded(y, expected);
+      }
+}
+
+TYPED_TEST(RoundedProducts, OfMatricesAgreeWithTheProcessors) {
+  using T = TypeParam;
+  Device cpu = test::cpu();
+  for (const auto &[batch, m, n, k] :
+       {std::array<int64_t, 4>{1, 3, 5, 7}, {3, 17, 9, 4}, {1, 8, 128, 33}, {2, 4, 3, 0}})
+    for (const Transpose ta : {Transpose::no, Transpose::yes})
+      for (const Transpose tb : {Transpose::no, Transpose::yes}) {
+        const std::vector<T> a = rounded<T>(random_values(batch * m * k, 4)),
+                             b = rounded<T>(random_values(batch * k * n, 5));
+        const OnGpu<T> a_on(a), b_on(b), c(rounded<T>(random_values(batch * m * n, 6)));
+        std::vector<T> expected(batch * m * n);
+        matmul(gpu(), batch, m, n, k, ta, tb, a_on, b_on, c);
+        matmul(cpu, batch, m, n, k, ta, tb, a.data(), b.data(), expected.data());
+        expect_rounded(c, expected);
+      }
+}
+
 // A loss that is no number is said; it must not become one on the way.
 TYPED_TEST(Products, KeepWhatIsNoNumberThroughARelu) {
   using T = TypeParam;

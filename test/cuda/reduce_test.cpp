@@ -62,6 +62,27 @@ TEST(Reductions, OfIntegersAreThoseOfTheProcessors) {
     }
 }
 
+template <typename T> void expect_sums_of_rows() {
+  Device cpu = test::cpu();
+  for (const auto &[rows, columns] :
+       {std::array<int64_t, 2>{1, 1}, {130, 7}, {64, 200}, {3000, 33}, {0, 5}})
+    for (const Store store : {Store::overwrite, Store::add}) {
+      const std::vector<float> values = random_values(rows * columns);
+      const std::vector<T> x(values.begin(), values.end());
+      std::vector<float> expected = random_values(columns, 2);
+      const OnGpu<T> x_on(x);
+      const OnGpu<float> y(expected);
+      sum_rows(gpu(), rows, columns, x_on.data(), y.data(), store);
+      sum_rows(cpu, rows, columns, x.data(), expected.data(), store);
+      expect_near(y.read(), expected, 1e-5f);
+    }
+}
+
+TEST(Reductions, OfRowsOfTwoByteNumbersAgreeWithTheProcessors) {
+  expect_sums_of_rows<bfloat16>();
+  expect_sums_of_rows<float16>();
+}
+
 TEST(Reductions, LetANaNThrough) {
   Device cpu = test::cpu();
   std::vector<float> x = random_values(300), expected(3);

@@ -91,7 +91,38 @@
 // Tests that (M4) refuses operands of two element types.
 mp.program @mixed ["a", "b"] {
 ^bb0(%a: tensor<2x3xbf16, #mp.dims<2, 3>>, %b: tensor<3x4xf32, #mp.dims<3, 4>>):
-  // expected-error @below {{'mp.matmul' op expected operands of one floating-point type and a result of f32, got 'bf16', 'f32' and 'f32'}}
+  // expected-error @below {{'mp.matmul' op expected operands of one floating-point type and a result of it or f32, got 'bf16', 'f32' and 'f32'}}
   %c = mp.matmul %a, %b : tensor<2x3xbf16, #mp.dims<2, 3>>, tensor<3x4xf32, #mp.dims<3, 4>> -> tensor<2x4xf32, #mp.dims<2, 4>>
   mp.return
 }
+
+// -----
+
+// Tests that (M4) refuses a result of another two-byte type than the operands'.
+%a = "test.value"() : () -> tensor<?x4xbf16, #mp.dims<batch, 4>>
+%b = "test.value"() : () -> tensor<4x4xbf16, #mp.dims<4, 4>>
+// expected-error @below {{'mp.matmul' op expected operands of one floating-point type and a result of it or f32, got 'bf16', 'bf16' and 'f16'}}
+%c = mp.matmul %a, %b : tensor<?x4xbf16, #mp.dims<batch, 4>>, tensor<4x4xbf16, #mp.dims<4, 4>> -> tensor<?x4xf16, #mp.dims<batch, 4>>
+
+// -----
+
+// Tests that a product whose result is rounded refuses a bias that is not.
+%a = "test.value"() : () -> tensor<?x4xbf16, #mp.dims<batch, 4>>
+%w = "test.value"() : () -> tensor<4x4xbf16, #mp.dims<4, 4>>
+%b = "test.value"() : () -> tensor<4xf32, #mp.dims<4>>
+// expected-error @below {{'mp.linear' op expected a bias of the result's type}}
+%c = mp.linear %a, %w bias %b none : tensor<?x4xbf16, #mp.dims<batch, 4>>, tensor<4x4xbf16, #mp.dims<4, 4>>, tensor<4xf32, #mp.dims<4>> -> tensor<?x4xbf16, #mp.dims<batch, 4>>
+
+// -----
+
+// Tests that (D3) refuses all but sums over rows of two-byte elements.
+%a = "test.value"() : () -> tensor<?x4xbf16, #mp.dims<batch, 4>>
+// expected-error @below {{'mp.reduce' op of 'bf16' sums over all dimensions but the last}}
+%c = mp.reduce sum %a [1] : tensor<?x4xbf16, #mp.dims<batch, 4>> -> tensor<?xf32, #mp.dims<batch>>
+
+// -----
+
+// Tests that (D3) refuses a result of another element type.
+%a = "test.value"() : () -> tensor<?x4xbf16, #mp.dims<batch, 4>>
+// expected-error @below {{'mp.reduce' op expected a result of 'f32'}}
+%c = mp.reduce sum %a [0] : tensor<?x4xbf16, #mp.dims<batch, 4>> -> tensor<4xbf16, #mp.dims<4>>

@@ -787,29 +787,34 @@ def low_precision():
     def model():
         return Model(forward, up=nn.Linear(12, 96), down=nn.Linear(96, 48), last=nn.Linear(48, 12))
 
-    return Program(model, 12, SUNSPOTS, test=0.2, epochs=4, seed=5, loss_tolerance=0.01,
+    return Program(model, 12, SUNSPOTS, test=0.2, epochs=4, seed=5, loss_tolerance=0.02,
                    gradient_tolerance=0.01)
 
 
+def halved(x):
+    return x.half().to(x.dtype)
+
+
 class HalfProduct(torch.autograd.Function):
-    """What a GPU's f16 product with an f32 sum does, on any processor: operands are rounded, the sum is not."""
+    """What a GPU's f16 product with its bias does, on any processor: operands, bias, result and adjoints of rows are rounded,
+    sums are not, nor are the gradients of parameters."""
 
     @staticmethod
-    def forward(context, a, b):
-        a, b = a.half().float(), b.half().float()
-        context.save_for_backward(a, b)
-        return a @ b
+    def forward(context, x, weight, bias):
+        x, weight = halved(x), halved(weight)
+        context.save_for_backward(x, weight)
+        return halved(x @ weight.t() + halved(bias))
 
     @staticmethod
     def backward(context, gradient):
-        a, b = context.saved_tensors
-        gradient = gradient.half().float()
-        return gradient @ b.t(), a.t() @ gradient
+        x, weight = context.saved_tensors
+        gradient = halved(gradient)
+        return halved(gradient @ weight), gradient.t() @ x, gradient.sum(0)
 
 
 class HalfLinear(nn.Linear):
     def forward(self, x):
-        return HalfProduct.apply(x, self.weight.t()) + self.bias
+        return HalfProduct.apply(x, self.weight, self.bias)
 
 
 def half_precision():

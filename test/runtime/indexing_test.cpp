@@ -140,6 +140,33 @@ TEST(CrossEntropy, IsThatOfDoubles) {
   }
 }
 
+template <typename T> void expect_rounded_classes(int threads) {
+  Device device = plain_device(threads);
+  for (const auto &[count, classes] : {std::array<int64_t, 2>{1, 1}, {3, 10}, {5, 1500}, {0, 4}}) {
+    const auto values = random_values(count * classes), g = random_values(count, 8);
+    std::vector<T> x(values.begin(), values.end());
+    const std::vector<float> wide(x.begin(), x.end());
+    std::vector<int32_t> target(count);
+    for (int64_t i = 0; i < count; ++i)
+      target[i] = static_cast<int32_t>(i * 7 % classes);
+    std::vector<float> y(count), expected(count), dx(count * classes);
+    cross_entropy(device, count, classes, x.data(), target.data(), y.data());
+    cross_entropy(device, count, classes, wide.data(), target.data(), expected.data());
+    EXPECT_TRUE(same_bits(y, expected));
+    cross_entropy_gradient(device, count, classes, wide.data(), target.data(), g.data(), dx.data());
+    cross_entropy_gradient(device, count, classes, x.data(), target.data(), g.data(), x.data());
+    for (size_t i = 0; i < dx.size(); ++i)
+      ASSERT_EQ(x[i].bits, T(dx[i]).bits) << i;
+  }
+}
+
+TEST(CrossEntropy, OfTwoByteNumbersIsThatOfTheirWideOnesRounded) {
+  for (const int threads : {1, 4}) {
+    expect_rounded_classes<bfloat16>(threads);
+    expect_rounded_classes<float16>(threads);
+  }
+}
+
 TEST(CrossEntropy, KeepsItsDigitsWhereScoresAreLarge) {
   Device device = plain_device();
   const float x[] = {10000, 10001};

@@ -125,6 +125,51 @@ TYPED_TEST(LowPrecision, ProductsAreSummedInFloat) {
         }
 }
 
+/// Half a unit of the last place, relative to the number.
+template <typename T> constexpr double rounding_of() {
+  return std::is_same_v<T, bfloat16> ? 0x1p-8 : 0x1p-11;
+}
+
+TYPED_TEST(LowPrecision, ResultsAreRoundedOnce) {
+  Device device(0, 0, {0, 0, 0, 0}, 0, 1);
+  for (auto [batch, m, n, k] :
+       {std::array<int64_t, 4>{1, 1, 1, 1}, {1, 7, 5, 3}, {1, 64, 48, 96}, {3, 5, 17, 33}})
+    for (Transpose ta : {Transpose::no, Transpose::yes})
+      for (Transpose tb : {Transpose::no, Transpose::yes}) {
+        const auto a = random_numbers<TypeParam>(batch * m * k, 1),
+                   b = random_numbers<TypeParam>(batch * k * n, 2);
+        std::vector<float> wide(batch * m * n);
+        std::vector<TypeParam> c(batch * m * n, TypeParam(0.5f));
+        matmul(device, batch, m, n, k, ta, tb, a.data(), b.data(), wide.data());
+        matmul(device, batch, m, n, k, ta, tb, a.data(), b.data(), c.data());
+        for (size_t i = 0; i < c.size(); ++i)
+          ASSERT_NEAR(static_cast<float>(c[i]), wide[i],
+                      rounding_of<TypeParam>() * std::abs(wide[i]) + 1e-6)
+              << m << " " << n << " " << k;
+      }
+}
+
+TYPED_TEST(LowPrecision, LayersWithRoundedResultsAddABiasThatIsRounded) {
+  Device device(0, 0, {0, 0, 0, 0}, 0, 1);
+  const int64_t rows = 9, in = 31, out = 21;
+  const auto x = random_numbers<TypeParam>(rows * in, 3),
+             weight = random_numbers<TypeParam>(out * in, 4);
+  const auto bias = random_numbers<TypeParam>(out, 5);
+  const std::vector<float> wide_bias(bias.begin(), bias.end());
+  for (const bool biased : {false, true})
+    for (Activation activation : {Activation::none, Activation::relu}) {
+      std::vector<float> wide(rows * out);
+      std::vector<TypeParam> y(rows * out, TypeParam(NAN));
+      linear(device, rows, in, out, x.data(), weight.data(), biased ? wide_bias.data() : nullptr,
+             activation, wide.data());
+      linear(device, rows, in, out, x.data(), weight.data(), biased ? bias.data() : nullptr,
+             activation, y.data());
+      for (size_t i = 0; i < y.size(); ++i)
+        ASSERT_NEAR(static_cast<float>(y[i]), wide[i],
+                    rounding_of<TypeParam>() * std::abs(wide[i]) + 1e-6);
+    }
+}
+
 TYPED_TEST(LowPrecision, LinearAddsTheBiasAndRectifies) {
   Device device(0, 0, {0, 0, 0, 0}, 0, 1);
   const int64_t rows = 9, in = 31, out = 21;

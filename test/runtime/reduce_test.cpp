@@ -158,6 +158,28 @@ TEST(Reduce, AddsPartAfterPart) {
     }
 }
 
+template <typename T> void expect_sums_of_rows(int threads) {
+  Device device = plain_device(threads);
+  for (const auto &[rows, columns] :
+       {std::array<int64_t, 2>{1, 1}, {130, 7}, {64, 128}, {700, 300}, {0, 5}})
+    for (const Store store : {Store::overwrite, Store::add}) {
+      const auto values = random_values(rows * columns);
+      const std::vector<T> x(values.begin(), values.end());
+      const std::vector<float> wide(x.begin(), x.end());
+      auto y = random_values(columns), expected = y;
+      sum_rows(device, rows, columns, x.data(), y.data(), store);
+      reduce(device, Reduction::sum, {rows, columns}, 1, wide.data(), expected.data(), store);
+      EXPECT_EQ(y, expected) << rows << " × " << columns;
+    }
+}
+
+TEST(Reduce, RowsOfTwoByteNumbersAsTheirWideOnes) {
+  for (const int threads : {1, 2}) {
+    expect_sums_of_rows<bfloat16>(threads);
+    expect_sums_of_rows<float16>(threads);
+  }
+}
+
 TEST(Reduce, LetsNaNThrough) {
   Device device = plain_device();
   for (Reduction reduction :

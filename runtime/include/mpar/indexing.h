@@ -4,6 +4,7 @@
 #pragma once
 
 #include "mpar/device.h"
+#include "mpar/low_precision.h"
 
 #include <cstdint>
 
@@ -34,9 +35,18 @@ void check_targets(Device &device, int64_t classes, int64_t count, const int32_t
 /// y[i] = log Σ exp(x[i]) − x[i][target[i]] of x [count, classes].
 void cross_entropy(Device &device, int64_t count, int64_t classes, const float *x,
                    const int32_t *target, float *y);
+void cross_entropy(Device &device, int64_t count, int64_t classes, const bfloat16 *x,
+                   const int32_t *target, float *y);
+void cross_entropy(Device &device, int64_t count, int64_t classes, const float16 *x,
+                   const int32_t *target, float *y);
 
 /// dx[i] = g[i] · (softmax(x[i]) − [class = target[i]]). `dx` may be `x`.
 void cross_entropy_gradient(Device &device, int64_t count, int64_t classes, const float *x,
                             const int32_t *target, const float *g, float *dx);
+/// The same, rounded once.
+void cross_entropy_gradient(Device &device, int64_t count, int64_t classes, const bfloat16 *x,
+                            const int32_t *target, const float *g, bfloat16 *dx);
+void cross_entropy_gradient(Device &device, int64_t count, int64_t classes, const float16 *x,
+                            const int32_t *target, const float *g, float16 *dx);
 
 } // namespace mpar

@@ -43,4 +43,14 @@ void matmul(Device &device, int64_t batch, int64_t m, int64_t n, int64_t k, Tran
             Transpose transpose_b, const float16 *a, const float16 *b, float *c,
             Store store = Store::overwrite);
 
+/// The same with results of that precision too: rounded once, after bias and activation.
+void linear(Device &device, int64_t rows, int64_t in, int64_t out, const bfloat16 *x,
+            const bfloat16 *weight, const bfloat16 *bias, Activation activation, bfloat16 *y);
+void linear(Device &device, int64_t rows, int64_t in, int64_t out, const float16 *x,
+            const float16 *weight, const float16 *bias, Activation activation, float16 *y);
+void matmul(Device &device, int64_t batch, int64_t m, int64_t n, int64_t k, Transpose transpose_a,
+            Transpose transpose_b, const bfloat16 *a, const bfloat16 *b, bfloat16 *c);
+void matmul(Device &device, int64_t batch, int64_t m, int64_t n, int64_t k, Transpose transpose_a,
+            Transpose transpose_b, const float16 *a, const float16 *b, float16 *c);
+
 } // namespace mpar

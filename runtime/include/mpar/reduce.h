@@ -4,6 +4,7 @@
 #pragma once
 
 #include "mpar/device.h"
+#include "mpar/low_precision.h"
 #include "mpar/shape.h"
 
 #include <cstdint>
@@ -20,6 +21,11 @@ void reduce(Device &device, Reduction reduction, const Shape &shape, uint32_t di
 /// The same of integers, exact; a sum beyond 32 bits wraps. Not the mean.
 void reduce(Device &device, Reduction reduction, const Shape &shape, uint32_t dimensions,
             const int32_t *x, int32_t *y, Store store = Store::overwrite);
+/// y[j] = Σ x[i, j] over i, for x [rows, columns] contiguous: what `reduce` gives of the same
+/// numbers in f32, bit for bit. `Store::add` adds it to y. T: bfloat16 or float16.
+template <typename T>
+void sum_rows(Device &device, int64_t rows, int64_t columns, const T *x, float *y,
+              Store store = Store::overwrite);
 
 /// y = softmax(x) and log(softmax(x)) along the middle of [outer, extent, inner], contiguous. `y`
 /// may be `x`.

@@ -77,7 +77,9 @@ bool is_known(const Product &product, const Layout *const (&layouts)[4]) {
       return false;
   if (product.compute == CUBLAS_COMPUTE_32F_FAST_TF32 && a->type != CUDA_R_32F)
     return false;
-  return a->type == b->type && c->type == CUDA_R_32F && d->type == CUDA_R_32F;
+  const bool biased = (product.epilogue & CUBLASLT_EPILOGUE_BIAS) != 0;
+  return a->type == b->type && c->type == d->type &&
+         (d->type == CUDA_R_32F || d->type == a->type) && (!biased || product.bias_type == d->type);
 }
 
 float read(const void *from, cudaDataType_t type, size_t index) {
@@ -96,6 +98,31 @@ float read(const void *from, cudaDataType_t type, size_t index) {
                               ? std::ldexp(static_cast<float>(mantissa), -24)
                               : std::ldexp(static_cast<float>(mantissa + 1024), exponent - 25);
   return (bits & 0x8000) != 0 ? -magnitude : magnitude;
+}
+
+/// The bits of the nearest number of 10 bits of mantissa and 5 of exponent, ties to even.
+uint16_t to_half(float x) {
+  const uint16_t sign = std::signbit(x) ? 0x8000 : 0;
+  if (std::isnan(x))
+    return sign | 0x7e00;
+  const int exponent = std::max(x == 0 || std::isinf(x) ? -14 : std::ilogb(x), -14);
+  const float mantissa = std::nearbyint(std::ldexp(std::abs(x), 10 - exponent));
+  // 1024 is the bit above the mantissa: it adds one to the exponent, as rounding up to 2048 does.
+  const float bits = static_cast<float>((exponent + 14) * 1024) + mantissa;
+  return sign | static_cast<uint16_t>(std::min(bits, 31.0f * 1024));
+}
+
+void write(void *to, cudaDataType_t type, size_t index, float value) {
+  if (type == CUDA_R_32F) {
+    static_cast<float *>(to)[index] = value;
+  } else if (type == CUDA_R_16F) {
+    static_cast<uint16_t *>(to)[index] = to_half(value);
+  } else {
+    uint32_t bits;
+    std::memcpy(&bits, &value, sizeof bits);
+    bits = std::isnan(value) ? bits | 0x400000u : bits + 0x7fffu + ((bits >> 16) & 1u);
+    static_cast<uint16_t *>(to)[index] = static_cast<uint16_t>(bits >> 16);
+  }
 }
 
 /// To 10 bits of mantissa, ties to even.
@@ -121,8 +148,8 @@ std::vector<float> widen(const void *from, const Layout &layout, int32_t matrix,
 }
 
 void multiply(const Product &product, const Layout &a_layout, const void *a, const Layout &b_layout,
-              const void *b, float alpha, float beta, const float *c, const Layout &d_layout,
-              float *d) {
+              const void *b, float alpha, float beta, const void *c, const Layout &d_layout,
+              void *d) {
   const bool ta = product.transpose_a == CUBLAS_OP_T, tb = product.transpose_b == CUBLAS_OP_T;
   const uint64_t k = ta ? a_layout.rows : a_layout.columns;
   const bool rounds = product.compute == CUBLAS_COMPUTE_32F_FAST_TF32;
@@ -142,12 +169,12 @@ void multiply(const Product &product, const Layout &a_layout, const void *a, con
                             column * static_cast<uint64_t>(d_layout.leading) + row;
         float value = alpha * sum;
         if (beta != 0)
-          value += beta * c[at];
+          value += beta * read(c, d_layout.type, at);
         if (product.epilogue & CUBLASLT_EPILOGUE_BIAS)
-          value += static_cast<const float *>(product.bias)[row];
+          value += read(product.bias, product.bias_type, row);
         if (product.epilogue & CUBLASLT_EPILOGUE_RELU)
           value = value < 0 ? 0 : value;
-        d[at] = value;
+        write(d, d_layout.type, at, value);
       }
   }
 }
@@ -320,9 +347,8 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
   if (choice.workspace > 0)
     check_operand("the workspace", workspace, choice.workspace, 256);
   if (description->epilogue & CUBLASLT_EPILOGUE_BIAS) {
-    if (description->bias_type != CUDA_R_32F)
-      return CUBLAS_STATUS_NOT_SUPPORTED;
-    check_operand("the bias", description->bias, d_layout->rows * sizeof(float), 4);
+    const uint32_t bytes = static_cast<uint32_t>(d_layout->element());
+    check_operand("the bias", description->bias, d_layout->rows * bytes, bytes);
   }
   float one, add;
   std::memcpy(&one, alpha, sizeof one);
@@ -331,8 +357,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
                      result = *d_layout, d, workspace, used = choice.workspace] {
     if (used > 0)
       std::memset(workspace, 0xff, used);
-    multiply(product, left, a, right, b, one, add, static_cast<const float *>(c), result,
-             static_cast<float *>(d));
+    multiply(product, left, a, right, b, one, add, c, result, d);
   });
   return CUBLAS_STATUS_SUCCESS;
 }
