@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 import sys
+import time
 
 from gpu_check.common import BUILD, GOLDEN, ROOT, run
 
@@ -78,6 +79,7 @@ class Builds:
                      "-DMPARC_MPI=OFF", f"-DCMAKE_PREFIX_PATH={self.prefix}", f"-DCMAKE_CUDA_ARCHITECTURES={self.architecture}",
                      f"-DCMAKE_CXX_FLAGS=-I{self.prefix}/include", f"-DCMAKE_CUDA_FLAGS=-I{self.prefix}/include",
                      f"-DCMAKE_EXE_LINKER_FLAGS=-L{self.prefix}/lib -Wl,-rpath,{self.prefix}/lib", *find_nccl()]
+        begin = time.monotonic()
         build = ["ninja", "-C", BUILD, f"-j{self.jobs}", *missing]
         for name, command in (("configure", configure), ("build-" + missing[-1], build)):
             status, text = self.command(name, command, budget.left())
@@ -85,6 +87,7 @@ class Builds:
                 raise NotBuilt(f"{name}: " + next((line for line in text.splitlines() if "error" in line.lower()), text[-200:]))
         for name in missing:
             self.set_built(name, self.key)
+        print(f"built {', '.join(missing)} ({time.monotonic() - begin:.0f} s)", flush=True)
 
     def runtime(self, budget):
         self.targets({name: os.path.join(BUILD, "runtime", f"lib{name}.a") for name in ("mpar", "mpar_cuda")}, budget)
@@ -106,6 +109,7 @@ class Builds:
         return product
 
     def build_program(self, name, budget):
+        """(its name, the compiler's exit status or nothing where it was built before, what the compiler said)."""
         source, program = os.path.join(self.sources, name + ".cu"), os.path.join(self.programs, name)
         flags = ["-march=native", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", "-pthread"]
         command = ["nvcc", "-std=c++17", "-O3", "--fmad=false", "-diag-suppress=1675", f"-arch=sm_{self.architecture}",
@@ -115,7 +119,7 @@ class Builds:
         with open(source) as file:
             key = digest(self.key, file.read(), *command)
         if self.is_built(name, key, program):
-            return name, 0, ""
+            return name, None, ""
         status, text = self.command("build-" + name, command, max(1, budget.left()))
         if status == 0:
             self.set_built(name, key)
@@ -128,9 +132,13 @@ class Builds:
     def need(self, pattern, budget):
         """Builds these programs; where they lie, by name."""
         self.runtime(budget)
-        names = self.names(pattern)
+        names, begin = self.names(pattern), time.monotonic()
         with concurrent.futures.ThreadPoolExecutor(self.jobs) as pool:
-            failed = [(name, text) for name, status, text in pool.map(lambda name: self.build_program(name, budget), names) if status]
+            done = list(pool.map(lambda name: self.build_program(name, budget), names))
+        built = [name for name, status, _ in done if status == 0]
+        if built:
+            print(f"built {len(built)} programs ({time.monotonic() - begin:.0f} s)", flush=True)
+        failed = [(name, text) for name, status, text in done if status]
         if failed:
             raise NotBuilt(f"{len(failed)} of {len(names)} programs do not build; {failed[0][0]}: {failed[0][1].strip()[-300:]}")
         return {name: os.path.join(self.programs, name) for name in names}

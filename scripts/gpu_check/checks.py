@@ -32,8 +32,9 @@ class Checks:
 
     def kernels(self):
         status, text = self.command("kernels", [self.builds.tests(self.budget), "--gtest_brief=1"])
-        wrong = re.findall(r"^\[  FAILED  \] (\S+)", text, re.M)
-        return status == 0, last_line(text) + (": " + ", ".join(dict.fromkeys(wrong))[:200] if wrong else "")
+        said = re.findall(r"^\[  (?:PASSED|FAILED)  \] \d+ tests?", text, re.M) or [last_line(text)]
+        wrong = dict.fromkeys(re.findall(r"^\[  FAILED  \] (\w+\.\w+)", text, re.M))
+        return status == 0, "; ".join(said) + (": " + ", ".join(wrong)[:400] if wrong else "")
 
     def golden(self):
         programs = self.builds.need("golden_.*", self.budget)
