@@ -74,7 +74,7 @@ TEST_P(Worlds, SaysWhyItEndsOnceAndBeforeOthersHearOfIt) {
       if (rank == 0)
         std::this_thread::sleep_for(std::chrono::milliseconds(100));
       if (rank == 1)
-        in_order = said == 1;
+        in_order = said > 0;
       ++said;
     });
     try {
