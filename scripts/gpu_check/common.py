@@ -81,6 +81,9 @@ class Results:
                 for row in json.load(file):
                     self.put(row)
 
+    def forget(self, part, name):
+        self.rows = [row for row in self.rows if (row["part"], row["name"]) != (part, name)]
+
     def put(self, row):
         same = [i for i, each in enumerate(self.rows) if (each["part"], each["name"]) == (row["part"], row["name"])]
         if same:
