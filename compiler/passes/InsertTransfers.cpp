@@ -9,7 +9,8 @@
 // needs    the phase placed.
 // gives    the phase transferred. Plain on purpose, so that it is obviously right;
 // mp-elide-transfers saves. does not move what a program returns: the host reads it where it is.
-// Nor inputs and constants: they have no place.
+// Nor inputs and constants: they have no place. What is rounded to two bytes moves so, and is
+// widened where it is read.
 #include "passes/Passes.h"
 
 namespace mparc::mp {
@@ -39,6 +40,15 @@ static std::optional<int64_t> deviceOf(Value value) {
   return op ? getDevice(op) : std::nullopt;
 }
 
+/// The cast that widens `value` from two bytes, which are less to move; or null.
+static CastOp findWidening(Value value) {
+  auto cast = value.getDefiningOp<CastOp>();
+  Type from = cast ? getElementTypeOrSelf(cast.getX().getType()) : Type();
+  return from && (from.isBF16() || from.isF16()) && getElementTypeOrSelf(cast.getType()).isF32()
+             ? cast
+             : CastOp();
+}
+
 void InsertTransfers::runOnOperation() {
   getOperation().walk([](Operation *op) {
     auto device = getDevice(op);
@@ -49,11 +59,25 @@ void InsertTransfers::runOnOperation() {
       auto from = deviceOf(operand.get());
       if (!from || *from == *device)
         continue;
-      auto transfer =
-          builder.create<TransferOp>(operand.get().getLoc(), operand.get(), *from, *device);
-      if (Attribute layer = op->getAttr(kLayer))
-        transfer->setAttr(kLayer, layer);
-      operand.set(transfer);
+      CastOp widening = findWidening(operand.get());
+      Value moved = widening ? widening.getX() : operand.get();
+      Attribute layer = op->getAttr(kLayer);
+      if (auto source = deviceOf(moved); source && *source != *device) {
+        auto transfer = builder.create<TransferOp>(moved.getLoc(), moved, *source, *device);
+        if (layer)
+          transfer->setAttr(kLayer, layer);
+        moved = transfer;
+      }
+      if (widening) {
+        auto again = cast<CastOp>(builder.clone(*widening));
+        again.getXMutable().assign(moved);
+        setDevice(again, *device);
+        again->removeAttr(kRecomputed);
+        if (Attribute part = op->getAttr(kRecomputed))
+          again->setAttr(kRecomputed, part);
+        moved = again;
+      }
+      operand.set(moved);
     }
   });
 }

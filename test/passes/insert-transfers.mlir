@@ -34,6 +34,22 @@ mp.model @a_transfer_a_use devices 2 {
   }
 }
 
+// Tests that what was rounded to two bytes moves so and is widened by its reader.
+// CHECK-LABEL: mp.model @two_bytes
+// CHECK: %[[ROUNDED:.*]] = mp.cast {{.*}} {mp.device = 0 : i64}
+// CHECK: %[[MOVED:.*]] = mp.transfer %[[ROUNDED]] from 0 {mp.device = 1 : i64} : tensor<?x4xbf16
+// CHECK-NEXT: %[[WIDE:.*]] = mp.cast %[[MOVED]] {mp.device = 1 : i64}
+// CHECK-NEXT: mp.neg %[[WIDE]] {mp.device = 1 : i64}
+mp.model @two_bytes devices 2 {
+  mp.program @predict ["x"] {
+  ^bb0(%x: !row):
+    %a = mp.cast %x {mp.device = 0 : i64} : !row -> tensor<?x4xbf16, #mp.dims<batch, 4>>
+    %b = mp.cast %a {mp.device = 0 : i64} : tensor<?x4xbf16, #mp.dims<batch, 4>> -> !row
+    %d = mp.neg %b {mp.device = 1 : i64} : !row -> !row
+    mp.return %d : !row
+  }
+}
+
 // Tests that inputs and constants, which have no place, are not moved.
 // CHECK-LABEL: mp.model @placeless
 // CHECK-NOT: mp.transfer
