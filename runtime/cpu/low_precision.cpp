@@ -76,17 +76,17 @@ Scratch &scratch() {
 }
 
 /// Arrays of floats, one after the other in the thread's scratch, until more are reserved.
-template <size_t Count>
-std::array<float *, Count> reserve(const std::array<int64_t, Count> &sizes) {
-  std::array<int64_t, Count> begins;
+template <size_t wanted>
+std::array<float *, wanted> reserve(const std::array<int64_t, wanted> &sizes) {
+  std::array<int64_t, wanted> begins;
   int64_t total = 0;
-  for (size_t i = 0; i < Count; ++i) {
+  for (size_t i = 0; i < wanted; ++i) {
     begins[i] = total;
     total += (sizes[i] + 15) / 16 * 16;
   }
-  std::array<float *, Count> arrays;
+  std::array<float *, wanted> arrays;
   float *const floats = scratch().reserve(total);
-  for (size_t i = 0; i < Count; ++i)
+  for (size_t i = 0; i < wanted; ++i)
     arrays[i] = floats + begins[i];
   return arrays;
 }

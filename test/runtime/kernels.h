@@ -30,7 +30,8 @@ inline std::vector<float> random_values(int64_t count, uint32_t seed = 1) {
 
 /// Whether two ranges are the same bytes.
 inline bool same_bits(const std::vector<float> &a, const std::vector<float> &b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+  return a.size() == b.size() &&
+         (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);
 }
 
 /// The sets of product kernels that this processor can run; the last, without one for matrices,
