@@ -1,16 +1,16 @@
 // Gpt on 4 devices, from gpt.mp.
 // Written by mparc 0.1.0: mparc gpt.mp -o gpt.cpp
 //
-// device 0: wte … h.0.mlp.drop (13)
+// device 0: wte … h.0.mlp.drop (15)
 //   arena 26,307,072 B at batch 16: 247,424 parameters with gradients and optimiser's state
 //     3,958,784 B, activations 262,656 B + 1,380,352 B a row
-// device 1: h.1 … h.1.mlp.drop (11)
+// device 1: h.1 … h.1.mlp.drop (13)
 //   arena 25,257,984 B at batch 16: 198,272 parameters with gradients and optimiser's state
 //     3,172,352 B, activations 0 B + 1,380,352 B a row
-// device 2: h.2 … h.2.mlp.drop (11)
+// device 2: h.2 … h.2.mlp.drop (13)
 //   arena 25,257,984 B at batch 16: 198,272 parameters with gradients and optimiser's state
 //     3,172,352 B, activations 0 B + 1,380,352 B a row
-// device 3: h.3 … lm_head (13)
+// device 3: h.3 … lm_head (15)
 //   arena 28,670,208 B at batch 16: 198,528 parameters with gradients and optimiser's state
 //     3,176,448 B, activations 262,400 B + 1,576,960 B a row
 // transfers a step: 4 forward, 4 backward
@@ -371,19 +371,19 @@ void Gpt::forward_on_0(Part &part) {
   map(d0, Shape{rows, 128, 128}, Add{}, part.x, strided(wte_out, {16384, 128, 1}),
       strided(wpe_out_2_, {0, 128, 1}));
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:86
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:98
   part.h_0_ln_1_out = d0.rows<float>(1048576);       // [rows, time 128, normalized_shape 128]
   part.h_0_ln_1_out_mean = d0.rows<float>(1378304);  // [rows, time 128]
   part.h_0_ln_1_out_scale = d0.rows<float>(1378816); // [rows, time 128]
   layer_norm(d0, rows * 128, 128, float(1e-05), part.x, h_0_ln_1_weight_, h_0_ln_1_bias_,
              part.h_0_ln_1_out, part.h_0_ln_1_out_mean, part.h_0_ln_1_out_scale);
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:26
   part.h_0_attn_c_attn_out = d0.rows<float>(786432); // [rows * 128, out 384]
   linear(d0, rows * 128, 128, 384, part.h_0_ln_1_out, h_0_attn_c_attn_weight_,
          h_0_attn_c_attn_bias_, Activation::none, part.h_0_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:87
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:99
   part.h_0_attn_y = d0.rows<float>(1114112);          // [rows, time 128, heads 4, dim 32]
   part.h_0_attn_y_log_sums = d0.rows<float>(1376256); // [rows, heads 4, time 128]
   attention(d0, {rows, 4, 4, 128, 128, 32, 32, Causal::yes},
@@ -392,7 +392,7 @@ void Gpt::forward_on_0(Part &part) {
             {part.h_0_attn_c_attn_out + 256, 49152, 32, 384}, {part.h_0_attn_y, 16384, 32, 128},
             part.h_0_attn_y_log_sums);
 
-  // c_proj = Linear(heads * dim, width, bias: bias)                      transformer.mp:17
+  // c_proj = Linear(each.heads * dim, width, bias: bias)                 transformer.mp:31
   float *const h_0_attn_c_proj_out = d0.rows<float>(1179648); // [rows * 128, out 128]
   linear(d0, rows * 128, 128, 128, part.h_0_attn_y, h_0_attn_c_proj_weight_, h_0_attn_c_proj_bias_,
          Activation::none, h_0_attn_c_proj_out);
@@ -401,23 +401,23 @@ void Gpt::forward_on_0(Part &part) {
   part.h_0_out = d0.rows<float>(1179648); // [rows, time 128, width 128]
   map(d0, rows * 16384, Add{}, part.h_0_out, part.x, h_0_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:89
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:101
   part.h_0_ln_2_out = d0.rows<float>(1245184);       // [rows, time 128, normalized_shape 128]
   part.h_0_ln_2_out_mean = d0.rows<float>(1379328);  // [rows, time 128]
   part.h_0_ln_2_out_scale = d0.rows<float>(1379840); // [rows, time 128]
   layer_norm(d0, rows * 128, 128, float(1e-05), part.h_0_out, h_0_ln_2_weight_, h_0_ln_2_bias_,
              part.h_0_ln_2_out, part.h_0_ln_2_out_mean, part.h_0_ln_2_out_scale);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:73
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:85
   part.h_0_mlp_c_fc_out = d0.rows<float>(0); // [rows * 128, out 512]
   linear(d0, rows * 128, 128, 512, part.h_0_ln_2_out, h_0_mlp_c_fc_weight_, h_0_mlp_c_fc_bias_,
          Activation::none, part.h_0_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:90
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:102
   part.h_0_mlp_out = d0.rows<float>(262144); // [rows, time 128, out 512]
   map(d0, rows * 65536, Gelu{}, part.h_0_mlp_out, part.h_0_mlp_c_fc_out);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:74
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:86
   float *const h_0_mlp_c_proj_out = d0.rows<float>(524288); // [rows * 128, out 128]
   linear(d0, rows * 128, 512, 128, part.h_0_mlp_out, h_0_mlp_c_proj_weight_, h_0_mlp_c_proj_bias_,
          Activation::none, h_0_mlp_c_proj_out);
@@ -440,19 +440,19 @@ void Gpt::forward_on_1(Part &part) {
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:86
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:98
   part.h_1_ln_1_out = d1.rows<float>(1048576);       // [rows, time 128, normalized_shape 128]
   part.h_1_ln_1_out_mean = d1.rows<float>(1378304);  // [rows, time 128]
   part.h_1_ln_1_out_scale = d1.rows<float>(1378816); // [rows, time 128]
   layer_norm(d1, rows * 128, 128, float(1e-05), part.x_on_1, h_1_ln_1_weight_, h_1_ln_1_bias_,
              part.h_1_ln_1_out, part.h_1_ln_1_out_mean, part.h_1_ln_1_out_scale);
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:26
   part.h_1_attn_c_attn_out = d1.rows<float>(786432); // [rows * 128, out 384]
   linear(d1, rows * 128, 128, 384, part.h_1_ln_1_out, h_1_attn_c_attn_weight_,
          h_1_attn_c_attn_bias_, Activation::none, part.h_1_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:87
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:99
   part.h_1_attn_y = d1.rows<float>(1114112);          // [rows, time 128, heads 4, dim 32]
   part.h_1_attn_y_log_sums = d1.rows<float>(1376256); // [rows, heads 4, time 128]
   attention(d1, {rows, 4, 4, 128, 128, 32, 32, Causal::yes},
@@ -461,7 +461,7 @@ void Gpt::forward_on_1(Part &part) {
             {part.h_1_attn_c_attn_out + 256, 49152, 32, 384}, {part.h_1_attn_y, 16384, 32, 128},
             part.h_1_attn_y_log_sums);
 
-  // c_proj = Linear(heads * dim, width, bias: bias)                      transformer.mp:17
+  // c_proj = Linear(each.heads * dim, width, bias: bias)                 transformer.mp:31
   float *const h_1_attn_c_proj_out = d1.rows<float>(1179648); // [rows * 128, out 128]
   linear(d1, rows * 128, 128, 128, part.h_1_attn_y, h_1_attn_c_proj_weight_, h_1_attn_c_proj_bias_,
          Activation::none, h_1_attn_c_proj_out);
@@ -470,23 +470,23 @@ void Gpt::forward_on_1(Part &part) {
   part.h_1_out = d1.rows<float>(1179648); // [rows, time 128, width 128]
   map(d1, rows * 16384, Add{}, part.h_1_out, part.x_on_1, h_1_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:89
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:101
   part.h_1_ln_2_out = d1.rows<float>(1245184);       // [rows, time 128, normalized_shape 128]
   part.h_1_ln_2_out_mean = d1.rows<float>(1379328);  // [rows, time 128]
   part.h_1_ln_2_out_scale = d1.rows<float>(1379840); // [rows, time 128]
   layer_norm(d1, rows * 128, 128, float(1e-05), part.h_1_out, h_1_ln_2_weight_, h_1_ln_2_bias_,
              part.h_1_ln_2_out, part.h_1_ln_2_out_mean, part.h_1_ln_2_out_scale);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:73
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:85
   part.h_1_mlp_c_fc_out = d1.rows<float>(0); // [rows * 128, out 512]
   linear(d1, rows * 128, 128, 512, part.h_1_ln_2_out, h_1_mlp_c_fc_weight_, h_1_mlp_c_fc_bias_,
          Activation::none, part.h_1_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:90
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:102
   part.h_1_mlp_out = d1.rows<float>(262144); // [rows, time 128, out 512]
   map(d1, rows * 65536, Gelu{}, part.h_1_mlp_out, part.h_1_mlp_c_fc_out);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:74
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:86
   float *const h_1_mlp_c_proj_out = d1.rows<float>(524288); // [rows * 128, out 128]
   linear(d1, rows * 128, 512, 128, part.h_1_mlp_out, h_1_mlp_c_proj_weight_, h_1_mlp_c_proj_bias_,
          Activation::none, h_1_mlp_c_proj_out);
@@ -509,19 +509,19 @@ void Gpt::forward_on_2(Part &part) {
   Device &d2 = part.device(2);
   const int64_t rows = part.rows;
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:86
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:98
   part.h_2_ln_1_out = d2.rows<float>(1048576);       // [rows, time 128, normalized_shape 128]
   part.h_2_ln_1_out_mean = d2.rows<float>(1378304);  // [rows, time 128]
   part.h_2_ln_1_out_scale = d2.rows<float>(1378816); // [rows, time 128]
   layer_norm(d2, rows * 128, 128, float(1e-05), part.x_on_2, h_2_ln_1_weight_, h_2_ln_1_bias_,
              part.h_2_ln_1_out, part.h_2_ln_1_out_mean, part.h_2_ln_1_out_scale);
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:26
   part.h_2_attn_c_attn_out = d2.rows<float>(786432); // [rows * 128, out 384]
   linear(d2, rows * 128, 128, 384, part.h_2_ln_1_out, h_2_attn_c_attn_weight_,
          h_2_attn_c_attn_bias_, Activation::none, part.h_2_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:87
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:99
   part.h_2_attn_y = d2.rows<float>(1114112);          // [rows, time 128, heads 4, dim 32]
   part.h_2_attn_y_log_sums = d2.rows<float>(1376256); // [rows, heads 4, time 128]
   attention(d2, {rows, 4, 4, 128, 128, 32, 32, Causal::yes},
@@ -530,7 +530,7 @@ void Gpt::forward_on_2(Part &part) {
             {part.h_2_attn_c_attn_out + 256, 49152, 32, 384}, {part.h_2_attn_y, 16384, 32, 128},
             part.h_2_attn_y_log_sums);
 
-  // c_proj = Linear(heads * dim, width, bias: bias)                      transformer.mp:17
+  // c_proj = Linear(each.heads * dim, width, bias: bias)                 transformer.mp:31
   float *const h_2_attn_c_proj_out = d2.rows<float>(1179648); // [rows * 128, out 128]
   linear(d2, rows * 128, 128, 128, part.h_2_attn_y, h_2_attn_c_proj_weight_, h_2_attn_c_proj_bias_,
          Activation::none, h_2_attn_c_proj_out);
@@ -539,23 +539,23 @@ void Gpt::forward_on_2(Part &part) {
   part.h_2_out = d2.rows<float>(1179648); // [rows, time 128, width 128]
   map(d2, rows * 16384, Add{}, part.h_2_out, part.x_on_2, h_2_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:89
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:101
   part.h_2_ln_2_out = d2.rows<float>(1245184);       // [rows, time 128, normalized_shape 128]
   part.h_2_ln_2_out_mean = d2.rows<float>(1379328);  // [rows, time 128]
   part.h_2_ln_2_out_scale = d2.rows<float>(1379840); // [rows, time 128]
   layer_norm(d2, rows * 128, 128, float(1e-05), part.h_2_out, h_2_ln_2_weight_, h_2_ln_2_bias_,
              part.h_2_ln_2_out, part.h_2_ln_2_out_mean, part.h_2_ln_2_out_scale);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:73
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:85
   part.h_2_mlp_c_fc_out = d2.rows<float>(0); // [rows * 128, out 512]
   linear(d2, rows * 128, 128, 512, part.h_2_ln_2_out, h_2_mlp_c_fc_weight_, h_2_mlp_c_fc_bias_,
          Activation::none, part.h_2_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:90
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:102
   part.h_2_mlp_out = d2.rows<float>(262144); // [rows, time 128, out 512]
   map(d2, rows * 65536, Gelu{}, part.h_2_mlp_out, part.h_2_mlp_c_fc_out);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:74
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:86
   float *const h_2_mlp_c_proj_out = d2.rows<float>(524288); // [rows * 128, out 128]
   linear(d2, rows * 128, 512, 128, part.h_2_mlp_out, h_2_mlp_c_proj_weight_, h_2_mlp_c_proj_bias_,
          Activation::none, h_2_mlp_c_proj_out);
@@ -578,19 +578,19 @@ void Gpt::forward_on_3(Part &part) {
   Device &d3 = part.device(3);
   const int64_t rows = part.rows;
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:86
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:98
   part.h_3_ln_1_out = d3.rows<float>(1179648);       // [rows, time 128, normalized_shape 128]
   part.h_3_ln_1_out_mean = d3.rows<float>(1574912);  // [rows, time 128]
   part.h_3_ln_1_out_scale = d3.rows<float>(1575424); // [rows, time 128]
   layer_norm(d3, rows * 128, 128, float(1e-05), part.x_on_3, h_3_ln_1_weight_, h_3_ln_1_bias_,
              part.h_3_ln_1_out, part.h_3_ln_1_out_mean, part.h_3_ln_1_out_scale);
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:26
   part.h_3_attn_c_attn_out = d3.rows<float>(786432); // [rows * 128, out 384]
   linear(d3, rows * 128, 128, 384, part.h_3_ln_1_out, h_3_attn_c_attn_weight_,
          h_3_attn_c_attn_bias_, Activation::none, part.h_3_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:87
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:99
   part.h_3_attn_y = d3.rows<float>(1245184);          // [rows, time 128, heads 4, dim 32]
   part.h_3_attn_y_log_sums = d3.rows<float>(1572864); // [rows, heads 4, time 128]
   attention(d3, {rows, 4, 4, 128, 128, 32, 32, Causal::yes},
@@ -599,7 +599,7 @@ void Gpt::forward_on_3(Part &part) {
             {part.h_3_attn_c_attn_out + 256, 49152, 32, 384}, {part.h_3_attn_y, 16384, 32, 128},
             part.h_3_attn_y_log_sums);
 
-  // c_proj = Linear(heads * dim, width, bias: bias)                      transformer.mp:17
+  // c_proj = Linear(each.heads * dim, width, bias: bias)                 transformer.mp:31
   float *const h_3_attn_c_proj_out = d3.rows<float>(1310720); // [rows * 128, out 128]
   linear(d3, rows * 128, 128, 128, part.h_3_attn_y, h_3_attn_c_proj_weight_, h_3_attn_c_proj_bias_,
          Activation::none, h_3_attn_c_proj_out);
@@ -608,23 +608,23 @@ void Gpt::forward_on_3(Part &part) {
   part.h_3_out = d3.rows<float>(1310720); // [rows, time 128, width 128]
   map(d3, rows * 16384, Add{}, part.h_3_out, part.x_on_3, h_3_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:89
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:101
   part.h_3_ln_2_out = d3.rows<float>(1376256);       // [rows, time 128, normalized_shape 128]
   part.h_3_ln_2_out_mean = d3.rows<float>(1575936);  // [rows, time 128]
   part.h_3_ln_2_out_scale = d3.rows<float>(1576448); // [rows, time 128]
   layer_norm(d3, rows * 128, 128, float(1e-05), part.h_3_out, h_3_ln_2_weight_, h_3_ln_2_bias_,
              part.h_3_ln_2_out, part.h_3_ln_2_out_mean, part.h_3_ln_2_out_scale);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:73
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:85
   part.h_3_mlp_c_fc_out = d3.rows<float>(0); // [rows * 128, out 512]
   linear(d3, rows * 128, 128, 512, part.h_3_ln_2_out, h_3_mlp_c_fc_weight_, h_3_mlp_c_fc_bias_,
          Activation::none, part.h_3_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:90
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:102
   part.h_3_mlp_out = d3.rows<float>(262144); // [rows, time 128, out 512]
   map(d3, rows * 65536, Gelu{}, part.h_3_mlp_out, part.h_3_mlp_c_fc_out);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:74
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:86
   float *const h_3_mlp_c_proj_out = d3.rows<float>(655360); // [rows * 128, out 128]
   linear(d3, rows * 128, 512, 128, part.h_3_mlp_out, h_3_mlp_c_proj_weight_, h_3_mlp_c_proj_bias_,
          Activation::none, h_3_mlp_c_proj_out);
@@ -677,22 +677,22 @@ void Gpt::backward_on_3(Part &part) {
                       part.ln_f_out_scale, ln_f_weight_, part.x_grad, ln_f_weight_grad,
                       ln_f_bias_grad, part.store);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:74
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:86
   float *const h_3_mlp_c_proj_reshape_grad = d3.rows<float>(524288); // [rows * 128, in 512]
   matmul(d3, 1, rows * 128, 512, 128, Transpose::no, Transpose::no, part.x_grad,
          h_3_mlp_c_proj_weight_, h_3_mlp_c_proj_reshape_grad);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:90
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:102
   part.h_3_mlp_c_fc_out_grad = d3.rows<float>(0); // [rows, time 128, out 512]
   map(d3, rows * 65536, GeluGradient{}, part.h_3_mlp_c_fc_out_grad, part.h_3_mlp_c_fc_out,
       h_3_mlp_c_proj_reshape_grad);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:73
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:85
   float *const h_3_mlp_c_fc_reshape_grad = d3.rows<float>(524288); // [rows * 128, in 128]
   matmul(d3, 1, rows * 128, 128, 512, Transpose::no, Transpose::no, part.h_3_mlp_c_fc_out_grad,
          h_3_mlp_c_fc_weight_, h_3_mlp_c_fc_reshape_grad);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:89
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:101
   float *const h_3_out_grad = d3.rows<float>(720896);         // [rows, time 128, width 128]
   float *const h_3_ln_2_weight_grad = d3.gradients() + 66304; // [normalized_shape 128]
   float *const h_3_ln_2_bias_grad = d3.gradients() + 66432;   // [normalized_shape 128]
@@ -704,12 +704,12 @@ void Gpt::backward_on_3(Part &part) {
   part.h_3_out_grad = d3.rows<float>(720896); // [rows, time 128, width 128]
   map(d3, rows * 16384, Add{}, part.h_3_out_grad, part.x_grad, h_3_out_grad);
 
-  // c_proj = Linear(heads * dim, width, bias: bias)                      transformer.mp:17
+  // c_proj = Linear(each.heads * dim, width, bias: bias)                 transformer.mp:31
   float *const h_3_attn_c_proj_reshape_grad = d3.rows<float>(1310720); // [rows * 128, in 128]
   matmul(d3, 1, rows * 128, 128, 128, Transpose::no, Transpose::no, part.h_3_out_grad,
          h_3_attn_c_proj_weight_, h_3_attn_c_proj_reshape_grad);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:87
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:99
   part.h_3_attn_c_attn_out_grad = d3.rows<float>(524288); // [rows, time 128, out 384]
   attention_gradient(
       d3, {rows, 4, 4, 128, 128, 32, 32, Causal::yes},
@@ -720,12 +720,12 @@ void Gpt::backward_on_3(Part &part) {
       {part.h_3_attn_c_attn_out_grad + 128, 49152, 32, 384},
       {part.h_3_attn_c_attn_out_grad + 256, 49152, 32, 384});
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:26
   float *const h_3_attn_c_attn_reshape_grad = d3.rows<float>(786432); // [rows * 128, in 128]
   matmul(d3, 1, rows * 128, 128, 384, Transpose::no, Transpose::no, part.h_3_attn_c_attn_out_grad,
          h_3_attn_c_attn_weight_, h_3_attn_c_attn_reshape_grad);
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:86
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:98
   float *const x_grad = d3.rows<float>(851968);           // [rows, time 128, width 128]
   float *const h_3_ln_1_weight_grad = d3.gradients();     // [normalized_shape 128]
   float *const h_3_ln_1_bias_grad = d3.gradients() + 128; // [normalized_shape 128]
@@ -756,7 +756,7 @@ void Gpt::weights_on_3(Part &part) {
   matmul(d3, 1, 256, 128, rows * 128, Transpose::yes, Transpose::no, part.lm_head_out_grad,
          part.ln_f_out, wte_weight_grad, part.store);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:74
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:86
   float *const h_3_mlp_c_proj_bias_grad = d3.gradients() + 198144; // [width 128]
   reduce(d3, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, part.x_grad,
          h_3_mlp_c_proj_bias_grad, part.store);
@@ -764,7 +764,7 @@ void Gpt::weights_on_3(Part &part) {
   matmul(d3, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, part.x_grad, part.h_3_mlp_out,
          h_3_mlp_c_proj_weight_grad, part.store);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:73
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:85
   float *const h_3_mlp_c_fc_bias_grad = d3.gradients() + 132096; // [out 512]
   reduce(d3, Reduction::sum, Shape{rows, 128, 512}, 1u << 0 | 1u << 1, part.h_3_mlp_c_fc_out_grad,
          h_3_mlp_c_fc_bias_grad, part.store);
@@ -772,7 +772,7 @@ void Gpt::weights_on_3(Part &part) {
   matmul(d3, 1, 512, 128, rows * 128, Transpose::yes, Transpose::no, part.h_3_mlp_c_fc_out_grad,
          part.h_3_ln_2_out, h_3_mlp_c_fc_weight_grad, part.store);
 
-  // c_proj = Linear(heads * dim, width, bias: bias)                      transformer.mp:17
+  // c_proj = Linear(each.heads * dim, width, bias: bias)                 transformer.mp:31
   float *const h_3_attn_c_proj_bias_grad = d3.gradients() + 66176; // [width 128]
   reduce(d3, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, part.h_3_out_grad,
          h_3_attn_c_proj_bias_grad, part.store);
@@ -780,7 +780,7 @@ void Gpt::weights_on_3(Part &part) {
   matmul(d3, 1, 128, 128, rows * 128, Transpose::yes, Transpose::no, part.h_3_out_grad,
          part.h_3_attn_y, h_3_attn_c_proj_weight_grad, part.store);
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:26
   float *const h_3_attn_c_attn_bias_grad = d3.gradients() + 49408; // [out 384]
   reduce(d3, Reduction::sum, Shape{rows, 128, 384}, 1u << 0 | 1u << 1,
          part.h_3_attn_c_attn_out_grad, h_3_attn_c_attn_bias_grad, part.store);
@@ -793,22 +793,22 @@ void Gpt::backward_on_2(Part &part) {
   Device &d2 = part.device(2);
   const int64_t rows = part.rows;
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:74
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:86
   float *const h_2_mlp_c_proj_reshape_grad = d2.rows<float>(524288); // [rows * 128, in 512]
   matmul(d2, 1, rows * 128, 512, 128, Transpose::no, Transpose::no, part.x_grad_on_2,
          h_2_mlp_c_proj_weight_, h_2_mlp_c_proj_reshape_grad);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:90
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:102
   part.h_2_mlp_c_fc_out_grad = d2.rows<float>(0); // [rows, time 128, out 512]
   map(d2, rows * 65536, GeluGradient{}, part.h_2_mlp_c_fc_out_grad, part.h_2_mlp_c_fc_out,
       h_2_mlp_c_proj_reshape_grad);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:73
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:85
   float *const h_2_mlp_c_fc_reshape_grad = d2.rows<float>(524288); // [rows * 128, in 128]
   matmul(d2, 1, rows * 128, 128, 512, Transpose::no, Transpose::no, part.h_2_mlp_c_fc_out_grad,
          h_2_mlp_c_fc_weight_, h_2_mlp_c_fc_reshape_grad);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:89
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:101
   float *const h_2_out_grad = d2.rows<float>(720896);         // [rows, time 128, width 128]
   float *const h_2_ln_2_weight_grad = d2.gradients() + 66304; // [normalized_shape 128]
   float *const h_2_ln_2_bias_grad = d2.gradients() + 66432;   // [normalized_shape 128]
@@ -820,12 +820,12 @@ void Gpt::backward_on_2(Part &part) {
   part.h_2_out_grad = d2.rows<float>(720896); // [rows, time 128, width 128]
   map(d2, rows * 16384, Add{}, part.h_2_out_grad, part.x_grad_on_2, h_2_out_grad);
 
-  // c_proj = Linear(heads * dim, width, bias: bias)                      transformer.mp:17
+  // c_proj = Linear(each.heads * dim, width, bias: bias)                 transformer.mp:31
   float *const h_2_attn_c_proj_reshape_grad = d2.rows<float>(1179648); // [rows * 128, in 128]
   matmul(d2, 1, rows * 128, 128, 128, Transpose::no, Transpose::no, part.h_2_out_grad,
          h_2_attn_c_proj_weight_, h_2_attn_c_proj_reshape_grad);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:87
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:99
   part.h_2_attn_c_attn_out_grad = d2.rows<float>(524288); // [rows, time 128, out 384]
   attention_gradient(
       d2, {rows, 4, 4, 128, 128, 32, 32, Causal::yes},
@@ -836,12 +836,12 @@ void Gpt::backward_on_2(Part &part) {
       {part.h_2_attn_c_attn_out_grad + 128, 49152, 32, 384},
       {part.h_2_attn_c_attn_out_grad + 256, 49152, 32, 384});
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:26
   float *const h_2_attn_c_attn_reshape_grad = d2.rows<float>(786432); // [rows * 128, in 128]
   matmul(d2, 1, rows * 128, 128, 384, Transpose::no, Transpose::no, part.h_2_attn_c_attn_out_grad,
          h_2_attn_c_attn_weight_, h_2_attn_c_attn_reshape_grad);
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:86
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:98
   float *const x_grad = d2.rows<float>(851968);           // [rows, time 128, width 128]
   float *const h_2_ln_1_weight_grad = d2.gradients();     // [normalized_shape 128]
   float *const h_2_ln_1_bias_grad = d2.gradients() + 128; // [normalized_shape 128]
@@ -867,7 +867,7 @@ void Gpt::weights_on_2(Part &part) {
   Device &d2 = part.device(2);
   const int64_t rows = part.rows;
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:74
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:86
   float *const h_2_mlp_c_proj_bias_grad = d2.gradients() + 198144; // [width 128]
   reduce(d2, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, part.x_grad_on_2,
          h_2_mlp_c_proj_bias_grad, part.store);
@@ -875,7 +875,7 @@ void Gpt::weights_on_2(Part &part) {
   matmul(d2, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, part.x_grad_on_2,
          part.h_2_mlp_out, h_2_mlp_c_proj_weight_grad, part.store);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:73
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:85
   float *const h_2_mlp_c_fc_bias_grad = d2.gradients() + 132096; // [out 512]
   reduce(d2, Reduction::sum, Shape{rows, 128, 512}, 1u << 0 | 1u << 1, part.h_2_mlp_c_fc_out_grad,
          h_2_mlp_c_fc_bias_grad, part.store);
@@ -883,7 +883,7 @@ void Gpt::weights_on_2(Part &part) {
   matmul(d2, 1, 512, 128, rows * 128, Transpose::yes, Transpose::no, part.h_2_mlp_c_fc_out_grad,
          part.h_2_ln_2_out, h_2_mlp_c_fc_weight_grad, part.store);
 
-  // c_proj = Linear(heads * dim, width, bias: bias)                      transformer.mp:17
+  // c_proj = Linear(each.heads * dim, width, bias: bias)                 transformer.mp:31
   float *const h_2_attn_c_proj_bias_grad = d2.gradients() + 66176; // [width 128]
   reduce(d2, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, part.h_2_out_grad,
          h_2_attn_c_proj_bias_grad, part.store);
@@ -891,7 +891,7 @@ void Gpt::weights_on_2(Part &part) {
   matmul(d2, 1, 128, 128, rows * 128, Transpose::yes, Transpose::no, part.h_2_out_grad,
          part.h_2_attn_y, h_2_attn_c_proj_weight_grad, part.store);
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:26
   float *const h_2_attn_c_attn_bias_grad = d2.gradients() + 49408; // [out 384]
   reduce(d2, Reduction::sum, Shape{rows, 128, 384}, 1u << 0 | 1u << 1,
          part.h_2_attn_c_attn_out_grad, h_2_attn_c_attn_bias_grad, part.store);
@@ -904,22 +904,22 @@ void Gpt::backward_on_1(Part &part) {
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:74
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:86
   float *const h_1_mlp_c_proj_reshape_grad = d1.rows<float>(524288); // [rows * 128, in 512]
   matmul(d1, 1, rows * 128, 512, 128, Transpose::no, Transpose::no, part.x_grad_on_1,
          h_1_mlp_c_proj_weight_, h_1_mlp_c_proj_reshape_grad);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:90
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:102
   part.h_1_mlp_c_fc_out_grad = d1.rows<float>(0); // [rows, time 128, out 512]
   map(d1, rows * 65536, GeluGradient{}, part.h_1_mlp_c_fc_out_grad, part.h_1_mlp_c_fc_out,
       h_1_mlp_c_proj_reshape_grad);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:73
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:85
   float *const h_1_mlp_c_fc_reshape_grad = d1.rows<float>(524288); // [rows * 128, in 128]
   matmul(d1, 1, rows * 128, 128, 512, Transpose::no, Transpose::no, part.h_1_mlp_c_fc_out_grad,
          h_1_mlp_c_fc_weight_, h_1_mlp_c_fc_reshape_grad);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:89
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:101
   float *const h_1_out_grad = d1.rows<float>(720896);         // [rows, time 128, width 128]
   float *const h_1_ln_2_weight_grad = d1.gradients() + 66304; // [normalized_shape 128]
   float *const h_1_ln_2_bias_grad = d1.gradients() + 66432;   // [normalized_shape 128]
@@ -931,12 +931,12 @@ void Gpt::backward_on_1(Part &part) {
   part.h_1_out_grad = d1.rows<float>(720896); // [rows, time 128, width 128]
   map(d1, rows * 16384, Add{}, part.h_1_out_grad, part.x_grad_on_1, h_1_out_grad);
 
-  // c_proj = Linear(heads * dim, width, bias: bias)                      transformer.mp:17
+  // c_proj = Linear(each.heads * dim, width, bias: bias)                 transformer.mp:31
   float *const h_1_attn_c_proj_reshape_grad = d1.rows<float>(1179648); // [rows * 128, in 128]
   matmul(d1, 1, rows * 128, 128, 128, Transpose::no, Transpose::no, part.h_1_out_grad,
          h_1_attn_c_proj_weight_, h_1_attn_c_proj_reshape_grad);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:87
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:99
   part.h_1_attn_c_attn_out_grad = d1.rows<float>(524288); // [rows, time 128, out 384]
   attention_gradient(
       d1, {rows, 4, 4, 128, 128, 32, 32, Causal::yes},
@@ -947,12 +947,12 @@ void Gpt::backward_on_1(Part &part) {
       {part.h_1_attn_c_attn_out_grad + 128, 49152, 32, 384},
       {part.h_1_attn_c_attn_out_grad + 256, 49152, 32, 384});
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:26
   float *const h_1_attn_c_attn_reshape_grad = d1.rows<float>(786432); // [rows * 128, in 128]
   matmul(d1, 1, rows * 128, 128, 384, Transpose::no, Transpose::no, part.h_1_attn_c_attn_out_grad,
          h_1_attn_c_attn_weight_, h_1_attn_c_attn_reshape_grad);
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:86
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:98
   float *const x_grad = d1.rows<float>(851968);           // [rows, time 128, width 128]
   float *const h_1_ln_1_weight_grad = d1.gradients();     // [normalized_shape 128]
   float *const h_1_ln_1_bias_grad = d1.gradients() + 128; // [normalized_shape 128]
@@ -978,7 +978,7 @@ void Gpt::weights_on_1(Part &part) {
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:74
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:86
   float *const h_1_mlp_c_proj_bias_grad = d1.gradients() + 198144; // [width 128]
   reduce(d1, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, part.x_grad_on_1,
          h_1_mlp_c_proj_bias_grad, part.store);
@@ -986,7 +986,7 @@ void Gpt::weights_on_1(Part &part) {
   matmul(d1, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, part.x_grad_on_1,
          part.h_1_mlp_out, h_1_mlp_c_proj_weight_grad, part.store);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:73
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:85
   float *const h_1_mlp_c_fc_bias_grad = d1.gradients() + 132096; // [out 512]
   reduce(d1, Reduction::sum, Shape{rows, 128, 512}, 1u << 0 | 1u << 1, part.h_1_mlp_c_fc_out_grad,
          h_1_mlp_c_fc_bias_grad, part.store);
@@ -994,7 +994,7 @@ void Gpt::weights_on_1(Part &part) {
   matmul(d1, 1, 512, 128, rows * 128, Transpose::yes, Transpose::no, part.h_1_mlp_c_fc_out_grad,
          part.h_1_ln_2_out, h_1_mlp_c_fc_weight_grad, part.store);
 
-  // c_proj = Linear(heads * dim, width, bias: bias)                      transformer.mp:17
+  // c_proj = Linear(each.heads * dim, width, bias: bias)                 transformer.mp:31
   float *const h_1_attn_c_proj_bias_grad = d1.gradients() + 66176; // [width 128]
   reduce(d1, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, part.h_1_out_grad,
          h_1_attn_c_proj_bias_grad, part.store);
@@ -1002,7 +1002,7 @@ void Gpt::weights_on_1(Part &part) {
   matmul(d1, 1, 128, 128, rows * 128, Transpose::yes, Transpose::no, part.h_1_out_grad,
          part.h_1_attn_y, h_1_attn_c_proj_weight_grad, part.store);
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:26
   float *const h_1_attn_c_attn_bias_grad = d1.gradients() + 49408; // [out 384]
   reduce(d1, Reduction::sum, Shape{rows, 128, 384}, 1u << 0 | 1u << 1,
          part.h_1_attn_c_attn_out_grad, h_1_attn_c_attn_bias_grad, part.store);
@@ -1015,7 +1015,7 @@ void Gpt::weights_on_0(Part &part) {
   Device &d0 = part.device(0);
   const int64_t rows = part.rows;
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:74
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:86
   float *const h_0_mlp_c_proj_bias_grad = d0.gradients() + 247296; // [width 128]
   reduce(d0, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, part.x_grad_on_0,
          h_0_mlp_c_proj_bias_grad, part.store);
@@ -1026,12 +1026,12 @@ void Gpt::weights_on_0(Part &part) {
   matmul(d0, 1, 128, 512, rows * 128, Transpose::yes, Transpose::no, part.x_grad_on_0,
          part.h_0_mlp_out, h_0_mlp_c_proj_weight_grad, part.store);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:90
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:102
   float *const h_0_mlp_c_fc_out_grad = d0.rows<float>(0); // [rows, time 128, out 512]
   map(d0, rows * 65536, GeluGradient{}, h_0_mlp_c_fc_out_grad, part.h_0_mlp_c_fc_out,
       h_0_mlp_c_proj_reshape_grad);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:73
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:85
   float *const h_0_mlp_c_fc_bias_grad = d0.gradients() + 181248; // [out 512]
   reduce(d0, Reduction::sum, Shape{rows, 128, 512}, 1u << 0 | 1u << 1, h_0_mlp_c_fc_out_grad,
          h_0_mlp_c_fc_bias_grad, part.store);
@@ -1042,7 +1042,7 @@ void Gpt::weights_on_0(Part &part) {
   matmul(d0, 1, 512, 128, rows * 128, Transpose::yes, Transpose::no, h_0_mlp_c_fc_out_grad,
          part.h_0_ln_2_out, h_0_mlp_c_fc_weight_grad, part.store);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:89
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:101
   float *const h_0_out_grad = d0.rows<float>(196608);          // [rows, time 128, width 128]
   float *const h_0_ln_2_weight_grad = d0.gradients() + 115456; // [normalized_shape 128]
   float *const h_0_ln_2_bias_grad = d0.gradients() + 115584;   // [normalized_shape 128]
@@ -1054,7 +1054,7 @@ void Gpt::weights_on_0(Part &part) {
   float *const h_0_out_grad_2 = d0.rows<float>(196608); // [rows, time 128, width 128]
   map(d0, rows * 16384, Add{}, h_0_out_grad_2, part.x_grad_on_0, h_0_out_grad);
 
-  // c_proj = Linear(heads * dim, width, bias: bias)                      transformer.mp:17
+  // c_proj = Linear(each.heads * dim, width, bias: bias)                 transformer.mp:31
   float *const h_0_attn_c_proj_bias_grad = d0.gradients() + 115328; // [width 128]
   reduce(d0, Reduction::sum, Shape{rows, 128, 128}, 1u << 0 | 1u << 1, h_0_out_grad_2,
          h_0_attn_c_proj_bias_grad, part.store);
@@ -1065,7 +1065,7 @@ void Gpt::weights_on_0(Part &part) {
   matmul(d0, 1, 128, 128, rows * 128, Transpose::yes, Transpose::no, h_0_out_grad_2,
          part.h_0_attn_y, h_0_attn_c_proj_weight_grad, part.store);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:87
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:99
   float *const h_0_attn_c_attn_out_grad = d0.rows<float>(0); // [rows, time 128, out 384]
   attention_gradient(
       d0, {rows, 4, 4, 128, 128, 32, 32, Causal::yes},
@@ -1076,7 +1076,7 @@ void Gpt::weights_on_0(Part &part) {
       {h_0_attn_c_attn_out_grad + 128, 49152, 32, 384},
       {h_0_attn_c_attn_out_grad + 256, 49152, 32, 384});
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:26
   float *const h_0_attn_c_attn_bias_grad = d0.gradients() + 98560; // [out 384]
   reduce(d0, Reduction::sum, Shape{rows, 128, 384}, 1u << 0 | 1u << 1, h_0_attn_c_attn_out_grad,
          h_0_attn_c_attn_bias_grad, part.store);
@@ -1087,7 +1087,7 @@ void Gpt::weights_on_0(Part &part) {
   matmul(d0, 1, 384, 128, rows * 128, Transpose::yes, Transpose::no, h_0_attn_c_attn_out_grad,
          part.h_0_ln_1_out, h_0_attn_c_attn_weight_grad, part.store);
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:86
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:98
   float *const x_grad = d0.rows<float>(0);                    // [rows, time 128, embedding_dim 128]
   float *const h_0_ln_1_weight_grad = d0.gradients() + 49152; // [normalized_shape 128]
   float *const h_0_ln_1_bias_grad = d0.gradients() + 49280;   // [normalized_shape 128]
@@ -1211,19 +1211,19 @@ void Gpt::evaluate_on_0(Part &part) {
   map(d0, Shape{rows, 128, 128}, Add{}, x, strided(wte_out, {16384, 128, 1}),
       strided(wpe_out_2, {0, 128, 1}));
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:86
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:98
   float *const h_0_ln_1_out = d0.rows<float>(196608);    // [rows, time 128, normalized_shape 128]
   float *const h_0_ln_1_out_mean = d0.rows<float>(0);    // [rows, time 128]
   float *const h_0_ln_1_out_scale = d0.rows<float>(512); // [rows, time 128]
   layer_norm(d0, rows * 128, 128, float(1e-05), x, h_0_ln_1_weight_, h_0_ln_1_bias_, h_0_ln_1_out,
              h_0_ln_1_out_mean, h_0_ln_1_out_scale);
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:26
   float *const h_0_attn_c_attn_out = d0.rows<float>(0); // [rows * 128, out 384]
   linear(d0, rows * 128, 128, 384, h_0_ln_1_out, h_0_attn_c_attn_weight_, h_0_attn_c_attn_bias_,
          Activation::none, h_0_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:87
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:99
   float *const h_0_attn_y = d0.rows<float>(196608);          // [rows, time 128, heads 4, dim 32]
   float *const h_0_attn_y_log_sums = d0.rows<float>(327680); // [rows, heads 4, time 128]
   attention(d0, {rows, 4, 4, 128, 128, 32, 32, Causal::yes}, {h_0_attn_c_attn_out, 49152, 32, 384},
@@ -1231,7 +1231,7 @@ void Gpt::evaluate_on_0(Part &part) {
             {h_0_attn_c_attn_out + 256, 49152, 32, 384}, {h_0_attn_y, 16384, 32, 128},
             h_0_attn_y_log_sums);
 
-  // c_proj = Linear(heads * dim, width, bias: bias)                      transformer.mp:17
+  // c_proj = Linear(each.heads * dim, width, bias: bias)                 transformer.mp:31
   float *const h_0_attn_c_proj_out = d0.rows<float>(0); // [rows * 128, out 128]
   linear(d0, rows * 128, 128, 128, h_0_attn_y, h_0_attn_c_proj_weight_, h_0_attn_c_proj_bias_,
          Activation::none, h_0_attn_c_proj_out);
@@ -1240,23 +1240,23 @@ void Gpt::evaluate_on_0(Part &part) {
   float *const h_0_out = d0.rows<float>(262144); // [rows, time 128, width 128]
   map(d0, rows * 16384, Add{}, h_0_out, x, h_0_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:89
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:101
   float *const h_0_ln_2_out = d0.rows<float>(327680);    // [rows, time 128, normalized_shape 128]
   float *const h_0_ln_2_out_mean = d0.rows<float>(0);    // [rows, time 128]
   float *const h_0_ln_2_out_scale = d0.rows<float>(512); // [rows, time 128]
   layer_norm(d0, rows * 128, 128, float(1e-05), h_0_out, h_0_ln_2_weight_, h_0_ln_2_bias_,
              h_0_ln_2_out, h_0_ln_2_out_mean, h_0_ln_2_out_scale);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:73
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:85
   float *const h_0_mlp_c_fc_out = d0.rows<float>(0); // [rows * 128, out 512]
   linear(d0, rows * 128, 128, 512, h_0_ln_2_out, h_0_mlp_c_fc_weight_, h_0_mlp_c_fc_bias_,
          Activation::none, h_0_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:90
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:102
   float *const h_0_mlp_out = d0.rows<float>(0); // [rows, time 128, out 512]
   map(d0, rows * 65536, Gelu{}, h_0_mlp_out, h_0_mlp_c_fc_out);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:74
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:86
   float *const h_0_mlp_c_proj_out = d0.rows<float>(327680); // [rows * 128, out 128]
   linear(d0, rows * 128, 512, 128, h_0_mlp_out, h_0_mlp_c_proj_weight_, h_0_mlp_c_proj_bias_,
          Activation::none, h_0_mlp_c_proj_out);
@@ -1281,19 +1281,19 @@ void Gpt::evaluate_on_1(Part &part) {
   Device &d1 = part.device(1);
   const int64_t rows = part.rows;
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:86
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:98
   float *const h_1_ln_1_out = d1.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
   float *const h_1_ln_1_out_mean = d1.rows<float>(0);    // [rows, time 128]
   float *const h_1_ln_1_out_scale = d1.rows<float>(512); // [rows, time 128]
   layer_norm(d1, rows * 128, 128, float(1e-05), part.x_on_1, h_1_ln_1_weight_, h_1_ln_1_bias_,
              h_1_ln_1_out, h_1_ln_1_out_mean, h_1_ln_1_out_scale);
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:26
   float *const h_1_attn_c_attn_out = d1.rows<float>(0); // [rows * 128, out 384]
   linear(d1, rows * 128, 128, 384, h_1_ln_1_out, h_1_attn_c_attn_weight_, h_1_attn_c_attn_bias_,
          Activation::none, h_1_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:87
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:99
   float *const h_1_attn_y = d1.rows<float>(262144);          // [rows, time 128, heads 4, dim 32]
   float *const h_1_attn_y_log_sums = d1.rows<float>(327680); // [rows, heads 4, time 128]
   attention(d1, {rows, 4, 4, 128, 128, 32, 32, Causal::yes}, {h_1_attn_c_attn_out, 49152, 32, 384},
@@ -1301,7 +1301,7 @@ void Gpt::evaluate_on_1(Part &part) {
             {h_1_attn_c_attn_out + 256, 49152, 32, 384}, {h_1_attn_y, 16384, 32, 128},
             h_1_attn_y_log_sums);
 
-  // c_proj = Linear(heads * dim, width, bias: bias)                      transformer.mp:17
+  // c_proj = Linear(each.heads * dim, width, bias: bias)                 transformer.mp:31
   float *const h_1_attn_c_proj_out = d1.rows<float>(327680); // [rows * 128, out 128]
   linear(d1, rows * 128, 128, 128, h_1_attn_y, h_1_attn_c_proj_weight_, h_1_attn_c_proj_bias_,
          Activation::none, h_1_attn_c_proj_out);
@@ -1310,23 +1310,23 @@ void Gpt::evaluate_on_1(Part &part) {
   float *const h_1_out = d1.rows<float>(327680); // [rows, time 128, width 128]
   map(d1, rows * 16384, Add{}, h_1_out, part.x_on_1, h_1_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:89
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:101
   float *const h_1_ln_2_out = d1.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
   float *const h_1_ln_2_out_mean = d1.rows<float>(0);    // [rows, time 128]
   float *const h_1_ln_2_out_scale = d1.rows<float>(512); // [rows, time 128]
   layer_norm(d1, rows * 128, 128, float(1e-05), h_1_out, h_1_ln_2_weight_, h_1_ln_2_bias_,
              h_1_ln_2_out, h_1_ln_2_out_mean, h_1_ln_2_out_scale);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:73
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:85
   float *const h_1_mlp_c_fc_out = d1.rows<float>(0); // [rows * 128, out 512]
   linear(d1, rows * 128, 128, 512, h_1_ln_2_out, h_1_mlp_c_fc_weight_, h_1_mlp_c_fc_bias_,
          Activation::none, h_1_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:90
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:102
   float *const h_1_mlp_out = d1.rows<float>(0); // [rows, time 128, out 512]
   map(d1, rows * 65536, Gelu{}, h_1_mlp_out, h_1_mlp_c_fc_out);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:74
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:86
   float *const h_1_mlp_c_proj_out = d1.rows<float>(262144); // [rows * 128, out 128]
   linear(d1, rows * 128, 512, 128, h_1_mlp_out, h_1_mlp_c_proj_weight_, h_1_mlp_c_proj_bias_,
          Activation::none, h_1_mlp_c_proj_out);
@@ -1351,19 +1351,19 @@ void Gpt::evaluate_on_2(Part &part) {
   Device &d2 = part.device(2);
   const int64_t rows = part.rows;
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:86
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:98
   float *const h_2_ln_1_out = d2.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
   float *const h_2_ln_1_out_mean = d2.rows<float>(0);    // [rows, time 128]
   float *const h_2_ln_1_out_scale = d2.rows<float>(512); // [rows, time 128]
   layer_norm(d2, rows * 128, 128, float(1e-05), part.x_on_2, h_2_ln_1_weight_, h_2_ln_1_bias_,
              h_2_ln_1_out, h_2_ln_1_out_mean, h_2_ln_1_out_scale);
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:26
   float *const h_2_attn_c_attn_out = d2.rows<float>(0); // [rows * 128, out 384]
   linear(d2, rows * 128, 128, 384, h_2_ln_1_out, h_2_attn_c_attn_weight_, h_2_attn_c_attn_bias_,
          Activation::none, h_2_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:87
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:99
   float *const h_2_attn_y = d2.rows<float>(262144);          // [rows, time 128, heads 4, dim 32]
   float *const h_2_attn_y_log_sums = d2.rows<float>(327680); // [rows, heads 4, time 128]
   attention(d2, {rows, 4, 4, 128, 128, 32, 32, Causal::yes}, {h_2_attn_c_attn_out, 49152, 32, 384},
@@ -1371,7 +1371,7 @@ void Gpt::evaluate_on_2(Part &part) {
             {h_2_attn_c_attn_out + 256, 49152, 32, 384}, {h_2_attn_y, 16384, 32, 128},
             h_2_attn_y_log_sums);
 
-  // c_proj = Linear(heads * dim, width, bias: bias)                      transformer.mp:17
+  // c_proj = Linear(each.heads * dim, width, bias: bias)                 transformer.mp:31
   float *const h_2_attn_c_proj_out = d2.rows<float>(327680); // [rows * 128, out 128]
   linear(d2, rows * 128, 128, 128, h_2_attn_y, h_2_attn_c_proj_weight_, h_2_attn_c_proj_bias_,
          Activation::none, h_2_attn_c_proj_out);
@@ -1380,23 +1380,23 @@ void Gpt::evaluate_on_2(Part &part) {
   float *const h_2_out = d2.rows<float>(327680); // [rows, time 128, width 128]
   map(d2, rows * 16384, Add{}, h_2_out, part.x_on_2, h_2_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:89
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:101
   float *const h_2_ln_2_out = d2.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
   float *const h_2_ln_2_out_mean = d2.rows<float>(0);    // [rows, time 128]
   float *const h_2_ln_2_out_scale = d2.rows<float>(512); // [rows, time 128]
   layer_norm(d2, rows * 128, 128, float(1e-05), h_2_out, h_2_ln_2_weight_, h_2_ln_2_bias_,
              h_2_ln_2_out, h_2_ln_2_out_mean, h_2_ln_2_out_scale);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:73
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:85
   float *const h_2_mlp_c_fc_out = d2.rows<float>(0); // [rows * 128, out 512]
   linear(d2, rows * 128, 128, 512, h_2_ln_2_out, h_2_mlp_c_fc_weight_, h_2_mlp_c_fc_bias_,
          Activation::none, h_2_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:90
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:102
   float *const h_2_mlp_out = d2.rows<float>(0); // [rows, time 128, out 512]
   map(d2, rows * 65536, Gelu{}, h_2_mlp_out, h_2_mlp_c_fc_out);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:74
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:86
   float *const h_2_mlp_c_proj_out = d2.rows<float>(262144); // [rows * 128, out 128]
   linear(d2, rows * 128, 512, 128, h_2_mlp_out, h_2_mlp_c_proj_weight_, h_2_mlp_c_proj_bias_,
          Activation::none, h_2_mlp_c_proj_out);
@@ -1421,19 +1421,19 @@ void Gpt::evaluate_on_3(Part &part) {
   Device &d3 = part.device(3);
   const int64_t rows = part.rows;
 
-  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:86
+  // ln_1 = LayerNorm(width, bias: bias)                                  transformer.mp:98
   float *const h_3_ln_1_out = d3.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
   float *const h_3_ln_1_out_mean = d3.rows<float>(0);    // [rows, time 128]
   float *const h_3_ln_1_out_scale = d3.rows<float>(512); // [rows, time 128]
   layer_norm(d3, rows * 128, 128, float(1e-05), part.x_on_3, h_3_ln_1_weight_, h_3_ln_1_bias_,
              h_3_ln_1_out, h_3_ln_1_out_mean, h_3_ln_1_out_scale);
 
-  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:12
+  // c_attn = Linear(width, 3 * heads * dim, bias: bias)                  transformer.mp:26
   float *const h_3_attn_c_attn_out = d3.rows<float>(0); // [rows * 128, out 384]
   linear(d3, rows * 128, 128, 384, h_3_ln_1_out, h_3_attn_c_attn_weight_, h_3_attn_c_attn_bias_,
          Activation::none, h_3_attn_c_attn_out);
 
-  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:87
+  // attn = MultiHeadAttention(width, heads, kv_heads, causal: ca ...     transformer.mp:99
   float *const h_3_attn_y = d3.rows<float>(262144);          // [rows, time 128, heads 4, dim 32]
   float *const h_3_attn_y_log_sums = d3.rows<float>(327680); // [rows, heads 4, time 128]
   attention(d3, {rows, 4, 4, 128, 128, 32, 32, Causal::yes}, {h_3_attn_c_attn_out, 49152, 32, 384},
@@ -1441,7 +1441,7 @@ void Gpt::evaluate_on_3(Part &part) {
             {h_3_attn_c_attn_out + 256, 49152, 32, 384}, {h_3_attn_y, 16384, 32, 128},
             h_3_attn_y_log_sums);
 
-  // c_proj = Linear(heads * dim, width, bias: bias)                      transformer.mp:17
+  // c_proj = Linear(each.heads * dim, width, bias: bias)                 transformer.mp:31
   float *const h_3_attn_c_proj_out = d3.rows<float>(327680); // [rows * 128, out 128]
   linear(d3, rows * 128, 128, 128, h_3_attn_y, h_3_attn_c_proj_weight_, h_3_attn_c_proj_bias_,
          Activation::none, h_3_attn_c_proj_out);
@@ -1450,23 +1450,23 @@ void Gpt::evaluate_on_3(Part &part) {
   float *const h_3_out = d3.rows<float>(327680); // [rows, time 128, width 128]
   map(d3, rows * 16384, Add{}, h_3_out, part.x_on_3, h_3_attn_c_proj_out);
 
-  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:89
+  // ln_2 = LayerNorm(width, bias: bias)                                  transformer.mp:101
   float *const h_3_ln_2_out = d3.rows<float>(262144);    // [rows, time 128, normalized_shape 128]
   float *const h_3_ln_2_out_mean = d3.rows<float>(0);    // [rows, time 128]
   float *const h_3_ln_2_out_scale = d3.rows<float>(512); // [rows, time 128]
   layer_norm(d3, rows * 128, 128, float(1e-05), h_3_out, h_3_ln_2_weight_, h_3_ln_2_bias_,
              h_3_ln_2_out, h_3_ln_2_out_mean, h_3_ln_2_out_scale);
 
-  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:73
+  // c_fc = Linear(width, hidden, bias: bias)                             transformer.mp:85
   float *const h_3_mlp_c_fc_out = d3.rows<float>(0); // [rows * 128, out 512]
   linear(d3, rows * 128, 128, 512, h_3_ln_2_out, h_3_mlp_c_fc_weight_, h_3_mlp_c_fc_bias_,
          Activation::none, h_3_mlp_c_fc_out);
 
-  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:90
+  // mlp = FeedForward(width, hidden, bias: bias, dropout: dropou ...     transformer.mp:102
   float *const h_3_mlp_out = d3.rows<float>(0); // [rows, time 128, out 512]
   map(d3, rows * 65536, Gelu{}, h_3_mlp_out, h_3_mlp_c_fc_out);
 
-  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:74
+  // c_proj = Linear(hidden, width, bias: bias)                           transformer.mp:86
   float *const h_3_mlp_c_proj_out = d3.rows<float>(262144); // [rows * 128, out 128]
   linear(d3, rows * 128, 512, 128, h_3_mlp_out, h_3_mlp_c_proj_weight_, h_3_mlp_c_proj_bias_,
          Activation::none, h_3_mlp_c_proj_out);
