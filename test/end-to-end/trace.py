@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a run writes with --trace and what the report predicts are one thing: the same operations on the same devices for the
 same microbatches, each device in the same order; bubble, idle time and bytes in both. Where devices share a worker nothing
-moves; a program of one device has its functions one after the other.
+moves; a program of one device has its functions one after the other. So it is of several stages a device, on ranks.
 
   trace.py
 """
@@ -11,6 +11,7 @@ import os
 import re
 
 import harness
+from processes import run_tcp
 
 ARTICLE = os.path.join(harness.ROOT, "examples", "autoencoder", "autoencoder.mp")
 ONE = """model One {
@@ -51,6 +52,32 @@ def train(settings, failures, program, devices, *flags):
     done = harness.run([program, "--epochs", "1", "--trace", path, "--devices", devices, *flags], settings.work)
     failures.expect(done.returncode == 0, f"{devices} {flags}: {done.stderr}")
     return read(path), done.stdout
+
+
+def check_interleaved(settings, failures, text):
+    """Each device visited twice, on four ranks: operations, their order and their bytes are those of the report; on two, bytes
+    move only between them."""
+    text = re.sub(r"@device\(\d\) layer(\d)", lambda found: f"@device({(int(found[1]) - 1) % 4}) layer{found[1]}", text)
+    program = harness.build(settings, "interleaved", text.replace('"1f1b"', '"interleaved"'))
+    predicted = os.path.join(settings.work, "predicted-interleaved.json")
+    report = harness.run([settings.mparc, "report", "interleaved.mp", "--trace", predicted], settings.work)
+    failures.expect(report.returncode == 0, report.stderr)
+    expected, total = operations(read(predicted)), read(predicted)["otherData"]["moved_bytes_a_step"]
+    names = [row[0] for row in expected[1]]
+    failures.expect({"forward_on_1", "forward_on_1_part_2"} <= set(names), f"interleaved: {names}")
+    path = os.path.join(settings.work, "ranks.json")
+    for ranks in 4, 2:
+        statuses, outs, errors = run_tcp(program, ranks, ["--epochs", "1", "--trace", path], settings.work)
+        if not failures.expect(not any(statuses), f"interleaved on {ranks} ranks: {statuses} {errors}"):
+            continue
+        found, moved = operations(read(path), 1), read(path)["otherData"]["moved_bytes_a_step"]
+        # Two ranks have devices 0 and 1, 2 and 3.
+        stays = {"transfer_0_to_1", "transfer_1_to_0", "transfer_2_to_3", "transfer_3_to_2"} if ranks == 2 else set()
+        for device, rows in expected.items():
+            as_run = [(*row[:3], 0 if re.sub(r"_part_\d+$", "", row[0]) in stays else row[3]) for row in rows]
+            failures.expect(found.get(device) == as_run, f"interleaved on {ranks} ranks, device {device}: {found.get(device)}, not {as_run}")
+        sums = sum(row[3] or 0 for rows in found.values() for row in rows)
+        failures.expect(moved == sums > 0 and (moved == total) == (ranks == 4), f"interleaved on {ranks} ranks: {moved} of {total} B")
 
 
 def test():
@@ -115,6 +142,7 @@ def test():
         trace, out = train(settings, failures, alone, devices)
         failures.expect(operations(trace, 1) == operations(read(predicted)), f"{operations(trace, 1)} on {devices}")
         failures.expect("moved 0 B" in out, out)
+    check_interleaved(settings, failures, text)
     # Replicas: each fetches half of what they add up, and half of the sums; a row each, in the report as in the run.
     for name, more in ("replicas", ""), ("shared", " shard_optimizer = true;"):
         program = harness.build(settings, name, REPLICAS.format(more=more))
