@@ -13,8 +13,9 @@ namespace mparc::interpreter {
 template <typename Scalar> class Run {
 public:
   Run(mp::ModelOp model, mp::ProgramOp program, const Inputs &inputs, const RunOptions &options)
-      : model_(model), program_(program), inputs_(inputs), options_(options),
-        surroundings_{options.rows, options.seed, options.step, options.trace, options.lossScale} {}
+      : model_(model), program_(program), inputs_(inputs),
+        options_(options), surroundings_{options.rows, options.seed, options.step, options.trace,
+                                         options.lossScale} {}
 
   mlir::FailureOr<Outcome> run();
 
@@ -60,6 +61,8 @@ private:
   bool hasReplicas() const;
   mlir::LogicalResult runReplicas(const Parts &parts);
   mlir::LogicalResult runOwn(llvm::ArrayRef<Part> parts, const Phases &phases);
+  /// What a collective is over, of each replica.
+  template <typename Op> mlir::LogicalResult viewRanges(Op op, llvm::SmallVectorImpl<View> &views);
   mlir::LogicalResult reduce(mp::ReduceScatterOp op, size_t active);
   mlir::LogicalResult gather(mp::AllGatherOp op);
   mlir::LogicalResult descend(mp::UpdateOp op);

@@ -40,16 +40,25 @@ std::pair<int64_t, int64_t> Run<Scalar>::shareOf(Operation *op, BufferAttr from,
   return {border(lines * number / of), border(lines * (number + 1) / of)};
 }
 
-/// Each replica's share of the sum over those with rows, in ascending order of them.
-template <typename Scalar> LogicalResult Run<Scalar>::reduce(ReduceScatterOp op, size_t active) {
-  const auto count = static_cast<int64_t>(op.getCount());
-  SmallVector<View> views;
+template <typename Scalar>
+template <typename Op>
+LogicalResult Run<Scalar>::viewRanges(Op op, SmallVectorImpl<View> &views) {
   for (Run *replica : replicas_) {
-    auto view = replica->storage_->range(op, op.getPlace(), count, op.getElement());
+    auto view = replica->storage_->range(op, op.getPlace(), static_cast<int64_t>(op.getCount()),
+                                         op.getElement());
     if (failed(view))
       return failure();
     views.push_back(*view);
   }
+  return success();
+}
+
+/// Each replica's share of the sum over those with rows, in ascending order of them.
+template <typename Scalar> LogicalResult Run<Scalar>::reduce(ReduceScatterOp op, size_t active) {
+  const auto count = static_cast<int64_t>(op.getCount());
+  SmallVector<View> views;
+  if (failed(viewRanges(op, views)))
+    return failure();
   auto addUp = [&](auto zero) {
     using T = decltype(zero);
     for (size_t owner = 0; owner < replicas_.size(); ++owner)
@@ -70,12 +79,8 @@ template <typename Scalar> LogicalResult Run<Scalar>::reduce(ReduceScatterOp op,
 template <typename Scalar> LogicalResult Run<Scalar>::gather(AllGatherOp op) {
   const auto count = static_cast<int64_t>(op.getCount());
   SmallVector<View> views;
-  for (Run *replica : replicas_) {
-    auto view = replica->storage_->range(op, op.getPlace(), count, op.getElement());
-    if (failed(view))
-      return failure();
-    views.push_back(*view);
-  }
+  if (failed(viewRanges(op, views)))
+    return failure();
   const int64_t bytes = getElementBytes(views.front().kind, sizeof(Scalar));
   for (size_t owner = 0; owner < replicas_.size(); ++owner) {
     auto [begin, end] = shareOf(op, op.getPlace(), count, owner);
