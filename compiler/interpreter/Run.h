@@ -13,9 +13,8 @@ namespace mparc::interpreter {
 template <typename Scalar> class Run {
 public:
   Run(mp::ModelOp model, mp::ProgramOp program, const Inputs &inputs, const RunOptions &options)
-      : model_(model), program_(program), inputs_(inputs),
-        options_(options), surroundings_{options.rows, options.seed, options.step, options.trace,
-                                         options.lossScale} {}
+      : model_(model), program_(program), inputs_(inputs), options_(options),
+        surroundings_{options.rows, options.seed, options.step, options.trace, options.lossScale} {}
 
   mlir::FailureOr<Outcome> run();
 
